@@ -1,0 +1,35 @@
+"""The one family of errors that a user can cause and mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LimenError(Exception):
+    """Something that the user can mend: the message names what was wrong and what to do.
+
+    The command line prints the message alone, without a traceback, and exits with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class UsageError(LimenError, ValueError):
+    """An argument is wrong: a shape, range, dtype, name, spec or setting."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name is not in a table of names; the message offers the nearest ones.
+
+    >>> print(UnknownNameError("attack", "pgd_l3", ["pgd_l2", "fgsm"]))
+    unknown attack 'pgd_l3'; did you mean 'pgd_l2'? Known: fgsm, pgd_l2
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known)}")

@@ -1,0 +1,187 @@
+"""Batches of images: checks, per-sample broadcast and norms, the 8-bit lattice, image files.
+
+Everywhere in Limen a batch of images is a floating tensor of shape (N, C, H, W) with values in
+[0, 1], and a budget is a float or a tensor of shape (N,).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from limen.errors import LimenError, UsageError
+
+LATTICE = 255
+"""Steps between 0 and 1 that an 8-bit file can store."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+
+
+class ImageFileError(LimenError):
+    """An image file cannot be used as it is; the message names the file and the cure."""
+
+
+def check_images(images: Tensor, name: str = "images") -> None:
+    """Refuse anything but a floating (N, C, H, W) tensor with finite values in [0, 1].
+
+    Args:
+        images: The batch to check.
+        name: What to call the batch in the error.
+
+    Raises:
+        UsageError: With the property that was wrong and how to mend it.
+
+    Example:
+        >>> check_images(torch.rand(2, 3, 8, 8))
+        >>> check_images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+        Traceback (most recent call last):
+        limen.errors.UsageError: images are torch.uint8; divide by 255 to get floats in [0, 1]
+    """
+    if not isinstance(images, Tensor):
+        raise UsageError(f"{name} must be a torch.Tensor, not {type(images).__name__}")
+    if images.ndim != 4:
+        raise UsageError(f"{name} have shape {tuple(images.shape)}; expected (N, C, H, W)")
+    if images.dtype == torch.uint8:
+        raise UsageError(f"{name} are torch.uint8; divide by 255 to get floats in [0, 1]")
+    if images.dtype not in (torch.float32, torch.float64):
+        raise UsageError(f"{name} are {images.dtype}; use torch.float32 or torch.float64")
+    if images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
+        raise UsageError(
+            f"{name} have shape {tuple(images.shape)}, which looks like (N, H, W, C); "
+            "call images.permute(0, 3, 1, 2)"
+        )
+    if images.numel() == 0:
+        if images.shape[0] == 0:
+            return
+        raise UsageError(f"{name} have shape {tuple(images.shape)}: no pixels")
+    low, high = (float(value) for value in images.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageError(f"{name} hold NaN or infinite values")
+    if low < 0 or high > 1:
+        raise UsageError(f"{name} reach from {low:.4g} to {high:.4g}; scale them to [0, 1]")
+
+
+def check_pair(a: Tensor, b: Tensor) -> None:
+    """Refuse two batches that a metric cannot compare.
+
+    Raises:
+        UsageError: If either batch is not one of images, or shapes, dtypes or devices differ.
+    """
+    check_images(a, "the first images")
+    check_images(b, "the second images")
+    if a.shape != b.shape:
+        raise UsageError(f"the two batches differ in shape: {tuple(a.shape)} and {tuple(b.shape)}")
+    if a.dtype != b.dtype or a.device != b.device:
+        raise UsageError(f"the two batches differ: {a.dtype} on {a.device}, and {b.dtype} on {b.device}")
+
+
+def per_sample(value: float | Tensor, images: Tensor, name: str = "value") -> Tensor:
+    """Make a budget or step one number a sample, shaped (N, 1, 1, 1) to broadcast over `images`.
+
+    Args:
+        value: A number, or a tensor of shape () or (N,).
+        images: The batch that fixes N, dtype and device.
+        name: What to call the value in an error.
+
+    Raises:
+        UsageError: If the shape is neither () nor (N,), or a value is not finite.
+
+    Example:
+        >>> per_sample(0.5, torch.zeros(2, 3, 4, 4)).shape
+        torch.Size([2, 1, 1, 1])
+    """
+    count = images.shape[0]
+    tensor = torch.as_tensor(value, dtype=images.dtype, device=images.device)
+    if tensor.shape not in ((), (count,)):
+        raise UsageError(f"{name} has shape {tuple(tensor.shape)}; expected a number or shape ({count},)")
+    if not bool(torch.isfinite(tensor).all()):
+        raise UsageError(f"{name} holds NaN or infinite values")
+    return tensor.expand(count).reshape(count, *[1] * (images.ndim - 1))
+
+
+def norm(batch: Tensor, order: float = 2) -> Tensor:
+    """Each sample's Lp norm over all its values, shape (N,).
+
+    Example:
+        >>> norm(torch.full((1, 1, 2, 2), 0.5)).item()
+        1.0
+    """
+    if batch.shape[0] == 0:
+        return batch.new_zeros(0)
+    return torch.linalg.vector_norm(batch.flatten(1), ord=order, dim=1)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Each sample's inner product over all its values, shape (N,)."""
+    return torch.linalg.vecdot(a.flatten(1), b.flatten(1))
+
+
+def quantize(images: Tensor, lattice: int | None = LATTICE) -> Tensor:
+    """Round to the nearest value that a file with `lattice` steps stores; None leaves images as they are.
+
+    Example:
+        >>> quantize(torch.tensor([0.001, 0.5])) * 255
+        tensor([  0., 128.])
+    """
+    if lattice is None:
+        return images
+    return images.mul(lattice).round_().div_(lattice)
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """The 8-bit pixels that a file stores: (N, C, H, W) in [0, 1] to (N, H, W, C) uint8."""
+    pixels = images.detach().mul(LATTICE).round_().to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def from_uint8(pixels: np.ndarray) -> Tensor:
+    """The inverse of `to_uint8`: (N, H, W, C) uint8 to float32 (N, C, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(LATTICE)
+
+
+def read_image(path: Path, size: int | None = None) -> Tensor:
+    """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
+
+    Args:
+        path: A file that Pillow can read.
+        size: If given, resize to this height and width (bicubic, antialiased, in 8 bits).
+
+    Raises:
+        ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or
+            transparent pixels, whose meaning as 8-bit RGB only the owner of the file can settle.
+    """
+    try:
+        with Image.open(path) as file:
+            file.load()
+            if file.mode == "P":
+                file = file.convert("RGBA" if "transparency" in file.info else "RGB")
+            if file.mode == "1":
+                file = file.convert("L")
+            if file.mode not in ("L", "RGB"):
+                raise ImageFileError(f"{path}: pixels are {_MODES.get(file.mode, file.mode)}; convert it to 8-bit RGB")
+            if size is not None and file.size != (size, size):
+                file = file.resize((size, size), Image.Resampling.BICUBIC)
+            pixels = np.asarray(file)
+    except FileNotFoundError:
+        raise ImageFileError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise ImageFileError(f"{path}: not an image that can be read; remove it or save it as PNG") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
+    return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
+
+
+_MODES = {
+    "CMYK": "CMYK",
+    "I;16": "16-bit",
+    "I;16B": "16-bit",
+    "I": "32-bit integers",
+    "F": "32-bit floats",
+    "RGBA": "transparent (RGBA)",
+    "LA": "transparent (grey and alpha)",
+}

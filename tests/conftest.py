@@ -1,0 +1,37 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    # Tests run side by side, one a core; torch's own threads would only contend.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real models and images; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("LIMEN_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "nets.py").is_file():
+        pytest.skip(f"real data not found at {folder}; set LIMEN_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nets(real_data: Path):
+    """The module that loads the real networks."""
+    sys.path.insert(0, str(real_data))
+    try:
+        import nets
+    finally:
+        sys.path.remove(str(real_data))
+    return nets
