@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from limen.compat import declare_torchvision_operators
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
     # Tests run side by side, one a core; torch's own threads would only contend.
     torch.set_num_threads(1)
+    declare_torchvision_operators()
 
 
 @pytest.fixture(scope="session")
