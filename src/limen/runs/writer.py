@@ -1,0 +1,200 @@
+"""Write a run: each batch whole or not at all, by one process at a time, again and again until done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from limen.errors import UsageError
+from limen.runs import records
+from limen.runs.files import TEMPORARY, RunError, encode_png, sync_folder, write_whole, writing
+from limen.runs.manifest import FILE, Manifest, SkippedImage, read_manifest, write_manifest
+from limen.runs.names import ORIGINAL, image_name
+
+LOCK = "run.lock"
+
+
+class RunWriter:
+    """A run that this process alone may write; made by `create_or_resume`, released by `close`.
+
+    Of the results it keeps only the finished ids in memory.
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest, lock: FileLock) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self._lock = lock
+        self._finished: dict[str, set[str]] = {label: set() for label in manifest.labels}
+        self._next_part = 0
+        for path in records.part_paths(directory):
+            self._note_part(path)
+        for folder in (directory, directory / records.FOLDER, *(directory / "images").glob("*")):
+            with suppress(OSError):
+                (folder / TEMPORARY).unlink(missing_ok=True)
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes write the run."""
+        self._lock.release()
+
+    def finished(self, label: str) -> frozenset[str]:
+        """The ids of the images that the attack with this label is done with.
+
+        Raises:
+            UsageError: If the run has no such attack.
+        """
+        self.manifest.folder(label)
+        return frozenset(self._finished[label])
+
+    def write_originals(self, images: Mapping[str, np.ndarray]) -> None:
+        """Store images before any attack, once a run; call it before `write` for the same ids.
+
+        Args:
+            images: Pixels by id, each (H, W, C) uint8.
+
+        Raises:
+            RunError: If the folder cannot be written.
+        """
+        recorded = {each for each in images if any(each in ids for ids in self._finished.values())}
+        self._write_images(ORIGINAL, {each: images[each] for each in images if each not in recorded})
+
+    def write(self, label: str, rows: Sequence[Mapping[str, Any]], images: Mapping[str, np.ndarray]) -> None:
+        """Store an attack's results on a batch: all of them, or on an error none.
+
+        The Parquet part is written last, and only what it records counts: images without it are
+        overwritten when the run is resumed.
+
+        Args:
+            label: The attack's label.
+            rows: A mapping an image, with the columns `records.COLUMNS`.
+            images: The adversarial pixels by id, each (H, W, C) uint8.
+
+        Raises:
+            UsageError: If rows and images do not fit each other, the columns or the run.
+            RunError: If the folder cannot be written.
+        """
+        folder = self.manifest.folder(label)
+        ids = [row["id"] for row in rows]
+        if len(set(ids)) < len(ids) or set(ids) != images.keys():
+            raise UsageError("the records and the images of a batch need the same ids, each once")
+        again = self._finished[label].intersection(ids)
+        if again:
+            raise UsageError(f"{label!r} has finished these images already: {', '.join(sorted(again)[:5])}")
+        part = records.encode_part(label, rows)
+        self._write_images(folder, images)
+        path = self.directory / records.FOLDER / f"{self._next_part:08d}.parquet"
+        write_whole(path, part)
+        sync_folder(path.parent)
+        self._next_part += 1
+        self._finished[label].update(ids)
+        self._set_skipped(each for each in self.manifest.skipped if each.id not in images)
+
+    def skip(self, image_id: str, reason: str) -> None:
+        """Record an image that cannot be read; it is forgotten again once a later write holds it."""
+        others = [each for each in self.manifest.skipped if each.id != image_id]
+        self._set_skipped([*others, SkippedImage(image_id, reason)])
+
+    def _set_skipped(self, skipped: Iterable[SkippedImage]) -> None:
+        manifest = self.manifest.with_skipped(skipped)
+        if set(manifest.skipped) != set(self.manifest.skipped):
+            write_manifest(self.directory, manifest)
+            self.manifest = manifest
+
+    def _write_images(self, folder: str, images: Mapping[str, np.ndarray]) -> None:
+        path = self.directory / "images" / folder
+        for image_id, pixels in images.items():
+            write_whole(path / image_name(image_id), encode_png(pixels))
+        if images:
+            sync_folder(path)
+
+    def _note_part(self, path: Path) -> None:
+        table = records.read_part(path, ("attack", "id"))
+        for label in table["attack"].unique().to_pylist():
+            if label not in self._finished:
+                raise RunError(f"{path}: records of attack {label!r}, which {FILE} does not list")
+        for label, image_id in zip(table["attack"].to_pylist(), table["id"].to_pylist(), strict=True):
+            self._finished[label].add(image_id)
+        if path.stem.isdecimal():
+            self._next_part = max(self._next_part, int(path.stem) + 1)
+
+
+def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
+    """Open a run for writing: a new one, or the one that is there if its results would be the same.
+
+    Attacks that an existing run does not have yet are added to it. The device, and which images are
+    attacked in which batches, may differ.
+
+    Args:
+        directory: Where the run is or shall be; made if missing.
+        manifest: What is about to run.
+
+    Returns:
+        The writer, a context manager that holds the run's lock.
+
+    Raises:
+        UsageError: If the run there has other settings, or the directory holds something else.
+        RunError: If another process writes the run, or it cannot be read or written.
+
+    Example:
+        >>> import tempfile
+        >>> from limen.runs import DataEntry, Manifest, ModelEntry
+        >>> manifest = Manifest(model=ModelEntry("demo:photos", "ab12"), data=DataEntry("demo:photos", 16))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with create_or_resume(folder, manifest.with_attacks(["ddn"])) as run:
+        ...         run.finished("ddn")
+        frozenset()
+    """
+    directory = Path(directory)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        strangers = {path.name for path in directory.iterdir()} - {LOCK, TEMPORARY}
+    if strangers and FILE not in strangers:
+        raise UsageError(f"{directory}: not empty and not a run; choose another --out")
+    lock = _acquire(directory / LOCK)
+    try:
+        if (directory / FILE).exists():
+            manifest = _merge(directory, manifest)
+        else:
+            write_manifest(directory, manifest)
+        return RunWriter(directory, manifest, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _acquire(path: Path) -> FileLock:
+    lock = FileLock(path, blocking=False)
+    with writing(path.parent):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{path}: another process is writing this run; wait for it, or choose another --out"
+            ) from None
+    return lock
+
+
+def _merge(directory: Path, manifest: Manifest) -> Manifest:
+    existing = read_manifest(directory)
+    differences = existing.differences(manifest)
+    if differences:
+        raise UsageError(
+            f"{directory}: the run there has other settings ({'; '.join(differences)}); choose another --out"
+        )
+    merged = existing.with_attacks(manifest.labels)
+    if merged != existing:
+        write_manifest(directory, merged)
+    return merged

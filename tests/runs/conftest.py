@@ -1,0 +1,54 @@
+"""A small run to write, with values that are easy to check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from limen.runs import DISTANCES, DataEntry, Manifest, ModelEntry, Settings
+
+LABELS = ("fgsm:eps=0.1", "ddn")
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Manifest(
+        model=ModelEntry("demo:photos", "ab" * 32, ("cat", "<script>")),
+        data=DataEntry("folder:photos,size=8", 4, ("cat", "<script>")),
+        settings=Settings(seed=3),
+    ).with_attacks(LABELS)
+
+
+@pytest.fixture
+def pixels() -> Callable[..., np.ndarray]:
+    def make(seed: int, channels: int = 3) -> np.ndarray:
+        return np.random.default_rng(seed).integers(0, 256, (8, 9, channels), dtype=np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def row() -> Callable[..., dict]:
+    def make(image_id: str, index: int = 0, *, success: bool = True, **changes) -> dict:
+        return {
+            "index": index,
+            "id": image_id,
+            "label": 1,
+            "target": None,
+            "clean_prediction": 1,
+            "clean_confidence": 0.9,
+            "prediction": 0 if success else 1,
+            "confidence": 0.6,
+            "success": success,
+            "success_in_memory": success,
+            "steps": 4,
+            "forwards": 5,
+            "backwards": 4,
+            "seconds": 0.5,
+            **dict.fromkeys(DISTANCES, 0.25 if success else None),
+            **changes,
+        }
+
+    return make
