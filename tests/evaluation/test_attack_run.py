@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import limen
+from limen.data import Dataset, Sample
+from limen.errors import UsageError
+from limen.evaluation import describe_run, run_attacks
+from limen.images import ImageFileError
+from limen.runs import DISTANCES, SkippedImage, create_or_resume, open_run
+
+SHAPE = (3, 16, 16)
+THRESHOLD = 127.2 / 255
+
+
+class Brightness(torch.nn.Module):
+    """Class 0 is dark and class 1 bright; class 2 never wins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threshold = torch.nn.Parameter(torch.tensor(THRESHOLD))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        excess = 20 * (images.mean((1, 2, 3)) - self.threshold)
+        return torch.stack([-excess, excess, torch.full_like(excess, -1e3)], 1)
+
+
+@dataclass
+class Brighten:
+    """Adds a constant; remembers how it was called."""
+
+    amount: float
+    claim: bool | None = None
+    calls: list[SimpleNamespace] = field(default_factory=list)
+
+    def __call__(self, classifier, images, labels, targeted=False, ids=None, seed=0, lattice=255) -> Any:
+        self.calls.append(
+            SimpleNamespace(ids=ids, labels=labels.tolist(), targeted=targeted, seed=seed, lattice=lattice)
+        )
+        changed = (images + self.amount).clamp(0, 1)
+        with torch.no_grad():
+            predictions = classifier(changed).argmax(1)
+        success = (predictions == labels) if targeted else (predictions != labels)
+        count = torch.arange(len(images))
+        return SimpleNamespace(
+            images=torch.where(success[:, None, None, None], changed, images),
+            success=success if self.claim is None else torch.full_like(success, self.claim),
+            predictions=predictions,
+            steps=count + 1,
+            forwards=count + 2,
+            backwards=count,
+        )
+
+
+def grey(
+    *levels: float, labels: Sequence[int] | None = None, targets=None, bad: Sequence[int] = ()
+) -> Dataset:
+    """Flat images with these levels (0 to 255), named by position, labelled by their brightness."""
+    ids = tuple(f"flat/{i}" for i in range(len(levels)))
+    truth = [int(level / 255 > THRESHOLD) for level in levels] if labels is None else labels
+
+    def read(index: int) -> Sample:
+        if index in bad:
+            raise ImageFileError(f"{ids[index]}: truncated")
+        image = torch.full(SHAPE, levels[index]) / 255
+        return Sample(ids[index], image, truth[index], None if targets is None else targets[index])
+
+    return Dataset("flat", ids, read)
+
+
+@pytest.fixture
+def classifier() -> limen.Classifier:
+    return limen.Classifier(Brightness(), class_names=("dark", "bright", "never"))
+
+
+@pytest.fixture
+def attack_run(tmp_path, classifier):
+    """Run attacks into one directory and read it back."""
+
+    def run(dataset, attacks, *, directory=tmp_path / "run", classifier=classifier, batch_size=2, **options):
+        settings = {key: options[key] for key in ("seed", "lattice", "targeted") if key in options}
+        manifest = describe_run(classifier, dataset, attacks, model_spec="brightness", **settings)
+        with create_or_resume(directory, manifest) as writer:
+            run_attacks(classifier, dataset, attacks, writer, batch_size=batch_size, **options)
+        return open_run(directory)
+
+    return run
+
+
+def without_seconds(run) -> list[dict]:
+    return run.table().drop_columns(["seconds"]).to_pylist()
+
+
+def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
+    run = attack_run(grey(100, 20, 200), {"brighten": Brighten(40 / 255)})
+    fooled, held, bright = run.table().to_pylist()
+    assert (fooled["id"], fooled["index"], fooled["label"], fooled["target"]) == ("flat/0", 0, 0, None)
+    assert (fooled["clean_prediction"], fooled["prediction"], fooled["success"]) == (0, 1, True)
+    excess = 20 * (100 / 255 - THRESHOLD)
+    assert fooled["clean_confidence"] == pytest.approx(1 / (1 + np.exp(2 * excess)), rel=1e-5)
+    assert fooled["confidence"] == pytest.approx(1 / (1 + np.exp(-40 * (140 / 255 - THRESHOLD))), rel=1e-5)
+    assert fooled["linf"] == pytest.approx(40 / 255, rel=1e-5)
+    assert fooled["l2"] == pytest.approx(40 / 255 * np.sqrt(3 * 16 * 16), rel=1e-5)
+    assert fooled["psnr"] == pytest.approx(20 * np.log10(255 / 40), rel=1e-5)
+    assert fooled["ssim"] == pytest.approx((2 * 100 * 140 + 2.55**2) / (100**2 + 140**2 + 2.55**2), rel=1e-4)
+    assert (fooled["steps"], fooled["forwards"], fooled["backwards"]) == (1, 2, 0)
+    assert fooled["seconds"] > 0
+    for row in (held, bright):
+        assert not row["success"]
+        assert [row[name] for name in DISTANCES] == [None] * len(DISTANCES)
+    assert (bright["label"], bright["prediction"]) == (1, 1)
+    np.testing.assert_array_equal(run.original("flat/0"), np.full((16, 16, 3), 100))
+    np.testing.assert_array_equal(run.image("brighten", "flat/0"), np.full((16, 16, 3), 140))
+    np.testing.assert_array_equal(run.image("brighten", "flat/1"), run.original("flat/1"))
+
+
+def test_the_manifest_describes_model_data_and_settings(attack_run, classifier):
+    manifest = attack_run(grey(1, 2), {"b": Brighten(0.5)}, seed=7, lattice=None).manifest
+    assert (manifest.model.spec, manifest.model.weights) == ("brightness", classifier.fingerprint())
+    assert manifest.model.class_names == ("dark", "bright", "never")
+    assert (manifest.data.spec, manifest.data.count) == ("flat", 2)
+    assert (manifest.settings.seed, manifest.settings.lattice, manifest.settings.targeted) == (7, None, False)
+    assert manifest.device == "cpu"
+
+
+def test_success_is_what_the_stored_image_does_not_what_the_attack_claims(attack_run):
+    table = attack_run(
+        grey(20, 110), {"boast": Brighten(40 / 255, claim=True), "shy": Brighten(40 / 255, claim=False)}
+    )
+    rows = [(row["attack"], row["success"], row["success_in_memory"]) for row in table.table().to_pylist()]
+    assert rows == [
+        ("boast", False, True),
+        ("boast", True, True),
+        ("shy", False, False),
+        ("shy", True, False),
+    ]
+
+
+def test_without_a_lattice_an_image_may_succeed_in_memory_and_fail_in_its_file(attack_run):
+    attack = Brighten(0.4 / 255)
+    run = attack_run(grey(127), {"b": attack}, lattice=None)
+    (row,) = run.table().to_pylist()
+    assert attack.calls[0].lattice is None
+    assert (row["success_in_memory"], row["success"], row["prediction"]) == (True, False, 0)
+    np.testing.assert_array_equal(run.image("b", "flat/0"), np.full((16, 16, 3), 127))
+
+
+def test_a_misclassified_image_is_attacked_and_recorded_as_such(attack_run):
+    (row,) = attack_run(grey(100, labels=[1]), {"b": Brighten(0.0)}).table().to_pylist()
+    assert (row["label"], row["clean_prediction"], row["success"], row["linf"]) == (1, 0, True, 0.0)
+
+
+def test_each_attack_is_called_once_a_batch_with_ids_seed_and_lattice(attack_run, classifier):
+    passes = []
+    classifier.module.register_forward_hook(lambda module, inputs, output: passes.append(len(inputs[0])))
+    one, two = Brighten(0.1), Brighten(0.2)
+    attack_run(grey(*range(5)), {"one": one, "two": two}, seed=9, lattice=51)
+    for attack in (one, two):
+        assert [call.ids for call in attack.calls] == [
+            ("flat/0", "flat/1"),
+            ("flat/2", "flat/3"),
+            ("flat/4",),
+        ]
+        assert {(call.seed, call.lattice, call.targeted) for call in attack.calls} == {(9, 51, False)}
+    # A batch costs one clean pass, and an attack its own and the check of what was stored.
+    assert passes == [2] * 5 + [2] * 5 + [1] * 5
+
+
+def test_a_targeted_run_aims_at_the_targets(attack_run):
+    attack = Brighten(40 / 255)
+    run = attack_run(grey(100, 20, targets=[1, 1]), {"b": attack}, targeted=True)
+    assert attack.calls[0].labels == [1, 1]
+    rows = [
+        (row["label"], row["target"], row["prediction"], row["success"]) for row in run.table().to_pylist()
+    ]
+    assert rows == [(0, 1, 1, True), (0, 1, 0, False)]
+
+
+def test_a_targeted_run_without_targets_is_refused_before_anything_is_attacked(attack_run, tmp_path):
+    attack = Brighten(0.1)
+    with pytest.raises(UsageError, match="flat: names no target classes"):
+        attack_run(grey(1, 2), {"b": attack}, targeted=True)
+    assert not attack.calls
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (
+            grey(1, 2, labels=[0, 3]),
+            {},
+            r"image 'flat/1' has label 3, but the model has 3 classes \(0 to 2\)",
+        ),
+        (grey(1, 2, labels=[-1, 0]), {}, "image 'flat/0' has label -1"),
+        (grey(1, 2, targets=[0, 1000]), {"targeted": True}, "image 'flat/1' has target 1000"),
+    ],
+)
+def test_a_class_that_the_model_lacks_is_named_before_anything_is_attacked(
+    attack_run, dataset, options, message
+):
+    attack = Brighten(0.1)
+    with pytest.raises(UsageError, match=message):
+        attack_run(dataset, {"b": attack}, **options)
+    assert not attack.calls
+
+
+def test_settings_other_than_the_runs_are_refused(tmp_path, classifier):
+    manifest = describe_run(classifier, grey(1), ["b"], model_spec="brightness")
+    with create_or_resume(tmp_path, manifest) as run, pytest.raises(UsageError, match="seed=1"):
+        run_attacks(classifier, grey(1), {"b": Brighten(0.1)}, run, seed=1)
+    with create_or_resume(tmp_path, manifest) as run, pytest.raises(UsageError, match="limit"):
+        run_attacks(classifier, grey(1), {"b": Brighten(0.1)}, run, limit=-1)
+
+
+def test_a_finished_run_repeats_nothing(attack_run):
+    first = attack_run(grey(*range(90, 95)), {"b": Brighten(0.2)})
+    again = Brighten(0.2)
+    assert attack_run(grey(*range(90, 95)), {"b": again}).table() == first.table()
+    assert not again.calls
+
+
+def test_a_limit_can_be_raised_and_attacks_added(attack_run, tmp_path):
+    levels = range(90, 97)
+    attack_run(grey(*levels), {"a": Brighten(0.2)}, limit=3)
+    a, b = Brighten(0.2), Brighten(0.1)
+    run = attack_run(grey(*levels), {"a": a, "b": b}, batch_size=5)
+    assert [call.ids for call in a.calls] == [("flat/3", "flat/4"), ("flat/5", "flat/6")]
+    assert [len(call.ids) for call in b.calls] == [5, 2]
+    whole = attack_run(grey(*levels), {"a": Brighten(0.2), "b": Brighten(0.1)}, directory=tmp_path / "whole")
+    same = [{**row, "steps": 0, "forwards": 0, "backwards": 0} for row in without_seconds(run)]
+    assert same == [{**row, "steps": 0, "forwards": 0, "backwards": 0} for row in without_seconds(whole)]
+
+
+class Interrupt(Brighten):
+    def __call__(self, *arguments, **options) -> Any:
+        if len(self.calls) == 2:
+            raise KeyboardInterrupt
+        return super().__call__(*arguments, **options)
+
+
+def test_an_interrupted_run_is_valid_and_ends_as_an_undisturbed_one(attack_run, tmp_path):
+    levels = range(90, 99)
+    attacks = {"a": Brighten(0.2), "b": Brighten(0.1)}
+    with pytest.raises(KeyboardInterrupt):
+        attack_run(grey(*levels), {"a": Brighten(0.2), "b": Interrupt(0.1)})
+    rows = open_run(tmp_path / "run").table().to_pydict()
+    assert (rows["attack"].count("a"), rows["attack"].count("b")) == (6, 4)
+    run = attack_run(grey(*levels), attacks)
+    assert without_seconds(run) == without_seconds(
+        attack_run(grey(*levels), attacks, directory=tmp_path / "whole")
+    )
+
+
+def test_a_bad_image_is_recorded_and_counted_until_it_is_mended(attack_run):
+    seen: list[tuple[str, int, int]] = []
+    run = attack_run(
+        grey(90, 91, 92, bad=[1]), {"b": Brighten(0.2)}, progress=lambda *values: seen.append(values)
+    )
+    assert run.manifest.skipped == (SkippedImage("flat/1", "flat/1: truncated"),)
+    assert run.table()["id"].to_pylist() == ["flat/0", "flat/2"]
+    assert seen == [("b", 0, 3), ("b", 0, 2), ("b", 2, 2)]
+    run = attack_run(grey(90, 91, 92), {"b": Brighten(0.2)})
+    assert run.manifest.skipped == ()
+    assert run.table()["id"].to_pylist() == ["flat/0", "flat/1", "flat/2"]
+
+
+def test_progress_starts_at_what_is_finished(attack_run):
+    seen: list[tuple[str, int, int]] = []
+    attack_run(grey(*range(4)), {"a": Brighten(0.2)}, limit=2)
+    attack_run(
+        grey(*range(4)),
+        {"a": Brighten(0.2), "b": Brighten(0.1)},
+        progress=lambda *values: seen.append(values),
+    )
+    assert seen == [("a", 2, 4), ("b", 0, 4), ("b", 2, 4), ("a", 4, 4), ("b", 4, 4)]
+
+
+def test_memory_is_bounded_by_a_batch(attack_run):
+    alive: list[int] = []
+    made: list[weakref.ref] = []
+
+    class Watched(Brighten):
+        def __call__(self, classifier, images, *arguments, **options) -> Any:
+            made.append(weakref.ref(images))
+            alive.append(sum(each() is not None for each in made))
+            return super().__call__(classifier, images, *arguments, **options)
+
+    attack_run(grey(*range(20)), {"w": Watched(0.1)})
+    assert len(alive) == 10
+    assert max(alive) <= 2
+
+
+def test_a_model_in_double_precision_is_attacked_in_it(attack_run):
+    run = attack_run(grey(100), {"b": Brighten(40 / 255)}, classifier=limen.Classifier(Brightness().double()))
+    assert run.table()["linf"].to_pylist() == [pytest.approx(40 / 255, rel=1e-6)]
+
+
+def test_an_attack_that_the_run_does_not_list_is_refused(tmp_path, classifier):
+    manifest = describe_run(classifier, grey(1), ["a"], model_spec="brightness")
+    with create_or_resume(tmp_path, manifest) as run, pytest.raises(UsageError, match="no attack 'b'"):
+        run_attacks(classifier, grey(1), {"b": Brighten(0.1)}, run)
+
+
+def test_a_changed_data_set_is_not_mixed_into_a_run(attack_run):
+    attack_run(grey(1, 2), {"b": Brighten(0.1)})
+    with pytest.raises(UsageError, match="number of images: 2 in the run, 3 now"):
+        attack_run(grey(1, 2, 3), {"b": Brighten(0.1)})

@@ -1,0 +1,30 @@
+"""A small real run as a command, for tests that kill it: `python tiny_run.py --out DIR`."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+import limen
+from limen.evaluation import describe_run, run_attacks
+
+
+def main(out: str) -> None:
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(28 * 28, 10))
+    classifier = limen.Classifier(net)
+    dataset = limen.data.demo("digits", count=60)
+    attacks = {
+        "pgd_l2:eps=1,steps=5": limen.attacks.pgd_l2(eps=1.0, steps=5),
+        "ddn:steps=5": limen.attacks.ddn(steps=5),
+    }
+    manifest = describe_run(classifier, dataset, attacks, model_spec="a linear model")
+    with limen.runs.create_or_resume(out, manifest) as run:
+        run_attacks(classifier, dataset, attacks, run, batch_size=3)
+
+
+if __name__ == "__main__":
+    main(sys.argv[sys.argv.index("--out") + 1])
