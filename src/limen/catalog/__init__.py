@@ -1,0 +1,80 @@
+"""Names and spec strings become models, data sets and attacks.
+
+A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for attacks, with a
+comma inside a path written twice.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from limen import attacks, models
+from limen import data as datasets
+from limen.attacks import Attack
+from limen.catalog.parameters import Parameter
+from limen.catalog.spec import Catalog, Entry
+from limen.classifier import Classifier
+from limen.data import Dataset
+
+__all__ = ["ATTACKS", "DATA", "MODELS", "Catalog", "Entry", "Parameter", "attack", "data", "model"]
+
+MODELS = Catalog("model", models.SOURCES, hidden=frozenset({"device"}))
+"""The models that a spec can name."""
+
+DATA = Catalog("data", datasets.SOURCES)
+"""The data sets that a spec can name."""
+
+ATTACKS = Catalog("attack", attacks.FACTORIES, argument=False)
+"""The attacks that a spec can name."""
+
+
+def model(spec: str, device: str | torch.device | None = None) -> Classifier:
+    """The model that a spec names.
+
+    Args:
+        spec: For example `torchvision:resnet50`, `demo:photos` or `python:nets.py:make,weights=a.pt`.
+        device: Where to put it; `None` leaves it where its maker puts it, which is mostly the CPU.
+
+    Raises:
+        UsageError: If the spec cannot be followed; the message begins with it.
+
+    Example:
+        >>> model("demo:photos").class_names[:2]
+        ('astronaut', 'bricks')
+    """
+    return MODELS.make(spec, device=device)
+
+
+def data(spec: str) -> Dataset:
+    """The data set that a spec names.
+
+    Args:
+        spec: For example `folder:photos,size=224`, `nips2017:FOLDER` or `demo:digits`.
+
+    Raises:
+        UsageError: If the spec cannot be followed; the message begins with it.
+        LimenError: If what it names cannot be read.
+
+    Example:
+        >>> len(data("demo:digits,count=20"))
+        20
+    """
+    return DATA.make(spec)
+
+
+def attack(spec: str) -> Attack:
+    """The attack that a spec names.
+
+    Args:
+        spec: For example `ddn` or `pgd_l2:eps=3,steps=40`.
+
+    Raises:
+        UsageError: If the spec cannot be followed, or the attack refuses a value; the message begins
+            with the spec.
+
+    Example:
+        >>> attack("fgsm:esp=0.1")
+        Traceback (most recent call last):
+        limen.errors.UsageError: attack spec 'fgsm:esp=0.1': unknown parameter 'esp'; did you mean 'eps'? ...
+    """
+    return ATTACKS.make(spec)

@@ -1,0 +1,185 @@
+"""The parameters of a factory, read from its signature, and their values, read from text."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from limen.errors import UsageError
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword argument of a factory that a spec can set.
+
+    Attributes:
+        name: The keyword.
+        types: The types that its value may have, most specific first; `None` and the members of a
+            `Literal` stand for themselves.
+        default: The value when the spec is silent, or `REQUIRED`.
+    """
+
+    name: str
+    types: tuple[Any, ...]
+    default: Any
+
+    @property
+    def type_name(self) -> str:
+        """The accepted types as a reader of specs would call them."""
+        return " | ".join(_type_name(kind) for kind in sorted(self.types, key=lambda kind: kind is None))
+
+    @property
+    def default_text(self) -> str:
+        """The default as it would be written in a spec; empty if there is none."""
+        return "" if self.default is REQUIRED else value_text(self.default)
+
+    def __str__(self) -> str:
+        default = "" if self.default is REQUIRED else f" = {self.default_text}"
+        return f"{self.name}: {self.type_name}{default}"
+
+    def parse(self, text: str) -> Any:
+        """The value that `text` stands for.
+
+        Args:
+            text: What follows the equals sign in a spec.
+
+        Returns:
+            A value of the first of `types` that can read the text.
+
+        Raises:
+            UsageError: If none of them can.
+
+        Example:
+            >>> Parameter("eps", (float,), 0.1).parse("8/255") == 8 / 255
+            True
+            >>> Parameter("steps", (int,), 10).parse("ten")
+            Traceback (most recent call last):
+            limen.errors.UsageError: steps must be int, not 'ten'
+        """
+        for kind in self.types:
+            try:
+                return _read(kind, text)
+            except ValueError:
+                continue
+        raise UsageError(f"{self.name} must be {self.type_name}, not {text!r}")
+
+
+def value_text(value: Any) -> str:
+    """A parameter's value as a spec writes it.
+
+    Example:
+        >>> value_text(None), value_text(True), value_text(8 / 255), value_text(3.0)
+        ('none', 'true', '8/255', '3')
+    """
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        # Budgets are thought of in steps of an 8-bit image; 0.03137254901960784 says nothing to anyone.
+        short = f"{value:g}"
+        if float(short) == value:
+            return short
+        levels = f"{value * 255:.0f}"
+        return f"{levels}/255" if float(levels) / 255 == value else repr(value)
+    return str(value)
+
+
+def parameters(
+    factory: Callable[..., Any], *, argument: bool, hidden: frozenset[str] = frozenset()
+) -> tuple[Parameter | None, tuple[Parameter, ...]]:
+    """Read what a spec may give to a factory.
+
+    Args:
+        factory: A function with annotated parameters.
+        argument: Whether its first parameter is the spec's argument, given without a keyword.
+        hidden: Parameters that the program sets, not the spec.
+
+    Returns:
+        The argument (`None` if there is none) and the keyword parameters. A parameter whose type
+        cannot be written as text, such as a tensor, is left out.
+    """
+    hints = get_type_hints(factory)
+    found = []
+    for parameter in inspect.signature(factory).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in hidden:
+            continue
+        kinds = _flatten(hints.get(parameter.name, str))
+        if any(kind is not None for kind in kinds):
+            found.append(Parameter(parameter.name, kinds, parameter.default))
+    if argument:
+        return (found[0], tuple(found[1:])) if found else (None, ())
+    return None, tuple(found)
+
+
+def _flatten(hint: Any) -> tuple[Any, ...]:
+    """The kinds of value in a type hint that text can express, in the order in which they are tried."""
+    if get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for member in get_args(hint) for kind in _flatten(member)]
+    elif get_origin(hint) is Literal:
+        kinds = list(get_args(hint))
+    elif hint is type(None):
+        kinds = [None]
+    else:
+        kinds = [hint] if hint in _READERS else []
+    # None and literals are single words, and every text is a str: tried the other way round they
+    # would never be reached.
+    order = [None, bool, int, float, Path, str]
+    return tuple(sorted(kinds, key=lambda kind: order.index(kind) if kind in order else -1))
+
+
+def _type_name(kind: Any) -> str:
+    if kind is None:
+        return "none"
+    if kind is float:
+        return "number"
+    if kind is bool:
+        return "true | false"
+    if isinstance(kind, type):
+        return "text" if kind is str else kind.__name__.lower()
+    return value_text(kind)
+
+
+def _read(kind: Any, text: str) -> Any:
+    if isinstance(kind, type):
+        return _READERS[kind](text)
+    if text.lower() == value_text(kind).lower():
+        return kind
+    raise ValueError(text)
+
+
+def _read_float(text: str) -> float:
+    numerator, slash, denominator = text.partition("/")
+    try:
+        value = float(numerator) / float(denominator) if slash else float(text)
+    except ZeroDivisionError:
+        raise ValueError(text) from None
+    if math.isnan(value):
+        raise ValueError(text)
+    return value
+
+
+def _read_bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _read_text(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {
+    int: int,
+    float: _read_float,
+    bool: _read_bool,
+    str: _read_text,
+    Path: lambda text: Path(_read_text(text)).expanduser(),
+}

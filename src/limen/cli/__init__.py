@@ -1,0 +1,51 @@
+"""The `limen` command: arguments in, text out; all work is done in the rooms below."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import limen
+from limen.cli.attack import attack
+from limen.cli.demo import demo
+from limen.cli.errors import Commands
+from limen.cli.listing import list_
+from limen.cli.report import report
+from limen.cli.train import train
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for name, command in {
+    "demo": demo,
+    "attack": attack,
+    "report": report,
+    "list": list_,
+    "train": train,
+}.items():
+    app.command(name)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"limen {limen.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def limen_(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Attack an image classifier imperceptibly, keep every result, and look at it on a page."""
+
+
+def main() -> None:
+    """Run the command line; the entry point `limen`."""
+    app(prog_name="limen")

@@ -1,0 +1,41 @@
+"""`limen attack`: attack a model on a data set, keep every result."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from limen.cli.options import BatchSize, Device, Out, Seed
+
+
+def attack(
+    model: Annotated[str, typer.Option(help="Model spec, such as torchvision:resnet50.")],
+    data: Annotated[str, typer.Option(help="Data spec, such as folder:photos,size=224.")],
+    attack: Annotated[
+        list[str], typer.Option(help="Attack spec, such as pgd_l2:eps=3,steps=40; repeatable.")
+    ],
+    out: Out,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    batch_size: BatchSize = 32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    targeted: Annotated[
+        bool, typer.Option("--targeted", help="Aim at the data set's target classes.")
+    ] = False,
+    lattice: Annotated[
+        Literal["255", "none"],
+        typer.Option(help="Keep attacks on the values an 8-bit file can hold, or let the file round them."),
+    ] = "255",
+    report: Annotated[bool, typer.Option(help="Make the page at the end.")] = True,
+) -> None:
+    """Attack a model on a data set, and keep every image and number.
+
+    The same command again resumes; with further attacks, it adds them to the run.
+    """
+    from limen.cli.running import Plan, execute
+
+    steps = None if lattice == "none" else int(lattice)
+    execute(
+        Plan(model, data, tuple(attack), out, limit, batch_size, device, seed, targeted, steps, report),
+    )

@@ -1,0 +1,97 @@
+"""What `limen attack` and `limen demo` have in common: specs in, a run, a table and a page out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from limen import catalog, runs
+from limen.cli import machine
+from limen.cli.console import complain, output
+from limen.cli.progress import showing
+from limen.evaluation import describe_run, run_attacks
+from limen.images import LATTICE
+from limen.report import write_page
+
+_SHOWN = {"l2": "L2", "linf": "L∞", "psnr": "PSNR", "ssim": "SSIM", "ciede2000": "CIEDE2000"}
+_FIRST = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of a run."""
+
+    model: str
+    data: str
+    attacks: tuple[str, ...]
+    out: Path
+    limit: int | None = None
+    batch_size: int = 32
+    device: str = "cpu"
+    seed: int = 0
+    targeted: bool = False
+    lattice: int | None = LATTICE
+    report: bool = True
+
+
+def execute(plan: Plan) -> None:
+    """Do what is left of a run, then print its summary and where everything is.
+
+    Raises:
+        LimenError: If a spec, the images or the folder cannot be used.
+    """
+    machine.prepare()
+    attacks = {spec: catalog.attack(spec) for spec in plan.attacks}
+    dataset = catalog.data(plan.data)
+    classifier = catalog.model(plan.model, plan.device)
+    settings = {"seed": plan.seed, "lattice": plan.lattice, "targeted": plan.targeted}
+    manifest = describe_run(classifier, dataset, attacks, model_spec=plan.model, **settings)
+    with runs.create_or_resume(plan.out, manifest) as writer, showing(attacks) as progress:
+        run_attacks(
+            classifier,
+            dataset,
+            attacks,
+            writer,
+            batch_size=plan.batch_size,
+            limit=plan.limit,
+            progress=progress,
+            **settings,
+        )
+    run = runs.open_run(plan.out)
+    _complain_of_skipped(run)
+    output().print(_table(runs.summarize(run)))
+    output().print(f"run  {plan.out}")
+    if plan.report:
+        output().print(f"page {write_page([plan.out])}")
+
+
+def _complain_of_skipped(run: runs.Run) -> None:
+    skipped = run.manifest.skipped
+    for image in skipped[:_FIRST]:
+        complain(f"skipped {image.id}: {image.reason}")
+    if len(skipped) > _FIRST:
+        complain(f"skipped {len(skipped)} images in all; run.json names the others")
+
+
+def _table(summaries: list[runs.AttackSummary]) -> Table:
+    table = Table("attack", caption="medians over the correctly classified images that were fooled")
+    for name in ("images", "fooled", "of correct", *_SHOWN.values(), "passes", "s/image"):
+        table.add_column(name, justify="right")
+    for summary in summaries:
+        passes = None if summary.forwards is None else summary.forwards + (summary.backwards or 0)
+        table.add_row(
+            summary.label,
+            str(summary.images),
+            _text(summary.success_all, ".1%"),
+            _text(summary.success_correct, ".1%"),
+            *(_text(summary.medians[name], ".4g") for name in _SHOWN),
+            _text(passes, ".1f"),
+            _text(summary.seconds, ".3g"),
+        )
+    return table
+
+
+def _text(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

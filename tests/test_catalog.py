@@ -1,0 +1,159 @@
+"""Spec strings, on small factories of this file; the real tables are covered at the end."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limen.catalog.parameters import Parameter, value_text
+from limen.catalog.spec import Catalog
+from limen.errors import UnknownNameError, UsageError
+
+
+def climb(
+    eps: float = 8 / 255,
+    steps: int = 10,
+    start: Literal["zero", "random"] = "zero",
+    step_size: float | None = None,
+    early: bool = True,
+    weights: Path | None = None,
+    matrix: list[float] | None = None,
+) -> dict:
+    """Climb a hill.
+
+    And more.
+    """
+    return locals()
+
+
+def folder(path: str, *, size: int | None = None, device: str | None = None) -> tuple:
+    """Images in class folders."""
+    return path, size, device
+
+
+def refuses(eps: float = 1.0) -> None:
+    raise UsageError(f"eps must be positive, not {eps}")
+
+
+def shortage(path: str = "photos", *, count: int) -> tuple:
+    return path, count
+
+
+def bare() -> str:
+    return "bare"
+
+
+ATTACKS = Catalog("attack", {"climb": climb, "bare": bare, "refuses": refuses}, argument=False)
+DATA = Catalog("data", {"folder": folder, "shortage": shortage}, hidden=frozenset({"device"}))
+
+
+def test_a_bare_name_gives_the_defaults():
+    assert ATTACKS.make("climb") == climb()
+    assert ATTACKS.make("climb:") == climb()
+
+
+def test_values_arrive_with_the_annotated_types():
+    made = ATTACKS.make("climb:eps=4/255,steps=40,start=random,step_size=0.5,early=false,weights=a.pt")
+    assert made == climb(4 / 255, 40, "random", 0.5, False, Path("a.pt"))
+    assert type(made["steps"]) is int
+
+
+def test_an_int_is_a_float_where_a_float_is_asked():
+    assert type(ATTACKS.make("climb:eps=3")["eps"]) is float
+
+
+def test_none_is_none_only_where_the_annotation_says_so():
+    assert ATTACKS.make("climb:step_size=none")["step_size"] is None
+    with pytest.raises(UsageError, match="eps must be number, not 'none'"):
+        ATTACKS.make("climb:eps=none")
+
+
+def test_an_argument_may_hold_colons_and_equals_signs():
+    assert DATA.make("folder:a.py:make=1,size=224") == ("a.py:make=1", 224, None)
+
+
+def test_a_doubled_comma_is_a_comma():
+    assert DATA.make("folder:photos,,old,,,size=3") == ("photos,old,", 3, None)
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.integers())
+def test_any_path_can_be_written(path, size):
+    assert DATA.make(f"folder:{path.replace(',', ',,')},size={size}") == (path, size, None)
+
+
+def test_what_the_caller_gives_is_passed_on_and_hidden_from_specs():
+    assert DATA.make("folder:x", device="cpu") == ("x", None, "cpu")
+    with pytest.raises(UsageError, match="unknown parameter 'device'"):
+        DATA.make("folder:x,device=cpu")
+
+
+def test_an_argument_with_a_default_may_be_left_out():
+    assert DATA.make("shortage,count=2") == DATA.make("shortage:,count=2") == ("photos", 2)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "spec", "message"),
+    [
+        (ATTACKS, "climb:stpes=3", r"unknown parameter 'stpes'; did you mean 'steps'\? Known: early, eps"),
+        (ATTACKS, "clim", r"unknown attack 'clim'; did you mean 'climb'\? Known: bare, climb, refuses"),
+        (ATTACKS, "", r"unknown attack ''. Known: bare"),
+        (
+            ATTACKS,
+            "climb:steps=4.5",
+            r"steps must be int, not '4.5'. climb accepts eps: number = 8/255, steps: int = 10",
+        ),
+        (ATTACKS, "climb:steps=", "steps must be int, not ''"),
+        (ATTACKS, "climb:eps=nan", "eps must be number, not 'nan'"),
+        (ATTACKS, "climb:eps=1/0", "eps must be number, not '1/0'"),
+        (ATTACKS, "climb:eps=a/b", "eps must be number, not 'a/b'"),
+        (ATTACKS, "climb:early=1", r"early must be true \| false, not '1'"),
+        (ATTACKS, "climb:start=zerro", r"start must be zero \| random, not 'zerro'"),
+        (ATTACKS, "climb:steps=1,steps=1", "steps is given twice"),
+        (ATTACKS, "climb:40", "'40' is not key=value. climb accepts"),
+        (ATTACKS, "climb:steps=1,", "'' is not key=value"),
+        (ATTACKS, "climb:matrix=1", "unknown parameter 'matrix'"),
+        (ATTACKS, "bare:eps=1", "bare accepts no parameters"),
+        (ATTACKS, "refuses:eps=-1", "eps must be positive, not -1.0"),
+        (DATA, "folder", "folder needs PATH: write folder:PATH"),
+        (DATA, "folder:,size=3", "folder needs PATH: write folder:PATH"),
+        (DATA, "folder:a,b", "'b' is not key=value; a comma inside a path is written twice"),
+        (DATA, "shortage:x", "count is missing. shortage accepts PATH, count: int"),
+    ],
+)
+def test_a_wrong_spec_is_one_error_that_names_it_and_the_cure(catalog, spec, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        catalog.make(spec)
+    assert str(caught.value).startswith(f"{catalog.kind} spec {spec!r}: ")
+    assert caught.value.exit_code == 2
+
+
+def test_an_entry_lists_what_a_spec_may_say():
+    entry = ATTACKS.entry("climb")
+    assert entry.summary == "Climb a hill."
+    assert [str(parameter) for parameter in entry.parameters] == [
+        "eps: number = 8/255",
+        "steps: int = 10",
+        "start: zero | random = zero",
+        "step_size: number | none = none",
+        "early: true | false = true",
+        "weights: path | none = none",
+    ]
+    assert [entry.name for entry in ATTACKS.entries()] == ["climb", "bare", "refuses"]
+    with pytest.raises(UnknownNameError):
+        ATTACKS.entry("hill")
+
+
+@given(st.floats(allow_nan=False))
+def test_a_float_written_as_text_reads_back_exactly(value):
+    assert Parameter("eps", (float,), 0.0).parse(value_text(value)) == value
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4, 8, 16])
+def test_budgets_in_steps_of_an_8_bit_image_are_written_as_such(levels):
+    assert value_text(levels / 255) == f"{levels}/255"
+    assert math.isclose(Parameter("eps", (float,), 0.0).parse(f"{levels}/255"), levels / 255)
