@@ -198,6 +198,7 @@ def test_pixels_are_laid_out_as_files_have_them() -> None:
     pixels = np.stack([RGB, RGB[::-1]])
     images = from_uint8(pixels)
     assert images.shape == (2, 3, 13, 17)
+    assert images.is_contiguous()
     assert images[1, 2, 0, 4].item() == pytest.approx(RGB[-1, 4, 2] / 255)
     assert np.array_equal(to_uint8(images), pixels)
     assert to_uint8(images[:0]).shape == (0, 13, 17, 3)
