@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ class Classifier:
         _refuse_batch_statistics(module)
         self.module = module if device is None else module.to(_device(device))
         self.class_names = None if class_names is None else tuple(class_names)
-        first = next((*module.parameters(), *module.buffers()), None)
+        first = next(itertools.chain(module.parameters(), module.buffers()), None)
         self.device = first.device if first is not None else torch.device(device or "cpu")
         self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         self._scale, self._shift = _affine(mean, std, bounds, self.device)

@@ -1,0 +1,19 @@
+"""Attacks: factories that return a composition, ready to run on any classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from limen.attacks.attack import Attack, Outcome
+from limen.attacks.library.jsma import jsma
+from limen.attacks.library.l2 import fgm, pgd_l2
+from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
+from limen.attacks.library.minimal import carlini_wagner_l2, ddn, deepfool
+
+FACTORIES: dict[str, Callable[..., Attack]] = {
+    factory.__name__: factory
+    for factory in (fgsm, fgm, ifgsm, mifgsm, pgd_linf, pgd_l2, carlini_wagner_l2, ddn, deepfool, jsma)
+}
+"""Every attack by its name."""
+
+__all__ = ["FACTORIES", "Attack", "Outcome", *FACTORIES]

@@ -1,0 +1,94 @@
+"""An attack: a named search that takes a classifier and images, and gives an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limen.attacks.loop import Best
+from limen.attacks.protocols import Problem, sample_seeds
+from limen.attacks.search import Search
+from limen.classifier import Classifier, check_labels
+from limen.errors import UsageError
+from limen.images import LATTICE, check_images
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack found, one row a sample.
+
+    Attributes:
+        images: The adversarial images (N, C, H, W), on the 8-bit lattice unless it was turned
+            off; a failed sample's original, as it was given.
+        success: Whether (N,) the model's prediction on these images is what the attack was after.
+        predictions: The model's predictions (N,): on the adversarial image of a success, on the
+            last image tried of a failure.
+        steps: Moves made (N,), over all restarts and searches.
+        forwards: Forward passes (N,) that the sample took part in.
+        backwards: Backward passes (N,) whose gradient the sample used.
+    """
+
+    images: Tensor
+    success: Tensor
+    predictions: Tensor
+    steps: Tensor
+    forwards: Tensor
+    backwards: Tensor
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A composition of parts under a search, ready to run on any classifier.
+
+    Attributes:
+        name: The factory's name.
+        search: What is tried.
+    """
+
+    name: str
+    search: Search
+
+    def __call__(
+        self,
+        classifier: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        targeted: bool = False,
+        ids: Sequence[object] | None = None,
+        seed: int = 0,
+        lattice: int | None = LATTICE,
+    ) -> Outcome:
+        """Attack a batch of images.
+
+        A sample's result depends on its image, label, id and the seed alone, never on the rest of
+        the batch. An image that already is what the attack is after is returned as it is.
+
+        Args:
+            classifier: The model under attack.
+            images: (N, C, H, W) in [0, 1], on the model's device.
+            labels: The true classes (N,), or the classes to reach if `targeted`.
+            targeted: Whether success is to reach the label.
+            ids: A name for each sample, from which its random numbers come; None for its row.
+            seed: The seed of all random numbers.
+            lattice: Steps between 0 and 1 of the stored image; None for floats.
+
+        Raises:
+            UsageError: If an argument is wrong, naming it and the cure.
+            ModelError: If the model raises, or returns something other than finite logits.
+        """
+        check_images(images)
+        check_labels(labels, images, name="targets" if targeted else "labels")
+        if lattice is not None and (isinstance(lattice, bool) or not isinstance(lattice, int) or lattice < 1):
+            raise UsageError(f"lattice is {lattice!r}; expected None, or an integer of 1 or more such as 255")
+        ids = range(len(images)) if ids is None else ids
+        if len(ids) != len(images):
+            raise UsageError(f"{len(ids)} ids for {len(images)} images")
+        problem = Problem(images.detach(), labels, targeted, lattice, sample_seeds(seed, ids))
+        best = Best(problem)
+        if len(images):
+            with classifier.frozen(), torch.no_grad():
+                self.search(classifier, problem, best)
+        return Outcome(best.images, best.success, best.predictions, best.steps, best.forwards, best.backwards)

@@ -1,0 +1,79 @@
+"""What is steepest, in which norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from limen.attacks.protocols import Part, Slope
+from limen.images import norm
+
+
+@dataclass(frozen=True)
+class Sign(Part):
+    """Steepest in L∞: the sign of every value."""
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        return move.sign_(), self
+
+
+@dataclass(frozen=True)
+class Normalize(Part):
+    """Unit length in an Lp norm; L2 makes it the steepest direction there. A zero stays zero.
+
+    Attributes:
+        order: The p of the norm.
+    """
+
+    order: float = 2
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        length = norm(move, self.order).reshape(-1, *[1] * (move.ndim - 1))
+        return move.div_(length.clamp_min(torch.finfo(move.dtype).tiny)), self
+
+
+@dataclass(frozen=True)
+class Maximize(Part):
+    """To the member of the feasible set with the greatest inner product with the gradient."""
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        return slope.feasible.maximise(move).sub_(slope.point.images), self
+
+
+@dataclass(frozen=True)
+class NearestBoundary(Part):
+    """To the nearest of the k linearised boundaries (Moosavi-Dezfooli et al. 2016, Algorithm 2).
+
+    Takes the gradients (n, k, …) of k leads and gives one move (n, …).
+    """
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        lengths = torch.linalg.vector_norm(move.flatten(2), dim=2)
+        gaps = slope.values.detach().abs()
+        nearest = (gaps / lengths.clamp_min(1e-12)).masked_fill(lengths == 0, torch.inf).argmin(1)
+        rows = torch.arange(len(move), device=move.device)
+        gap, length = gaps[rows, nearest], lengths[rows, nearest]
+        scale = (gap / length.square().clamp_min(1e-24)).reshape(-1, 1, 1, 1)
+        return move[rows, nearest] * scale, self
+
+
+@dataclass(frozen=True)
+class TopSaliency(Part):
+    """The one value of greatest saliency, up or down (Papernot et al. 2016, eq. 8, single feature).
+
+    Takes the gradients (n, 2, …) of the target and of the rest. A value counts if it raises the
+    target and lowers the rest, in either direction of change; one already changed, or already at
+    its end of [0, 1], does not.
+    """
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        target, rest = move[:, 0], move[:, 1]
+        images, originals = slope.point.images, slope.point.problem.originals
+        room = torch.where(target > 0, images < 1, images > 0) & (images == originals)
+        saliency = (target * rest).neg_().masked_fill_(~room, 0).flatten(1)
+        best, index = saliency.max(1)
+        chosen = torch.zeros_like(saliency).scatter_(1, index[:, None], (best > 0).to(move.dtype)[:, None])
+        return target.sign() * chosen.reshape(images.shape), self

@@ -1,0 +1,119 @@
+"""Attacks that look for the least L2 perturbation that succeeds."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from limen.attacks.attack import Attack
+from limen.attacks.direction import NearestBoundary, Normalize
+from limen.attacks.feasible import AdaptiveSphere
+from limen.attacks.library.arguments import count, positive
+from limen.attacks.loop import Composition
+from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads
+from limen.attacks.perturbation import SigmoidBox
+from limen.attacks.search import InTurn, MultiplierSearch
+from limen.attacks.update import Adam, Scale
+from limen.images import norm
+
+
+def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
+    """‖x − x0‖₂ (n,)."""
+    return norm(images - originals)
+
+
+def carlini_wagner_l2(
+    steps: int = 100,
+    search_steps: int = 9,
+    learning_rate: float = 0.01,
+    initial_constant: float = 1.0,
+    margin: float = 0.0,
+    abort_early: bool = True,
+) -> Attack:
+    """Least L2 distance plus a hinge on the lead, by Adam in a sigmoid box, over a search of the multiplier.
+
+    Args:
+        steps: Steps in each climb.
+        search_steps: How many multipliers are tried.
+        learning_rate: Adam's step length, in the variables of the sigmoid.
+        initial_constant: The first multiplier c of the hinge.
+        margin: The lead in logits at which the hinge lets go.
+        abort_early: Whether a sample ends a climb when its objective has not improved by 0.01 %
+            over a tenth of the steps.
+
+    Source:
+        Carlini & Wagner 2017, Towards evaluating the robustness of neural networks, Section VI-A.
+        The paper on smooth attacks (Zhang et al. 2020, Section 5.1) uses learning_rate 0.1 and
+        initial_constant 100.
+
+    Example:
+        >>> carlini_wagner_l2(steps=50, search_steps=4).name
+        'carlini_wagner_l2'
+    """
+    parts = Composition(
+        objective=DistanceAndHinge(
+            constant=positive("initial_constant", initial_constant),
+            margin=float(positive("margin", margin, zero=True)),
+        ),
+        rule=(Adam(learning_rate=positive("learning_rate", learning_rate)),),
+        steps=count("steps", steps),
+        perturbation=SigmoidBox(),
+        patience=0.1 if abort_early else None,
+        distance=l2_distance,
+    )
+    return Attack("carlini_wagner_l2", MultiplierSearch(parts, count("search_steps", search_steps)))
+
+
+def ddn(
+    steps: int = 100,
+    eps: float | Tensor = 1.0,
+    gamma: float = 0.05,
+    step_size: float = 1.0,
+) -> Attack:
+    """Normalised steps on a sphere whose radius falls after a success and grows after a failure.
+
+    Args:
+        steps: How many steps.
+        eps: The first radius in L2, a number or one a sample; not a bound.
+        gamma: The share by which the radius changes a step.
+        step_size: The length of the first step; it falls to a hundredth along a cosine.
+
+    Source:
+        Rony et al. 2019, Decoupling direction and norm, Algorithm 1; the lattice inside the loop as there.
+
+    Example:
+        >>> ddn(steps=50).name
+        'ddn'
+    """
+    length = positive("step_size", step_size)
+    parts = Composition(
+        objective=CrossEntropy(),
+        rule=(Normalize(), Scale(length, final=length / 100)),
+        steps=count("steps", steps),
+        feasible=AdaptiveSphere(eps=positive("eps", eps), gamma=float(positive("gamma", gamma))),
+        distance=l2_distance,
+    )
+    return Attack("ddn", InTurn((parts,)))
+
+
+def deepfool(steps: int = 50, classes: int = 10, overshoot: float = 0.02) -> Attack:
+    """Steps to the nearest of the linearised class boundaries, until one is crossed.
+
+    Args:
+        steps: How many steps at most.
+        classes: How many of the highest other classes are considered; each costs a backward pass.
+        overshoot: The share by which every step goes beyond its boundary.
+
+    Source:
+        Moosavi-Dezfooli, Fawzi & Frossard 2016, DeepFool, Algorithm 2.
+
+    Example:
+        >>> deepfool(classes=5).name
+        'deepfool'
+    """
+    parts = Composition(
+        objective=Leads(count("classes", classes)),
+        rule=(NearestBoundary(), Scale(1 + positive("overshoot", overshoot, zero=True))),
+        steps=count("steps", steps),
+        early_stop=True,
+    )
+    return Attack("deepfool", InTurn((parts,)))

@@ -1,0 +1,244 @@
+"""The only attack loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limen.attacks.direction import Maximize
+from limen.attacks.feasible import Box
+from limen.attacks.perturbation import Pixels
+from limen.attacks.protocols import Feasible, Objective, Part, Perturbation, Point, Problem, Slope, Transform
+from limen.classifier import Classifier, check_labels
+from limen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Composition(Part):
+    """One climb, as a sentence of parts: climb this objective, by this rule, within these bounds.
+
+    Attributes:
+        objective: What is climbed.
+        rule: The transforms that turn a gradient into a move, in turn.
+        steps: How many moves at most.
+        perturbation: What the free variables are.
+        feasible: What the result may be.
+        random_start: Whether to start from a random member of the feasible set.
+        early_stop: Whether a sample is finished at its first success.
+        patience: A sample is finished when its objective has not risen by 0.01 % for this share
+            of the steps; None to go on.
+        distance: If given, the success of least distance is kept, else the last one.
+
+    Raises:
+        UsageError: Where the parts do not go together, with the reason.
+    """
+
+    objective: Objective
+    rule: tuple[Transform, ...]
+    steps: int
+    perturbation: Perturbation = Pixels()  # noqa: RUF009 (an immutable value)
+    feasible: Feasible = Box()  # noqa: RUF009 (an immutable value)
+    random_start: bool = False
+    early_stop: bool = False
+    patience: float | None = None
+    distance: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise UsageError(f"steps is {self.steps!r}; expected an integer of 1 or more")
+        kind = type(self.feasible).__name__
+        if any(isinstance(link, Maximize) for link in self.rule) and not hasattr(self.feasible, "maximise"):
+            raise UsageError(f"{kind} has no linear maximiser, so Maximize cannot be its direction")
+        if self.random_start and not hasattr(self.feasible, "sample"):
+            raise UsageError(f"{kind} is unbounded or cannot be sampled; start from the original instead")
+        if not self.perturbation.is_image and type(self.feasible) is not Box:
+            raise UsageError(
+                f"{kind} projects images, but the variables of {type(self.perturbation).__name__} are not "
+                "the image; use pixels, or the box"
+            )
+
+
+class Best:
+    """The best result so far of every sample of a call, over all its climbs, and what it cost."""
+
+    def __init__(self, problem: Problem) -> None:
+        count, device = len(problem.originals), problem.originals.device
+        self.images = problem.originals.clone()
+        self.success = torch.zeros(count, dtype=torch.bool, device=device)
+        self.predictions = torch.full((count,), -1, device=device)
+        self.distance = torch.full((count,), torch.inf, dtype=problem.originals.dtype, device=device)
+        self.settled = torch.zeros_like(self.success)
+        self.steps, self.forwards, self.backwards = (
+            torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)
+        )
+
+    def offer(self, rows: Tensor, point: Point, distance: Tensor | None) -> None:
+        """Keep this iterate of the samples at `rows` where it succeeds, and is nearer if that counts."""
+        better = point.success
+        if distance is not None:
+            better = better & (distance < self.distance[rows])
+        unknown = ~self.success[rows]
+        self.predictions[rows] = torch.where(better | unknown, point.predictions, self.predictions[rows])
+        if bool(better.any()):
+            kept = rows[better]
+            self.images[kept] = point.images[better]
+            self.success[kept] = True
+            if distance is not None:
+                self.distance[kept] = distance[better]
+
+    def revoke(self, rows: Tensor, originals: Tensor) -> None:
+        """Give the samples at `rows` back their originals: what was kept broke the budget."""
+        self.success[rows] = False
+        self.images[rows] = originals[rows]
+        self.distance[rows] = torch.inf
+
+
+def look_at_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> None:
+    """Settle the samples whose original already is what the attack is after."""
+    _, point, _ = _look(parts, parts.perturbation.invert(problem.originals), problem, classifier, 0.0, True)
+    rows = torch.arange(len(problem.labels), device=problem.labels.device)
+    best.forwards += 1
+    best.offer(rows, point, None if parts.distance is None else torch.zeros_like(best.distance))
+    best.settled |= point.success
+
+
+def climb(
+    parts: Composition, classifier: Classifier, problem: Problem, best: Best, rows: Tensor, salt: int = 0
+) -> Tensor:
+    """Run one composition for the samples at `rows`; each leaves when it is finished.
+
+    Args:
+        parts: The composition, prepared for all samples of the call.
+        classifier: The model under attack.
+        problem: All samples of the call.
+        best: Where results are kept and passes counted.
+        rows: The samples to run.
+        salt: Tells the random starts of one sample apart.
+
+    Returns:
+        Which samples (N,) succeeded in this climb.
+    """
+    whole, succeeded = parts.feasible, torch.zeros_like(best.success)
+    parts, problem, everyone = parts.keep(rows), problem.keep(rows), problem
+    variables = parts.perturbation.invert(_start(parts, problem, salt))
+    plateau = _Plateau(parts, len(rows), problem.originals)
+    for step in range(parts.steps + 1):
+        final = step == parts.steps
+        images, point, values = _look(parts, variables, problem, classifier, step / parts.steps, final)
+        best.forwards[rows] += 1
+        distance = (
+            None if parts.distance is None else parts.distance(point.images.detach(), problem.originals)
+        )
+        best.offer(rows, point, distance)
+        succeeded[rows] |= point.success
+        finished = plateau.flat(values, step) | (point.success & parts.early_stop)
+        if step == 0 and not parts.random_start:
+            best.settled[rows] |= point.success
+            finished = finished | point.success
+        stay = (~finished).nonzero()[:, 0]
+        if final or len(stay) == 0:
+            break
+        if len(stay) < len(rows):
+            rows, parts, problem, plateau = (
+                rows[stay],
+                parts.keep(stay),
+                problem.keep(stay),
+                plateau.keep(stay),
+            )
+        slope = _slope(parts, variables, images, point, values, stay)
+        best.backwards[rows] += 1 if slope.values.ndim == 1 else slope.values.shape[1]
+        best.steps[rows] += 1
+        variables, parts = _move(parts, variables[stay] if len(stay) < len(variables) else variables, slope)
+    outside = succeeded & ~whole.contains(best.images)
+    best.revoke(outside.nonzero()[:, 0], everyone.originals)
+    return succeeded & ~outside
+
+
+def _start(parts: Composition, problem: Problem, salt: int) -> Tensor:
+    if not parts.random_start:
+        return problem.originals
+    return parts.feasible.sample(problem, 2 * salt)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _look(parts, variables, problem, classifier, progress, final):
+    """The model's one forward pass of a step, on the image that a file would store."""
+    with torch.set_grad_enabled(not final):
+        images = (
+            variables
+            if parts.perturbation.is_image
+            else parts.perturbation.images(variables.requires_grad_())
+        )
+        leaf = parts.feasible.store(images.detach()).requires_grad_(not final)
+        logits = classifier(leaf)
+        if progress == 0:
+            check_labels(problem.labels, leaf, classes=logits.shape[1])
+        predictions = logits.detach().argmax(1)
+        point = Point(leaf, logits, predictions, problem.adversarial(predictions), progress, problem)
+        values = None if final else parts.objective(point)
+    return images, point, values
+
+
+def _slope(parts, variables, images, point, values, stay) -> Slope:
+    """The gradient at the stored image, carried over to the free variables (straight through)."""
+    leaf, gradients = point.images, []
+    for weights in _unit_weights(values):
+        (gradient,) = torch.autograd.grad(
+            values, leaf, weights, retain_graph=values.ndim > 1, materialize_grads=True
+        )
+        if not parts.perturbation.is_image:
+            (gradient,) = torch.autograd.grad(images, variables, gradient, retain_graph=values.ndim > 1)
+        if not bool(torch.isfinite(gradient.sum())):
+            gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
+        gradients.append(gradient)
+    gradient = gradients[0] if values.ndim == 1 else torch.stack(gradients, 1)
+    point = dataclasses.replace(point, images=leaf.detach(), logits=point.logits.detach())
+    values = values.detach()
+    if len(stay) < len(gradient):
+        gradient, values, point = gradient[stay], values[stay], point.keep(stay)
+    return Slope(values, gradient, point, parts.feasible)
+
+
+def _unit_weights(values: Tensor) -> list[Tensor]:
+    if values.ndim == 1:
+        return [torch.ones_like(values)]
+    return [
+        torch.zeros_like(values).index_fill_(1, k, 1.0)
+        for k in torch.arange(values.shape[1], device=values.device)
+    ]
+
+
+def _move(parts: Composition, variables: Tensor, slope: Slope) -> tuple[Tensor, Composition]:
+    move, rule = slope.gradient, []
+    for link in parts.rule:
+        move, successor = link(move, slope)
+        rule.append(successor)
+    feasible = parts.feasible.react(slope.point)
+    variables = variables.detach().add_(move)
+    if parts.perturbation.is_image:
+        variables = feasible.project(variables)
+    return variables, dataclasses.replace(parts, rule=tuple(rule), feasible=feasible)
+
+
+class _Plateau:
+    """Which samples' objectives have stopped rising (Carlini & Wagner's abort-early rule)."""
+
+    def __init__(self, parts: Composition, count: int, like: Tensor) -> None:
+        self.window = 0 if parts.patience is None else max(1, round(parts.steps * parts.patience))
+        self.before = like.new_full((count,), -torch.inf)
+        self.never = torch.zeros(count, dtype=torch.bool, device=like.device)
+
+    def flat(self, values: Tensor | None, step: int) -> Tensor:
+        if values is None or not self.window or step % self.window:
+            return self.never
+        values = values.detach()
+        flat = values <= self.before + 1e-4 * self.before.abs()
+        self.before = values
+        return flat
+
+    def keep(self, rows: Tensor) -> _Plateau:
+        self.before, self.never = self.before[rows], self.never[rows]
+        return self
