@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import torch
 
 import limen
@@ -12,11 +13,10 @@ from limen.evaluation import describe_run, run_attacks
 
 def main(out: str) -> None:
     torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(28 * 28, 10))
-    classifier = limen.Classifier(net)
-    dataset = limen.data.demo("digits", count=60)
+    torch.manual_seed(0)
+    classifier = limen.Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 10)))
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    dataset = limen.data.from_arrays("noise", pixels, np.arange(60) % 10)
     attacks = {
         "pgd_l2:eps=1,steps=5": limen.attacks.pgd_l2(eps=1.0, steps=5),
         "ddn:steps=5": limen.attacks.ddn(steps=5),
