@@ -10,13 +10,15 @@ from limen.cli.options import BatchSize, Device, Out, Seed
 
 
 def attack(
-    model: Annotated[str, typer.Option(help="Model spec, such as torchvision:resnet50.")],
-    data: Annotated[str, typer.Option(help="Data spec, such as folder:photos,size=224.")],
+    model: Annotated[str, typer.Option(metavar="SPEC", help="Model, such as torchvision:resnet50.")],
+    data: Annotated[str, typer.Option(metavar="SPEC", help="Images, such as folder:photos,size=224.")],
     attack: Annotated[
-        list[str], typer.Option(help="Attack spec, such as pgd_l2:eps=3,steps=40; repeatable.")
+        list[str], typer.Option(metavar="SPEC", help="Attack, such as pgd_l2:eps=3,steps=40; repeatable.")
     ],
     out: Out,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")
+    ] = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,

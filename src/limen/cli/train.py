@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="Safetensors file to write.")],
-    model: Annotated[str, typer.Option(help="Network to train: demo:photos or demo:digits.")] = "demo:photos",
-    data: Annotated[str, typer.Option(help="Data spec; trained on its split=train.")] = "demo:photos",
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
+    model: Annotated[
+        str, typer.Option(metavar="SPEC", help="Network to train: demo:photos or demo:digits.")
+    ] = "demo:photos",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC", help="Data, of which split=train is learned; as the model if not given."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data; a default a network.")
     ] = None,
@@ -40,7 +47,7 @@ def train(
 
     machine.prepare()
     history = train_network(
-        model, data, out, epochs=epochs, seed=seed, device=device, progress=show, on_skip=skip
+        model, data or model, out, epochs=epochs, seed=seed, device=device, progress=show, on_skip=skip
     )
     output().print(f"accuracy {history[-1].accuracy:.1%}")
     output().print(f"weights  {out}")

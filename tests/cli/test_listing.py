@@ -1,0 +1,37 @@
+"""`limen list` shows whatever the tables hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from limen import attacks, data, metrics, models
+
+TABLES = {
+    "models": models.SOURCES,
+    "data": data.SOURCES,
+    "attacks": attacks.FACTORIES,
+    "metrics": metrics.METRICS,
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_name_is_listed_with_its_first_line(limen, kind):
+    listed = limen("list", kind).stdout
+    for name, factory in TABLES[kind].items():
+        (row,) = [line for line in listed.splitlines() if line.startswith((f"│ {name} ", f"│ {name}:"))]
+        assert factory.__doc__.splitlines()[0] in row
+
+
+def test_parameters_are_listed_with_types_and_defaults(limen):
+    listed = limen("list", "attacks").stdout
+    assert "eps: number = 8/255" in listed
+    assert "steps: int = " in listed
+
+
+def test_everything_is_listed_by_default(limen):
+    titles = [line.rstrip() for line in limen("list").stdout.splitlines() if line.rstrip() in TABLES]
+    assert titles == list(TABLES)
+
+
+def test_an_unknown_kind_is_a_usage_error(limen):
+    assert limen("list", "modles").exit_code == 2

@@ -1,0 +1,31 @@
+"""Progress, on a terminal and in a log."""
+
+from __future__ import annotations
+
+from limen.cli.progress import showing
+
+
+def test_a_log_gets_a_line_at_each_tenth_and_no_control_characters(capsys):
+    with showing(["ddn"]) as tell:
+        for done in range(101):
+            tell("ddn", done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"ddn: {done} of 100 images" for done in range(10, 101, 10)]
+
+
+def test_a_terminal_gets_a_bar_for_each_attack(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    with showing(["ddn", "fgsm:eps=0.1"]) as tell:
+        tell("ddn", 3, 8)
+        tell("fgsm:eps=0.1", 8, 8)
+    shown = capsys.readouterr().err
+    assert "ddn" in shown
+    assert "3/8" in shown
+    assert "8/8" in shown
+
+
+def test_a_data_set_without_images_is_no_error(capsys):
+    with showing(["ddn"]) as tell:
+        tell("ddn", 0, 0)
+    assert capsys.readouterr().err == ""

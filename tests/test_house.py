@@ -1,0 +1,239 @@
+"""The house rules: style, types, layers, documentation, and what may be in the repository."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from limen import attacks, catalog, metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src" / "limen").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MEGABYTES = 2**20
+
+
+def run(*command: str) -> None:
+    """Run a tool of this Python in the project's root; what it complains of is the failure."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def script(name: str) -> str:
+    """A tool beside this Python."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    assert found, f"{name} is missing; install Limen with its extra dev"
+    return found
+
+
+def tracked() -> list[Path]:
+    """The files of the repository."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone of the repository")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    return [path for name in listed.decode().split("\0")[:-1] if (path := ROOT / name).is_file()]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """The code blocks of one language on all pages, as (page, code)."""
+    pattern = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return [(page.name, code) for page in PAGES for code in pattern.findall(page.read_text(encoding="utf-8"))]
+
+
+def test_ruff_finds_nothing():
+    run(script("ruff"), "check", ".")
+
+
+def test_ruff_would_format_nothing():
+    run(script("ruff"), "format", "--check", ".")
+
+
+def test_types_hold():
+    run(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "src")
+
+
+def test_each_room_knows_only_those_below():
+    run(script("lint-imports"), "--no-cache")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The built documentation."""
+    folder = tmp_path_factory.mktemp("site")
+    run(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder))
+    return folder
+
+
+@pytest.mark.xdist_group("site")
+def test_the_documentation_builds_without_a_warning_and_fetches_nothing(site):
+    tags = re.compile(r"<(?:script|img|iframe|link)\b[^>]*>")
+    for page in site.rglob("*.html"):
+        for tag in tags.findall(page.read_text(encoding="utf-8")):
+            assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag), f"{page}: {tag}"
+
+
+@pytest.mark.xdist_group("site")
+def test_the_reference_holds_every_attack_and_metric(site):
+    for name, table in {"attacks": attacks.FACTORIES, "metrics": metrics.METRICS}.items():
+        page = (site / "reference" / name / "index.html").read_text(encoding="utf-8")
+        for factory in table.values():
+            assert f'id="{factory.__module__}.{factory.__qualname__}"' in page
+
+
+def test_files_are_short():
+    for path in SOURCES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 300, path
+
+
+def test_every_module_is_tested():
+    texts = {path: path.read_text(encoding="utf-8") for path in TESTS}
+    everything = "\n".join(texts.values())
+    for path in SOURCES:
+        mirror = ROOT / "tests" / path.relative_to(ROOT / "src" / "limen").with_name(f"test_{path.name}")
+        defined = [
+            node.name
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        ]
+        named = any(re.search(rf"\b{name}\b", everything) for name in defined)
+        assert mirror in texts or named or not defined, f"no test knows {path.relative_to(ROOT)}"
+
+
+def test_everything_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = {re.split(r"[<>=\[]", each)[0].lower() for each in (*project["dependencies"], *extras["hf"])}
+    providers = importlib.metadata.packages_distributions()
+    for path in SOURCES:
+        for name in imported(path) - sys.stdlib_module_names - {"limen"}:
+            assert declared.intersection(each.lower() for each in providers[name]), f"{path}: {name}"
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of the modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_two_commands_of_the_readme_set_everything_up():
+    setups = re.findall(
+        r"^python3 -m venv .venv && .venv/bin/pip install -c constraints.txt .*$", README, re.MULTILINE
+    )
+    assert [command.rpartition(" && ")[2] for command in setups] == [
+        ".venv/bin/limen demo",
+        ".venv/bin/python -m pytest",
+    ]
+
+
+def test_continuous_integration_runs_the_command_of_the_readme():
+    (pattern,) = re.findall(r"grep -E '(.*)' README.md", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    (command,) = re.findall(pattern, README, re.MULTILINE)
+    assert command.endswith(" -m pytest")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_versions_are_pinned_without_addresses():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9.]*(post\d+)?", pin) for pin in pins)
+    pinned = {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for needed in (*project["dependencies"], *extras["hf"], *extras["docs"], *extras["dev"]):
+        assert re.split(r"[<>=\[]", needed)[0] in pinned | {"limen"}
+
+
+def test_the_readmes_table_holds_every_attack():
+    rows = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
+    assert rows == list(attacks.FACTORIES)
+
+
+def test_the_readmes_python_runs(capsys):
+    (code,) = [code for page, code in blocks("python") if page == "README.md"]
+    exec(compile(code, "README.md", "exec"), {})
+    assert "fooled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_exists(page):
+    # What a reference page includes is checked when the site is built.
+    text = re.sub(r"^:::.*", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for spec in re.findall(r"--attack[ =]([^\s\\`…]+)", text):
+        catalog.attack(spec)
+    for name in re.findall(r"(?<![\w/.-])limen((?:\.[A-Za-z_]\w*)+)", text):
+        resolve(f"limen{name}")
+
+
+def test_the_calls_on_the_pages_fit_the_functions():
+    for page, code in blocks("python"):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Call) and re.fullmatch(r"limen[.\w]+", ast.unparse(node.func)):
+                keywords = dict.fromkeys(each.arg for each in node.keywords if each.arg)
+                try:
+                    inspect.signature(resolve(ast.unparse(node.func))).bind(*node.args, **keywords)
+                except TypeError as error:
+                    raise AssertionError(f"{page}: {ast.unparse(node)}: {error}") from None
+
+
+def resolve(dotted: str) -> object:
+    """What a dotted name stands for, imported as far as needed."""
+    value = importlib.import_module("limen")
+    for depth, part in enumerate(parts := dotted.split(".")[1:], start=1):
+        if not hasattr(value, part):
+            importlib.import_module(".".join(["limen", *parts[:depth]]))
+        value = getattr(value, part)
+    return value
+
+
+def test_the_commands_on_the_pages_exist():
+    from typer.testing import CliRunner
+
+    from limen.cli import app
+
+    for page, code in blocks("sh"):
+        for line in code.replace("\\\n", " ").splitlines():
+            words = line.rpartition("/")[2].split() if ".venv" in line else line.split()
+            if words[:1] == ["limen"] and len(words) > 1:
+                shown = CliRunner().invoke(app, [words[1], "--help"], env={"COLUMNS": "200"})
+                assert shown.exit_code == 0, f"{page}: {line}"
+                for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+                    assert option in shown.stdout, f"{page}: {line}: no {option}"
+
+
+def test_the_metrics_page_names_every_metric():
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert [name for name in metrics.METRICS if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_no_file_is_large():
+    large = [path for path in tracked() if path.stat().st_size > 2 * MEGABYTES]
+    assert large == []
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    places = r"/(?:root|work|home/\w+|opt|tmp)/[\w.]"
+    addresses = r"file://|--(?:extra-)?index-url|--find-links|pypi\.org/simple|pythonhosted"
+    for path in tracked():
+        if path == Path(__file__).resolve() or path.suffix in (".png", ".safetensors", ".parquet"):
+            continue
+        found = re.search(f"{places}|{addresses}", path.read_text(encoding="utf-8"))
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
