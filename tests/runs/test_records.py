@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -86,3 +89,9 @@ def test_columns_that_a_later_limen_adds_are_passed_over(part):
     table = pq.read_table(part)
     pq.write_table(table.append_column("lpips", pa.array([0.1, 0.2])), part)
     assert read_part(part).schema.names == SCHEMA.names
+
+
+def test_every_column_and_manifest_key_is_documented(manifest):
+    page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
+    for name in (*SCHEMA.names, *json.loads(manifest.to_json())):
+        assert f"`{name}`" in page

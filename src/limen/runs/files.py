@@ -56,7 +56,6 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(TEMPORARY)
     with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.unlink(missing_ok=True)
             with open(temporary, "xb") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,9 +33,7 @@ class RunWriter:
         self._next_part = 0
         for path in records.part_paths(directory):
             self._note_part(path)
-        for folder in (directory, directory / records.FOLDER, *(directory / "images").glob("*")):
-            with suppress(OSError):
-                (folder / TEMPORARY).unlink(missing_ok=True)
+        self._prepare_folders()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -106,6 +103,19 @@ class RunWriter:
         """Record an image that cannot be read; it is forgotten again once a later write holds it."""
         others = [each for each in self.manifest.skipped if each.id != image_id]
         self._set_skipped([*others, SkippedImage(image_id, reason)])
+
+    def _prepare_folders(self) -> None:
+        # Made and flushed before any file, so that no power cut keeps a record and loses its image.
+        images = self.directory / "images"
+        attacks = (images / entry.folder for entry in self.manifest.attacks)
+        folders = (self.directory / records.FOLDER, images / ORIGINAL, *attacks)
+        with writing(self.directory):
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.directory, *folders):
+                (folder / TEMPORARY).unlink(missing_ok=True)
+        sync_folder(images)
+        sync_folder(self.directory)
 
     def _set_skipped(self, skipped: Iterable[SkippedImage]) -> None:
         manifest = self.manifest.with_skipped(skipped)
