@@ -1,0 +1,146 @@
+"""One self-contained HTML file from a view: markup, style, script and pictures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from limen import __version__
+from limen.errors import LimenError, UsageError
+from limen.report import pictures
+from limen.report.metrics import number
+from limen.report.view import View, build, names
+from limen.runs import open_run
+
+_SCRIPTS = ("page.js", "curves.js", "gallery.js")
+
+
+def write_page(
+    directories: Sequence[Path | str], out: Path | str | None = None, *, gallery: int = 24
+) -> Path:
+    """Write the page of one or several runs as a single HTML file that opens from disk.
+
+    Args:
+        directories: The runs, each a directory with a `run.json`; several are shown side by side.
+        out: The file to write; `report.html` in the first directory if not given.
+        gallery: How many images the gallery shows at most, each under every attack. They are spread
+            over the sorted distortions, so that the worst ones are among them; fewer are shown where
+            their pictures would hold more than `limen.report.gallery.PIXELS` pixels.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UsageError: If no directory is given, one is no run, or `gallery` is negative.
+        RunError: If a run cannot be read.
+        LimenError: If the file cannot be written; an older one is then still whole.
+    """
+    if not directories:
+        raise UsageError("no run to report; give at least one run directory")
+    if gallery < 0:
+        raise UsageError(f"gallery is {gallery}; give the number of images to show, 0 for none")
+    unique = list(dict.fromkeys(Path(directory).resolve() for directory in directories))
+    runs = dict(zip(names(unique), map(open_run, unique), strict=True))
+    out = unique[0] / "report.html" if out is None else Path(out)
+    _write(out, render(build(runs, gallery)))
+    return out
+
+
+def render(view: View) -> str:
+    """The page as HTML text."""
+    script = "\n".join(_template_file(name) for name in _SCRIPTS)
+    # Only this very script may run, and nothing may be fetched: text that slips through as markup stays dead.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            view=view,
+            several=len(view.runs) > 1,
+            drawing=_drawing(view),
+            scale=pictures.scale_colours(),
+            style=Markup(_template_file("style.css")),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            digest=digest,
+            version=__version__,
+        )
+    )
+
+
+def _drawing(view: View) -> dict[str, object]:
+    """What the script draws the curves from."""
+    return {
+        "metrics": [
+            {"key": m.key, "title": m.title, "axis": m.axis, "reverse": m.reverse} for m in view.metrics
+        ],
+        "curves": {
+            key: {name: [asdict(curve) for curve in lines] for name, lines in of_metric.items()}
+            for key, of_metric in view.curves.items()
+        },
+    }
+
+
+def percent(rate: float | None) -> str:
+    """A share in [0, 1] as a percentage; only all is 100 and only none is 0.
+
+    Example:
+        >>> percent(0.5), percent(0.9999), percent(1.0), percent(None)
+        ('50.0\N{NO-BREAK SPACE}%', '99.9\N{NO-BREAK SPACE}%', '100\N{NO-BREAK SPACE}%', '–')
+    """
+    if rate is None:
+        return "–"
+    text = f"{rate:.0%}" if rate in (0, 1) else f"{min(max(rate, 0.001), 0.999):.1%}"
+    return text.replace("%", "\N{NO-BREAK SPACE}%")
+
+
+def breakable(label: str) -> Markup:
+    """A spec that breaks over lines after its commas.
+
+    Example:
+        >>> str(breakable("pgd_l2:eps=3,steps=40"))
+        'pgd_l2:eps=3,<wbr>steps=40'
+    """
+    return Markup(",<wbr>").join(label.split(","))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("limen.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number, breakable=breakable)
+    return environment
+
+
+def _template_file(name: str) -> str:
+    return (resources.files("limen.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _write(path: Path, text: str) -> None:
+    # A name of its own: the run may be written to at this moment, by a process with its own temporary files.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise LimenError(
+            f"{path}: the page cannot be written ({error.strerror or error}); choose another --out"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,127 @@
+"""Pictures of the gallery: lossless PNG, magnified differences and maps of lost structure."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+WINDOW = 11
+"""Side of the Gaussian window of SSIM; a smaller image has no map."""
+
+_STEPS = 64
+# Anchors of the perceptually even map "inferno" (matplotlib, CC0), dark where nothing is lost.
+_ANCHORS = (
+    "000004",
+    "1b0c41",
+    "4a0c6b",
+    "781c6d",
+    "a52c60",
+    "cf4446",
+    "ed6925",
+    "fb9b06",
+    "f7d13d",
+    "fcffa4",
+)
+
+
+def data_url(picture: Image.Image | bytes) -> str:
+    """A picture, or the bytes of a PNG file, as a PNG inside a URL with every pixel kept."""
+    if isinstance(picture, Image.Image):
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        picture = buffer.getvalue()
+    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
+
+
+def difference(original: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
+    """The signed change of each value in 8-bit steps, (H, W, C) int16 in [-255, 255]."""
+    return adversarial.astype(np.int16) - original.astype(np.int16)
+
+
+def lost_structure(original: np.ndarray, adversarial: np.ndarray) -> np.ndarray | None:
+    """The map of 1 - SSIM, (H, W) float32, mean over channels; None where the image is under 11 pixels.
+
+    The settings are those of Wang et al. (IEEE TIP 13(4), 2004): a Gaussian window of sigma 1.5.
+    """
+    if min(original.shape[:2]) < WINDOW:
+        return None
+    similarity = structural_similarity(
+        original,
+        adversarial,
+        channel_axis=-1,
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )[1]
+    return (1 - similarity.mean(axis=-1)).astype(np.float32)
+
+
+def common_factor(differences: list[np.ndarray]) -> int:
+    """The power of two that makes a typical picture's strongest changes fill the range around mid-grey.
+
+    Strongest is the 99th percentile of a picture's changed values, typical the geometric mean over the
+    pictures, so that neither one pixel nor one coarse attack leaves all the others grey.
+
+    Example:
+        >>> common_factor([np.full((8, 8, 3), 4, np.int16)])
+        16
+        >>> common_factor([])
+        1
+    """
+    peaks = [np.percentile(np.abs(change[change != 0]), 99) for change in differences if change.any()]
+    if not peaks:
+        return 1
+    return 2 ** max(0, math.floor(math.log2(127 / _typical(peaks))))
+
+
+def common_top(maps: list[np.ndarray]) -> float:
+    """The value of 1 - SSIM that is drawn brightest: the typical map's largest, rounded up.
+
+    Example:
+        >>> common_top([np.full((8, 8), 0.07)])
+        0.1
+    """
+    peaks = [float(lost.max()) for lost in maps if lost.max() > 1e-6]
+    if not peaks:
+        return 1.0
+    peak = _typical(peaks)
+    decade = 10.0 ** math.floor(math.log10(peak))
+    return round(min(1.0, next(step * decade for step in (1, 2, 5, 10) if step * decade >= peak * 0.999)), 9)
+
+
+def _typical(peaks: list[float]) -> float:
+    # Geometric, as attacks differ by factors.
+    return float(np.exp(np.log(peaks).mean()))
+
+
+def magnified(change: np.ndarray, factor: int) -> Image.Image:
+    """The change times `factor` around mid-grey; what is beyond the 8-bit range saturates."""
+    pixels = np.clip(128 + change.astype(np.int32) * factor, 0, 255).astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def coloured(lost: np.ndarray, top: float) -> Image.Image:
+    """A map of 1 - SSIM from 0 (dark) to `top` (bright), in 64 steps of the colour scale."""
+    steps = np.clip(np.rint(lost / top * (_STEPS - 1)), 0, _STEPS - 1).astype(np.uint8)
+    picture = Image.fromarray(steps)
+    picture.putpalette(_palette())
+    return picture
+
+
+def scale_colours() -> tuple[str, ...]:
+    """The anchors of the colour scale, dark to bright, as CSS colours."""
+    return tuple(f"#{anchor}" for anchor in _ANCHORS)
+
+
+def _palette() -> bytes:
+    anchors = np.array([list(bytes.fromhex(anchor)) for anchor in _ANCHORS])
+    places = np.linspace(0, len(anchors) - 1, _STEPS)
+    channels = [np.interp(places, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8).tobytes()

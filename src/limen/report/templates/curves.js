@@ -1,0 +1,155 @@
+// Success against distortion, drawn in the pixels at hand so that type keeps its size on any screen.
+if (document.getElementById("curve-data")) {
+  const { metrics, curves } = JSON.parse(document.getElementById("curve-data").textContent);
+  const find = (id) => document.getElementById(id);
+  const [plot, reading] = [find("plot"), find("reading")];
+  const [metricChoice, ofChoice, scaleChoice] = ["curve-metric", "curve-of", "curve-scale"].map(find);
+  const legend = [...document.querySelectorAll(".legend button")];
+  const margin = { top: 14, right: 18, bottom: 48, left: 52 };
+  let view = null;
+
+  const svg = (name, attributes = {}, text = "") => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.textContent = text;
+    return element;
+  };
+  const short = (value) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(0) : String(+value.toPrecision(3)));
+  const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+  function linearTicks(low, high) {
+    const rough = (high - low) / 5;
+    const decade = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].find((factor) => factor * decade >= rough) * decade;
+    const first = Math.ceil(low / step - 1e-9);
+    return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
+  }
+
+  function logTicks(low, high, most) {
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      for (const factor of [1, 2, 5]) ticks.push(factor * 10 ** power);
+    }
+    const inside = ticks.filter((tick) => tick >= low && tick <= high);
+    if (inside.length < 3) return linearTicks(low, high);
+    if (inside.length <= most) return inside;
+    return inside.filter((tick) => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-6);
+  }
+
+  // The axis is laid over all lines, hidden ones too, so that hiding one does not move the others.
+  function axis(metric, lines, width) {
+    const values = lines.flatMap((line) => line.x);
+    const log = scaleChoice.value === "log" && !metric.reverse && values.some((value) => value > 0);
+    const used = log ? values.filter((value) => value > 0) : values;
+    let low = used.reduce((a, b) => Math.min(a, b), Infinity);
+    let high = used.reduce((a, b) => Math.max(a, b), -Infinity);
+    if (!used.length) [low, high] = [0, 1];
+    if (log) [low, high] = [low / 1.2, high * 1.2];
+    else if (metric.reverse) [low, high] = [low - 1, high + 1];
+    else [low, high] = [0, high > 0 ? high * 1.04 : 1];
+    const warp = log ? Math.log : (value) => value;
+    const unwarp = log ? Math.exp : (value) => value;
+    const [start, end] = metric.reverse ? [high, low] : [low, high];
+    const span = warp(end) - warp(start);
+    return {
+      ticks: log ? logTicks(low, high, width / 60) : linearTicks(low, high),
+      start,
+      place: (value) => margin.left + (log && value <= 0 ? 0 : ((warp(value) - warp(start)) / span) * width),
+      value: (place) => unwarp(warp(start) + ((place - margin.left) / width) * span),
+    };
+  }
+
+  const shareAt = (line, value, reverse) => {
+    let share = line.start;
+    for (let i = 0; i < line.x.length && (reverse ? line.x[i] >= value : line.x[i] <= value); i++) share = line.y[i];
+    return share;
+  };
+
+  function path(line, scale, y, reverse, right) {
+    const start = shareAt(line, scale.start, reverse);
+    // A line begins where its attack first fools an image: along zero all lines would hide each other.
+    const left = start === 0 && line.x.length ? scale.place(line.x[0]) : margin.left;
+    let d = `M${left.toFixed(1)},${y(start)}`;
+    line.x.forEach((value, i) => {
+      d += `H${scale.place(value).toFixed(1)}V${y(line.y[i]).toFixed(1)}`;
+    });
+    return `${d}H${right}`;
+  }
+
+  function draw() {
+    const metric = metrics.find((one) => one.key === metricChoice.value);
+    const lines = curves[metric.key][ofChoice.value];
+    scaleChoice.disabled = metric.reverse;
+    const full = plot.clientWidth;
+    const height = Math.round(Math.min(440, Math.max(280, full * 0.5)));
+    const [width, tall] = [full - margin.left - margin.right, height - margin.top - margin.bottom];
+    const scale = axis(metric, lines, width);
+    const y = (share) => margin.top + (1 - share) * tall;
+    const [right, base] = [margin.left + width, margin.top + tall];
+    const root = svg("svg", { width: full, height, viewBox: `0 0 ${full} ${height}`, "aria-hidden": "true" });
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      root.append(svg("line", { class: "grid", x1: margin.left, x2: right, y1: y(share), y2: y(share) }));
+      root.append(svg("text", { x: margin.left - 8, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`));
+    }
+    for (const tick of scale.ticks) {
+      const x = scale.place(tick);
+      root.append(svg("line", { class: "tick", x1: x, x2: x, y1: base, y2: base + 5 }));
+      root.append(svg("text", { x, y: base + 19, "text-anchor": "middle" }, short(tick)));
+    }
+    root.append(svg("line", { class: "axis", x1: margin.left, x2: right, y1: base, y2: base }));
+    root.append(svg("text", { class: "title", x: right, y: height - 6, "text-anchor": "end" }, `${metric.axis} →`));
+    lines.forEach((line, i) => {
+      if (legend[i].getAttribute("aria-pressed") !== "true") return;
+      const attributes = { class: `line s${i % 8}${i >= 8 ? " dashed" : ""}`, "data-series": i };
+      root.append(svg("path", { ...attributes, d: path(line, scale, y, metric.reverse, right) }));
+    });
+    const cursor = svg("line", { class: "cursor", y1: margin.top, y2: base, visibility: "hidden" });
+    root.append(cursor);
+    plot.replaceChildren(root);
+    view = { metric, lines, scale, right, cursor, place: null };
+    read(null);
+  }
+
+  // One reading for pointer and keyboard: the legend tells each line's share at the cursor.
+  function read(place) {
+    view.place = place === null ? null : Math.min(view.right, Math.max(margin.left, place));
+    const at = view.place ?? view.right;
+    const value = view.scale.value(at);
+    view.cursor.setAttribute("visibility", view.place === null ? "hidden" : "visible");
+    view.cursor.setAttribute("x1", at);
+    view.cursor.setAttribute("x2", at);
+    legend.forEach((button, i) => {
+      const share = view.place === null ? (view.lines[i].y.at(-1) ?? view.lines[i].start) : shareAt(view.lines[i], value, view.metric.reverse);
+      button.querySelector("output").textContent = percent(share);
+    });
+    const bound = view.metric.reverse ? "at least" : "at most";
+    reading.textContent = view.place === null
+      ? "Share fooled in all. Point at the plot, or use the arrow keys on it, to read it at a distortion."
+      : `Share fooled with ${view.metric.axis} of ${bound} ${short(value)}.`;
+  }
+
+  plot.addEventListener("pointermove", (event) => read(event.clientX - plot.getBoundingClientRect().left));
+  plot.addEventListener("pointerdown", (event) => read(event.clientX - plot.getBoundingClientRect().left));
+  plot.addEventListener("pointerleave", () => read(null));
+  plot.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -8, ArrowRight: 8 }[event.key];
+    if (step) {
+      event.preventDefault();
+      read((view.place ?? (step > 0 ? margin.left : view.right)) + step);
+    } else if (event.key === "Escape") read(null);
+  });
+  for (const button of legend) {
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+      draw();
+    });
+  }
+  for (const choice of [metricChoice, ofChoice, scaleChoice]) choice.addEventListener("change", draw);
+  let drawn = 0;
+  new ResizeObserver(() => {
+    if (plot.clientWidth !== drawn) {
+      drawn = plot.clientWidth;
+      draw();
+    }
+  }).observe(plot);
+}

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limen.report.metrics import METRICS, likeness, number
+from limen.runs import DISTANCES
+
+
+def test_every_distance_of_a_record_is_shown_once():
+    assert sorted(metric.key for metric in METRICS) == sorted(DISTANCES)
+
+
+@pytest.mark.parametrize(
+    ("key", "close", "far"),
+    [("l2", 0.1, 3.0), ("ssim", 0.999, 0.9), ("psnr", 60.0, 30.0), ("ciede2000", 0.1, 2.0)],
+)
+def test_distortion_grows_as_images_part(key: str, close: float, far: float):
+    metric = next(each for each in METRICS if each.key == key)
+    near, wide = metric.distortion(np.array([close, far]))
+    assert near < wide
+
+
+def test_values_are_shown_in_the_unit_of_the_heading():
+    metrics = {metric.key: metric for metric in METRICS}
+    assert metrics["l2"].shown(0.456) == "0.456"
+    assert metrics["linf"].shown(4 / 255) == "4"
+    assert metrics["ssim"].shown(0.99876) == "0.9988"
+    assert metrics["psnr"].shown(None) == "–"
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_a_likeness_below_one_is_never_shown_as_one_unless_it_is_within_a_millionth(value: float):
+    assert float(likeness(value)) < 1 or 1 - value < 1e-6
+
+
+@given(st.floats(1e-12, 1e12))
+def test_a_number_shown_is_within_half_a_percent(value: float):
+    assert math.isclose(float(number(value).replace(",", "").replace("−", "-")), value, rel_tol=0.005)
+
+
+def test_a_negative_number_has_a_minus_sign():
+    assert number(-1.5) == "−1.5"

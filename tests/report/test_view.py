@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limen.report.choice import spread
+from limen.report.curves import POINTS, curve
+from limen.report.gallery import gallery
+from limen.report.metrics import METRICS
+from limen.report.series import Series, series_of
+from limen.report.view import View, build, names
+
+
+def pixels(url: str | None) -> np.ndarray:
+    assert url is not None
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))))
+
+
+@pytest.fixture
+def view(make_run) -> View:
+    return build({"run": make_run()}, 24)
+
+
+def test_a_run_counts_its_images_and_those_classified_correctly(make_run, record):
+    rows = [record(0, "a"), record(1, "b", clean_prediction=1), record(2, "c")]
+    run = build({"run": make_run(rows={"fgsm": rows, "ddn": rows[:2]})}, 24).runs[0]
+    assert (run.images, run.correct) == (3, 2)
+
+
+def test_attacks_are_in_the_order_of_the_manifest(view: View):
+    assert [attack.summary.label for attack in view.attacks] == ["pgd_l2:eps=3,steps=40", "ddn"]
+
+
+def test_success_has_both_denominators_and_what_was_claimed_in_memory(make_run, record):
+    rows = [
+        record(0, "a"),
+        record(1, "b", success=False, success_in_memory=True),
+        record(2, "c", clean_prediction=1),
+        record(3, "d", success=False),
+    ]
+    attack = build({"run": make_run(rows={"fgsm": rows})}, 24).attacks[0]
+    assert attack.summary.success_all == pytest.approx(2 / 4)
+    assert attack.summary.success_correct == pytest.approx(1 / 3)
+    assert attack.memory_correct == pytest.approx(2 / 3)
+
+
+def test_passes_are_medians(make_run, record):
+    rows = [record(i, str(i), forwards=f, backwards=f - 1) for i, f in enumerate([1, 10, 1000])]
+    attack = build({"run": make_run(rows={"fgsm": rows})}, 24).attacks[0]
+    assert (attack.forwards, attack.backwards) == (10, 9)
+
+
+def test_a_curve_counts_the_images_fooled_so_far(view: View):
+    line = view.curves["l2"]["correct"][0]
+    assert line.x == pytest.approx([0.1, 0.2, 0.3, 0.5, 0.6])
+    assert line.y == pytest.approx(np.arange(1, 6) / 6, abs=1e-4)
+
+
+def test_the_largest_change_is_plotted_in_steps_of_the_lattice(view: View):
+    assert view.curves["linf"]["all"][1].x == pytest.approx([1, 2, 3, 4, 5, 6])
+
+
+def test_similarity_is_plotted_as_distance_from_one_and_noise_ratio_falling(view: View):
+    assert view.curves["ssim"]["all"][1].x == pytest.approx([0.001, 0.002, 0.003, 0.004, 0.005, 0.006])
+    assert view.curves["psnr"]["all"][1].x == pytest.approx([59, 58, 57, 56, 55, 54])
+
+
+def test_an_infinite_noise_ratio_lifts_the_start_of_the_line(make_run, record):
+    rows = [record(0, "a", psnr=float("inf")), record(1, "b")]
+    line = build({"run": make_run(rows={"fgsm": rows})}, 24).curves["psnr"]["all"][0]
+    assert (line.start, line.x, line.y) == (0.5, (58.0,), (1.0,))
+
+
+def test_misclassified_images_count_in_one_denominator_only(make_run, record):
+    rows = [record(0, "a", clean_prediction=1), record(1, "b"), record(2, "c", success=False)]
+    lines = build({"run": make_run(rows={"fgsm": rows})}, 24).curves["l2"]
+    assert lines["correct"][0].y == (0.5,)
+    assert lines["all"][0].y == pytest.approx([1 / 3, 2 / 3], abs=1e-4)
+
+
+def test_a_long_line_keeps_its_ends_within_the_limit_of_points(make_run):
+    count = POINTS + 50
+    columns = {
+        "clean_prediction": np.zeros(count),
+        "label": np.zeros(count),
+        "success": np.ones(count, bool),
+        "l2": np.arange(count) + 1.0,
+    }
+    line = curve(Series(make_run(rows={}), "run", "fgsm", columns), METRICS[0], of_correct=True)
+    assert len(line.x) == len(line.y) == POINTS
+    assert (line.x[0], line.x[-1], line.y[-1]) == (1, count, 1)
+
+
+def test_tiles_hold_the_stored_pixels(make_run):
+    run = make_run()
+    view = build({"run": run}, 24)
+    for tile in view.gallery.tiles:
+        label = view.attacks[tile.series].summary.label
+        assert tile.original is not None
+        assert np.array_equal(pixels(view.gallery.originals[tile.original]), run.original(tile.id))
+        assert np.array_equal(pixels(tile.adversarial), run.image(label, tile.id))
+
+
+def test_an_original_is_held_once_however_many_attacks_and_runs_show_it(make_run):
+    shown = build({"one": make_run("one"), "two": make_run("two")}, 24).gallery
+    assert len(shown.tiles) == 24
+    assert len(shown.originals) == 6
+
+
+def test_the_difference_is_magnified_by_the_factor_that_is_stated(make_run):
+    run = make_run()
+    shown = build({"run": run}, 24).gallery
+    tile = next(tile for tile in shown.tiles if tile.id == "photo 1" and tile.series == 1)
+    assert pixels(tile.difference)[2, 3].tolist() == [128 + 2 * shown.factor, 128, 128]
+    assert shown.factor > 1
+
+
+def test_tiles_name_classes_and_what_became_of_the_image(make_run, record):
+    rows = [
+        record(0, "a", target=1),
+        record(1, "b", success=False),
+        record(2, "c", clean_prediction=1),
+        record(3, "d", prediction=7),
+    ]
+    tiles = {tile.id: tile for tile in build({"run": make_run(rows={"fgsm": rows})}, 24).gallery.tiles}
+    assert [tiles[key].state for key in "abcd"] == ["fooled", "failed", "wrong", "fooled"]
+    assert (tiles["a"].before, tiles["a"].after, tiles["a"].target) == ("cat", "dog", "dog")
+    assert tiles["d"].after == "class 7"
+    assert tiles["b"].distances["l2"] is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 6, 100])
+def test_the_gallery_spreads_over_the_distortions_and_shows_the_worst(make_run, count: int):
+    shown = build({"run": make_run()}, count).gallery
+    assert (shown.shown, shown.total) == (min(count, 6), 6)
+    ids = list(dict.fromkeys(tile.id for tile in shown.tiles))
+    assert len(ids) == shown.shown
+    assert not ids or ids[-1] == "photo 5"
+    assert count < 2 or ids[0] == "photo 0"
+
+
+def test_images_that_no_attack_fooled_rank_last(make_run, record):
+    rows = [record(0, "a", success=False), record(1, "b"), record(2, "c")]
+    assert build({"run": make_run(rows={"fgsm": rows})}, 1).gallery.tiles[0].id == "a"
+
+
+def test_a_spread_is_even():
+    keys = {("data", f"{i:02}"): float(i) for i in range(21)}
+    assert [key for _, key in spread(keys, 5)] == ["00", "05", "10", "15", "20"]
+
+
+def test_large_pictures_lower_the_number_shown(make_run):
+    # Two attacks make seven pictures an image.
+    series = series_of(make_run(), "run")
+    shown = gallery(series, METRICS, 24, limit=16 * 16 * 7 * 3)
+    assert (shown.shown, shown.limited) == (3, True)
+    assert gallery(series, METRICS, 24, limit=1).shown == 1
+
+
+@pytest.mark.parametrize("damage", ["missing", "broken"])
+def test_a_lost_picture_costs_only_its_own_panels(make_run, damage: str):
+    run = make_run()
+    for path in (run.image_path("ddn", "photo 0"), run.original_path("photo 1")):
+        path.unlink()
+        if damage == "broken":
+            path.write_bytes(b"no picture")
+    tiles = {(tile.id, tile.series): tile for tile in build({"run": run}, 24).gallery.tiles}
+    lost = tiles["photo 0", 1]
+    assert (lost.adversarial, lost.difference, lost.lost) == (None, None, None)
+    assert lost.original is not None
+    assert tiles["photo 1", 0].original is None
+    assert tiles["photo 1", 0].adversarial is not None
+    assert tiles["photo 0", 0].difference is not None
+
+
+def test_runs_of_one_name_are_told_apart_by_their_parents():
+    given = [Path("/a/x/run"), Path("/b/x/run"), Path("/b/other")]
+    assert names(given) == ("a/x/run", "b/x/run", "other")
+
+
+def test_an_image_below_the_window_has_a_tile_without_a_map(make_run, record):
+    tile = build({"run": make_run(rows={"fgsm": [record(0, "a")]}, size=10)}, 24).gallery.tiles[0]
+    assert tile.lost is None
+    assert pixels(tile.difference).shape == (10, 10, 3)
+
+
+def test_a_grey_image_has_a_grey_difference_and_a_map(make_run, record):
+    tile = build({"run": make_run(rows={"fgsm": [record(0, "a")]}, channels=1)}, 24).gallery.tiles[0]
+    assert pixels(tile.difference).shape == (16, 16)
+    assert tile.lost is not None
