@@ -1,0 +1,224 @@
+"""What every source of images becomes: named samples, read one at a time when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from limen.errors import LimenError, UsageError
+from limen.images import ImageFileError, from_uint8
+
+
+class DataError(LimenError):
+    """A data set cannot be used as it is; the message names the file or folder and the cure."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what is known of it.
+
+    Attributes:
+        id: Unique in the data set.
+        image: Float32, shape (C, H, W), in [0, 1], on the 8-bit lattice.
+        label: The true class, 0-based.
+        target: The class that a targeted attack should reach, if the data set names one.
+    """
+
+    id: str
+    image: Tensor
+    label: int
+    target: int | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples side by side.
+
+    Attributes:
+        ids: N names.
+        indices: Their N positions in the data set.
+        images: Float32, shape (N, C, H, W), in [0, 1].
+        labels: Int64, shape (N,).
+        targets: Int64, shape (N,), or None where the data set names no targets.
+    """
+
+    ids: tuple[str, ...]
+    indices: tuple[int, ...]
+    images: Tensor
+    labels: Tensor
+    targets: Tensor | None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples with names, of which none is in memory as an image before `load` asks for it.
+
+    Attributes:
+        spec: The spec string that describes the data set.
+        ids: The samples' unique names, in their order.
+        read: Reads the sample at a position; raises `ImageFileError` if its image cannot be used.
+        class_names: The name of each class, where known.
+        redraw: For a set that draws its samples at random, the same set under another seed, so that
+            training sees fresh samples in every epoch.
+
+    Example:
+        >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
+        >>> dataset = from_arrays("black", pixels, np.array([0, 1]))
+        >>> dataset.load(1).id, dataset.load(1).image.shape
+        ('00001', torch.Size([3, 8, 8]))
+    """
+
+    spec: str
+    ids: tuple[str, ...] = field(repr=False)
+    read: Callable[[int], Sample] = field(repr=False, compare=False)
+    class_names: tuple[str, ...] | None = field(default=None, repr=False)
+    redraw: Callable[[int], Dataset] | None = field(default=None, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def load(self, index: int) -> Sample:
+        """Read one sample.
+
+        Raises:
+            UsageError: If there is no sample at that position.
+            ImageFileError: If its image cannot be used.
+        """
+        if not 0 <= index < len(self):
+            raise UsageError(f"{self.spec} has {len(self)} samples; there is none at position {index}")
+        return self.read(index)
+
+
+def batches(
+    dataset: Dataset, indices: Iterable[int], size: int, on_skip: Callable[[str, str], None]
+) -> Iterator[Batch]:
+    """Read samples in batches; an image that cannot be used is reported and left out.
+
+    At most one batch is in memory, and it is full as long as samples remain: the place of an image
+    that was left out goes to the next one.
+
+    Args:
+        dataset: Where to read.
+        indices: Positions in the data set, in the order wanted.
+        size: Samples a batch; the last may have fewer.
+        on_skip: Called with the name of a sample left out and the reason.
+
+    Raises:
+        UsageError: If `size` is not positive or a position does not exist.
+
+    Example:
+        >>> dataset = from_arrays("black", np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
+        >>> [batch.labels.tolist() for batch in batches(dataset, [4, 0, 2], 2, print)]
+        [[4, 0], [2]]
+    """
+    if size < 1:
+        raise UsageError(f"batch size must be at least 1, not {size}")
+    held: list[tuple[int, Sample]] = []
+    for index in indices:
+        try:
+            held.append((index, dataset.load(index)))
+        except ImageFileError as error:
+            on_skip(dataset.ids[index], str(error))
+        if len(held) == size:
+            yield _stack(held)
+            held = []
+    if held:
+        yield _stack(held)
+
+
+def _stack(held: Sequence[tuple[int, Sample]]) -> Batch:
+    indices, samples = zip(*held, strict=True)
+    targets = [sample.target for sample in samples if sample.target is not None]
+    return Batch(
+        ids=tuple(sample.id for sample in samples),
+        indices=indices,
+        images=torch.stack([sample.image for sample in samples]),
+        labels=torch.tensor([sample.label for sample in samples]),
+        targets=torch.tensor(targets) if len(targets) == len(samples) else None,
+    )
+
+
+def from_arrays(
+    spec: str, pixels: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | None = None
+) -> Dataset:
+    """A data set of images that are already in memory, as the 8-bit pixels they were stored as.
+
+    Args:
+        spec: How to call the data set.
+        pixels: Uint8, shape (N, H, W, C) with one channel or three.
+        labels: Integers, shape (N,).
+        class_names: The name of each class, where known.
+
+    Raises:
+        DataError: If shapes or types are others, the set is empty, or a label has no class.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or 0 in pixels.shape:
+        raise DataError(
+            f"{spec}: the images are {pixels.dtype} of shape {pixels.shape}; "
+            "expected uint8 of shape (N, H, W, C) with 1 or 3 channels and N > 0"
+        )
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(pixels):
+        raise DataError(
+            f"{spec}: the labels are {labels.dtype} of shape {labels.shape}; "
+            f"expected {len(pixels)} integers, one an image"
+        )
+    check_labels(spec, labels, len(class_names) if class_names is not None else None)
+    ids = tuple(f"{index:05d}" for index in range(len(pixels)))
+
+    def read(index: int) -> Sample:
+        return Sample(ids[index], from_uint8(pixels[index : index + 1])[0], int(labels[index]))
+
+    return Dataset(spec, ids, read, tuple(class_names) if class_names is not None else None)
+
+
+def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int = 0) -> None:
+    """Refuse labels that no class has.
+
+    Args:
+        spec: How the error calls the data set.
+        labels: Integers, shape (N,).
+        classes: How many classes there are; None if only the labels tell.
+        first: The lowest label.
+
+    Raises:
+        DataError: With the first wrong label and where it is.
+    """
+    last = np.inf if classes is None else first + classes - 1
+    wrong = np.flatnonzero((labels < first) | (labels > last))
+    if wrong.size:
+        span = f"from {first} to {last}" if classes is not None else f"at least {first}"
+        raise DataError(
+            f"{spec}: label {labels[wrong[0]]} of sample {wrong[0]} is out of range; labels must be {span}"
+        )
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Read a file with the name of one class on each line.
+
+    Raises:
+        DataError: If the file is missing, empty, no UTF-8 text, or has an empty line in between.
+    """
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").rstrip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: the class names cannot be read ({error})") from error
+    if not names or not all(names):
+        raise DataError(f"{path}: expected the name of one class on each line, none of them empty")
+    return names
+
+
+def spec_of(source: str, argument: object, **parameters: object) -> str:
+    """The spec string of a data set, without the parameters left at None.
+
+    Example:
+        >>> spec_of("folder", Path("photos"), size=224, classes=None)
+        'folder:photos,size=224'
+    """
+    given = [f"{name}={value}" for name, value in parameters.items() if value is not None]
+    # A comma inside a part of a spec is written twice.
+    return ",".join(part.replace(",", ",,") for part in (f"{source}:{argument}", *given))

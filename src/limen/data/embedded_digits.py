@@ -1,0 +1,51 @@
+"""`demo:digits`: scikit-learn's real handwritten digits, enlarged from 8×8 to 28×28.
+
+Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from limen.data.dataset import Dataset, from_arrays, spec_of
+from limen.errors import UsageError
+
+SIZE = 28
+"""Height and width of a digit, in pixels."""
+
+_TEST = 497  # the last of 1797, which leaves 1300 for training
+
+
+def digits(split: str, count: int | None) -> Dataset:
+    """Handwritten digits, white on black, one channel.
+
+    Args:
+        split: "test" (the last 497) or "train" (the first 1300).
+        count: How many, from the first; all if None.
+
+    Raises:
+        UsageError: If there are not as many.
+    """
+    pixels, labels = _enlarged()
+    chosen = slice(None, -_TEST) if split == "train" else slice(-_TEST, None)
+    pixels, labels = pixels[chosen], labels[chosen]
+    if count is not None and not 1 <= count <= len(pixels):
+        raise UsageError(f"count must be from 1 to {len(pixels)} for split={split}, not {count}")
+    spec = spec_of("demo", "digits", split=None if split == "test" else split, count=count)
+    return from_arrays(spec, pixels[:count], labels[:count], [str(digit) for digit in range(10)])
+
+
+@lru_cache(maxsize=1)
+def _enlarged() -> tuple[np.ndarray, np.ndarray]:
+    # Slow to import, and no other data needs it.
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    values, labels = bunch.data, bunch.target
+    small = np.rint(values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    large = [Image.fromarray(digit).resize((SIZE, SIZE), Image.Resampling.BICUBIC) for digit in small]
+    return np.stack([np.asarray(digit) for digit in large])[..., None], labels.astype(np.int64)

@@ -1,0 +1,95 @@
+"""Image files below a folder that must all fit into the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from limen.data.dataset import DataError
+from limen.errors import UsageError
+from limen.images import ImageFileError, read_image
+
+_GREY = frozenset({"1", "L"})
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Files that were found to agree in size, or are resized.
+
+    Attributes:
+        root: The resolved folder; a file that a link takes out of it is refused when read.
+        paths: The files.
+        channels: Of every image: 3 as soon as one file is not grey.
+        size: Resize to this height and width, if given.
+    """
+
+    root: Path
+    paths: tuple[Path, ...]
+    channels: int
+    size: int | None
+
+    def read(self, index: int) -> Tensor:
+        """Read one file as float32 (C, H, W) in [0, 1].
+
+        Raises:
+            ImageFileError: If it cannot be used.
+        """
+        path = self.paths[index]
+        if not inside(self.root, path):
+            raise ImageFileError(f"{path}: links to a place outside of {self.root}; put a copy there instead")
+        return read_image(path, self.size).expand(self.channels, -1, -1)
+
+
+def open_folder(path: Path, size: int | None) -> Path:
+    """Resolve a data set's folder.
+
+    Raises:
+        UsageError: If it is no folder, or `size` is not positive.
+    """
+    if size is not None and size < 1:
+        raise UsageError(f"size must be at least 1, not {size}")
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such folder")
+    return path.resolve()
+
+
+def inside(root: Path, path: Path) -> bool:
+    """Whether a path still lies below the resolved `root` when all its links are followed."""
+    return path.resolve().is_relative_to(root)
+
+
+def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
+    """Compare the files by their headers alone, which is quick, so that a long run cannot fail halfway.
+
+    A file whose header cannot be read is left for `ImageFiles.read` to report.
+
+    Raises:
+        DataError: If two files differ in size and `size` is not given.
+    """
+    first: tuple[Path, tuple[int, int]] | None = None
+    channels = 1
+    for path in paths:
+        header = _header(path) if inside(root, path) else None
+        if header is None:
+            continue
+        mode, shape = header
+        channels = channels if mode in _GREY else 3
+        first = first or (path, shape)
+        if size is None and shape != first[1]:
+            raise DataError(
+                f"{first[0]} is {first[1][0]}×{first[1][1]} pixels and {path} is {shape[0]}×{shape[1]}; "
+                "add size=224 (or another size) to resize all images"
+            )
+    return ImageFiles(root, tuple(paths), channels, size)
+
+
+def _header(path: Path) -> tuple[str, tuple[int, int]] | None:
+    try:
+        with Image.open(path) as file:
+            return file.mode, file.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None

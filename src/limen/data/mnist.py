@@ -1,0 +1,59 @@
+"""MNIST in its own idx format, and sets published in the same format (Fashion-MNIST, KMNIST).
+
+LeCun, Cortes and Burges, "The MNIST database of handwritten digits".
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from limen.data.dataset import DataError, Dataset, from_arrays, spec_of
+from limen.data.files import open_folder
+
+_PREFIXES = {"test": "t10k", "train": "train"}
+
+
+def mnist(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
+    """MNIST's 28×28 digits in idx files, compressed (`.gz`) or not, as `PATH/t10k-images-idx3-ubyte.gz`.
+
+    Args:
+        path: The folder of the idx files.
+        split: Which of the two parts to read.
+
+    Raises:
+        UsageError: If there is no such folder.
+        DataError: If a file is missing or broken.
+    """
+    root = open_folder(path, None)
+    prefix = _PREFIXES[split]
+    images = _read_idx(root / f"{prefix}-images-idx3-ubyte", dimensions=3)
+    labels = _read_idx(root / f"{prefix}-labels-idx1-ubyte", dimensions=1)
+    spec = spec_of("mnist", path, split=None if split == "test" else split)
+    return from_arrays(spec, images[..., None], labels, [str(digit) for digit in range(10)])
+
+
+def _read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """An idx file of unsigned bytes: two zeros, type 8, the number of dimensions, big-endian sizes, data."""
+    compressed = path.with_name(path.name + ".gz")
+    try:
+        content = gzip.decompress(compressed.read_bytes()) if compressed.is_file() else path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file, with or without .gz") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); download it again") from error
+    start = 4 + 4 * dimensions
+    if len(content) < start or content[:4] != bytes([0, 0, 8, dimensions]):
+        raise DataError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    expected = int(np.prod(shape, dtype=object))
+    if len(content) - start != expected:
+        raise DataError(
+            f"{path}: holds {len(content) - start} bytes where {expected} belong; download it again"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

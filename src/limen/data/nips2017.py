@@ -1,0 +1,81 @@
+"""The ImageNet-compatible images of the NIPS 2017 competition on adversarial attacks and defences.
+
+Kurakin et al., "Adversarial Attacks and Defences Competition", 2018, arXiv:1804.00097. The file
+`images.csv` counts ImageNet's classes from 1; Limen counts from 0.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from limen.compat import declare_torchvision_operators
+from limen.data.dataset import DataError, Dataset, Sample, check_labels, spec_of
+from limen.data.files import open_folder, survey
+
+_CLASSES = 1000
+_COLUMNS = ("ImageId", "TrueLabel", "TargetClass")
+
+
+def nips2017(path: Path, *, size: int | None = None) -> Dataset:
+    """The NIPS 2017 images: `PATH/images.csv` and `PATH/images/ID.png`, as far as the files are there.
+
+    Args:
+        path: The folder of `images.csv`.
+        size: Resize every image to this height and width; they are stored at 299.
+
+    Raises:
+        UsageError: If there is no such folder, or `size` is not positive.
+        DataError: If `images.csv` is missing or broken, no image of it is there, or a label is out of range.
+    """
+    root = open_folder(path, size)
+    rows = _read_rows(root / "images.csv")
+    files = {row[0]: root / "images" / f"{row[0]}.png" for row in rows}
+    rows = [row for row in rows if files[row[0]].is_file()]
+    if not rows:
+        raise DataError(f"{path}: none of the images in images.csv is in {root / 'images'}")
+    images = survey(root, [files[row[0]] for row in rows], size)
+
+    def read(index: int) -> Sample:
+        name, label, target = rows[index]
+        return Sample(name, images.read(index), label - 1, target - 1)
+
+    ids = tuple(row[0] for row in rows)
+    return Dataset(spec_of("nips2017", path, size=size), ids, read, _imagenet_names())
+
+
+def _read_rows(table: Path) -> list[tuple[str, int, int]]:
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            records = list(csv.DictReader(file))
+        rows = [
+            (record["ImageId"], int(record["TrueLabel"]), int(record["TargetClass"])) for record in records
+        ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: cannot be read ({error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        columns = ", ".join(_COLUMNS)
+        raise DataError(
+            f"{table}: expected columns {columns}, with whole numbers as classes ({error})"
+        ) from error
+    names = [row[0] for row in rows]
+    for name in names:
+        # The name becomes a path, and the table may come from anywhere.
+        if Path(name).name != name or name in ("", "..") or "\\" in name or "\0" in name:
+            raise DataError(f"{table}: ImageId {name!r} is no plain file name")
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{table}: ImageId {repeated!r} stands there more than once")
+    for column in (1, 2):
+        numbers = np.array([row[column] for row in rows], dtype=object)
+        check_labels(f"{table}, {_COLUMNS[column]}", numbers, _CLASSES, first=1)
+    return rows
+
+
+def _imagenet_names() -> tuple[str, ...]:
+    declare_torchvision_operators()
+    from torchvision.models import ResNet50_Weights
+
+    return tuple(ResNet50_Weights.DEFAULT.meta["categories"])

@@ -1,0 +1,82 @@
+"""NumPy archives of images and labels."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from limen.data.dataset import DataError, Dataset, from_arrays, read_class_names, spec_of
+
+# Whatever zipfile, zlib and NumPy's parser of headers (a tokenizer of Python) raise on arbitrary bytes.
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    MemoryError,
+    SyntaxError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def npz(path: Path, *, classes: Path | None = None) -> Dataset:
+    """A NumPy archive with images `x` and labels `y`, held in memory as 8-bit pixels.
+
+    Args:
+        path: The `.npz` file. `x` is uint8 of shape (N, H, W, C), or floats in [0, 1] of shape
+            (N, C, H, W), which are rounded to 8 bits; `y` is integers of shape (N,), from 0.
+        classes: A file with the name of one class on each line.
+
+    Raises:
+        DataError: If the file is missing, broken, holds Python objects, or the arrays are others.
+    """
+    names = read_class_names(classes) if classes is not None else None
+    pixels, labels = read_npz(path)
+    return from_arrays(spec_of("npz", path, classes=classes), pixels, labels, names)
+
+
+def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read `x` as uint8 (N, H, W, C), and `y`, from an archive that nobody vouches for.
+
+    Raises:
+        DataError: If that cannot be done.
+    """
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: a single array; save images and labels with numpy.savez(x=…, y=…)")
+            missing = {"x", "y"} - set(archive.files)
+            if missing:
+                found = ", ".join(archive.files) or "nothing"
+                raise DataError(f"{path}: holds {found}; expected arrays named x (images) and y (labels)")
+            images, labels = archive["x"], archive["y"]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except _BROKEN as error:
+        raise DataError(
+            f"{path}: not a NumPy archive of plain arrays ({str(error).strip() or type(error).__name__})"
+        ) from error
+    return _to_pixels(path, images), labels
+
+
+def _to_pixels(path: Path, images: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(images.dtype, np.floating):
+        return images
+    if images.ndim != 4 or images.size == 0:
+        raise DataError(f"{path}: x holds floats of shape {images.shape}; expected (N, C, H, W) with N > 0")
+    low, high = float(images.min()), float(images.max())
+    # Written so that NaN, which compares false with everything, is refused too.
+    if not (low >= 0 and high <= 1):
+        raise DataError(f"{path}: x reaches from {low:.4g} to {high:.4g}; scale it to [0, 1], or store uint8")
+    if images.shape[1] not in (1, 3):
+        raise DataError(f"{path}: x has shape {images.shape}; floats are (N, C, H, W) with 1 or 3 channels")
+    return np.rint(images * 255).astype(np.uint8).transpose(0, 2, 3, 1)
