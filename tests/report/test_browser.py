@@ -33,15 +33,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RIGHT, ESCAPE = "\ue014", "\ue00c"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 

@@ -100,7 +100,7 @@ if (document.getElementById("curve-data")) {
     root.append(svg("text", { class: "title", x: right, y: height - 6, "text-anchor": "end" }, `${metric.axis} →`));
     lines.forEach((line, i) => {
       if (legend[i].getAttribute("aria-pressed") !== "true") return;
-      const attributes = { class: `line s${i % 8}${i >= 8 ? " dashed" : ""}`, "data-series": i };
+      const attributes = { class: `line s${i % 8}${i >= 8 ? " dotted" : ""}`, "data-series": i };
       root.append(svg("path", { ...attributes, d: path(line, scale, y, metric.reverse, right) }));
     });
     const cursor = svg("line", { class: "cursor", y1: margin.top, y2: base, visibility: "hidden" });
