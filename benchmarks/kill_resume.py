@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +71,27 @@ def _compare_runs(command: list[str], kills: int, draw: random.Random, folder: P
     return 1 if differences else 0
 
 
-def _start(command: list[str], out: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def _started(command: list[str], out: Path) -> Iterator[subprocess.Popen[bytes]]:
     with open(f"{out}.log", "wb") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, "--out", str(out)], stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
+    try:
+        yield process
+    finally:
+        _kill(process)  # whoever interrupts this script leaves nothing running
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _finish(command: list[str], out: Path) -> None:
-    _check_end(_start(command, out), out)
+    with _started(command, out) as process:
+        _check_end(process, out)
 
 
 def _check_end(process: subprocess.Popen[bytes], out: Path) -> None:
@@ -88,32 +102,31 @@ def _check_end(process: subprocess.Popen[bytes], out: Path) -> None:
 
 def _time(command: list[str], out: Path) -> Timing:
     begin = time.perf_counter()
-    process = _start(command, out)
-    while process.poll() is None and not _parts(out):
-        time.sleep(_POLL)
-    first = time.perf_counter() - begin
-    _check_end(process, out)
+    with _started(command, out) as process:
+        while process.poll() is None and not _parts(out):
+            time.sleep(_POLL)
+        first = time.perf_counter() - begin
+        _check_end(process, out)
     return Timing(first, time.perf_counter() - begin)
 
 
 def _kill_once(command: list[str], out: Path, timing: Timing, kills: int, draw: random.Random) -> bool:
     """Whether the process was killed before it ended by itself."""
     before = len(_parts(out))
-    process = _start(command, out)
-    if draw.random() < _EARLY_SHARE:
-        pause = draw.uniform(0, timing.first)
-    else:
-        # Drawn so that the kills spread over about one whole run.
-        pause = draw.uniform(0, 1.5 * (timing.total - timing.first) / kills)
-        while process.poll() is None and len(_parts(out)) == before:
-            time.sleep(_POLL)
-    time.sleep(pause)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    if process.wait() == -signal.SIGKILL:
-        return True
-    _check_end(process, out)
-    return False
+    with _started(command, out) as process:
+        if draw.random() < _EARLY_SHARE:
+            pause = draw.uniform(0, timing.first)
+        else:
+            # Drawn so that the kills spread over about one whole run.
+            pause = draw.uniform(0, 1.5 * (timing.total - timing.first) / kills)
+            while process.poll() is None and len(_parts(out)) == before:
+                time.sleep(_POLL)
+        time.sleep(pause)
+        _kill(process)
+        if process.returncode == -signal.SIGKILL:
+            return True
+        _check_end(process, out)
+        return False
 
 
 def _parts(run: Path) -> list[Path]:
