@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import limen
+from limen.evaluation import describe_run, run_attacks
+from limen.runs import DISTANCES, create_or_resume, open_run
+
+
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory):
+    """Real attacks on real digits: of the model's own patterns, and others that it partly gets wrong."""
+    dataset = limen.data.demo("digits", count=40)
+    samples = [dataset.load(i) for i in range(len(dataset))]
+    patterns = torch.stack(
+        [next(each.image for each in samples if each.label == k).flatten() for k in range(10)]
+    )
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(28 * 28, 10))
+    with torch.no_grad():
+        net[1].weight.copy_(patterns)
+        net[1].bias.copy_(-patterns.square().sum(1) / 2)
+    classifier = limen.Classifier(net)
+    attacks = {
+        "pgd_l2:eps=4,steps=5": limen.attacks.pgd_l2(eps=4.0, steps=5),
+        "ddn": limen.attacks.ddn(steps=20),
+    }
+    directory = tmp_path_factory.mktemp("real") / "run"
+    manifest = describe_run(classifier, dataset, attacks, model_spec="nearest pattern")
+    with create_or_resume(directory, manifest) as run:
+        run_attacks(classifier, dataset, attacks, run, batch_size=7)
+    return classifier, open_run(directory)
+
+
+def test_everything_recorded_of_real_attacks_follows_from_the_files(real_run):
+    classifier, run = real_run
+    table = run.table()
+    assert table.num_rows == 80
+    assert sum(table["success"].to_pylist()) > 0
+    for row in table.to_pylist():
+        original, stored = (
+            limen.images.from_uint8(pixels[None])
+            for pixels in (run.original(row["id"]), run.image(row["attack"], row["id"]))
+        )
+        clean, logits = classifier(original)[0], classifier(stored)[0]
+        assert (row["clean_prediction"], row["prediction"]) == (int(clean.argmax()), int(logits.argmax()))
+        assert row["confidence"] == pytest.approx(float(logits.softmax(0).max()), rel=1e-4)
+        assert row["success"] == row["success_in_memory"] == (row["prediction"] != row["label"])
+        for name in DISTANCES:
+            expected = float(limen.metrics.METRICS[name](original, stored)) if row["success"] else None
+            assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-5))
+        if row["success"] and row["attack"].startswith("pgd"):
+            assert row["l2"] <= 4 + 1e-6
+
+
+def test_the_summary_of_a_real_run_is_what_its_records_say(real_run):
+    _, run = real_run
+    frame = run.table().to_pandas()
+    for summary in limen.runs.summarize(run):
+        rows = frame[frame.attack == summary.label]
+        right = rows[rows.clean_prediction == rows.label]
+        assert summary.correct == len(right)
+        assert 0 < right.success.sum() < len(right) < len(rows)
+        assert summary.success_all == pytest.approx(rows.success.mean())
+        assert summary.success_correct == pytest.approx(right.success.mean())
+        assert summary.medians["l2"] == pytest.approx(right[right.success].l2.median())
+        assert summary.means["ssim"] == pytest.approx(right[right.success].ssim.mean())
