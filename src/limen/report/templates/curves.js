@@ -33,7 +33,9 @@ if (document.getElementById("curve-data")) {
     const inside = ticks.filter((tick) => tick >= low && tick <= high);
     if (inside.length < 3) return linearTicks(low, high);
     if (inside.length <= most) return inside;
-    return inside.filter((tick) => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-6);
+    const decades = inside.filter((tick) => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-6);
+    const every = Math.ceil(decades.length / most);
+    return decades.filter((_, i) => (decades.length - 1 - i) % every === 0);
   }
 
   // The axis is laid over all lines, hidden ones too, so that hiding one does not move the others.
@@ -44,7 +46,8 @@ if (document.getElementById("curve-data")) {
     let low = used.reduce((a, b) => Math.min(a, b), Infinity);
     let high = used.reduce((a, b) => Math.max(a, b), -Infinity);
     if (!used.length) [low, high] = [0, 1];
-    if (log) [low, high] = [low / 1.2, high * 1.2];
+    // Below five decades lies the rounding of the metric, not distortion; it starts at the left edge.
+    if (log) [low, high] = [Math.max(low / 1.2, high / 1e5), high * 1.2];
     else if (metric.reverse) [low, high] = [low - 1, high + 1];
     else [low, high] = [0, high > 0 ? high * 1.04 : 1];
     const warp = log ? Math.log : (value) => value;
@@ -54,7 +57,7 @@ if (document.getElementById("curve-data")) {
     return {
       ticks: log ? logTicks(low, high, width / 60) : linearTicks(low, high),
       start,
-      place: (value) => margin.left + (log && value <= 0 ? 0 : ((warp(value) - warp(start)) / span) * width),
+      place: (value) => margin.left + (log && value <= low ? 0 : ((warp(value) - warp(start)) / span) * width),
       value: (place) => unwarp(warp(start) + ((place - margin.left) / width) * span),
     };
   }
@@ -71,6 +74,7 @@ if (document.getElementById("curve-data")) {
     const left = start === 0 && line.x.length ? scale.place(line.x[0]) : margin.left;
     let d = `M${left.toFixed(1)},${y(start)}`;
     line.x.forEach((value, i) => {
+      if (reverse ? value >= scale.start : value <= scale.start) return;
       d += `H${scale.place(value).toFixed(1)}V${y(line.y[i]).toFixed(1)}`;
     });
     return `${d}H${right}`;
