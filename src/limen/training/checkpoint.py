@@ -13,7 +13,17 @@ import torch
 from torch import nn
 
 from limen.errors import LimenError, UsageError
-from limen.runs.files import write_whole
+from limen.runs.files import sync_folder, write_whole, writing
+
+
+def make_folder(folder: Path) -> None:
+    """Make sure that there is a folder to write to, before hours are spent on what belongs there.
+
+    Raises:
+        LimenError: If it cannot be made.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def write_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -23,7 +33,7 @@ def write_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) ->
         LimenError: If the file cannot be written; one that was there before is left as it was.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    write_whole(path, safetensors.torch.save(state, dict(metadata)))
+    _write(path, safetensors.torch.save(state, dict(metadata)))
 
 
 def write_checkpoint(
@@ -48,7 +58,7 @@ def write_checkpoint(
     buffer = io.BytesIO()
     state = {"conditions": dict(conditions), "history": [dict(epoch) for epoch in history]}
     torch.save({**state, "module": module.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
-    write_whole(path, buffer.getvalue())
+    _write(path, buffer.getvalue())
 
 
 def read_checkpoint(
@@ -91,3 +101,8 @@ def read_checkpoint(
             f"{path}: the training there was of another network; remove the file to start again"
         ) from error
     return history
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_whole(path, content)
+    sync_folder(path.parent)

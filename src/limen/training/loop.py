@@ -16,7 +16,9 @@ from torch.nn.functional import cross_entropy as mean_cross_entropy
 from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches
 from limen.errors import LimenError, UsageError
-from limen.training.checkpoint import read_checkpoint, write_checkpoint
+from limen.training.checkpoint import make_folder, read_checkpoint, write_checkpoint
+
+_FAR_APART = 1_000_003  # so that the epochs of two seeds have no draw in common
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """From the network, images (N, C, H, W) and labels (N,) to a number to bring down."""
@@ -47,8 +49,10 @@ class Settings:
         for name in ("epochs", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
-        if self.seed < 0 or self.weight_decay < 0:
-            raise UsageError("seed and weight_decay must not be negative")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed must be from 0 to 2**32 - 1, not {self.seed}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise UsageError(f"weight_decay must not be negative, but is {self.weight_decay}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ def train(
     optimizer = torch.optim.AdamW(module.parameters(), weight_decay=settings.weight_decay)
     conditions = {**vars(settings), "train_set": train_set.spec, "test_set": test_set.spec}
     history: list[Epoch] = []
+    if checkpoint is not None:
+        make_folder(checkpoint.parent)
     if checkpoint is not None and checkpoint.exists():
         history = [Epoch(**epoch) for epoch in read_checkpoint(checkpoint, module, optimizer, conditions)]
     for number in range(len(history) + 1, settings.epochs + 1):
@@ -197,7 +203,8 @@ def _shuffled(
 
 def _seed(settings: Settings, number: int) -> int:
     """All that is random in an epoch comes from this, so resuming needs no state of a generator."""
-    return (settings.seed << 32) + number
+    # Not shifted by 32 bits: torch's generator on the CPU takes no more than the lowest 32.
+    return (settings.seed * _FAR_APART + number) % 2**32
 
 
 def _learning_rate(step: int, total: int) -> float:

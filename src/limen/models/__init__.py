@@ -1,0 +1,39 @@
+"""Classifiers by name: from libraries, from a user's file, and embedded for the demo.
+
+>>> classifier = SOURCES["demo"]("digits")
+>>> len(classifier.class_names)
+10
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from limen.classifier import Classifier
+from limen.models.demo import NETWORKS, demo
+from limen.models.libraries import hf, timm, torchvision
+from limen.models.python import python
+from limen.models.weight_files import WeightsError, load_weights, read_metadata, read_weights
+
+__all__ = [
+    "NETWORKS",
+    "SOURCES",
+    "WeightsError",
+    "demo",
+    "hf",
+    "load_weights",
+    "python",
+    "read_metadata",
+    "read_weights",
+    "timm",
+    "torchvision",
+]
+
+SOURCES: dict[str, Callable[..., Classifier]] = {
+    "torchvision": torchvision,
+    "timm": timm,
+    "hf": hf,
+    "demo": demo,
+    "python": python,
+}
+"""The sources that a spec string can name."""

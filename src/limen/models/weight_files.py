@@ -1,0 +1,108 @@
+"""Weights from files: plain tensors only, never a pickle that could run code."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from limen.errors import LimenError
+
+_WRAPPERS = ("state_dict", "model")  # the keys under which training scripts keep the weights
+_SHOWN = 3
+
+
+class WeightsError(LimenError):
+    """A file of weights is missing, broken, or made for another network."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read named tensors from a safetensors file, or from one that `torch.save` wrote.
+
+    Args:
+        path: A file; `.safetensors` in its name settles the format.
+
+    Raises:
+        WeightsError: If the file is missing or broken, or holds anything but named tensors. A pickle
+            that needs more than `torch.load(weights_only=True)` allows is refused.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file of weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            # About pickles that it then refuses.
+            warnings.simplefilter("ignore", UserWarning)
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+    ) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(
+            f"{path}: cannot be read as weights ({reason}); expected a safetensors file, or a state dict "
+            "of torch.save"
+        ) from error
+    wrapper = next(
+        (key for key in _WRAPPERS if isinstance(state, dict) and isinstance(state.get(key), dict)), None
+    )
+    state = state[wrapper] if wrapper is not None else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: holds no state dict; save module.state_dict()")
+    return state
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text that a safetensors file holds beside its tensors.
+
+    Raises:
+        WeightsError: If the file is missing or broken.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file of weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: no safetensors file ({error})") from error
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill a network with the weights in a file, all of them and no others.
+
+    Raises:
+        WeightsError: If the file cannot be read, or its names and shapes are not the network's.
+    """
+    state, own = read_weights(path), module.state_dict()
+    wrong = [
+        f"{name} has shape {tuple(state[name].shape)} and not {tuple(own[name].shape)}"
+        for name in own.keys() & state.keys()
+        if state[name].shape != own[name].shape
+    ]
+    # Files older than the batch norms' step counter lack it, and evaluation does not need it.
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in state if name not in own]
+    faults = [
+        _listed(title, names)
+        for title, names in (("missing", missing), ("unknown", unknown), ("of another shape", sorted(wrong)))
+        if names
+    ]
+    if faults:
+        raise WeightsError(f"{path}: weights of another network ({'; '.join(faults)})")
+    module.load_state_dict(state, strict=False)
+
+
+def _listed(title: str, names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{title}: {', '.join(names[:_SHOWN])}{more}"
