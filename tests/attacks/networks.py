@@ -1,0 +1,90 @@
+"""Small networks with fixed weights, images for them, and problems that an attack can solve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from limen import Classifier
+
+SIZE = 8
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def fixed_weights(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights of unit gain, drawn from a generator of their own."""
+    random = generator(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            drawn = torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+            parameter.copy_(drawn / max(1, parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0 * drawn)
+    return module
+
+
+def centred(layers: nn.Sequential, channels: int) -> nn.Sequential:
+    """The network with its last bias set so that every class is about as likely as any other."""
+    with torch.no_grad():
+        layers[-1].bias.sub_(layers(photos(64, channels, seed=99)).mean(0))
+    return layers
+
+
+def smooth_mlp(channels: int = 3, classes: int = 3, dtype: torch.dtype = torch.float32) -> nn.Module:
+    values = channels * SIZE * SIZE
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(values, 16), nn.Tanh(), nn.Linear(16, classes))
+    return centred(fixed_weights(layers, seed=3), channels).to(dtype)
+
+
+def conv_net(channels: int = 3, classes: int = 3, dtype: torch.dtype = torch.float32) -> nn.Module:
+    layers = nn.Sequential(
+        nn.Conv2d(channels, 6, 3, padding=1),
+        nn.Softplus(),
+        nn.Conv2d(6, 8, 3, stride=2, padding=1),
+        nn.Softplus(),
+        nn.Flatten(),
+        nn.Linear(8 * (SIZE // 2) ** 2, classes),
+    )
+    return centred(fixed_weights(layers, seed=1), channels).to(dtype)
+
+
+def photos(count: int, channels: int = 3, low: int = 60, high: int = 196, seed: int = 0) -> Tensor:
+    """Lattice images (count, channels, 8, 8), float32: noisy blocks of values from low/255 to high/255."""
+    random, noise = generator(seed), 6
+    blocks = torch.randint(low + noise, high - noise, (count, channels, 2, 2), generator=random)
+    pixels = blocks.repeat_interleave(SIZE // 2, 2).repeat_interleave(SIZE // 2, 3)
+    pixels = pixels + torch.randint(-noise, noise + 1, pixels.shape, generator=random)
+    return pixels.float() / 255
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem: what to attack, and the labels or targets to give."""
+
+    classifier: Classifier
+    images: Tensor
+    labels: Tensor
+    targeted: bool = False
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"image {row}" for row in range(len(self.images))]
+
+    def fooled(self, images: Tensor) -> Tensor:
+        """Asked of the module itself: which images are what the attack is after."""
+        with torch.no_grad():
+            predictions = self.classifier(images).argmax(1)
+        return predictions == self.labels if self.targeted else predictions != self.labels
+
+
+def task(module: nn.Module, images: Tensor, targeted: bool = False) -> Task:
+    """Each image's own class to leave, or its second class to reach."""
+    classifier = Classifier(module)
+    dtype = classifier.dtype
+    images = images if dtype is None else images.to(torch.float64).mul(255).round().div(255).to(dtype)
+    with torch.no_grad():
+        ranking = classifier(images).argsort(dim=1, descending=True)
+    return Task(classifier, images, ranking[:, 1 if targeted else 0].clone(), targeted)

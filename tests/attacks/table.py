@@ -1,0 +1,122 @@
+"""The table of all attacks, what each is expected to do, and two frauds that must not pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from limen.attacks import FACTORIES, Outcome
+
+from .networks import Task
+
+
+@dataclass(frozen=True)
+class Row:
+    """One attack under arguments that fool the small networks.
+
+    Attributes:
+        name: The factory.
+        arguments: Under these it fools them.
+        order: The p of its budget, or of the distance that it makes least.
+        passes: Steps and forward passes of a sample that is never fooled.
+        gradients: Backward passes a step on three classes, untargeted and targeted.
+        minimal: Whether it looks for the least distance; `sharp` are the arguments to find it.
+        stops: Whether it stops short of its budget, at its first success.
+        random: Whether the seed matters.
+        variant: Tells rows of one factory apart.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    order: float
+    passes: tuple[int, int]
+    gradients: tuple[int, int] = (1, 1)
+    minimal: bool = False
+    sharp: dict[str, Any] = field(default_factory=dict)
+    stops: bool = False
+    random: bool = False
+    variant: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}-{self.variant}" if self.variant else self.name
+
+    @property
+    def has_budget(self) -> bool:
+        return "eps" in self.arguments and not self.minimal
+
+
+TABLE = (
+    Row("fgsm", {"eps": 0.06}, math.inf, (1, 2)),
+    Row("fgm", {"eps": 0.7}, 2, (1, 2)),
+    Row("ifgsm", {"eps": 0.06, "steps": 5}, math.inf, (5, 6)),
+    Row("ifgsm", {"eps": 0.06, "steps": 5, "early_stop": True, "loss": "margin"}, math.inf, (5, 6),
+        stops=True, variant="early-stop"),
+    Row("mifgsm", {"eps": 0.06, "steps": 5}, math.inf, (5, 6)),
+    Row("pgd_linf", {"eps": 0.06, "steps": 8, "step_size": 0.01, "restarts": 2}, math.inf, (16, 19),
+        random=True),
+    Row("pgd_l2", {"eps": 0.7, "steps": 6}, 2, (6, 7)),
+    Row("pgd_l2", {"eps": 0.7, "steps": 6, "exact": True}, 2, (6, 7), variant="exact"),
+    Row("pgd_l2", {"eps": 0.7, "steps": 6, "random_start": True, "restarts": 2}, 2, (12, 15),
+        random=True, variant="random"),
+    Row("carlini_wagner_l2",
+        {"steps": 25, "search_steps": 3, "learning_rate": 0.05, "initial_constant": 10.0,
+         "abort_early": False},
+        2, (75, 78), minimal=True,
+        sharp={"steps": 100, "search_steps": 9, "learning_rate": 0.02, "initial_constant": 1.0}),
+    Row("ddn", {"steps": 25}, 2, (25, 26), minimal=True, sharp={"steps": 100}),
+    Row("deepfool", {"steps": 20}, 2, (20, 21), gradients=(2, 1), minimal=True, stops=True),
+    Row("jsma", {"eps": 40}, 0, (40, 41), gradients=(2, 2), stops=True),
+)  # fmt: skip
+
+
+def no_op(classifier, images, labels, targeted=False, ids=None, seed=0, lattice=255) -> Outcome:
+    """An attack that does nothing."""
+    success = torch.zeros(len(images), dtype=torch.bool)
+    return _untouched(images, labels, success)
+
+
+def liar(classifier, images, labels, targeted=False, ids=None, seed=0, lattice=255) -> Outcome:
+    """An attack that does nothing and claims success."""
+    success = torch.ones(len(images), dtype=torch.bool)
+    return _untouched(images, labels, success)
+
+
+FRAUDS: dict[str, Callable[..., Outcome]] = {"no_op": no_op, "liar": liar}
+
+
+def _untouched(images: Tensor, labels: Tensor, success: Tensor) -> Outcome:
+    ones = torch.ones(len(images), dtype=torch.int64)
+    return Outcome(images.clone(), success, labels.clone(), ones, ones + 1, ones)
+
+
+Maker = Callable[..., Callable[..., Outcome]]
+"""What a contract is given: keyword arguments to an attack; a factory, or a fraud."""
+
+
+def solved(make: Maker, row: Row, problem: Task, **changes: Any) -> Outcome:
+    """The attack's outcome on a problem within its reach, after checking that it fooled every image."""
+    call = {name: changes.pop(name) for name in ("seed", "lattice", "ids") if name in changes}
+    attack = make(**{**row.arguments, **changes})
+    outcome = attack(problem.classifier, problem.images, problem.labels, problem.targeted, **call)
+    assert outcome.success.all()
+    assert problem.fooled(outcome.images).all()
+    assert (outcome.images != problem.images).flatten(1).any(1).all()
+    return outcome
+
+
+def same(a: Outcome, b: Outcome) -> bool:
+    """Whether two outcomes are equal in everything, bit for bit."""
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in Outcome.__dataclass_fields__)
+
+
+def rows_of(outcome: Outcome, rows: Any) -> Outcome:
+    return Outcome(*(getattr(outcome, name)[rows] for name in Outcome.__dataclass_fields__))
+
+
+assert {row.name for row in TABLE} <= set(FACTORIES)

@@ -1,0 +1,126 @@
+"""Contracts: what an attack's result may depend on, and what not."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from limen import Classifier
+from limen.attacks import FACTORIES
+from limen.errors import UsageError
+
+from .networks import conv_net, photos, smooth_mlp, task
+from .table import TABLE, Maker, Row, rows_of, same, solved
+
+
+class Raised(nn.Module):
+    """A network whose logits are all raised by a constant."""
+
+    def __init__(self, module: nn.Module, constant: float) -> None:
+        super().__init__()
+        self.module, self.constant = module, constant
+
+    def forward(self, images):
+        return self.module(images) + self.constant
+
+
+def contract_batch_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(conv_net(), photos(6), targeted)
+    ids, attack = problem.ids, make(**row.arguments)
+    whole = solved(make, row, problem, ids=ids)
+    order = torch.tensor([4, 1, 5, 0, 3, 2])
+    for rows in (order, *order.split(3), *order.split(1)):
+        part = attack(
+            problem.classifier,
+            problem.images[rows],
+            problem.labels[rows],
+            targeted,
+            ids=[ids[index] for index in rows],
+        )
+        assert same(part, rows_of(whole, rows)), f"batch {rows.tolist()}"
+
+
+def contract_a_constant_on_all_logits_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(smooth_mlp(dtype=torch.float64), photos(4), targeted)
+    plain = solved(make, row, problem)
+    raised = make(**row.arguments)(
+        Classifier(Raised(problem.classifier.module, 8.0)), problem.images, problem.labels, targeted
+    )
+    assert same(plain, raised)
+
+
+def contract_global_random_state_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(smooth_mlp(), photos(3), targeted)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first = solved(make, row, problem)
+        torch.manual_seed(2)
+        before = torch.get_rng_state()
+        second = solved(make, row, problem)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert same(first, second)
+
+
+def contract_the_seed_decides_random_attacks_alone(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(smooth_mlp(), photos(3), targeted)
+    first = solved(make, row, problem, seed=5, lattice=None)
+    assert same(solved(make, row, problem, seed=5, lattice=None), first)
+    other = solved(make, row, problem, seed=6, lattice=None)
+    assert torch.equal(other.images, first.images) == (not row.random)
+
+
+def contract_images_are_untouched(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(smooth_mlp(), photos(3), targeted)
+    images, labels = problem.images.clone(), problem.labels.clone()
+    outcome = solved(make, row, problem)
+    assert torch.equal(problem.images, images)
+    assert torch.equal(problem.labels, labels)
+    assert not outcome.images.requires_grad
+
+
+def budgeted(row: Row) -> bool:
+    return "eps" in inspect.signature(FACTORIES[row.name]).parameters
+
+
+def contract_a_budget_a_sample_is_each_budget_alone(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(smooth_mlp(), photos(3), targeted)
+    eps = row.arguments.get("eps", 1.0)
+    budgets = [eps, max(1, eps // 4), eps // 2] if row.order == 0 else [eps, eps / 4, eps / 2]
+    rows = [slice(index, index + 1) for index in range(3)]
+    solved(make, row, problem)
+    if not budgeted(row):
+        return
+    together = make(**{**row.arguments, "eps": torch.tensor(budgets)})(
+        problem.classifier, problem.images, problem.labels, targeted, ids=problem.ids
+    )
+    for one, mine in zip(budgets, rows, strict=True):
+        alone = make(**{**row.arguments, "eps": one})(
+            problem.classifier, problem.images[mine], problem.labels[mine], targeted, ids=problem.ids[mine]
+        )
+        assert torch.equal(alone.success, together.success[mine])
+        assert torch.allclose(alone.images, together.images[mine], atol=1e-6), f"budget {one}"
+
+
+def test_contract(contract, row, targeted):
+    contract(FACTORIES[row.name], row, targeted)
+
+
+def test_frauds_break(contract, fraud):
+    for row in TABLE:
+        with pytest.raises(AssertionError):
+            contract(lambda **_: fraud, row, False)
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (3, 1)])
+def test_budgets_of_another_shape_are_refused(row, shape):
+    if not budgeted(row):
+        pytest.skip("no budget")
+    problem = task(smooth_mlp(), photos(3))
+    eps = torch.full(shape, 2.0)
+    with pytest.raises(UsageError, match="eps"):
+        FACTORIES[row.name](**{**row.arguments, "eps": eps})(
+            problem.classifier, problem.images, problem.labels
+        )

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from limen import Classifier
+from limen.attacks import ddn, pgd_linf
+from limen.classifier import ModelError, check_labels
+from limen.errors import UsageError
+
+
+class Answer(nn.Module):
+    """A module without parameters that answers by a function."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, images: Tensor):
+        return self.function(images)
+
+
+def images(count: int, channels: int = 3, size: int = 8, seed: int = 0) -> Tensor:
+    return torch.rand(count, channels, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def seeded(build):
+    """A module whose weights are drawn with a fixed seed, the global generator left alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build()
+
+
+def small_conv_net() -> nn.Module:
+    return seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 6, 3, padding=1),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.Conv2d(6, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(128, 3),
+        )
+    )
+
+
+def logits_and_gradient(classifier: Classifier, batch: Tensor) -> tuple[Tensor, Tensor]:
+    batch = batch.clone().requires_grad_()
+    logits = classifier(batch)
+    (gradient,) = torch.autograd.grad(logits.logsumexp(1).sum() + logits[:, 0].sum(), batch)
+    return logits.detach(), gradient
+
+
+@pytest.mark.parametrize("bounds", [(0, 1), (0, 255), (-1, 1)])
+@pytest.mark.parametrize(
+    ("mean", "std"), [(None, None), (0.5, 0.25), ([0.1, 0.2, 0.3], [0.5, 1.0, 2.0]), (None, [1.0, 2.0, 3.0])]
+)
+def test_the_module_sees_bounds_then_mean_and_std(mean, std, bounds):
+    seen = []
+    classifier = Classifier(
+        Answer(lambda x: (seen.append(x), x.flatten(1)[:, :2])[1]), mean=mean, std=std, bounds=bounds
+    )
+    batch = images(2)
+    classifier(batch)
+    low, high = bounds
+    shift = torch.tensor(0.0 if mean is None else mean).reshape(1, -1, 1, 1)
+    scale = torch.tensor(1.0 if std is None else std).reshape(1, -1, 1, 1)
+    assert torch.allclose(seen[0], ((low + batch * (high - low)) - shift) / scale, rtol=1e-5, atol=1e-4)
+
+
+def test_normalisation_keeps_float64():
+    classifier = Classifier(Answer(lambda x: x.flatten(1)[:, :2]), mean=0.5, std=0.25)
+    assert classifier(images(2).double()).dtype == torch.float64
+
+
+def test_logits_are_taken_from_an_output_that_has_them():
+    classifier = Classifier(Answer(lambda x: SimpleNamespace(logits=x.flatten(1)[:, :4])))
+    batch = images(3)
+    assert torch.equal(classifier(batch), batch.flatten(1)[:, :4])
+
+
+def test_a_model_in_training_mode_answers_as_in_eval_mode_and_is_left_in_training_mode():
+    module = nn.Sequential(small_conv_net(), nn.Dropout(0.5))
+    batch = images(6)
+    expected = module.eval()(batch)
+    module.train()
+    module[0][2].eval()
+    statistics = module[0][1].running_mean.clone(), module[0][1].num_batches_tracked.clone()
+    assert torch.equal(Classifier(module)(batch), expected)
+    assert [part.training for part in (module, module[0], module[0][1], module[0][2], module[1])] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert torch.equal(module[0][1].running_mean, statistics[0])
+    assert torch.equal(module[0][1].num_batches_tracked, statistics[1])
+
+
+def test_parameters_get_no_gradient_and_their_flags_come_back():
+    module = small_conv_net()
+    module[0].weight.requires_grad_(False)
+    flags = [parameter.requires_grad for parameter in module.parameters()]
+    _, gradient = logits_and_gradient(Classifier(module), images(2))
+    assert gradient.abs().sum() > 0
+    assert [parameter.requires_grad for parameter in module.parameters()] == flags
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_flags_come_back_when_the_module_raises():
+    module = nn.Sequential(nn.Linear(2, 2), Answer(lambda x: x.unknown))
+    with pytest.raises(
+        ModelError, match=r"raised AttributeError on images of shape \(1, 3, 8, 8\)|raised Run"
+    ):
+        Classifier(module)(images(1))
+    assert module.training
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_frozen_blocks_nest():
+    module = small_conv_net()
+    classifier = Classifier(module)
+    with classifier.frozen():
+        with classifier.frozen():
+            assert not module.training
+        assert not module.training
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+    assert module.training
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda x: x.flatten(), r"returned shape \(576,\) for 3 images; expected \(N, K\)"),
+        (lambda x: x.flatten(1)[:1], r"returned shape \(1, 192\) for 3 images"),
+        (lambda x: x.flatten(1)[:, :1], "K >= 2 classes"),
+        (lambda x: x.flatten(1) * float("nan"), "NaN or infinite logits for 3 of 3 images"),
+        (lambda x: [1, 2], "returned list; expected a tensor"),
+        (lambda x: x @ x.flatten(), "the model raised RuntimeError on images of shape"),
+    ],
+)
+def test_answers_that_are_no_logits_are_refused(answer, reason):
+    with pytest.raises(ModelError, match=reason):
+        Classifier(Answer(answer))(images(3))
+
+
+def test_only_the_images_with_bad_logits_are_counted():
+    def answer(batch: Tensor) -> Tensor:
+        logits = batch.flatten(1)[:, :2].clone()
+        logits[1, 0] = torch.inf
+        return logits
+
+    with pytest.raises(ModelError, match="1 of 3 images"):
+        Classifier(Answer(answer))(images(3))
+
+
+def test_class_names_must_be_as_many_as_logits():
+    module = Answer(lambda x: x.flatten(1)[:, :3])
+    assert Classifier(module, class_names=["a", "b", "c"]).class_names == ("a", "b", "c")
+    with pytest.raises(ModelError, match="2 class names for 3 logits"):
+        Classifier(module, class_names=["a", "b"])(images(1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"module": lambda x: x}, "must be a torch.nn.Module, not function"),
+        ({"device": "cpux"}, "unknown device 'cpux'"),
+        ({"std": 0.0}, "std 0.0"),
+        ({"std": float("nan")}, "std nan"),
+        ({"mean": float("inf")}, "mean is inf"),
+        ({"mean": [0.5, 0.5], "std": [1.0, 1.0, 1.0]}, "mean has 2 channels, std 3"),
+        ({"bounds": (1, 0)}, r"bounds are \(1, 0\)"),
+        ({"bounds": (0, float("nan"))}, "bounds"),
+        (
+            {"module": nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False))},
+            "0 is a batch norm without running statistics",
+        ),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, reason):
+    with pytest.raises(UsageError, match=reason):
+        Classifier(**{"module": nn.Linear(2, 2), **arguments})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_absent_is_refused():
+    with pytest.raises(UsageError, match="sees no CUDA device"):
+        Classifier(nn.Linear(2, 2), device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("batch", "reason"),
+    [
+        (images(1).double(), "images are torch.float64, the model torch.float32"),
+        (images(1).to("meta"), "images are on meta, the model on cpu"),
+        (images(1, channels=1), "images have 1 channels, mean and std 3"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(batch, reason):
+    with pytest.raises(UsageError, match=reason):
+        Classifier(small_conv_net(), mean=[0.1, 0.2, 0.3])(batch)
+
+
+def test_the_fingerprint_is_of_the_weights_alone():
+    module, twin = small_conv_net(), small_conv_net()
+    fingerprint = Classifier(module).fingerprint()
+    assert len(fingerprint) == 64
+    assert Classifier(twin.eval(), mean=0.5, class_names=["a", "b", "c"]).fingerprint() == fingerprint
+    with torch.no_grad():
+        twin[0].weight[0, 0, 0, 0] += 1e-6
+    assert Classifier(twin).fingerprint() != fingerprint
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 16])
+def test_logits_and_gradients_are_the_same_in_every_batch(count):
+    classifier, batch = Classifier(small_conv_net()), images(33)
+    logits, gradient = logits_and_gradient(classifier, batch)
+    some_logits, some_gradient = logits_and_gradient(classifier, batch[:count])
+    assert torch.equal(some_logits, logits[:count])
+    assert torch.equal(some_gradient, gradient[:count])
+
+
+def test_logits_and_gradients_are_the_same_in_every_order():
+    classifier, batch = Classifier(small_conv_net()), images(33)
+    order = torch.randperm(33, generator=torch.Generator().manual_seed(1))
+    logits, gradient = logits_and_gradient(classifier, batch)
+    other_logits, other_gradient = logits_and_gradient(classifier, batch[order])
+    assert torch.equal(other_logits, logits[order])
+    assert torch.equal(other_gradient, gradient[order])
+
+
+def test_an_empty_batch_gives_no_logits():
+    assert Classifier(small_conv_net())(images(0)).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ([0, 1], "torch.int64 tensor of shape"),
+        (torch.tensor([0.0, 1.0]), "torch.int64 tensor of shape"),
+        (torch.tensor([[0], [1]]), r"not torch.int64 \(2, 1\)"),
+        (torch.tensor([0]), "1 labels for 2 images"),
+        (torch.tensor([0, 1], device="meta"), "labels are on meta, images on cpu"),
+        (torch.tensor([0, -1]), r"labels\[1\] is -1; it must be 0 or more"),
+        (torch.tensor([5, 0]), r"labels\[0\] is 5; .* less than the model's 5 classes"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, reason):
+    with pytest.raises(UsageError, match=reason):
+        check_labels(labels, images(2), classes=5)
+
+
+@pytest.fixture(scope="module")
+def networks(nets):
+    return {
+        "mobilenet_v2": (Classifier(nets.mobilenet_v2()), 224),
+        "cifar_resnet20": (Classifier(nets.cifar_resnet(20)), 32),
+    }
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["mobilenet_v2", "cifar_resnet20"])
+def test_real_networks_answer_the_same_in_every_batch(networks, name):
+    classifier, size = networks[name]
+    batch = images(12, size=size)
+    logits, gradient = logits_and_gradient(classifier, batch)
+    assert gradient.abs().sum() > 0
+    for count in (1, 7):
+        some_logits, some_gradient = logits_and_gradient(classifier, batch[-count:])
+        assert torch.equal(some_logits, logits[-count:])
+        assert torch.equal(some_gradient, gradient[-count:])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("attack", [pgd_linf(steps=3), ddn(steps=5)], ids=["pgd_linf", "ddn"])
+def test_attacks_on_a_real_network_are_the_same_in_every_batch(networks, attack):
+    classifier, size = networks["cifar_resnet20"]
+    batch = images(7, size=size).mul(255).round().div(255)
+    labels = classifier(batch).argmax(1)
+    together = attack(classifier, batch, labels)
+    assert together.success.any()
+    for row in range(7):
+        one = slice(row, row + 1)
+        assert torch.equal(
+            attack(classifier, batch[one], labels[one], ids=[row]).images, together.images[one]
+        )
