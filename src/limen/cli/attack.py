@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from limen.cli import machine
 from limen.cli.options import BatchSize, Device, Out, Seed
 
 
@@ -35,6 +36,7 @@ def attack(
 
     The same command again resumes; with further attacks, it adds them to the run.
     """
+    machine.prepare()
     from limen.cli.running import Plan, execute
 
     steps = None if lattice == "none" else int(lattice)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from limen.cli import machine
 from limen.cli.options import Out
 
-ATTACKS = ("pgd_linf:eps=8/255,steps=20", "pgd_l2:eps=2,steps=20", "ddn:steps=50", "deepfool")
+ATTACKS = (
+    "pgd_linf:eps=8/255,steps=20",
+    "pgd_l2:eps=4,steps=20",
+    "ddn:steps=40",
+    "carlini_wagner_l2:steps=30,search_steps=3,learning_rate=0.02",
+)
 """Attacks whose budgets let each of them fool the embedded network on nearly every photograph."""
 
 
@@ -15,6 +21,7 @@ def demo(out: Out = Path("limen-demo")) -> None:
 
     Takes less than a minute on two cores.
     """
+    machine.prepare()
     from limen.cli.running import Plan, execute
 
-    execute(Plan("demo:photos", "demo:photos,count=60", ATTACKS, out))
+    execute(Plan("demo:photos", "demo:photos,count=36", ATTACKS, out))

@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.table import Table
 
 from limen import catalog, runs
-from limen.cli import machine
 from limen.cli.console import complain, output
 from limen.cli.progress import showing
 from limen.evaluation import describe_run, run_attacks
@@ -42,7 +41,6 @@ def execute(plan: Plan) -> None:
     Raises:
         LimenError: If a spec, the images or the folder cannot be used.
     """
-    machine.prepare()
     attacks = {spec: catalog.attack(spec) for spec in plan.attacks}
     dataset = catalog.data(plan.data)
     classifier = catalog.model(plan.model, plan.device)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limen.cli import machine
 from limen.cli.options import Device, Seed
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def train(
 
     The same command again resumes.
     """
-    from limen.cli import machine
+    machine.prepare()
     from limen.cli.console import complain, output
     from limen.training import train_network
 
@@ -45,7 +46,6 @@ def train(
     def skip(image_id: str, reason: str) -> None:
         complain(f"skipped {image_id}: {reason}")
 
-    machine.prepare()
     history = train_network(
         model, data or model, out, epochs=epochs, seed=seed, device=device, progress=show, on_skip=skip
     )
