@@ -115,12 +115,9 @@ def test_frauds_break(contract, fraud):
 
 
 @pytest.mark.parametrize("shape", [(1,), (4,), (3, 1)])
-def test_budgets_of_another_shape_are_refused(row, shape):
-    if not budgeted(row):
-        pytest.skip("no budget")
+@pytest.mark.parametrize("budget", filter(budgeted, TABLE), ids=lambda row: row.id)
+def test_budgets_of_another_shape_are_refused_by_name(budget, shape):
     problem = task(smooth_mlp(), photos(3))
-    eps = torch.full(shape, 2.0)
+    arguments = {**budget.arguments, "eps": torch.full(shape, 2.0)}
     with pytest.raises(UsageError, match="eps"):
-        FACTORIES[row.name](**{**row.arguments, "eps": eps})(
-            problem.classifier, problem.images, problem.labels
-        )
+        FACTORIES[budget.name](**arguments)(problem.classifier, problem.images, problem.labels)

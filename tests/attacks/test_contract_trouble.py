@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from limen import Classifier
 from limen.attacks import FACTORIES
 from limen.classifier import ModelError
+from limen.images import norm
 
 from .networks import SIZE, Task, fixed_weights, generator, photos, smooth_mlp, task
 from .table import TABLE, Maker, Row, solved
@@ -132,6 +134,16 @@ def contract_what_is_already_fooled_is_left_alone(make: Maker, row: Row, targete
     assert outcome.steps[done].tolist() == [0, 0]
     assert outcome.forwards[done].tolist() == [1, 1]
     assert outcome.backwards[done].tolist() == [0, 0]
+
+
+def contract_originals_may_lie_off_the_lattice(make: Maker, row: Row, targeted: bool) -> None:
+    problem = task(smooth_mlp(), photos(4), targeted)
+    problem = replace(problem, images=problem.images + 0.3 / 255)
+    outcome = solved(make, row, problem)
+    if row.order:
+        assert torch.allclose(outcome.images * 255, (outcome.images * 255).round(), atol=1e-4)
+    if row.has_budget:
+        assert (norm(outcome.images - problem.images, row.order) <= row.arguments["eps"] + 1e-5).all()
 
 
 def contract_a_batch_may_be_empty(make: Maker, row: Row, targeted: bool) -> None:

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from limen import Classifier
+from limen.attacks import Attack
+from limen.attacks.direction import Maximize, Normalize, Sign
+from limen.attacks.feasible import Box, L0Ball, L2Ball, LinfBall
+from limen.attacks.loop import Composition
+from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads
+from limen.attacks.perturbation import SigmoidBox
+from limen.attacks.search import InTurn
+from limen.attacks.update import Adam, Scale
+from limen.errors import UsageError
+from limen.images import norm
+
+from .networks import SIZE, photos, smooth_mlp, task
+
+CLIMB = Composition(
+    objective=CrossEntropy(), rule=(Sign(), Scale(0.01)), steps=10, feasible=LinfBall(eps=0.1)
+)
+
+
+class Recording(nn.Module):
+    """A network that keeps the row count of every call, and of every gradient that comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module, self.rows = smooth_mlp(), []
+
+    def forward(self, images):
+        self.rows.append(len(images))
+        return self.module(images)
+
+
+class Fixed(nn.Module):
+    """A network that always answers class 0; its gradient is zero."""
+
+    def forward(self, images):
+        return images.flatten(1)[:, :2] * 0 + torch.tensor([1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"steps": 0}, "steps is 0; expected an integer of 1 or more"),
+        ({"steps": 2.5}, "steps is 2.5"),
+        ({"steps": True}, "steps is True"),
+        ({"rule": (Maximize(),), "feasible": Box()}, "Box has no linear maximiser"),
+        ({"rule": (Maximize(),), "feasible": L0Ball(eps=3)}, "L0Ball has no linear maximiser"),
+        ({"random_start": True, "feasible": Box()}, "Box is unbounded or cannot be sampled"),
+        ({"perturbation": SigmoidBox()}, "LinfBall projects images, but the variables of SigmoidBox"),
+        ({"perturbation": SigmoidBox(), "feasible": L2Ball(eps=1.0)}, "L2Ball projects images"),
+    ],
+)
+def test_pairings_that_mean_nothing_are_refused_when_built(changes, reason):
+    with pytest.raises(UsageError, match=reason):
+        dataclasses.replace(CLIMB, **changes)
+
+
+def attacked(parts: Composition, module: nn.Module, images, labels, **call):
+    return Attack("a climb", InTurn((parts,)))(Classifier(module), images, labels, **call)
+
+
+def test_finished_samples_leave_the_batch():
+    network = Recording()
+    problem = task(network, photos(12))
+    network.rows.clear()
+    parts = dataclasses.replace(CLIMB, early_stop=True, rule=(Sign(), Scale(0.004)), steps=25)
+    outcome = attacked(parts, network, problem.images, problem.labels)
+    assert outcome.success.all()
+    assert network.rows == sorted(network.rows, reverse=True)
+    assert network.rows[0] == 12
+    assert network.rows[-1] < 12
+    expected = [int((outcome.forwards > step).sum()) for step in range(len(network.rows))]
+    assert network.rows == expected
+
+
+def test_without_early_stop_all_samples_stay():
+    network = Recording()
+    problem = task(network, photos(5))
+    network.rows.clear()
+    attacked(CLIMB, network, problem.images, problem.labels)
+    assert network.rows == [5] * 11
+
+
+def test_a_climb_ends_where_the_objective_has_been_flat_for_the_share_of_its_patience():
+    parts = dataclasses.replace(CLIMB, steps=40, patience=0.1)
+    images, labels = photos(2), torch.tensor([0, 0])
+    outcome = attacked(parts, Fixed(), images, labels)
+    assert not outcome.success.any()
+    assert outcome.steps.tolist() == [4, 4]
+    assert attacked(CLIMB, Fixed(), images, labels).steps.tolist() == [10, 10]
+
+
+def test_a_climb_that_rises_is_not_cut_short():
+    problem = task(smooth_mlp(), photos(4))
+    parts = dataclasses.replace(CLIMB, steps=20, patience=0.1, rule=(Sign(), Scale(0.002)))
+    outcome = attacked(parts, problem.classifier.module, problem.images, problem.labels)
+    assert outcome.steps.tolist() == [20] * 4
+
+
+def test_the_nearest_success_is_kept_where_distance_counts():
+    def l2(images, originals):
+        return norm(images - originals)
+
+    problem = task(smooth_mlp(), photos(4))
+    wild = dataclasses.replace(CLIMB, rule=(Sign(), Scale(0.02)), feasible=LinfBall(eps=0.3))
+    last = attacked(wild, problem.classifier.module, problem.images, problem.labels)
+    least = attacked(
+        dataclasses.replace(wild, distance=l2), problem.classifier.module, problem.images, problem.labels
+    )
+    assert last.success.all()
+    assert least.success.all()
+    assert (l2(least.images, problem.images) < 0.5 * l2(last.images, problem.images)).all()
+    assert torch.equal(last.forwards, least.forwards)
+
+
+def test_an_objective_of_several_functions_costs_a_backward_pass_each():
+    problem = task(smooth_mlp(classes=5), photos(2))
+    parts = dataclasses.replace(CLIMB, objective=Leads(3), rule=(_First(), Sign(), Scale(0.01)))
+    outcome = attacked(parts, problem.classifier.module, problem.images, problem.labels)
+    assert outcome.backwards.tolist() == [30, 30]
+    assert outcome.success.all()
+
+
+@dataclasses.dataclass(frozen=True)
+class _First:
+    """The gradient of the first function."""
+
+    def prepare(self, problem):
+        return self
+
+    def keep(self, rows):
+        return self
+
+    def __call__(self, move, slope):
+        return move[:, 0].clone(), self
+
+
+def test_gradients_reach_the_variables_of_a_sigmoid_box():
+    problem = task(smooth_mlp(), photos(3))
+    parts = Composition(
+        objective=DistanceAndHinge(constant=10.0),
+        rule=(Adam(learning_rate=0.05),),
+        steps=20,
+        perturbation=SigmoidBox(),
+    )
+    outcome = attacked(parts, problem.classifier.module, problem.images, problem.labels, lattice=None)
+    assert outcome.success.all()
+    assert problem.fooled(outcome.images).all()
+
+
+def test_variables_of_a_sigmoid_box_make_the_image_they_came_from():
+    images = torch.linspace(0, 1, 256).reshape(1, 1, 16, 16)
+    box = SigmoidBox()
+    assert torch.allclose(box.images(box.invert(images)), images, atol=2e-6)
+    assert box.invert(images).isfinite().all()
+
+
+def test_what_breaks_its_budget_is_given_back():
+    class Leaky(LinfBall):
+        def project(self, images):
+            return images.clamp_(0, 1)
+
+    problem = task(smooth_mlp(), photos(3))
+    parts = dataclasses.replace(CLIMB, feasible=Leaky(eps=0.01), rule=(Normalize(), Scale(1.0)))
+    outcome = attacked(parts, problem.classifier.module, problem.images, problem.labels)
+    assert not outcome.success.any()
+    assert torch.equal(outcome.images, problem.images)
+    assert problem.images.shape[-1] == SIZE
