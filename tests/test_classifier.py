@@ -48,6 +48,28 @@ def small_conv_net() -> nn.Module:
     )
 
 
+def pointwise_net() -> nn.Module:
+    """Convolutions of a single pixel have kernels of their own."""
+    return seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(64, 10),
+        )
+    )
+
+
+def dense_net() -> nn.Module:
+    return seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.Tanh(), nn.Linear(32, 10)))
+
+
+SMALL = pytest.mark.parametrize("build", [small_conv_net, pointwise_net, dense_net])
+
+
 def logits_and_gradient(classifier: Classifier, batch: Tensor) -> tuple[Tensor, Tensor]:
     batch = batch.clone().requires_grad_()
     logits = classifier(batch)
@@ -218,16 +240,18 @@ def test_the_fingerprint_is_of_the_weights_alone():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 16])
-def test_logits_and_gradients_are_the_same_in_every_batch(count):
-    classifier, batch = Classifier(small_conv_net()), images(33)
+@SMALL
+def test_logits_and_gradients_are_the_same_in_every_batch(build, count):
+    classifier, batch = Classifier(build()), images(33)
     logits, gradient = logits_and_gradient(classifier, batch)
     some_logits, some_gradient = logits_and_gradient(classifier, batch[:count])
     assert torch.equal(some_logits, logits[:count])
     assert torch.equal(some_gradient, gradient[:count])
 
 
-def test_logits_and_gradients_are_the_same_in_every_order():
-    classifier, batch = Classifier(small_conv_net()), images(33)
+@SMALL
+def test_logits_and_gradients_are_the_same_in_every_order(build):
+    classifier, batch = Classifier(build()), images(33)
     order = torch.randperm(33, generator=torch.Generator().manual_seed(1))
     logits, gradient = logits_and_gradient(classifier, batch)
     other_logits, other_gradient = logits_and_gradient(classifier, batch[order])
