@@ -115,7 +115,7 @@ def test_frauds_break(contract, fraud):
 
 
 @pytest.mark.parametrize("shape", [(1,), (4,), (3, 1)])
-@pytest.mark.parametrize("budget", filter(budgeted, TABLE), ids=lambda row: row.id)
+@pytest.mark.parametrize("budget", [*filter(budgeted, TABLE)], ids=lambda row: row.id)
 def test_budgets_of_another_shape_are_refused_by_name(budget, shape):
     problem = task(smooth_mlp(), photos(3))
     arguments = {**budget.arguments, "eps": torch.full(shape, 2.0)}
