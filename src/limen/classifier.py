@@ -6,16 +6,18 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from limen.errors import LimenError, UsageError
 
 _PIECE_VALUES = 8 * 3 * 224 * 224
-_PIECE_ROWS = 4
+_PIECE_ROWS = 15
+_DENSE_ROWS = 16
 
 
 class ModelError(LimenError):
@@ -29,10 +31,11 @@ class Classifier:
     and gradient flags are restored afterwards, also when it raises. Parameters' `.grad` is never
     touched.
 
-    On a CPU, a convolutional network is run in pieces of four images or more, equal where
-    possible and small enough for the caches: convolution kernels change with the number of rows,
-    and only inside that range are a sample's logits and gradient the same, bit for bit, in every
-    batch. (A lone image is repeated to fill a piece, and its copies' results are dropped.)
+    On a CPU, the kernels of dense layers and convolutions change with the number of rows, and the
+    last bits of their results with them; an iterated attack makes that visible. So a
+    convolutional network is run in pieces of 2 to 15 images (a lone image is doubled, and its
+    double's result dropped), which also keeps them in the caches, and dense layers get 16 rows or
+    more. Within these limits a sample's logits and gradient are the same, bit for bit, in every batch.
 
     Args:
         module: Any network on (N, C, H, W); a Hugging Face model's `.logits` are taken.
@@ -72,9 +75,9 @@ class Classifier:
         self.device = first.device if first is not None else torch.device(device or "cpu")
         self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         self._scale, self._shift = _affine(mean, std, bounds, self.device)
-        self._in_pieces = self.device.type == "cpu" and any(
-            isinstance(part, nn.modules.conv._ConvNd) for part in module.modules()
-        )
+        on_cpu = self.device.type == "cpu"
+        self._rows = _SixteenRows if on_cpu else nullcontext
+        self._in_pieces = on_cpu and any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())
         self._frozen = False
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -122,23 +125,21 @@ class Classifier:
         return digest.hexdigest()
 
     def _in_equal_pieces(self, images: Tensor) -> Tensor:
-        count = images.shape[0]
-        if count == 0:
-            return self._forward(images)
-        if count < _PIECE_ROWS:
-            filling = images[:1].expand(_PIECE_ROWS - count, -1, -1, -1)
-            logits = self._forward(torch.cat([images, filling]))
-            return logits[:count] if isinstance(logits, Tensor) else logits
-        most = max(2 * _PIECE_ROWS - 1, _PIECE_VALUES // images[0].numel())
+        count = len(images)
+        if count == 1:
+            logits = self._forward(images.expand(2, -1, -1, -1))
+            return logits[:1] if isinstance(logits, Tensor) else logits
+        values = max(1, images[:1].numel())
+        most = max(_PIECE_ROWS // 2, min(_PIECE_ROWS, _PIECE_VALUES // values))
         if count <= most:
             return self._forward(images)
-        pieces = images.tensor_split(math.ceil(count / most))
-        return torch.cat([self._forward(piece) for piece in pieces])
+        return torch.cat([self._forward(piece) for piece in images.tensor_split(math.ceil(count / most))])
 
     def _forward(self, images: Tensor) -> Tensor:
         try:
             inputs = images if self._scale is None else torch.addcmul(self._shift, images, self._scale)
-            output: Any = self.module(inputs)
+            with self._rows():
+                output: Any = self.module(inputs)
         except Exception as error:
             raise ModelError(
                 f"the model raised {type(error).__name__} on images of shape {tuple(images.shape)}: {error}"
@@ -169,6 +170,17 @@ class Classifier:
             bad = int((~torch.isfinite(logits).all(1)).sum())
             raise ModelError(f"the model returned NaN or infinite logits for {bad} of {len(logits)} images")
         return logits
+
+
+class _SixteenRows(TorchFunctionMode):
+    """Lets every dense layer on fewer rows than 16 run on 16."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not nn.functional.linear or not args or args[0].ndim != 2 or len(args[0]) >= _DENSE_ROWS:
+            return func(*args, **kwargs)
+        rows = nn.functional.pad(args[0], (0, 0, 0, _DENSE_ROWS - len(args[0])))
+        return func(rows, *args[1:], **kwargs)[: len(args[0])]
 
 
 def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, name: str = "labels") -> None:

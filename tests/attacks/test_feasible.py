@@ -189,7 +189,7 @@ def test_the_box_holds_what_is_between_zero_and_one():
 def test_an_adaptive_sphere_shrinks_after_a_success_and_grows_after_a_failure():
     originals = torch.full((2, 1, 4, 4), 0.5, dtype=torch.float64)
     problem = problem_of(originals)
-    sphere = AdaptiveSphere(eps=0.8, gamma=0.05).prepare(problem)
+    sphere = AdaptiveSphere(eps=0.8, gamma=0.05, final=0.05).prepare(problem)
     images = originals + 0.2
     point = Point(images, torch.zeros(2, 2), problem.labels, torch.tensor([True, False]), 0.5, problem)
     after = sphere.react(point)

@@ -64,7 +64,7 @@ class Attack:
         """Attack a batch of images.
 
         A sample's result depends on its image, label, id and the seed alone, never on the rest of
-        the batch. An image that already is what the attack is after is returned as it is.
+        the batch. An image that already is what the attack is after is not perturbed, only stored.
 
         Args:
             classifier: The model under attack.

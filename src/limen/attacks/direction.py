@@ -47,10 +47,13 @@ class Maximize(Part):
 class NearestBoundary(Part):
     """To the nearest of the k linearised boundaries (Moosavi-Dezfooli et al. 2016, Algorithm 2).
 
-    Takes the gradients (n, k, …) of k leads and gives one move (n, …).
+    Takes the gradients (n, k, …) of k leads and gives one move (n, …). Values at their end of
+    [0, 1] are left out: they cannot help, and would make the boundary seem nearer than it is.
     """
 
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        images = slope.point.images[:, None]
+        move = move.masked_fill_(((move > 0) & (images >= 1)) | ((move < 0) & (images <= 0)), 0)
         lengths = torch.linalg.vector_norm(move.flatten(2), dim=2)
         gaps = slope.values.detach().abs()
         nearest = (gaps / lengths.clamp_min(1e-12)).masked_fill(lengths == 0, torch.inf).argmin(1)

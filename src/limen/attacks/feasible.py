@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Part, Point, Problem
-from limen.images import norm, quantize
+from limen.attacks.protocols import Part, Point, Problem, cosine
+from limen.images import norm, per_sample, quantize
 
 _SLACK = 1e-6
-_BISECTIONS = 24
+_BISECTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,15 @@ class L2Ball(Box):
     eps: float | Tensor = 0.0
     exact: bool = False
     originals: Tensor | None = None
+    radius: float | Tensor | None = None
 
     def prepare(self, problem: Problem) -> Self:
-        return _with(_bind(self, problem, lattice=problem.lattice), originals=problem.originals)
+        bound = _bind(self, problem, lattice=problem.lattice)
+        return _with(bound, originals=problem.originals, radius=_radius_before_rounding(bound.eps, problem))
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)
-        scale = self.eps / _column(norm(delta), delta).clamp_min(1e-12)
+        scale = self.radius / _column(norm(delta), delta).clamp_min(1e-12)
         if not self.exact:
             scale = scale.clamp_max(1)
         return torch.addcmul(self.originals, delta, scale, out=delta).clamp_(0, 1)
@@ -106,7 +109,14 @@ class L2Ball(Box):
     def store(self, images: Tensor) -> Tensor:
         if self.lattice is None:
             return images.clone()
-        return _round_to_length(self.originals, images, self.eps, self.lattice, stretch=self.exact)
+        stored = quantize(images, self.lattice)
+        length, eps = norm(stored - self.originals), _scalar(self.eps)
+        off = (length > eps * (1 + _SLACK)) | (length < 0.98 * eps if self.exact else length < 0)
+        rows = off.nonzero()[:, 0]
+        if len(rows):
+            ball = self.keep(rows)
+            stored[rows] = _round_to_length(ball.originals, images[rows], ball.eps, self.lattice)
+        return stored
 
     def contains(self, images: Tensor) -> Tensor:
         inside = norm(images - self.originals) <= _scalar(self.eps) * (1 + _SLACK) + _SLACK
@@ -118,7 +128,7 @@ class L2Ball(Box):
         unit = gradient / _column(norm(gradient), gradient).clamp_min(1e-30)
         least = torch.zeros_like(unit[:, :1, :1, :1]) + self.eps
         most = least * unit[0].numel() ** 0.5 * 1e3
-        for _ in range(_BISECTIONS * 2):
+        for _ in range(_BISECTIONS):
             middle = (least * most).sqrt()
             length = norm((x + middle * unit).clamp_(0, 1).sub_(x))
             inside = _column(length, x) <= self.eps
@@ -155,6 +165,9 @@ class L0Ball(Box):
         rank = size.argsort(dim=1, descending=True, stable=True).argsort(dim=1).reshape(images.shape)
         return torch.where(rank < self.eps, images, self.originals)
 
+    def store(self, images: Tensor) -> Tensor:
+        return torch.where(images == self.originals, images, super().store(images))
+
     def contains(self, images: Tensor) -> Tensor:
         return (norm(images - self.originals, 0) <= _scalar(self.eps)) & super().contains(images)
 
@@ -163,59 +176,69 @@ class L0Ball(Box):
 class AdaptiveSphere(L2Ball):
     """A sphere that shrinks while the attack succeeds and grows while it fails (Rony et al. 2019, DDN).
 
+    Its radius is the length before rounding. Rounding t·g to the nearest gives the best lattice
+    perturbation of its length for every t, so the search for the least t needs no other rounding.
+
     Attributes:
         eps: The first radius.
-        gamma: The share γ by which the radius changes a step.
+        gamma: The share γ by which the radius changes at the first step.
+        final: The share at the last step, reached along a half cosine.
     """
 
     exact: bool = True
-    gamma: float = 0.05
-    best: float | Tensor = torch.inf
+    gamma: float = 0.1
+    final: float = 0.01
+
+    def prepare(self, problem: Problem) -> Self:
+        bound = super().prepare(problem)
+        return _with(bound, radius=bound.eps)
 
     def react(self, point: Point) -> Self:
-        reached = norm(point.images - self.originals)
-        radius = torch.where(point.success, reached * (1 - self.gamma), _scalar(self.eps) * (1 + self.gamma))
-        return _with(self, eps=_column(radius, point.images))
+        gamma = cosine(self.gamma, self.final, point.progress)
+        change = 1 + gamma - 2 * gamma * point.success.to(self.radius.dtype)
+        return _with(self, radius=self.radius * _column(change, point.images))
+
+    def store(self, images: Tensor) -> Tensor:
+        return quantize(images, self.lattice)
 
     def contains(self, images: Tensor) -> Tensor:
         return Box.contains(self, images)
 
 
-def _round_to_length(
-    originals: Tensor, images: Tensor, radius: float | Tensor, lattice: int, stretch: bool
-) -> Tensor:
-    """The lattice image along x0 + t·(x − x0) that is as long as `radius` allows, after rounding.
+def _radius_before_rounding(eps: float | Tensor, problem: Problem) -> float | Tensor:
+    """The radius from which rounding to the nearest leads out to ε.
 
-    For a direction g, rounding t·g to the nearest is the best perturbation of its length on the
-    lattice, so only t is to be found: rounding makes a dense perturbation longer and a sparse one
-    shorter. t = 1 stands if it is inside and no stretching is asked for.
+    A dense perturbation gains 1/12 of a squared step in every value, in the mean; what it gains
+    beyond that by chance stays under four standard deviations. Where that would take most of the
+    budget, perturbations are sparse, and rounding makes them shorter.
+    """
+    if problem.lattice is None:
+        return eps
+    size = problem.originals[0].numel()
+    gain = (size / 12 + 4 * (size / 180) ** 0.5) / problem.lattice**2
+    eps = _column(per_sample(_scalar(eps), problem.originals, "eps"), problem.originals)
+    return torch.where(eps.square() > 2 * gain, (eps.square() - gain).clamp_min(0).sqrt(), eps)
+
+
+def _round_to_length(originals: Tensor, images: Tensor, eps: float | Tensor, lattice: int) -> Tensor:
+    """The longest lattice image along x0 + t·(x − x0) that is no longer than ε, by bisection of t.
+
+    For a direction g, rounding t·g to the nearest gives the best perturbation of its length on
+    the lattice, so t is all that is to be found.
     """
     base, delta = originals * lattice, (images - originals).mul_(lattice)
-    target = torch.as_tensor(radius, dtype=delta.dtype, device=delta.device) * lattice
+    goal = _scalar(eps) * lattice
+    low = 0.49 / norm(delta, torch.inf).clamp_min(1e-12)
+    high = (goal + 0.5 * delta[0].numel() ** 0.5) / norm(delta).clamp_min(1e-12)
 
-    def length(t: float | Tensor, d: Tensor, b: Tensor) -> Tensor:
-        return _column(norm((b + d * t).round_().sub_(b)), d)
+    def rounded(t: Tensor) -> Tensor:
+        return torch.addcmul(base, delta, _column(t, delta)).round_().clamp_(0, lattice)
 
-    t = torch.ones_like(delta[:, :1, :1, :1])
-    target = target.expand_as(t)
-    off = (length(1.0, delta, base) > target) if not stretch else torch.ones_like(t, dtype=torch.bool)
-    rows = off.flatten().nonzero()[:, 0]
-    if len(rows):
-        d, b, goal = delta[rows], base[rows], target[rows]
-        t[rows] = _longest_inside(lambda s: length(s, d, b), goal, norm(d), d)
-    return torch.addcmul(base, delta, t).round_().clamp_(0, lattice).div_(lattice)
-
-
-def _longest_inside(length, goal: Tensor, float_length: Tensor, delta: Tensor) -> Tensor:
-    size = delta[0].numel()
-    low = 0.499 / delta.flatten(1).abs().amax(1).clamp_min(1e-12)
-    high = (goal.flatten() + 0.5 * size**0.5) / float_length.clamp_min(1e-12)
-    low, high = _column(low, delta), _column(high, delta).clamp_min(1e-12)
-    for _ in range(12):
+    for _ in range(_BISECTIONS):
         middle = (low * high).sqrt()
-        inside = length(middle) <= goal
+        inside = norm(rounded(middle).sub_(base)) <= goal
         low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
-    return low
+    return rounded(low).div_(lattice)
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
@@ -231,6 +254,4 @@ def _bind(part, problem: Problem, **fields):
 
 
 def _with(part, **fields):
-    import dataclasses
-
     return dataclasses.replace(part, **fields)

@@ -17,16 +17,16 @@ from limen.classifier import Classifier, check_labels
 from limen.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Composition(Part):
     """One climb, as a sentence of parts: climb this objective, by this rule, within these bounds.
 
     Attributes:
         objective: What is climbed.
-        rule: The transforms that turn a gradient into a move, in turn.
-        steps: How many moves at most.
         perturbation: What the free variables are.
         feasible: What the result may be.
+        rule: The transforms that turn a gradient into a move, in turn.
+        steps: How many moves at most.
         random_start: Whether to start from a random member of the feasible set.
         early_stop: Whether a sample is finished at its first success.
         patience: A sample is finished when its objective has not risen by 0.01 % for this share
@@ -38,10 +38,10 @@ class Composition(Part):
     """
 
     objective: Objective
-    rule: tuple[Transform, ...]
-    steps: int
     perturbation: Perturbation = Pixels()  # noqa: RUF009 (an immutable value)
     feasible: Feasible = Box()  # noqa: RUF009 (an immutable value)
+    rule: tuple[Transform, ...]
+    steps: int
     random_start: bool = False
     early_stop: bool = False
     patience: float | None = None

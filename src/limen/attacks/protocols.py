@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -187,6 +188,11 @@ class Transform(Protocol):
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
         """The transformed move, and this link's successor."""
         ...
+
+
+def cosine(first: float | Tensor, last: float | Tensor, progress: float) -> float | Tensor:
+    """From `first` at progress 0 to `last` at progress 1, along a half cosine."""
+    return last + (first - last) * ((1 + math.cos(math.pi * progress)) / 2)
 
 
 def _prepare(name: str, value: Any, problem: Problem) -> Any:

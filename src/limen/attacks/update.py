@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Part, Slope
+from limen.attacks.protocols import Part, Slope, cosine
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,9 @@ class Scale(Part):
     final: float | Tensor | None = None
 
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
-        step_size = self.step_size
-        if self.final is not None:
-            share = (1 + math.cos(math.pi * slope.point.progress)) / 2
-            step_size = self.final + (step_size - self.final) * share
-        return move.mul_(step_size), self
+        if self.final is None:
+            return move.mul_(self.step_size), self
+        return move.mul_(cosine(self.step_size, self.final, slope.point.progress)), self
 
 
 @dataclass(frozen=True)

@@ -50,3 +50,12 @@ def count(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UsageError(f"{name} is {value!r}; expected an integer of 1 or more")
     return value
+
+
+def restart_count(restarts: int, random_start: bool) -> int:
+    """How many restarts: more than one only from random starts, as others would repeat the same climb."""
+    if count("restarts", restarts) > 1 and not random_start:
+        raise UsageError(
+            f"restarts is {restarts}, but without random_start every try is the same; set random_start"
+        )
+    return restarts

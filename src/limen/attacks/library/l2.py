@@ -7,7 +7,7 @@ from torch import Tensor
 from limen.attacks.attack import Attack
 from limen.attacks.direction import Maximize, Normalize
 from limen.attacks.feasible import L2Ball
-from limen.attacks.library.arguments import Loss, budget, count, loss_named, step_length
+from limen.attacks.library.arguments import Loss, budget, count, loss_named, restart_count, step_length
 from limen.attacks.loop import Composition
 from limen.attacks.search import InTurn
 from limen.attacks.update import Scale
@@ -73,4 +73,4 @@ def pgd_l2(
         random_start=random_start,
         early_stop=early_stop,
     )
-    return Attack("pgd_l2", InTurn((parts,) * (count("restarts", restarts) if random_start else 1)))
+    return Attack("pgd_l2", InTurn((parts,) * restart_count(restarts, random_start)))

@@ -7,7 +7,15 @@ from torch import Tensor
 from limen.attacks.attack import Attack
 from limen.attacks.direction import Maximize, Normalize, Sign
 from limen.attacks.feasible import LinfBall
-from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
+from limen.attacks.library.arguments import (
+    Loss,
+    budget,
+    count,
+    loss_named,
+    positive,
+    restart_count,
+    step_length,
+)
 from limen.attacks.loop import Composition
 from limen.attacks.search import InTurn
 from limen.attacks.update import Momentum, Scale
@@ -139,4 +147,4 @@ def pgd_linf(
         random_start=random_start,
         early_stop=early_stop,
     )
-    return Attack("pgd_linf", InTurn((parts,) * count("restarts", restarts)))
+    return Attack("pgd_linf", InTurn((parts,) * restart_count(restarts, random_start)))
