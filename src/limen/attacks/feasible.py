@@ -191,7 +191,7 @@ class AdaptiveSphere(L2Ball):
 
     def prepare(self, problem: Problem) -> Self:
         bound = super().prepare(problem)
-        return _with(bound, radius=bound.eps)
+        return _with(bound, radius=per_sample(_scalar(bound.eps), problem.originals, "eps"))
 
     def react(self, point: Point) -> Self:
         gamma = cosine(self.gamma, self.final, point.progress)
@@ -216,7 +216,7 @@ def _radius_before_rounding(eps: float | Tensor, problem: Problem) -> float | Te
         return eps
     size = problem.originals[0].numel()
     gain = (size / 12 + 4 * (size / 180) ** 0.5) / problem.lattice**2
-    eps = _column(per_sample(_scalar(eps), problem.originals, "eps"), problem.originals)
+    eps = per_sample(_scalar(eps), problem.originals, "eps")
     return torch.where(eps.square() > 2 * gain, (eps.square() - gain).clamp_min(0).sqrt(), eps)
 
 
