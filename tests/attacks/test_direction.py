@@ -18,7 +18,7 @@ def slope_of(images: Tensor, values: Tensor, gradient: Tensor, originals=None, f
     originals = images if originals is None else originals
     labels = torch.zeros(len(images), dtype=torch.int64)
     problem = Problem(originals, labels, False, None, sample_seeds(0, range(len(images))))
-    point = Point(images, torch.zeros(len(images), 2), labels, labels > 0, 0.0, problem)
+    point = Point(images, images, torch.zeros(len(images), 2), labels, labels > 0, 0.0, problem)
     return Slope(values, gradient, point, (feasible or Box()).prepare(problem))
 
 

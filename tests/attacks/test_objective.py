@@ -16,7 +16,7 @@ def point_of(images: Tensor, logits: Tensor, labels: Tensor, targeted: bool, ori
     originals = images.detach() if originals is None else originals
     problem = Problem(originals, labels, targeted, None, sample_seeds(0, range(len(images))))
     predictions = logits.detach().argmax(1)
-    return Point(images, logits, predictions, problem.adversarial(predictions), 0.0, problem)
+    return Point(images, images, logits, predictions, problem.adversarial(predictions), 0.0, problem)
 
 
 def logits_only(logits: Tensor, labels: Tensor, targeted: bool) -> Point:

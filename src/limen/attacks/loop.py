@@ -99,7 +99,7 @@ class Best:
 
 def look_at_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> None:
     """Settle the samples whose original already is what the attack is after."""
-    _, point, _ = _look(parts, parts.perturbation.invert(problem.originals), problem, classifier, 0.0, True)
+    point, _ = _look(parts, parts.perturbation.invert(problem.originals), problem, classifier, 0.0, True)
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
     best.forwards += 1
     best.offer(rows, point, None if parts.distance is None else torch.zeros_like(best.distance))
@@ -128,7 +128,7 @@ def climb(
     plateau = _Plateau(parts, len(rows), problem.originals)
     for step in range(parts.steps + 1):
         final = step == parts.steps
-        images, point, values = _look(parts, variables, problem, classifier, step / parts.steps, final)
+        point, values = _look(parts, variables, problem, classifier, step / parts.steps, final)
         best.forwards[rows] += 1
         distance = (
             None if parts.distance is None else parts.distance(point.images.detach(), problem.originals)
@@ -140,7 +140,7 @@ def climb(
             best.settled[rows] |= point.success
             finished = finished | point.success
         stay = (~finished).nonzero()[:, 0]
-        if final or len(stay) == 0:
+        if values is None or len(stay) == 0:
             break
         if len(stay) < len(rows):
             rows, parts, problem, plateau = (
@@ -149,7 +149,7 @@ def climb(
                 problem.keep(stay),
                 plateau.keep(stay),
             )
-        slope = _slope(parts, variables, images, point, values, stay)
+        slope = _slope(parts, variables, point, values, stay)
         best.backwards[rows] += 1 if slope.values.ndim == 1 else slope.values.shape[1]
         best.steps[rows] += 1
         variables, parts = _move(parts, variables[stay] if len(stay) < len(variables) else variables, slope)
@@ -164,39 +164,45 @@ def _start(parts: Composition, problem: Problem, salt: int) -> Tensor:
     return parts.feasible.sample(problem, 2 * salt)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _look(parts, variables, problem, classifier, progress, final):
+class _StraightThrough(torch.autograd.Function):
+    """The stored image, whose gradient is handed on to the image before rounding."""
+
+    @staticmethod
+    def forward(ctx, exact: Tensor, stored: Tensor) -> Tensor:
+        return stored.view_as(stored)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
+def _look(
+    parts: Composition, variables: Tensor, problem: Problem, classifier: Classifier, progress: float, final: bool
+) -> tuple[Point, Tensor | None]:
     """The model's one forward pass of a step, on the image that a file would store."""
     with torch.set_grad_enabled(not final):
-        images = (
-            variables
-            if parts.perturbation.is_image
-            else parts.perturbation.images(variables.requires_grad_())
-        )
-        leaf = parts.feasible.store(images.detach()).requires_grad_(not final)
-        logits = classifier(leaf)
+        exact = parts.perturbation.images(variables.requires_grad_(not final))
+        images = _StraightThrough.apply(exact, parts.feasible.store(exact.detach()))
+        logits = classifier(images)
         if progress == 0:
-            check_labels(problem.labels, leaf, classes=logits.shape[1])
+            check_labels(problem.labels, images, classes=logits.shape[1])
         predictions = logits.detach().argmax(1)
-        point = Point(leaf, logits, predictions, problem.adversarial(predictions), progress, problem)
-        values = None if final else parts.objective(point)
-    return images, point, values
+        point = Point(images, exact, logits, predictions, problem.adversarial(predictions), progress, problem)
+        return point, None if final else parts.objective(point)
 
 
-def _slope(parts, variables, images, point, values, stay) -> Slope:
-    """The gradient at the stored image, carried over to the free variables (straight through)."""
-    leaf, gradients = point.images, []
+def _slope(parts: Composition, variables: Tensor, point: Point, values: Tensor, stay: Tensor) -> Slope:
+    """The objective's gradient for the samples that stay, finite whatever the model does."""
+    gradients = []
     for weights in _unit_weights(values):
         (gradient,) = torch.autograd.grad(
-            values, leaf, weights, retain_graph=values.ndim > 1, materialize_grads=True
+            values, variables, weights, retain_graph=values.ndim > 1, materialize_grads=True
         )
-        if not parts.perturbation.is_image:
-            (gradient,) = torch.autograd.grad(images, variables, gradient, retain_graph=values.ndim > 1)
         if not bool(torch.isfinite(gradient.sum())):
             gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
         gradients.append(gradient)
     gradient = gradients[0] if values.ndim == 1 else torch.stack(gradients, 1)
-    point = dataclasses.replace(point, images=leaf.detach(), logits=point.logits.detach())
-    values = values.detach()
+    values, point = values.detach(), point.detach()
     if len(stay) < len(gradient):
         gradient, values, point = gradient[stay], values[stay], point.keep(stay)
     return Slope(values, gradient, point, parts.feasible)

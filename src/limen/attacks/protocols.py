@@ -98,7 +98,8 @@ class Point(Part):
     """One iterate of each sample, as the model saw it.
 
     Attributes:
-        images: What a file would store (n, C, H, W); gradients are taken with respect to it.
+        images: What a file would store (n, C, H, W), and the model was fed.
+        exact: The image before rounding; it receives the gradient of `images` (straight through).
         logits: The model's answer (n, K).
         predictions: The class (n,) of the greatest logit.
         success: Whether (n,) the prediction is what the attack is after.
@@ -107,11 +108,16 @@ class Point(Part):
     """
 
     images: Tensor
+    exact: Tensor
     logits: Tensor
     predictions: Tensor
     success: Tensor
     progress: float
     problem: Problem
+
+    def detach(self) -> Self:
+        """The same point without its autograd graph."""
+        return self._map(lambda _, value: value.detach() if isinstance(value, Tensor) else value)
 
 
 @dataclass(frozen=True)
