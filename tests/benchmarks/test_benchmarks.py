@@ -1,0 +1,62 @@
+"""The benchmarks' own judgement: they must see what they are there to see."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from limen.attacks import Outcome
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script as Python imports it where it is run."""
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # the scripts set it, for their process
+    return importlib.import_module
+
+
+def outcome(images, forwards: list[int]) -> Outcome:
+    zeros = torch.zeros(len(images), dtype=torch.int64)
+    return Outcome(images, zeros.bool(), zeros, zeros, torch.tensor(forwards), zeros)
+
+
+def test_ratios_are_formed_pair_by_pair(script):
+    assert script("common").paired_ratio([2.0, 30.0, 4.0], [1.0, 10.0, 4.0]) == "2.000 [1.000, 3.000]"
+
+
+def test_passes_are_those_that_every_image_took_part_in(script):
+    assert script("overhead").passes_of(outcome(torch.zeros(2, 1, 2, 2), [5, 5])) == (5, 0)
+
+
+def test_images_that_leave_the_batch_end_the_overhead_benchmark(script):
+    with pytest.raises(SystemExit, match="left the batch"):
+        script("overhead").passes_of(outcome(torch.zeros(2, 1, 2, 2), [5, 4]))
+
+
+@pytest.mark.data
+def test_equal_images_end_the_invariance_benchmark_with_exit_code_0(script, real_data, capsys):
+    arguments = ["--networks", "mnist_cnn", "--attacks", "pgd_linf", "--images", "9", "--steps", "3"]
+    assert script("invariance").main(arguments) == 0
+    assert "9 of 9" in capsys.readouterr().out
+
+
+@pytest.mark.data
+def test_a_value_that_depends_on_the_batch_ends_it_with_exit_code_1(script, real_data, monkeypatch, capsys):
+    def one_value_by_batch_size(classifier, images, labels, ids):
+        changed = images.clone()
+        changed[0, 0, 0, 0] = len(images) / 255
+        return outcome(changed, [1] * len(images))
+
+    invariance = script("invariance")
+    monkeypatch.setitem(invariance.FACTORIES, "ddn", lambda steps: one_value_by_batch_size)
+    assert invariance.main(["--networks", "mnist_cnn", "--attacks", "ddn", "--images", "9"]) == 1
+    rows = [line.split("|")[3:] for line in capsys.readouterr().out.splitlines() if " ddn " in line]
+    assert [[cell.strip() for cell in row if cell] for row in rows] == [
+        ["32", "0 of 9", "0", "0"],
+        ["7", "0 of 9", "2", "2"],
+        ["1", "0 of 9", "9", "9"],
+    ]
