@@ -70,7 +70,9 @@ def limen(classifier: Classifier, given: Settings, lattice: int | None) -> Table
             given.search_steps,
             # Limen's variables are w of σ(w) = (tanh(w / 2) + 1) / 2, where a step moves a pixel half as far.
             learning_rate=2 * given.learning_rate,
+            final_rate=1.0,  # the others keep theirs, and look for progress every tenth of the steps
             initial_constant=given.constant,
+            patience=0.1,
         ),
         attacks.deepfool(steps["deepfool"], given.candidates),
         # Limen looks at the last iterate too, so that this makes the forward passes of the others.

@@ -4,6 +4,8 @@
 
 Each attack is timed against as many bare forward and backward passes as it reports, on the same
 images through the same classifier: the gradient of the cross-entropy with respect to the images.
+The last row is what the classifier itself costs: the bare passes through it over those through the
+network that it wraps, in whole batches.
 Settings are such that no image leaves before the end. Attack and passes take turns; the ratio is
 formed pair by pair.
 """
@@ -13,9 +15,13 @@ from __future__ import annotations
 import common  # before torch, which reads the thread settings when it is loaded
 
 # isort: split
+import argparse
 import statistics
+from collections.abc import Callable
+from functools import partial
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from limen.attacks import FACTORIES, Attack, Outcome
@@ -27,7 +33,7 @@ ATTACKS = {
     "pgd_linf": ({}, 1.05),
     "pgd_l2": ({}, 1.05),
     "mifgsm": ({}, 1.05),
-    "carlini_wagner_l2": ({"search_steps": 1, "abort_early": False}, 1.15),
+    "carlini_wagner_l2": ({"search_steps": 1, "patience": None}, 1.15),
     "ddn": ({}, None),
 }
 
@@ -50,7 +56,8 @@ def main() -> None:
         settings, target = ATTACKS[name]
         attack = FACTORIES[name](steps=options.steps, **settings)
         rows.append([name, *measure(attack, classifier, batch, lattice, options.repeats), target or "none"])
-    header = ["attack", "forward", "backward", "attack, s", "passes, s", "ratio [range]", "target"]
+    rows.append(["the classifier", *measure_classifier(classifier, batch, options), "none"])
+    header = ["what", "forward", "backward", "its s", "passes, s", "ratio [range]", "target"]
     print(common.table(header, rows))
 
 
@@ -61,12 +68,26 @@ def measure(
         return attack(classifier, batch.images, batch.labels, lattice=lattice)
 
     forwards, backwards = passes_of(run())  # which warms up as well
-    whole, bare = [], []
-    for _ in range(repeats):
-        whole.append(common.seconds(run))
-        bare.append(common.seconds(lambda: make_passes(classifier, batch, forwards, backwards)))
-    medians = (f"{statistics.median(times):.3f}" for times in (whole, bare))
-    return [forwards, backwards, *medians, common.paired_ratio(whole, bare)]
+    bare = partial(make_passes, classifier, classifier, batch, forwards, backwards)
+    return [forwards, backwards, *compare(run, bare, repeats)]
+
+
+def measure_classifier(
+    classifier: Classifier, batch: common.Images, options: argparse.Namespace
+) -> list[object]:
+    through, past = (
+        partial(make_passes, classifier, network, batch, options.steps + 1, options.steps)
+        for network in (classifier, classifier.module)
+    )
+    return [options.steps + 1, options.steps, *compare(through, past, options.repeats)]
+
+
+def compare(one: Callable[[], object], other: Callable[[], object], repeats: int) -> list[str]:
+    """The median seconds of the two, taking turns, and their ratio."""
+    times = [(common.seconds(one), common.seconds(other)) for _ in range(repeats)]
+    ours, theirs = zip(*times, strict=True)
+    medians = (f"{statistics.median(each):.3f}" for each in (ours, theirs))
+    return [*medians, common.paired_ratio(ours, theirs)]
 
 
 def passes_of(outcome: Outcome) -> tuple[int, int]:
@@ -77,15 +98,21 @@ def passes_of(outcome: Outcome) -> tuple[int, int]:
     return counts.pop()
 
 
-def make_passes(classifier: Classifier, batch: common.Images, forwards: int, backwards: int) -> None:
-    with classifier.frozen():
+def make_passes(
+    classifier: Classifier,
+    network: Callable[[Tensor], Tensor],
+    batch: common.Images,
+    forwards: int,
+    backwards: int,
+) -> None:
+    with classifier.frozen():  # as it is during an attack
         for _ in range(backwards):
             images = batch.images.detach().requires_grad_()
-            loss = cross_entropy(classifier(images), batch.labels, reduction="sum")
+            loss = cross_entropy(network(images), batch.labels, reduction="sum")
             torch.autograd.grad(loss, images)
         with torch.no_grad():
             for _ in range(forwards - backwards):
-                classifier(batch.images)
+                network(batch.images)
 
 
 if __name__ == "__main__":
