@@ -121,7 +121,7 @@ class Classifier:
             if not isinstance(value, Tensor):
                 continue
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def _in_equal_pieces(self, images: Tensor) -> Tensor:

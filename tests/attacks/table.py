@@ -66,7 +66,7 @@ TABLE = (
         random=True, variant="random"),
     Row("carlini_wagner_l2",
         {"steps": 25, "search_steps": 3, "learning_rate": 0.05, "initial_constant": 10.0,
-         "abort_early": False},
+         "patience": None},
         2, (75, 78), minimal=True,
         sharp={"steps": 100, "search_steps": 9, "learning_rate": 0.02, "initial_constant": 1.0}),
     Row("ddn", {"steps": 25}, 2, (25, 26), minimal=True, sharp={"steps": 100}),

@@ -191,7 +191,9 @@ def test_an_adaptive_sphere_shrinks_after_a_success_and_grows_after_a_failure():
     problem = problem_of(originals)
     sphere = AdaptiveSphere(eps=0.8, gamma=0.05, final=0.05).prepare(problem)
     images = originals + 0.2
-    point = Point(images, images, torch.zeros(2, 2), problem.labels, torch.tensor([True, False]), 0.5, problem)
+    point = Point(
+        images, images, torch.zeros(2, 2), problem.labels, torch.tensor([True, False]), 0.5, problem
+    )
     after = sphere.react(point)
     pushed = norm(after.project(images.clone()) - originals)
     assert pushed.tolist() == pytest.approx([0.8 * 0.95, 0.8 * 1.05])

@@ -27,8 +27,10 @@ BAD = {
     "margin": [-1.0, NAN],
     "gamma": [0.0, -0.1, NAN],
     "overshoot": [-0.1, NAN],
+    "final_rate": [0.0, -0.1, NAN],
+    "patience": [0.0, -0.1, NAN],
 }
-FLAGS = {"exact", "random_start", "early_stop", "abort_early"}
+FLAGS = {"exact", "random_start", "early_stop"}
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")
     for name, factory in FACTORIES.items()

@@ -17,7 +17,15 @@ from .networks import generator
 def slope_of(gradient: Tensor, progress: float = 0.0) -> Slope:
     labels = torch.zeros(len(gradient), dtype=torch.int64)
     problem = Problem(torch.zeros_like(gradient), labels, False, None, sample_seeds(0, range(len(gradient))))
-    point = Point(problem.originals, problem.originals, torch.zeros(len(gradient), 2), labels, labels > 0, progress, problem)
+    point = Point(
+        problem.originals,
+        problem.originals,
+        torch.zeros(len(gradient), 2),
+        labels,
+        labels > 0,
+        progress,
+        problem,
+    )
     return Slope(torch.zeros(len(gradient)), gradient, point, Box())
 
 

@@ -16,4 +16,18 @@ FACTORIES: dict[str, Callable[..., Attack]] = {
 }
 """Every attack by its name."""
 
-__all__ = ["FACTORIES", "Attack", "Outcome", *FACTORIES]
+__all__ = [
+    "FACTORIES",
+    "Attack",
+    "Outcome",
+    "carlini_wagner_l2",
+    "ddn",
+    "deepfool",
+    "fgm",
+    "fgsm",
+    "ifgsm",
+    "jsma",
+    "mifgsm",
+    "pgd_l2",
+    "pgd_linf",
+]

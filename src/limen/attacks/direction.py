@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Part, Slope
+from limen.attacks.protocols import Maximisable, Part, Slope
 from limen.images import norm
 
 
@@ -40,7 +40,8 @@ class Maximize(Part):
     """To the member of the feasible set with the greatest inner product with the gradient."""
 
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
-        return slope.feasible.maximise(move).sub_(slope.point.images), self
+        assert isinstance(slope.feasible, Maximisable)  # noqa: S101 (a composition refuses other sets)
+        return slope.feasible.maximise(move).sub_(slope.point.exact), self
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,23 @@ from torch import Tensor
 from limen.attacks.direction import Maximize
 from limen.attacks.feasible import Box
 from limen.attacks.perturbation import Pixels
-from limen.attacks.protocols import Feasible, Objective, Part, Perturbation, Point, Problem, Slope, Transform
+from limen.attacks.protocols import (
+    Feasible,
+    Maximisable,
+    Objective,
+    Part,
+    Perturbation,
+    Point,
+    Problem,
+    Samplable,
+    Slope,
+    Transform,
+)
 from limen.classifier import Classifier, check_labels
 from limen.errors import UsageError
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""How far images (n, C, H, W) are from originals: (n,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +59,17 @@ class Composition(Part):
     random_start: bool = False
     early_stop: bool = False
     patience: float | None = None
-    distance: Callable[[Tensor, Tensor], Tensor] | None = None
+    distance: Distance | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise UsageError(f"steps is {self.steps!r}; expected an integer of 1 or more")
         kind = type(self.feasible).__name__
-        if any(isinstance(link, Maximize) for link in self.rule) and not hasattr(self.feasible, "maximise"):
+        if any(isinstance(link, Maximize) for link in self.rule) and not isinstance(
+            self.feasible, Maximisable
+        ):
             raise UsageError(f"{kind} has no linear maximiser, so Maximize cannot be its direction")
-        if self.random_start and not hasattr(self.feasible, "sample"):
+        if self.random_start and not isinstance(self.feasible, Samplable):
             raise UsageError(f"{kind} is unbounded or cannot be sampled; start from the original instead")
         if not self.perturbation.is_image and type(self.feasible) is not Box:
             raise UsageError(
@@ -76,19 +92,19 @@ class Best:
             torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)
         )
 
-    def offer(self, rows: Tensor, point: Point, distance: Tensor | None) -> None:
+    def offer(self, rows: Tensor, point: Point, measure: Distance | None) -> None:
         """Keep this iterate of the samples at `rows` where it succeeds, and is nearer if that counts."""
-        better = point.success
-        if distance is not None:
-            better = better & (distance < self.distance[rows])
-        unknown = ~self.success[rows]
-        self.predictions[rows] = torch.where(better | unknown, point.predictions, self.predictions[rows])
-        if bool(better.any()):
-            kept = rows[better]
-            self.images[kept] = point.images[better]
-            self.success[kept] = True
-            if distance is not None:
-                self.distance[kept] = distance[better]
+        better, distance = point.success, self.distance[rows]
+        if measure is not None:
+            measured = measure(point.images, point.problem.originals)
+            better = better & (measured < distance)
+            self.distance[rows] = torch.where(better, measured, distance)
+        told = better | ~self.success[rows]
+        self.predictions[rows] = torch.where(told, point.predictions, self.predictions[rows])
+        kept = better.nonzero()[:, 0]
+        if len(kept):
+            self.images[rows[kept]] = point.images[kept]
+            self.success[rows[kept]] = True
 
     def revoke(self, rows: Tensor, originals: Tensor) -> None:
         """Give the samples at `rows` back their originals: what was kept broke the budget."""
@@ -102,7 +118,7 @@ def look_at_originals(parts: Composition, classifier: Classifier, problem: Probl
     point, _ = _look(parts, parts.perturbation.invert(problem.originals), problem, classifier, 0.0, True)
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
     best.forwards += 1
-    best.offer(rows, point, None if parts.distance is None else torch.zeros_like(best.distance))
+    best.offer(rows, point, parts.distance)
     best.settled |= point.success
 
 
@@ -130,10 +146,7 @@ def climb(
         final = step == parts.steps
         point, values = _look(parts, variables, problem, classifier, step / parts.steps, final)
         best.forwards[rows] += 1
-        distance = (
-            None if parts.distance is None else parts.distance(point.images.detach(), problem.originals)
-        )
-        best.offer(rows, point, distance)
+        best.offer(rows, point, parts.distance)
         succeeded[rows] |= point.success
         finished = plateau.flat(values, step) | (point.success & parts.early_stop)
         if step == 0 and not parts.random_start:
@@ -159,9 +172,9 @@ def climb(
 
 
 def _start(parts: Composition, problem: Problem, salt: int) -> Tensor:
-    if not parts.random_start:
-        return problem.originals
-    return parts.feasible.sample(problem, 2 * salt)  # pyright: ignore[reportAttributeAccessIssue]
+    if parts.random_start and isinstance(parts.feasible, Samplable):
+        return parts.feasible.sample(problem, 2 * salt)
+    return problem.originals
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -172,12 +185,17 @@ class _StraightThrough(torch.autograd.Function):
         return stored.view_as(stored)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient, None
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
 
 
 def _look(
-    parts: Composition, variables: Tensor, problem: Problem, classifier: Classifier, progress: float, final: bool
+    parts: Composition,
+    variables: Tensor,
+    problem: Problem,
+    classifier: Classifier,
+    progress: float,
+    final: bool,
 ) -> tuple[Point, Tensor | None]:
     """The model's one forward pass of a step, on the image that a file would store."""
     with torch.set_grad_enabled(not final):

@@ -55,7 +55,10 @@ class Margin(Part):
 
 @dataclass(frozen=True)
 class DistanceAndHinge(Part):
-    """−(‖x − x0‖² + c·[m − lead]₊): the Lagrangian of Carlini & Wagner (2017), eq. of Section V.
+    """−(‖x − x0‖² + c·[m − lead]₊): the Lagrangian of Carlini & Wagner (2017), Section V.
+
+    The lead is that of the stored image, the distance that of the image before rounding: the
+    rounded distance is flat between the lattice's values, and pulls nothing back there.
 
     Attributes:
         constant: The multiplier c.
@@ -67,7 +70,7 @@ class DistanceAndHinge(Part):
 
     def __call__(self, point: Point) -> Tensor:
         constant = self.constant.flatten() if isinstance(self.constant, Tensor) else self.constant
-        distance = norm(point.images - point.problem.originals).square()
+        distance = norm(point.exact - point.problem.originals).square()
         return -(distance + constant * (self.margin - lead(point)).clamp_min(0))
 
 

@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -38,6 +38,10 @@ class Part:
         if all(new[name] is old[name] for name in old):
             return self
         return dataclasses.replace(self, **new)
+
+
+LATER: Any = None
+"""The default of a field that `prepare` fills in."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +144,17 @@ class Slope(Part):
 class Objective(Protocol):
     """What is climbed: a differentiable function of the point, (n,), or (n, k) for k functions."""
 
-    def __call__(self, point: Point) -> Tensor: ...
-    def prepare(self, problem: Problem) -> Self: ...
-    def keep(self, rows: Tensor) -> Self: ...
+    def __call__(self, point: Point) -> Tensor:
+        """The objective's values at the point."""
+        ...
+
+    def prepare(self, problem: Problem) -> Self:
+        """Bind to the samples of a call."""
+        ...
+
+    def keep(self, rows: Tensor) -> Self:
+        """The same part for the samples at `rows`."""
+        ...
 
 
 class Perturbation(Protocol):
@@ -153,8 +165,14 @@ class Perturbation(Protocol):
         """Whether the variables are the image itself, so that sets and steps act on them directly."""
         ...
 
-    def prepare(self, problem: Problem) -> Self: ...
-    def keep(self, rows: Tensor) -> Self: ...
+    def prepare(self, problem: Problem) -> Self:
+        """Bind to the samples of a call."""
+        ...
+
+    def keep(self, rows: Tensor) -> Self:
+        """The same part for the samples at `rows`."""
+        ...
+
     def invert(self, images: Tensor) -> Tensor:
         """Fresh variables that make these images."""
         ...
@@ -167,8 +185,14 @@ class Perturbation(Protocol):
 class Feasible(Protocol):
     """What the result may be. Every set lies in [0, 1] and contains the original."""
 
-    def prepare(self, problem: Problem) -> Self: ...
-    def keep(self, rows: Tensor) -> Self: ...
+    def prepare(self, problem: Problem) -> Self:
+        """Bind to the samples of a call."""
+        ...
+
+    def keep(self, rows: Tensor) -> Self:
+        """The same part for the samples at `rows`."""
+        ...
+
     def react(self, point: Point) -> Self:
         """The set as it stands after this iterate; most sets stay as they are."""
         ...
@@ -186,11 +210,35 @@ class Feasible(Protocol):
         ...
 
 
+@runtime_checkable
+class Maximisable(Protocol):
+    """A feasible set that knows where a linear function is greatest on it."""
+
+    def maximise(self, gradient: Tensor) -> Tensor:
+        """The member (n, C, H, W) of greatest inner product with the gradient."""
+        ...
+
+
+@runtime_checkable
+class Samplable(Protocol):
+    """A feasible set from which a random start can be drawn."""
+
+    def sample(self, problem: Problem, salt: int) -> Tensor:
+        """A random member (n, C, H, W), drawn from the samples' own seeds."""
+        ...
+
+
 class Transform(Protocol):
     """One link of the rule that turns a gradient into a move; may overwrite `move`."""
 
-    def prepare(self, problem: Problem) -> Self: ...
-    def keep(self, rows: Tensor) -> Self: ...
+    def prepare(self, problem: Problem) -> Self:
+        """Bind to the samples of a call."""
+        ...
+
+    def keep(self, rows: Tensor) -> Self:
+        """The same part for the samples at `rows`."""
+        ...
+
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
         """The transformed move, and this link's successor."""
         ...

@@ -67,7 +67,7 @@ class MultiplierSearch:
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         parts = self.parts.prepare(problem)
-        assert isinstance(parts.objective, DistanceAndHinge)
+        assert isinstance(parts.objective, DistanceAndHinge)  # noqa: S101 (checked when built)
         constant = torch.zeros_like(best.distance) + torch.as_tensor(parts.objective.constant).flatten()
         lower, upper = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
         for _ in range(self.rounds):

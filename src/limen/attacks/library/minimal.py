@@ -25,9 +25,10 @@ def carlini_wagner_l2(
     steps: int = 100,
     search_steps: int = 9,
     learning_rate: float = 0.01,
-    initial_constant: float = 1.0,
+    final_rate: float = 0.05,
+    initial_constant: float = 0.1,
     margin: float = 0.0,
-    abort_early: bool = True,
+    patience: float | None = 0.25,
 ) -> Attack:
     """Least L2 distance plus a hinge on the lead, by Adam in a sigmoid box, over a search of the multiplier.
 
@@ -35,29 +36,33 @@ def carlini_wagner_l2(
         steps: Steps in each climb.
         search_steps: How many multipliers are tried.
         learning_rate: Adam's step length, in the variables of the sigmoid.
+        final_rate: The share of the learning rate that is left at the last step, reached along a
+            cosine; 1 keeps it.
         initial_constant: The first multiplier c of the hinge.
         margin: The lead in logits at which the hinge lets go.
-        abort_early: Whether a sample ends a climb when its objective has not improved by 0.01 %
-            over a tenth of the steps.
+        patience: A sample ends a climb when its objective has not improved by 0.01 % over this
+            share of the steps; None to go on.
 
     Source:
         Carlini & Wagner 2017, Towards evaluating the robustness of neural networks, Section VI-A.
-        The paper on smooth attacks (Zhang et al. 2020, Section 5.1) uses learning_rate 0.1 and
-        initial_constant 100.
+        Zhang et al. 2020, Smooth adversarial examples, Section 5.1, has learning_rate 0.1,
+        final_rate 1, initial_constant 100 and patience 0.1; docs/attacks.md compares.
 
     Example:
         >>> carlini_wagner_l2(steps=50, search_steps=4).name
         'carlini_wagner_l2'
     """
+    rate, final = positive("learning_rate", learning_rate), positive("final_rate", final_rate)
+    objective = DistanceAndHinge(
+        constant=positive("initial_constant", initial_constant),
+        margin=float(positive("margin", margin, zero=True)),
+    )
     parts = Composition(
-        objective=DistanceAndHinge(
-            constant=positive("initial_constant", initial_constant),
-            margin=float(positive("margin", margin, zero=True)),
-        ),
-        rule=(Adam(learning_rate=positive("learning_rate", learning_rate)),),
-        steps=count("steps", steps),
+        objective=objective,
         perturbation=SigmoidBox(),
-        patience=0.1 if abort_early else None,
+        rule=(Adam(learning_rate=rate), Scale(1.0, final=final)),
+        steps=count("steps", steps),
+        patience=None if patience is None else float(positive("patience", patience)),
         distance=l2_distance,
     )
     return Attack("carlini_wagner_l2", MultiplierSearch(parts, count("search_steps", search_steps)))
