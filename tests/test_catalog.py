@@ -9,9 +9,12 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from limen import catalog, data
 from limen.catalog.parameters import Parameter, value_text
 from limen.catalog.spec import Catalog
+from limen.data.dataset import spec_of
 from limen.errors import UnknownNameError, UsageError
 
 
@@ -36,6 +39,10 @@ def folder(path: str, *, size: int | None = None, device: str | None = None) -> 
     return path, size, device
 
 
+def listed(path: str, *, classes: str | None = None) -> tuple:
+    return path, classes
+
+
 def refuses(eps: float = 1.0) -> None:
     raise UsageError(f"eps must be positive, not {eps}")
 
@@ -49,7 +56,9 @@ def bare() -> str:
 
 
 ATTACKS = Catalog("attack", {"climb": climb, "bare": bare, "refuses": refuses}, argument=False)
-DATA = Catalog("data", {"folder": folder, "shortage": shortage}, hidden=frozenset({"device"}))
+DATA = Catalog(
+    "data", {"folder": folder, "listed": listed, "shortage": shortage}, hidden=frozenset({"device"})
+)
 
 
 def test_a_bare_name_gives_the_defaults():
@@ -84,6 +93,25 @@ def test_a_doubled_comma_is_a_comma():
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.integers())
 def test_any_path_can_be_written(path, size):
     assert DATA.make(f"folder:{path.replace(',', ',,')},size={size}") == (path, size, None)
+
+
+@given(st.text(",=:~. a", min_size=1), st.text(",=:. a", min_size=1))
+def test_the_spec_that_a_data_set_stores_reads_back(path, classes):
+    classes = f"{classes}.txt".lstrip()
+    assert DATA.make(spec_of("listed", path, classes=classes)) == (path, classes)
+
+
+def test_a_stored_spec_with_commas_in_its_paths_reads_back(tmp_path):
+    folder = tmp_path / "photos, 2020, old"
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(folder / name / "1.png")
+    classes = tmp_path / "classes, all.txt"
+    classes.write_text("dog\ncat\n", encoding="utf-8")
+    first = data.folder(folder, size=8, classes=classes)
+    again = catalog.data(first.spec)
+    assert again == first
+    assert [again.load(i).label for i in range(2)] == [1, 0]
 
 
 def test_what_the_caller_gives_is_passed_on_and_hidden_from_specs():

@@ -151,6 +151,14 @@ def test_continuous_integration_runs_the_command_of_the_readme():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def test_continuous_integration_installs_what_the_browser_tests_drive():
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (packages,) = re.findall(r"apt-get install .*", text)
+    for program, package in {"chromium": "chromium", "chromedriver": "chromium-driver"}.items():
+        assert f"command -v {program}" in text
+        assert package in packages.split()
+
+
 def test_versions_are_pinned_without_addresses():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -15,9 +15,11 @@ from limen.data import Dataset, Sample
 from limen.errors import UsageError
 from limen.evaluation import describe_run, run_attacks
 from limen.images import ImageFileError
-from limen.runs import DISTANCES, SkippedImage, create_or_resume, open_run
+from limen.report import write_page
+from limen.runs import DISTANCES, SkippedImage, create_or_resume, open_run, summarize
 
 SHAPE = (3, 16, 16)
+SMALL = (3, 10, 12)
 THRESHOLD = 127.2 / 255
 
 
@@ -61,7 +63,11 @@ class Brighten:
 
 
 def grey(
-    *levels: float, labels: Sequence[int] | None = None, targets=None, bad: Sequence[int] = ()
+    *levels: float,
+    labels: Sequence[int] | None = None,
+    targets=None,
+    bad: Sequence[int] = (),
+    shape: tuple[int, int, int] = SHAPE,
 ) -> Dataset:
     """Flat images with these levels (0 to 255), named by position, labelled by their brightness."""
     ids = tuple(f"flat/{i}" for i in range(len(levels)))
@@ -70,7 +76,7 @@ def grey(
     def read(index: int) -> Sample:
         if index in bad:
             raise ImageFileError(f"{ids[index]}: truncated")
-        image = torch.full(SHAPE, levels[index]) / 255
+        image = torch.full(shape, levels[index]) / 255
         return Sample(ids[index], image, truth[index], None if targets is None else targets[index])
 
     return Dataset("flat", ids, read)
@@ -120,6 +126,17 @@ def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
     np.testing.assert_array_equal(run.original("flat/0"), np.full((16, 16, 3), 100))
     np.testing.assert_array_equal(run.image("brighten", "flat/0"), np.full((16, 16, 3), 140))
     np.testing.assert_array_equal(run.image("brighten", "flat/1"), run.original("flat/1"))
+
+
+def test_images_below_ssims_window_are_attacked_and_shown_without_it(attack_run):
+    run = attack_run(grey(100, 20, shape=SMALL), {"brighten": Brighten(40 / 255)})
+    fooled, held = run.table().to_pylist()
+    assert (fooled["success"], held["success"]) == (True, False)
+    assert [name for name in DISTANCES if fooled[name] is None] == ["ssim"]
+    assert fooled["linf"] == pytest.approx(40 / 255, rel=1e-5)
+    (summary,) = summarize(run)
+    assert (summary.medians["ssim"], summary.means["ssim"]) == (None, None)
+    assert write_page([run.directory]).is_file()
 
 
 def test_the_manifest_describes_model_data_and_settings(attack_run, classifier):

@@ -13,7 +13,7 @@ from torch import Tensor
 from limen import metrics
 from limen.errors import UsageError
 from limen.images import quantize
-from limen.metrics import METRICS
+from limen.metrics import LEAST_SIDE, METRICS
 
 DISTANCES = ("l0", "l1", "l2", "linf", "ciede2000")
 EQUAL = {"l0": 0.0, "l1": 0.0, "l2": 0.0, "linf": 0.0, "psnr": math.inf, "ssim": 1.0, "ciede2000": 0.0}
@@ -46,7 +46,16 @@ def test_the_table_names_every_metric_by_its_own_name() -> None:
     assert {name: function.__name__ for name, function in METRICS.items()} == {name: name for name in METRICS}
     assert list(METRICS) == ["l0", "l1", "l2", "linf", "psnr", "ssim", "ciede2000"]
     assert set(METRICS) <= set(metrics.__all__)
-    assert all(callable(getattr(metrics, name)) or name == "METRICS" for name in metrics.__all__)
+    assert all(callable(getattr(metrics, name)) or name.isupper() for name in metrics.__all__)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_images_down_to_the_least_side_are_measured(name: str) -> None:
+    least = LEAST_SIDE.get(name, 1)
+    assert METRICS[name](*torch.rand(2, 1, 3, least, least + 1)).shape == (1,)
+    if least > 1:
+        with pytest.raises(UsageError, match="the images only"):
+            METRICS[name](*torch.rand(2, 1, 3, least - 1, least))
 
 
 @few

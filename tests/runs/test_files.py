@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from limen.errors import UsageError
-from limen.runs.files import RunError, decode_png, encode_png, write_whole
+from limen.runs.files import RunError, decode_png, encode_png, remove_unfinished, unfinished, write_whole
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))))
@@ -73,8 +73,27 @@ def test_a_failed_write_names_folder_and_cure_and_keeps_the_older_file(
 
 def test_a_leftover_of_a_killed_process_is_replaced_and_never_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
-    (tmp_path / ".limen.tmp").symlink_to(elsewhere)
+    unfinished(tmp_path / "file").symlink_to(elsewhere)
     write_whole(tmp_path / "file", b"content")
     assert (tmp_path / "file").read_bytes() == b"content"
-    assert not elsewhere.exists()
-    assert not (tmp_path / ".limen.tmp").is_symlink()
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_writers_of_two_files_in_one_folder_stay_out_of_each_others_way(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def write_another_first(temporary, path):
+        monkeypatch.setattr(os, "replace", replace)
+        write_whole(tmp_path / "b.png", b"b")
+        replace(temporary, path)
+
+    monkeypatch.setattr(os, "replace", write_another_first)
+    write_whole(tmp_path / "a.png", b"a")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"a", "b.png": b"b"}
+
+
+def test_only_unfinished_files_are_removed(tmp_path):
+    for path in (unfinished(tmp_path / "a.png"), tmp_path / "b.png", tmp_path / "mine.limen.tmp"):
+        path.touch()
+    remove_unfinished(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.png", "mine.limen.tmp"]

@@ -8,6 +8,7 @@ import pytest
 
 from limen.errors import UsageError
 from limen.runs import DISTANCES, RunError, create_or_resume, open_run
+from limen.runs.files import unfinished
 
 _PANDAS = """
 import json, sys
@@ -30,7 +31,7 @@ def stored(tmp_path, manifest, row, pixels):
         run.write("ddn", [row("a", 0, l2=1.0), row("b", 1, l2=2.0)], {"a": pixels(0), "b": pixels(1)})
         run.write("ddn", [row("c", 2, success=False)], {"c": pixels(2)})
         run.write("fgsm:eps=0.1", [row("a", 0, l2=5.0)], {"a": pixels(3)})
-    (tmp_path / "records" / ".limen.tmp").write_bytes(b"half a part")
+    unfinished(tmp_path / "records" / "00000003.parquet").write_bytes(b"half a part")
     return tmp_path
 
 

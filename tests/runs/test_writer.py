@@ -11,6 +11,7 @@ import pytest
 
 from limen.errors import UsageError
 from limen.runs import ModelEntry, RunError, Settings, SkippedImage, create_or_resume, open_run
+from limen.runs.files import unfinished
 
 
 def test_what_is_written_is_read_back(tmp_path, manifest, row, pixels):
@@ -128,7 +129,7 @@ def test_a_disk_that_fails_at_any_file_loses_nothing(
         monkeypatch.undo()
         assert run.finished("ddn") == {"a"}
     assert open_run(tmp_path).table()["id"].to_pylist() == ["a"]
-    assert not [*tmp_path.rglob(".limen.tmp")]
+    assert not [*tmp_path.rglob("*.limen.tmp")]
     with create_or_resume(tmp_path, manifest) as run:
         write_second(run)
     read = open_run(tmp_path)
@@ -140,19 +141,19 @@ def test_a_disk_that_fails_at_any_file_loses_nothing(
 def test_what_a_killed_process_left_is_cleaned_or_overwritten(tmp_path, manifest, row, pixels):
     with create_or_resume(tmp_path, manifest) as run:
         run.write("ddn", [row("a")], {"a": pixels(0)})
-    for folder in ("", "records", "images/ddn"):
-        (tmp_path / folder / ".limen.tmp").write_bytes(b"half a file")
+    for path in ("run.json", "records/00000001.parquet", "images/original/b.png", "images/ddn/b.png"):
+        unfinished(tmp_path / path).write_bytes(b"half a file")
     (tmp_path / "images/ddn/b.png").write_bytes(b"an image without a record")
     with create_or_resume(tmp_path, manifest) as run:
         assert run.finished("ddn") == {"a"}
-        assert not [*tmp_path.rglob(".limen.tmp")]
+        assert not [*tmp_path.rglob("*.limen.tmp")]
         run.write("ddn", [row("b", 1)], {"b": pixels(1)})
     np.testing.assert_array_equal(open_run(tmp_path).image("ddn", "b"), pixels(1))
 
 
 def test_a_process_killed_before_its_manifest_leaves_a_folder_that_can_be_used(tmp_path, manifest):
     (tmp_path / "run.lock").touch()
-    (tmp_path / ".limen.tmp").write_bytes(b'{"format"')
+    unfinished(tmp_path / "run.json").write_bytes(b'{"format"')
     create_or_resume(tmp_path, manifest).close()
     assert open_run(tmp_path).manifest == manifest
 
@@ -225,7 +226,7 @@ def test_a_full_disk_is_named_and_keeps_what_was_written(tiny_disk, manifest, ro
     assert read.table()["id"].to_pylist() == written
     for image_id in written:
         assert read.image("ddn", image_id).shape == (64, 64, 3)
-    assert not [*tiny_disk.rglob(".limen.tmp")]
+    assert not [*tiny_disk.rglob("*.limen.tmp")]
 
 
 _LIMITED = """

@@ -16,7 +16,7 @@ from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches
 from limen.errors import UsageError
 from limen.images import LATTICE, from_uint8, to_uint8
-from limen.metrics import METRICS
+from limen.metrics import LEAST_SIDE, METRICS
 from limen.runs import DISTANCES, DataEntry, Manifest, ModelEntry, RunWriter, Settings
 
 
@@ -72,7 +72,8 @@ def run_attacks(
     """Attack the images that the run has not finished, and write each batch as soon as it is done.
 
     What counts is what a file holds: the model classifies, and the metrics compare, the pixels of
-    the two PNGs. With `lattice=None` an attack may thus succeed in memory and fail on its PNG.
+    the two PNGs. With `lattice=None` an attack may thus succeed in memory and fail on its PNG. A
+    metric that does not take images this small is left empty.
 
     Args:
         classifier: The model under test.
@@ -257,13 +258,14 @@ def _passes(outcome: Outcome) -> dict[str, list[int]]:
 def _distances(originals: Tensor, stored: Tensor, success: Tensor) -> dict[str, list[float | None]]:
     reached = success.nonzero().flatten().tolist()
     columns: dict[str, list[float | None]] = {name: [None] * len(stored) for name in DISTANCES}
-    if reached:
+    if not reached:
+        return columns
+    pair, side = (originals[reached], stored[reached]), min(stored.shape[2:])
+    for name in (each for each in DISTANCES if side >= LEAST_SIDE.get(each, 1)):
         with torch.no_grad():
-            for name, column in columns.items():
-                for i, value in zip(
-                    reached, METRICS[name](originals[reached], stored[reached]).tolist(), strict=True
-                ):
-                    column[i] = value
+            values = METRICS[name](*pair).tolist()
+        for i, value in zip(reached, values, strict=True):
+            columns[name][i] = value
     return columns
 
 

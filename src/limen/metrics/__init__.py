@@ -24,6 +24,7 @@ from limen.metrics.ciede2000 import ciede2000, ciede2000_map, delta_e, rgb_to_la
 from limen.metrics.lp import l0, l1, l2, linf
 from limen.metrics.psnr import psnr
 from limen.metrics.ssim import local_similarity, ssim, ssim_map
+from limen.metrics.window import TAPS
 
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l0": l0,
@@ -36,7 +37,11 @@ METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 """Every metric by its name, which is also its column in a run's records."""
 
+LEAST_SIDE: dict[str, int] = {"ssim": TAPS}
+"""The least height and width, in pixels, of the metrics that do not take images of any size."""
+
 __all__ = [
+    "LEAST_SIDE",
     "METRICS",
     "ciede2000",
     "ciede2000_map",

@@ -14,8 +14,7 @@ from PIL import Image
 
 from limen.errors import LimenError, UsageError
 
-TEMPORARY = ".limen.tmp"
-"""The one unfinished file a folder may hold: what a killed process left, the next one replaces."""
+_UNFINISHED = ".limen.tmp"
 
 _CURES = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -46,6 +45,27 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def unfinished(path: Path) -> Path:
+    """Where the content of `path` is written first: beside it, under a name that no other file has.
+
+    Two processes that write different files of one folder so stay out of each other's way, and
+    what a killed one left is replaced when the same file is written again. Data tools pass over
+    the leading dot.
+
+    Example:
+        >>> unfinished(Path("records/00000000.parquet")).name
+        '.00000000.parquet.limen.tmp'
+    """
+    return path.with_name(f".{path.name}{_UNFINISHED}")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left in a folder that nobody else writes now."""
+    with writing(folder):
+        for path in folder.glob(f".*{_UNFINISHED}"):
+            path.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that a reader, or a process killed at any moment, sees whole or not at all.
 
@@ -54,7 +74,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         RunError: If the folder cannot be written; an older file at `path` is then still whole.
     """
-    temporary = path.with_name(TEMPORARY)
+    temporary = unfinished(path)
     with writing(path.parent):
         try:
             temporary.unlink(missing_ok=True)

@@ -17,7 +17,9 @@ from limen.runs.manifest import FORMAT
 FOLDER = "records"
 
 DISTANCES = ("l0", "l1", "l2", "linf", "psnr", "ssim", "ciede2000")
-"""The columns that compare the stored image with its original; null where the attack failed."""
+"""The columns that compare the stored image with its original.
+
+Null where the attack failed, or the image is too small for the metric."""
 
 _FORMAT_KEY = b"limen.format"
 

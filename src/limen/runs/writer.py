@@ -12,7 +12,15 @@ from filelock import FileLock, Timeout
 
 from limen.errors import UsageError
 from limen.runs import records
-from limen.runs.files import TEMPORARY, RunError, encode_png, sync_folder, write_whole, writing
+from limen.runs.files import (
+    RunError,
+    encode_png,
+    remove_unfinished,
+    sync_folder,
+    unfinished,
+    write_whole,
+    writing,
+)
 from limen.runs.manifest import FILE, Manifest, SkippedImage, read_manifest, write_manifest
 from limen.runs.names import ORIGINAL, image_name
 
@@ -112,8 +120,9 @@ class RunWriter:
         with writing(self.directory):
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-            for folder in (self.directory, *folders):
-                (folder / TEMPORARY).unlink(missing_ok=True)
+            unfinished(self.directory / FILE).unlink(missing_ok=True)
+        for folder in folders:
+            remove_unfinished(folder)
         sync_folder(images)
         sync_folder(self.directory)
 
@@ -170,7 +179,7 @@ def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
     directory = Path(directory)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        strangers = {path.name for path in directory.iterdir()} - {LOCK, TEMPORARY}
+        strangers = {path.name for path in directory.iterdir()} - {LOCK, unfinished(directory / FILE).name}
     if strangers and FILE not in strangers:
         raise UsageError(f"{directory}: not empty and not a run; choose another --out")
     lock = _acquire(directory / LOCK)
