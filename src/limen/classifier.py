@@ -6,12 +6,11 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from limen.errors import LimenError, UsageError
 
@@ -76,7 +75,7 @@ class Classifier:
         self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         self._scale, self._shift = _affine(mean, std, bounds, self.device)
         on_cpu = self.device.type == "cpu"
-        self._rows = _SixteenRows if on_cpu else nullcontext
+        self._dense = [part for part in module.modules() if isinstance(part, nn.Linear)] if on_cpu else []
         self._in_pieces = on_cpu and any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())
         self._frozen = False
 
@@ -106,7 +105,8 @@ class Classifier:
                 part.training = False
             for parameter in learning:
                 parameter.requires_grad_(False)
-            yield
+            with _at_least(_DENSE_ROWS, self._dense):
+                yield
         finally:
             self._frozen = False
             for part in training:
@@ -138,8 +138,7 @@ class Classifier:
     def _forward(self, images: Tensor) -> Tensor:
         try:
             inputs = images if self._scale is None else torch.addcmul(self._shift, images, self._scale)
-            with self._rows():
-                output: Any = self.module(inputs)
+            output: Any = self.module(inputs)
         except Exception as error:
             raise ModelError(
                 f"the model raised {type(error).__name__} on images of shape {tuple(images.shape)}: {error}"
@@ -172,15 +171,27 @@ class Classifier:
         return logits
 
 
-class _SixteenRows(TorchFunctionMode):
-    """Lets every dense layer on fewer rows than 16 run on 16."""
+@contextmanager
+def _at_least(rows: int, layers: Sequence[nn.Linear]) -> Iterator[None]:
+    """Let dense layers on fewer rows than these run on so many, until the block ends."""
+    counts: dict[nn.Module, int] = {}
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is not nn.functional.linear or not args or args[0].ndim != 2 or len(args[0]) >= _DENSE_ROWS:
-            return func(*args, **kwargs)
-        rows = nn.functional.pad(args[0], (0, 0, 0, _DENSE_ROWS - len(args[0])))
-        return func(rows, *args[1:], **kwargs)[: len(args[0])]
+    def fill(layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        counts[layer] = len(args[0])
+        if args[0].ndim != 2 or len(args[0]) >= rows:
+            return None
+        return (nn.functional.pad(args[0], (0, 0, 0, rows - len(args[0]))),)
+
+    def cut(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output[: counts[layer]]
+
+    hooks = [layer.register_forward_pre_hook(fill) for layer in layers]
+    hooks += [layer.register_forward_hook(cut) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, name: str = "labels") -> None:

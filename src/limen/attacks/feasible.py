@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor
 
 from limen.attacks.protocols import LATER, Part, Point, Problem, cosine
-from limen.images import norm, per_sample, quantize
+from limen.images import dot, norm, per_sample, quantize
 
 _SLACK = 1e-6
-_BISECTIONS = 32
+_BISECTIONS = 24
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,32 @@ class Box(Part):
     def contains(self, images: Tensor) -> Tensor:
         low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
         return (low >= 0) & (high <= 1)
+
+
+@dataclass(frozen=True)
+class SameReach(Box):
+    """Any image in [0, 1], stored so that rounding takes nothing from how far it goes its way.
+
+    Rounding to the nearest swallows a perturbation of less than half a step in every value. Here
+    the stored perturbation reaches as far along the direction of the exact one: what a linear
+    model would give to the one, it gives to the other.
+    """
+
+    originals: Tensor = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        return replace(super().prepare(problem), originals=problem.originals)
+
+    def store(self, images: Tensor) -> Tensor:
+        if self.lattice is None:
+            return images.clone()
+        delta = images - self.originals
+        way = dot(delta, delta)
+
+        def short(stored: Tensor) -> Tensor:
+            return dot(stored - self.originals, delta) < way
+
+        return _stretch(self.originals, delta, norm(delta), self.lattice, short)[1]
 
 
 @dataclass(frozen=True)
@@ -114,9 +141,16 @@ class L2Ball(Box):
         off = (length > eps * (1 + _SLACK)) | (self.exact & (length < 0.98 * eps))
         rows = off.nonzero()[:, 0]
         if len(rows):
-            ball = self.keep(rows)
-            stored[rows] = _round_to_length(ball.originals, images[rows], _flat(ball.eps), self.lattice)
+            stored[rows] = self.keep(rows)._longest_inside(images[rows], self.lattice)
         return stored
+
+    def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:
+        eps = _flat(self.eps)
+
+        def short(stored: Tensor) -> Tensor:
+            return norm(stored - self.originals) <= eps
+
+        return _stretch(self.originals, images - self.originals, eps, lattice, short)[0]
 
     def contains(self, images: Tensor) -> Tensor:
         inside = norm(images - self.originals) <= _flat(self.eps) * (1 + _SLACK) + _SLACK
@@ -215,25 +249,26 @@ def _radius_before_rounding(eps: Tensor, problem: Problem) -> Tensor:
     return torch.where(eps.square() > 2 * gain, (eps.square() - gain).clamp_min(0).sqrt(), eps)
 
 
-def _round_to_length(originals: Tensor, images: Tensor, eps: float | Tensor, lattice: int) -> Tensor:
-    """The longest lattice image along x0 + t·(x − x0) that is no longer than ε, by bisection of t.
+def _stretch(
+    originals: Tensor, delta: Tensor, length: float | Tensor, lattice: int, short: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The last lattice image along x0 + t·δ that is too short, and the first that is not, by bisection of t.
 
     For a direction g, rounding t·g to the nearest gives the best perturbation of its length on
-    the lattice, so t is all that is to be found.
+    the lattice, so t is all that is to be found. It lies between where the first value is rounded
+    away from the original and where the rounded image must be longer than `length`.
     """
-    base, delta = originals * lattice, (images - originals).mul_(lattice)
-    goal = eps * lattice
-    low = 0.49 / norm(delta, torch.inf).clamp_min(1e-12)
-    high = (goal + 0.5 * delta[0].numel() ** 0.5) / norm(delta).clamp_min(1e-12)
+    low = 0.49 / (norm(delta, torch.inf) * lattice).clamp_min(1e-12)
+    high = (length + 0.5 * delta[0].numel() ** 0.5 / lattice) / norm(delta).clamp_min(1e-12)
 
-    def rounded(t: Tensor) -> Tensor:
-        return torch.addcmul(base, delta, _column(t)).round_().clamp_(0, lattice)
+    def stored(t: Tensor) -> Tensor:
+        return quantize(torch.addcmul(originals, delta, _column(t)), lattice).clamp_(0, 1)
 
     for _ in range(_BISECTIONS):
         middle = (low * high).sqrt()
-        inside = norm(rounded(middle).sub_(base)) <= goal
-        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
-    return rounded(low).div_(lattice)
+        is_short = short(stored(middle))
+        low, high = torch.where(is_short, middle, low), torch.where(is_short, high, middle)
+    return stored(low), stored(high)
 
 
 def _column(values: Tensor) -> Tensor:

@@ -102,9 +102,11 @@ class Best:
         told = better | ~self.success[rows]
         self.predictions[rows] = torch.where(told, point.predictions, self.predictions[rows])
         kept = better.nonzero()[:, 0]
-        if len(kept):
+        if len(kept) == len(self.success):
+            self.images = point.images.detach()
+        elif len(kept):
             self.images[rows[kept]] = point.images[kept]
-            self.success[rows[kept]] = True
+        self.success[rows[kept]] = True
 
     def revoke(self, rows: Tensor, originals: Tensor) -> None:
         """Give the samples at `rows` back their originals: what was kept broke the budget."""

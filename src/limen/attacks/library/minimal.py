@@ -6,7 +6,7 @@ from torch import Tensor
 
 from limen.attacks.attack import Attack
 from limen.attacks.direction import NearestBoundary, Normalize
-from limen.attacks.feasible import AdaptiveSphere
+from limen.attacks.feasible import AdaptiveSphere, SameReach
 from limen.attacks.library.arguments import Loss, count, loss_named, positive
 from limen.attacks.loop import Composition
 from limen.attacks.objective import DistanceAndHinge, Leads
@@ -126,6 +126,7 @@ def deepfool(steps: int = 50, classes: int = 10, overshoot: float = 0.02) -> Att
         objective=Leads(count("classes", classes)),
         rule=(NearestBoundary(), Scale(1 + positive("overshoot", overshoot, zero=True))),
         steps=count("steps", steps),
+        feasible=SameReach(),
         early_stop=True,
     )
     return Attack("deepfool", InTurn((parts,)))
