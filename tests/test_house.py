@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from limen import attacks, catalog, metrics
 
@@ -175,10 +176,24 @@ def test_the_readmes_table_holds_every_attack():
     assert rows == list(attacks.FACTORIES)
 
 
-def test_the_readmes_python_runs(capsys):
-    (code,) = [code for page, code in blocks("python") if page == "README.md"]
-    exec(compile(code, "README.md", "exec"), {})
-    assert "fooled" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [("README.md", "fooled"), ("attacks.md", "fooled"), ("quick-start.md", "True"), ("metrics.md", "")],
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys):
+    code = [code for name, code in blocks("python") if name == page]
+    assert code
+    exec(compile("\n".join(code), page, "exec"), {"__name__": page})
+    assert says in capsys.readouterr().out
+
+
+def test_the_picture_fits_the_readme_and_can_be_drawn_again(tmp_path):
+    shown, drawn = ROOT / "docs" / "images" / "limen.png", tmp_path / "limen.png"
+    run(sys.executable, "docs/images/make_picture.py", str(drawn))
+    with Image.open(shown) as first, Image.open(drawn) as second:
+        assert first.size == second.size
+        assert 1100 <= first.width <= 1300
+    assert shown.stat().st_size < 400_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

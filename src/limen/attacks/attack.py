@@ -86,7 +86,8 @@ class Attack:
         ids = range(len(images)) if ids is None else ids
         if len(ids) != len(images):
             raise UsageError(f"{len(ids)} ids for {len(images)} images")
-        problem = Problem(images.detach(), labels, targeted, lattice, sample_seeds(seed, ids))
+        seeds = sample_seeds(seed, ids).to(images.device)
+        problem = Problem(images.detach(), labels, targeted, lattice, seeds)
         best = Best(problem)
         if len(images):
             with classifier.frozen(), torch.no_grad():

@@ -13,6 +13,7 @@ from limen.attacks.objective import DistanceAndHinge
 from limen.attacks.protocols import Problem
 from limen.classifier import Classifier
 from limen.errors import UsageError
+from limen.images import per_sample
 
 
 class Search(Protocol):
@@ -66,16 +67,15 @@ class MultiplierSearch:
             raise UsageError("a multiplier search needs the objective DistanceAndHinge")
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
-        parts = self.parts.prepare(problem)
-        assert isinstance(parts.objective, DistanceAndHinge)  # noqa: S101 (checked when built)
-        constant = torch.zeros_like(best.distance) + torch.as_tensor(parts.objective.constant).flatten()
+        hinge, parts = self.parts.objective, self.parts.prepare(problem)
+        assert isinstance(hinge, DistanceAndHinge)  # noqa: S101 (checked when built)
+        constant = per_sample(hinge.constant, best.distance, "initial_constant")
         lower, upper = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
         for _ in range(self.rounds):
             rows = (~best.settled).nonzero()[:, 0]
             if len(rows) == 0:
                 return
-            objective = dataclasses.replace(parts.objective, constant=constant)
-            trial = dataclasses.replace(parts, objective=objective)
+            trial = dataclasses.replace(parts, objective=dataclasses.replace(hinge, constant=constant))
             succeeded = climb(trial, classifier, problem, best, rows)
             upper = torch.where(succeeded, torch.minimum(upper, constant), upper)
             lower = torch.where(succeeded, lower, torch.maximum(lower, constant))
