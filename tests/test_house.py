@@ -242,6 +242,22 @@ def test_the_commands_on_the_pages_exist():
                     assert option in shown.stdout, f"{page}: {line}: no {option}"
 
 
+@pytest.mark.parametrize("room", ["objective", "perturbation", "feasible", "direction", "update", "search"])
+def test_the_attacks_page_names_every_part(room):
+    module = importlib.import_module(f"limen.attacks.{room}")
+    parts = [
+        name
+        for name, value in inspect.getmembers(module, inspect.isclass)
+        if value.__module__ == module.__name__ and not getattr(value, "_is_protocol", False)
+    ]
+    (row,) = re.findall(
+        rf"^\| (?:rule: )?{room}(?: set)? \|.*",
+        (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert sorted(re.findall(r"`(\w+)`", row)) == sorted(parts)
+
+
 def test_the_metrics_page_names_every_metric():
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert [name for name in metrics.METRICS if not re.search(rf"\b{name}\b", text)] == []

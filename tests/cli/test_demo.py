@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+from limen.cli.demo import ATTACKS
 from limen.runs import open_run, summarize
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "demo.md"
 
 
 def test_every_attack_fools_nearly_every_photograph_and_the_page_is_there(limen, workshop):
     result = limen("demo", "--out", "demo")
     assert result.exit_code == 0, result.stderr
-    summaries = summarize(open_run(workshop / "demo"))
+    run = open_run(workshop / "demo")
+    command = PAGE.read_text(encoding="utf-8").partition("limen attack ")[2].partition("```")[0]
+    assert re.findall(r"--attack (\S+)", command) == list(run.manifest.labels) == list(ATTACKS)
+    assert re.findall(r"--data (\S+)", command) == [run.manifest.data.spec]
+    assert re.findall(r"--model (\S+)", command) == [run.manifest.model.spec]
+    summaries = summarize(run)
     assert len(summaries) >= 4
     for summary in summaries:
         assert summary.correct >= 0.9 * summary.images

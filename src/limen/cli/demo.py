@@ -11,7 +11,7 @@ ATTACKS = (
     "pgd_linf:eps=8/255,steps=20",
     "pgd_l2:eps=4,steps=20",
     "ddn:steps=40",
-    "carlini_wagner_l2:steps=30,search_steps=3,learning_rate=0.02",
+    "carlini_wagner_l2:steps=30,search_steps=3,learning_rate=0.05,initial_constant=1",
 )
 """Attacks whose budgets let each of them fool the embedded network on nearly every photograph."""
 
