@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from limen.errors import LimenError, UsageError
+from limen.training.checkpoint import make_folder, read_checkpoint, write_checkpoint, write_weights
+
+CONDITIONS = {"seed": 3, "epochs": 5}
+HISTORY = [{"number": 1, "loss": 0.5}]
+
+
+def network(seed: int, outputs: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, outputs))
+    return module, torch.optim.AdamW(module.parameters(), lr=0.1)
+
+
+def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    module(torch.linspace(-1, 1, 20).reshape(5, 4)).square().sum().backward()
+    optimizer.step()
+
+
+def test_a_restored_network_steps_as_the_one_that_went_on(tmp_path):
+    module, optimizer = network(0)
+    step(module, optimizer)
+    write_checkpoint(tmp_path / "state", module, optimizer, CONDITIONS, HISTORY)
+    step(module, optimizer)
+    again, its_optimizer = network(1)
+    assert read_checkpoint(tmp_path / "state", again, its_optimizer, CONDITIONS) == HISTORY
+    step(again, its_optimizer)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_other_conditions_and_another_network_are_refused(tmp_path):
+    write_checkpoint(tmp_path / "state", *network(0), CONDITIONS, HISTORY)
+    with pytest.raises(UsageError, match=r"other settings \(seed was 3, now 4\)"):
+        read_checkpoint(tmp_path / "state", *network(0), {**CONDITIONS, "seed": 4})
+    with pytest.raises(UsageError, match="of another network"):
+        read_checkpoint(tmp_path / "state", *network(0, outputs=3), CONDITIONS)
+
+
+def test_weights_open_with_safetensors_alone(tmp_path):
+    module, _ = network(0)
+    write_weights(tmp_path / "net.safetensors", module, {"class_names": "[]"})
+    with safe_open(tmp_path / "net.safetensors", "pt") as file:
+        assert file.metadata() == {"class_names": "[]"}
+        assert set(file.keys()) == set(module.state_dict())
+        for name, value in module.state_dict().items():
+            assert torch.equal(file.get_tensor(name), value)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(LimenError, match="file"):
+        make_folder(tmp_path / "file")
