@@ -60,6 +60,10 @@ class Settings:
         return 2.5 * eps / self.steps[attack]
 
 
+def runner_of(attack: Attack, classifier: Classifier, lattice: int | None) -> Run:
+    return lambda images, labels: attack(classifier, images, labels, lattice=lattice).images
+
+
 def limen(classifier: Classifier, given: Settings, lattice: int | None) -> Table:
     steps, start = given.steps, {"random_start": given.random_start}
     made = [
@@ -78,11 +82,13 @@ def limen(classifier: Classifier, given: Settings, lattice: int | None) -> Table
         # Limen looks at the last iterate too, so that this makes the forward passes of the others.
         attacks.ddn(max(1, steps["ddn"] - 1)),
     ]
+    return {attack.name: runner_of(attack, classifier, lattice) for attack in made}
 
-    def runner(attack: Attack) -> Run:
-        return lambda images, labels: attack(classifier, images, labels, lattice=lattice).images
 
-    return {attack.name: runner(attack) for attack in made}
+def limen_defaults(classifier: Classifier, given: Settings) -> Table:
+    """The attacks whose own defaults are others than the settings that libraries share."""
+    attack = attacks.carlini_wagner_l2(given.steps["carlini_wagner_l2"], given.search_steps)
+    return {attack.name: runner_of(attack, classifier, LATTICE)}
 
 
 def foolbox(network: nn.Module, given: Settings) -> Table:
@@ -251,5 +257,9 @@ PEERS: dict[str, Callable[[nn.Module, Settings], Table]] = {
 
 
 def limen_variants(classifier: Classifier, given: Settings) -> dict[str, Table]:
-    """Limen as it is by default, and without the lattice, as the others are."""
-    return {"limen": limen(classifier, given, LATTICE), "limen, float": limen(classifier, given, None)}
+    """Limen on the lattice, without it as the others are, and with its own defaults."""
+    return {
+        "limen": limen(classifier, given, LATTICE),
+        "limen, float": limen(classifier, given, None),
+        "limen, defaults": limen_defaults(classifier, given),
+    }
