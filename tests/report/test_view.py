@@ -154,6 +154,12 @@ def test_a_spread_is_even():
     assert [key for _, key in spread(keys, 5)] == ["00", "05", "10", "15", "20"]
 
 
+def test_images_that_nothing_had_to_change_are_shown_only_where_others_are_too_few():
+    distortions = {("d", "wrong"): 0.0, ("d", "a"): 1.0, ("d", "b"): 2.0}
+    assert spread(distortions, 2) == [("d", "a"), ("d", "b")]
+    assert spread(distortions, 3) == [("d", "wrong"), ("d", "a"), ("d", "b")]
+
+
 def test_large_pictures_lower_the_number_shown(make_run):
     # Two attacks make seven pictures an image.
     series = series_of(make_run(), "run")

@@ -23,11 +23,15 @@ def keys(series: Series) -> list[Key]:
 def spread(distortions: dict[Key, float], count: int) -> list[Key]:
     """`count` of the keys, evenly over the sorted distortions and always with the largest.
 
+    Images that no attack had to change come only where there are too few others.
+
     Example:
         >>> spread({("d", "a"): 3.0, ("d", "b"): 1.0, ("d", "c"): 2.0}, 2)
         [('d', 'b'), ('d', 'a')]
     """
     ranked = sorted(distortions, key=lambda key: (distortions[key], key))
+    changed = [key for key in ranked if distortions[key] > 0]
+    ranked = changed if len(changed) >= count else ranked
     if count >= len(ranked):
         return ranked
     return [
