@@ -150,7 +150,7 @@ def test_images_that_no_attack_fooled_rank_last(make_run, record):
 
 
 def test_a_spread_is_even():
-    keys = {("data", f"{i:02}"): float(i) for i in range(21)}
+    keys = {("data", f"{i:02}"): i + 1.0 for i in range(21)}
     assert [key for _, key in spread(keys, 5)] == ["00", "05", "10", "15", "20"]
 
 
