@@ -195,14 +195,14 @@ def median(values: Tensor) -> float:
 
 
 def render(rows: list[Row]) -> str:
-    header = ["library", "s", "/ limen [range]", "/ limen, float [range]", "forward", "backward"]
+    own = [row for row in rows if row.library in ("limen", "limen, float")]
+    header = ["library", "s", *(f"/ {row.library} [range]" for row in own), "forward", "backward"]
     header += ["success", "on PNG", "L2", "L2 on PNG"]
-    references = [row.seconds for row in rows if row.library.startswith("limen")]
     lines = [
         [
             row.library,
             f"{statistics.median(row.seconds):.2f}",
-            *(common.paired_ratio(row.seconds, reference) for reference in references),
+            *(common.paired_ratio(row.seconds, reference.seconds) for reference in own),
             f"{row.forwards:.1f}",
             f"{row.backwards:.1f}",
             f"{row.success_float:.1%}",
