@@ -14,7 +14,7 @@ from limen.errors import UsageError
 from limen.images import from_uint8, quantize
 from limen.metrics import local_similarity, ssim, ssim_map
 from limen.metrics.ssim import C1
-from limen.metrics.window import gaussian_window, mirror_pad, window_mean
+from limen.operators.window import gaussian_window, mirror_pad, window_mean
 
 oracle = functools.partial(
     structural_similarity,

@@ -24,7 +24,7 @@ from limen.metrics.ciede2000 import ciede2000, ciede2000_map, delta_e, rgb_to_la
 from limen.metrics.lp import l0, l1, l2, linf
 from limen.metrics.psnr import psnr
 from limen.metrics.ssim import local_similarity, ssim, ssim_map
-from limen.metrics.window import TAPS
+from limen.operators.window import TAPS
 
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l0": l0,

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from limen.errors import UsageError
 from limen.images import check_pair
-from limen.metrics.window import TAPS, mirror_pad, window_mean
+from limen.operators.window import TAPS, mirror_pad, window_mean
 
 C1 = 0.01**2
 C2 = 0.03**2

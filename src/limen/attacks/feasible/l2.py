@@ -1,0 +1,128 @@
+"""The L2 ball and sphere, of fixed radius or one that follows the attack's success."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from limen.attacks.feasible.box import Box
+from limen.attacks.feasible.rounding import BISECTIONS, SLACK, column, flat, stretch
+from limen.attacks.protocols import LATER, Point, Problem, cosine
+from limen.images import norm, per_sample
+
+
+@dataclass(frozen=True)
+class L2Ball(Box):
+    """‖x − x0‖₂ ≤ ε, or = ε where `exact` and the box [0, 1] allows it.
+
+    Attributes:
+        eps: ε, a number or one a sample.
+        exact: Whether projection also pushes outward, to the sphere.
+    """
+
+    eps: float | Tensor = 0.0
+    exact: bool = False
+    originals: Tensor = LATER
+    radius: Tensor = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        bound = super().prepare(problem)
+        eps = per_sample(flat(bound.eps), problem.originals, "eps")
+        radius = eps if problem.lattice is None else _radius_before_rounding(eps, problem)
+        return replace(bound, originals=problem.originals, radius=radius)
+
+    def project(self, images: Tensor) -> Tensor:
+        delta = images.sub_(self.originals)
+        scale = self.radius / column(norm(delta)).clamp_min(1e-12)
+        if not self.exact:
+            scale = scale.clamp_max(1)
+        return torch.addcmul(self.originals, delta, scale, out=delta).clamp_(0, 1)
+
+    def store(self, images: Tensor) -> Tensor:
+        stored = super().store(images)
+        if self.lattice is None:
+            return stored
+        length, eps = norm(stored - self.originals), flat(self.eps)
+        off = (length > eps * (1 + SLACK)) | (self.exact & (length < 0.98 * eps))
+        rows = off.nonzero()[:, 0]
+        if len(rows):
+            stored[rows] = self.keep(rows)._longest_inside(images[rows], self.lattice)
+        return stored
+
+    def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:
+        eps = flat(self.eps)
+
+        def short(stored: Tensor) -> Tensor:
+            return norm(stored - self.originals) <= eps
+
+        return stretch(self.originals, images - self.originals, eps, lattice, short)[0]
+
+    def contains(self, images: Tensor) -> Tensor:
+        inside = norm(images - self.originals) <= flat(self.eps) * (1 + SLACK) + SLACK
+        return inside & super().contains(images)
+
+    def maximise(self, gradient: Tensor) -> Tensor:
+        """The member of greatest inner product with the gradient: x0 + clip(t·g), t by bisection."""
+        x = self.originals
+        unit = gradient / column(norm(gradient)).clamp_min(1e-30)
+        least = torch.zeros_like(self.radius) + self.eps
+        most = least * unit[0].numel() ** 0.5 * 1e3
+        for _ in range(BISECTIONS):
+            middle = (least * most).sqrt()
+            inside = column(norm((x + middle * unit).clamp_(0, 1).sub_(x))) <= self.eps
+            least, most = torch.where(inside, middle, least), torch.where(inside, most, middle)
+        return (x + least * unit).clamp_(0, 1)
+
+    def sample(self, problem: Problem, salt: int) -> Tensor:
+        """A member drawn uniformly from the ball, then clipped to [0, 1]."""
+        noise = problem.draw(torch.randn, salt)
+        share = problem.draw(torch.rand, salt + 1)[:, :1, :1, :1] ** (1 / noise[0].numel())
+        return (problem.originals + noise * (self.eps * share / column(norm(noise)))).clamp_(0, 1)
+
+
+@dataclass(frozen=True)
+class AdaptiveSphere(L2Ball):
+    """A sphere that shrinks while the attack succeeds and grows while it fails (Rony et al. 2019, DDN).
+
+    Its radius is the length before rounding. Rounding t·g to the nearest gives the best lattice
+    perturbation of its length for every t, so the search for the least t needs no other rounding.
+
+    Attributes:
+        eps: The first radius.
+        gamma: The share γ by which the radius changes at the first step.
+        final: The share at the last step, reached along a half cosine.
+    """
+
+    exact: bool = True
+    gamma: float = 0.1
+    final: float = 0.01
+
+    def prepare(self, problem: Problem) -> Self:
+        bound = super().prepare(problem)
+        return replace(bound, radius=per_sample(flat(bound.eps), problem.originals, "eps"))
+
+    def react(self, point: Point) -> Self:
+        gamma = cosine(self.gamma, self.final, point.progress)
+        change = 1 + gamma - 2 * gamma * point.success.to(self.radius.dtype)
+        return replace(self, radius=self.radius * column(change))
+
+    def store(self, images: Tensor) -> Tensor:
+        return Box.store(self, images)
+
+    def contains(self, images: Tensor) -> Tensor:
+        return Box.contains(self, images)
+
+
+def _radius_before_rounding(eps: Tensor, problem: Problem) -> Tensor:
+    """The radius from which rounding to the nearest leads out to ε.
+
+    A dense perturbation gains 1/12 of a squared step in every value, in the mean; what it gains
+    beyond that by chance stays under four standard deviations. Where that would take most of the
+    budget, perturbations are sparse, and rounding makes them shorter.
+    """
+    size = problem.originals[0].numel()
+    gain = (size / 12 + 4 * (size / 180) ** 0.5) / (problem.lattice or 1) ** 2
+    return torch.where(eps.square() > 2 * gain, (eps.square() - gain).clamp_min(0).sqrt(), eps)

@@ -1,0 +1,55 @@
+"""The L∞ ball."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from limen.attacks.feasible.box import Box
+from limen.attacks.feasible.rounding import SLACK, flat
+from limen.attacks.protocols import LATER, Problem
+from limen.images import norm
+
+
+@dataclass(frozen=True)
+class LinfBall(Box):
+    """‖x − x0‖∞ ≤ ε.
+
+    On the lattice the ball is the box of the stored values it holds, so that a projected image
+    stays inside when it is rounded to the nearest.
+
+    Attributes:
+        eps: ε, a number or one a sample.
+    """
+
+    eps: float | Tensor = 0.0
+    originals: Tensor = LATER
+    low: Tensor = LATER
+    high: Tensor = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        bound, x = super().prepare(problem), problem.originals
+        low, high = (x - bound.eps).clamp_(min=0), (x + bound.eps).clamp_(max=1)
+        if problem.lattice is not None:
+            low = low.sub_(SLACK).mul_(problem.lattice).ceil_().div_(problem.lattice)
+            high = high.add_(SLACK).mul_(problem.lattice).floor_().div_(problem.lattice)
+        return replace(bound, originals=x, low=low, high=high)
+
+    def project(self, images: Tensor) -> Tensor:
+        return torch.clamp(images, self.low, self.high, out=images)
+
+    def contains(self, images: Tensor) -> Tensor:
+        inside = norm(images - self.originals, torch.inf) <= flat(self.eps) + SLACK
+        return inside & super().contains(images)
+
+    def maximise(self, gradient: Tensor) -> Tensor:
+        """The member of greatest inner product with the gradient, exactly."""
+        corner = torch.where(gradient > 0, self.high, self.low)
+        return torch.where(gradient == 0, self.originals, corner)
+
+    def sample(self, problem: Problem, salt: int) -> Tensor:
+        """A member drawn uniformly."""
+        return torch.lerp(self.low, self.high, problem.draw(torch.rand, salt))
