@@ -1,0 +1,1 @@
+"""One function for each table or figure of the papers."""
