@@ -9,7 +9,7 @@ from torch import nn
 from limen import Classifier
 from limen.attacks import Attack
 from limen.attacks.direction import Maximize, Normalize, Sign
-from limen.attacks.feasible import Box, L0Ball, L2Ball, LinfBall
+from limen.attacks.feasible import AdaptiveSphere, Box, L0Ball, L2Ball, LinfBall
 from limen.attacks.loop import Composition
 from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads
 from limen.attacks.perturbation import SigmoidBox
@@ -140,6 +140,31 @@ class _First:
 
     def __call__(self, move, slope):
         return move[:, 0].clone(), self
+
+
+@dataclasses.dataclass(frozen=True)
+class _ToTheSphere:
+    """Ten times as far as the set reaches, whose radius is noted."""
+
+    radii: list
+
+    def prepare(self, problem):
+        return self
+
+    def keep(self, rows):
+        return self
+
+    def __call__(self, move, slope):
+        self.radii.append(slope.feasible.radius.flatten().tolist())
+        return move.sign_().mul_(10 * slope.feasible.radius), self
+
+
+def test_a_rule_moves_in_the_set_as_it_reacted_to_the_point():
+    radii = []
+    sphere = AdaptiveSphere(eps=0.8, gamma=0.5, final=0.5)
+    parts = dataclasses.replace(CLIMB, rule=(_ToTheSphere(radii),), feasible=sphere, steps=2)
+    attacked(parts, Fixed(), photos(1), torch.tensor([0]), lattice=None)
+    assert radii == [[pytest.approx(0.8 * 1.5)], [pytest.approx(0.8 * 1.5**2)]]
 
 
 def test_gradients_reach_the_variables_of_a_sigmoid_box():

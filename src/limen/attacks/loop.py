@@ -225,7 +225,7 @@ def _slope(parts: Composition, variables: Tensor, point: Point, values: Tensor, 
     values, point = values.detach(), point.detach()
     if len(stay) < len(gradient):
         gradient, values, point = gradient[stay], values[stay], point.keep(stay)
-    return Slope(values, gradient, point, parts.feasible)
+    return Slope(values, gradient, point, parts.feasible.react(point))
 
 
 def _unit_weights(values: Tensor) -> list[Tensor]:
@@ -242,11 +242,10 @@ def _move(parts: Composition, variables: Tensor, slope: Slope) -> tuple[Tensor, 
     for link in parts.rule:
         move, successor = link(move, slope)
         rule.append(successor)
-    feasible = parts.feasible.react(slope.point)
     variables = variables.detach().add_(move)
     if parts.perturbation.is_image:
-        variables = feasible.project(variables)
-    return variables, dataclasses.replace(parts, rule=tuple(rule), feasible=feasible)
+        variables = slope.feasible.project(variables)
+    return variables, dataclasses.replace(parts, rule=tuple(rule), feasible=slope.feasible)
 
 
 class _Plateau:
