@@ -1,7 +1,7 @@
 """Names and spec strings become models, data sets and attacks.
 
 A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for attacks, with a
-comma inside a path written twice.
+comma inside a path written twice. Several values of one parameter, `pgd_l2:eps=1,2,4,steps=40`, make a grid.
 """
 
 from __future__ import annotations
@@ -11,12 +11,25 @@ import torch
 from limen import attacks, models
 from limen import data as datasets
 from limen.attacks import Attack
+from limen.catalog.grid import Grid, read_grid
 from limen.catalog.parameters import Parameter
 from limen.catalog.spec import Catalog, Entry
 from limen.classifier import Classifier
 from limen.data import Dataset
 
-__all__ = ["ATTACKS", "DATA", "MODELS", "Catalog", "Entry", "Parameter", "attack", "data", "model"]
+__all__ = [
+    "ATTACKS",
+    "DATA",
+    "MODELS",
+    "Catalog",
+    "Entry",
+    "Grid",
+    "Parameter",
+    "attack",
+    "attack_or_grid",
+    "data",
+    "model",
+]
 
 MODELS = Catalog("model", models.SOURCES, hidden=frozenset({"device"}))
 """The models that a spec can name."""
@@ -78,3 +91,19 @@ def attack(spec: str) -> Attack:
         limen.errors.UsageError: attack spec 'fgsm:esp=0.1': unknown parameter 'esp'; did you mean 'eps'? ...
     """
     return ATTACKS.make(spec)
+
+
+def attack_or_grid(spec: str) -> Attack | Grid:
+    """The attack that a spec names, or the grid where it gives a parameter several values.
+
+    Args:
+        spec: For example `ddn`, or `pgd_l2:eps=1,2,4,steps=40`.
+
+    Raises:
+        UsageError: As `attack`, or if the parameter cannot be a grid; the message begins with the spec.
+
+    Example:
+        >>> attack_or_grid("pgd_l2:eps=1,2,4,steps=40").labels
+        ('pgd_l2:eps=1,steps=40', 'pgd_l2:eps=2,steps=40', 'pgd_l2:eps=4,steps=40')
+    """
+    return read_grid(ATTACKS, spec) or attack(spec)

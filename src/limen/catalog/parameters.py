@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from torch import Tensor
+
 from limen.errors import UsageError
 
 REQUIRED = inspect.Parameter.empty
@@ -24,11 +26,13 @@ class Parameter:
         types: The types that its value may have, most specific first; `None` and the members of a
             `Literal` stand for themselves.
         default: The value when the spec is silent, or `REQUIRED`.
+        per_sample: Whether, beside a number, it takes a tensor with one number a sample.
     """
 
     name: str
     types: tuple[Any, ...]
     default: Any
+    per_sample: bool = False
 
     @property
     def type_name(self) -> str:
@@ -109,9 +113,12 @@ def parameters(
     for parameter in inspect.signature(factory).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in hidden:
             continue
-        kinds = _flatten(hints.get(parameter.name, str))
+        hint = hints.get(parameter.name, str)
+        kinds = _flatten(hint)
         if any(kind is not None for kind in kinds):
-            found.append(Parameter(parameter.name, kinds, parameter.default))
+            # A count decides how long a climb is, so all samples of a call must share it.
+            per_sample = Tensor in get_args(hint) and float in kinds
+            found.append(Parameter(parameter.name, kinds, parameter.default, per_sample))
     if argument:
         return (found[0], tuple(found[1:])) if found else (None, ())
     return None, tuple(found)

@@ -91,18 +91,18 @@ class Catalog:
                 gives a value that the factory refuses; the message begins with the spec.
         """
         try:
-            entry, arguments, keywords = self._read(spec)
+            entry, arguments, keywords = self._read(spec, frozenset(given))
             return entry.factory(*arguments, **keywords, **given)
         except UsageError as error:
             raise UsageError(f"{self.kind} spec {spec!r}: {error}") from error
 
-    def _read(self, spec: str) -> tuple[Entry, list[Any], dict[str, Any]]:
+    def _read(self, spec: str, given: frozenset[str]) -> tuple[Entry, list[Any], dict[str, Any]]:
         name, colon, rest = spec.partition(":")
         if self.argument and not colon:
             name, comma, rest = spec.partition(",")
             rest = comma + rest
         entry = self.entry(name.strip())
-        parts = _split(rest) if rest else []
+        parts = split(rest) if rest else []
         arguments = []
         if entry.argument is not None:
             text = parts.pop(0) if parts else ""
@@ -111,11 +111,16 @@ class Catalog:
             elif entry.argument.default is REQUIRED:
                 wanted = entry.argument.name.upper()
                 raise UsageError(f"{entry.name} needs {wanted}: write {entry.name}:{wanted}")
-        return entry, arguments, _keywords(entry, parts)
+        return entry, arguments, _keywords(entry, parts, given)
 
 
-def _split(text: str) -> list[str]:
-    """Split at single commas; doubled ones become one."""
+def split(text: str) -> list[str]:
+    """Split at single commas; doubled ones become one.
+
+    Example:
+        >>> split("a=1,b=x,,y")
+        ['a=1', 'b=x,y']
+    """
     parts = [""]
     for piece in re.findall(r",,|,|[^,]+", text):
         if piece == ",":
@@ -125,7 +130,7 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _keywords(entry: Entry, parts: list[str]) -> dict[str, Any]:
+def _keywords(entry: Entry, parts: list[str], given: frozenset[str]) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in entry.parameters}
     values: dict[str, Any] = {}
     for part in parts:
@@ -144,6 +149,6 @@ def _keywords(entry: Entry, parts: list[str]) -> dict[str, Any]:
         except UsageError as error:
             raise UsageError(f"{error}. {entry.accepts}") from None
     for name, parameter in known.items():
-        if parameter.default is REQUIRED and name not in values:
+        if parameter.default is REQUIRED and name not in values and name not in given:
             raise UsageError(f"{name} is missing. {entry.accepts}")
     return values
