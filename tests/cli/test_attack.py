@@ -60,6 +60,17 @@ def test_the_same_command_again_repeats_nothing_and_further_attacks_are_added(li
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_grid_of_budgets_becomes_an_attack_a_budget(limen, workshop):
+    arguments = ("attack", *MODEL, *DATA, *OUT, "--no-report", "--attack")
+    assert limen(*arguments, "fgsm:eps=0.1").exit_code == 0
+    result = limen(*arguments, "fgsm:eps=0.01,0.1,0.2")
+    assert result.exit_code == 0, result.stderr
+    run = open_run(workshop / "run")
+    assert run.manifest.labels == ("fgsm:eps=0.1", "fgsm:eps=0.01", "fgsm:eps=0.2")
+    assert [summary.images for summary in summarize(run)] == [8, 8, 8]
+    assert "fgsm:eps=0.2: 8 of 8 images" in result.stderr
+
+
 def test_other_settings_than_the_runs_are_refused_and_nothing_is_lost(limen, workshop):
     limen(*ALL)
     result = limen(*ALL, "--seed", 1)
@@ -114,6 +125,7 @@ def test_bad_images_in_a_folder_are_reported_skipped_and_counted(limen, workshop
             2,
             "attack spec 'fgsm:eps=big': eps must be number, not 'big'. fgsm accepts",
         ),
+        (("--attack", "pgd_l2:steps=5,6"), 2, "steps takes one value for all images"),
         (("--attack", "fgms"), 2, "attack spec 'fgms': unknown attack 'fgms'; did you mean 'fg"),
         (("--attack", "fgsm:eps=-1"), 2, "attack spec 'fgsm:eps=-1': eps"),
         (("--model", "pyton:nets.py:lamp"), 2, "unknown model 'pyton'; did you mean 'python'?"),

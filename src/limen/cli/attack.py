@@ -14,7 +14,11 @@ def attack(
     model: Annotated[str, typer.Option(metavar="SPEC", help="Model, such as torchvision:resnet50.")],
     data: Annotated[str, typer.Option(metavar="SPEC", help="Images, such as folder:photos,size=224.")],
     attack: Annotated[
-        list[str], typer.Option(metavar="SPEC", help="Attack, such as pgd_l2:eps=3,steps=40; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="SPEC",
+            help="Attack, such as pgd_l2:eps=3,steps=40, or a grid of budgets: pgd_l2:eps=1,2,4; repeatable.",
+        ),
     ],
     out: Out,
     limit: Annotated[

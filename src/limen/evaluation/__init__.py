@@ -1,7 +1,17 @@
-"""Protocols over data sets: run attacks into a run directory."""
+"""Protocols over data sets: run attacks into a run directory, and measure what they did there."""
 
 from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
+from limen.evaluation.budget_grid import labels_of
+from limen.evaluation.overlap import attention_maps, attention_overlap, overlap_measures
 
-__all__ = ["Progress", "describe_run", "run_attacks"]
+__all__ = [
+    "Progress",
+    "attention_maps",
+    "attention_overlap",
+    "describe_run",
+    "labels_of",
+    "overlap_measures",
+    "run_attacks",
+]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from limen.attacks import Attack, Outcome
+from limen.attacks import Attack
+from limen.catalog import Grid
 from limen.classifier import Classifier
-from limen.data import Batch, Dataset, batches
+from limen.data import Dataset, batches
 from limen.errors import UsageError
-from limen.images import LATTICE, from_uint8, to_uint8
-from limen.metrics import LEAST_SIDE, METRICS
-from limen.runs import DISTANCES, DataEntry, Manifest, ModelEntry, RunWriter, Settings
+from limen.evaluation.budget_grid import labels_of, pieces
+from limen.evaluation.cleans import classify
+from limen.evaluation.measure import measure
+from limen.images import LATTICE
+from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
 
 
 class Progress(Protocol):
@@ -42,7 +39,7 @@ def describe_run(
     Args:
         classifier: The model under test.
         dataset: The images.
-        labels: A label for each attack: its spec string.
+        labels: A label for each attack, its spec string; `labels_of` has those of attacks and grids.
         model_spec: The spec that `classifier` was made from.
         seed: Seed of everything random in the attacks.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
@@ -59,7 +56,7 @@ def describe_run(
 def run_attacks(
     classifier: Classifier,
     dataset: Dataset,
-    attacks: Mapping[str, Attack],
+    attacks: Mapping[str, Attack | Grid],
     run: RunWriter,
     *,
     batch_size: int = 32,
@@ -75,12 +72,16 @@ def run_attacks(
     the two PNGs. With `lattice=None` an attack may thus succeed in memory and fail on its PNG. A
     metric that does not take images this small is left empty.
 
+    The values of a grid are attacked side by side, an image and value a row of one batch. Each has
+    the result that it would have alone, as an image's random numbers come from its id and the seed.
+
     Args:
         classifier: The model under test.
         dataset: The images; one that cannot be read is recorded as skipped.
-        attacks: The attacks by label, each of which the run's manifest lists.
+        attacks: The attacks by label, and grids by any name. The run's manifest lists the label of each
+            attack and of each value of a grid.
         run: Where results go; nothing in it is repeated.
-        batch_size: Images attacked side by side; memory is bounded by one batch.
+        batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by one batch.
         limit: Attack only the first so many images of the data set; None for all.
         seed: Seed of everything random in the attacks; as in the run's manifest, like the next two.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
@@ -93,7 +94,7 @@ def run_attacks(
         RunError: If the run cannot be written. All batches finished before are kept.
 
     Example:
-        >>> import tempfile, limen
+        >>> import tempfile, torch, limen
         >>> from limen.evaluation import describe_run
         >>> dataset = limen.data.demo("digits", count=4)
         >>> classifier = limen.Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)))
@@ -111,7 +112,7 @@ def run_attacks(
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
     ids = dataset.ids[:limit]
-    finished = {label: run.finished(label) for label in attacks}
+    finished = {label: set(run.finished(label)) for label in labels_of(attacks)}
     unfinished = [i for i, each in enumerate(ids) if any(each not in done for done in finished.values())]
     counts = _Counts(
         progress, {label: len(done.intersection(ids)) for label, done in finished.items()}, len(ids)
@@ -122,14 +123,16 @@ def run_attacks(
         counts.skipped()
 
     for batch in batches(dataset, unfinished, batch_size, skip):
-        cleans = _classify(classifier, dataset.spec, batch, targeted)
+        cleans = classify(classifier, dataset.spec, batch, targeted)
         run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
-        for label, attack in attacks.items():
-            left = cleans.without(finished[label])
-            if left.ids:
-                rows, images = _attack(classifier, attack, left, settings)
-                run.write(label, rows, images)
-                counts.finished(label, len(rows))
+        for attack in attacks.items():
+            for piece in pieces(*attack, cleans, finished, batch_size):
+                rows, pixels = measure(classifier, piece.attack, piece.cleans, settings)
+                for label, places in piece.places().items():
+                    images = {rows[place]["id"]: pixels[place] for place in places}
+                    run.write(label, [rows[place] for place in places], images)
+                    finished[label].update(images)
+                    counts.finished(label, len(images))
 
 
 class _Counts:
@@ -151,129 +154,3 @@ class _Counts:
         if self._progress is not None:
             for label in labels:
                 self._progress(label, self._done[label], self._total)
-
-
-@dataclass(frozen=True)
-class _Cleans:
-    """A batch before any attack, as its PNGs hold it, and what the model says of it."""
-
-    ids: tuple[str, ...]
-    indices: tuple[int, ...]
-    pixels: np.ndarray
-    images: Tensor
-    labels: Tensor
-    targets: Tensor | None
-    predictions: Tensor
-    confidences: Tensor
-
-    def without(self, ids: frozenset[str]) -> _Cleans:
-        chosen = [i for i, each in enumerate(self.ids) if each not in ids]
-        if len(chosen) == len(self.ids):
-            return self
-        return _Cleans(
-            ids=tuple(self.ids[i] for i in chosen),
-            indices=tuple(self.indices[i] for i in chosen),
-            pixels=self.pixels[chosen],
-            images=self.images[chosen],
-            labels=self.labels[chosen],
-            targets=None if self.targets is None else self.targets[chosen],
-            predictions=self.predictions[chosen],
-            confidences=self.confidences[chosen],
-        )
-
-
-def _classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) -> _Cleans:
-    pixels = to_uint8(batch.images)
-    images = _load(pixels, classifier)
-    logits = _logits(classifier, images)
-    _check_classes(spec, "label", batch.ids, batch.labels, logits.shape[1])
-    if targeted:
-        if batch.targets is None:
-            raise UsageError(
-                f"{spec}: names no target classes, which targeted attacks need; choose other data"
-            )
-        _check_classes(spec, "target", batch.ids, batch.targets, logits.shape[1])
-    confidences, predictions = logits.softmax(1).max(1)
-    labels = batch.labels.to(classifier.device)
-    targets = batch.targets.to(classifier.device) if targeted and batch.targets is not None else None
-    return _Cleans(batch.ids, batch.indices, pixels, images, labels, targets, predictions, confidences)
-
-
-def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Tensor, count: int) -> None:
-    for image_id, value in zip(ids, classes.tolist(), strict=True):
-        if not 0 <= value < count:
-            raise UsageError(
-                f"{spec}: image {image_id!r} has {what} {value}, but the model has {count} classes "
-                f"(0 to {count - 1}); choose data whose classes are the model's"
-            )
-
-
-def _attack(
-    classifier: Classifier, attack: Attack, cleans: _Cleans, settings: Settings
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    aims = cleans.labels if cleans.targets is None else cleans.targets
-    begin = time.perf_counter()
-    outcome = attack(
-        classifier,
-        cleans.images,
-        aims,
-        targeted=settings.targeted,
-        ids=cleans.ids,
-        seed=settings.seed,
-        lattice=settings.lattice,
-    )
-    claimed = outcome.success.tolist()  # also waits for a GPU, so the time below is the attack's
-    seconds = (time.perf_counter() - begin) / len(cleans.ids)
-    pixels = to_uint8(outcome.images)
-    stored = _load(pixels, classifier)
-    confidences, predictions = _logits(classifier, stored).softmax(1).max(1)
-    success = (predictions == aims) if settings.targeted else (predictions != aims)
-    columns: dict[str, list[Any]] = {
-        "index": list(cleans.indices),
-        "id": list(cleans.ids),
-        "label": cleans.labels.tolist(),
-        "target": [None] * len(cleans.ids) if cleans.targets is None else cleans.targets.tolist(),
-        "clean_prediction": cleans.predictions.tolist(),
-        "clean_confidence": cleans.confidences.tolist(),
-        "prediction": predictions.tolist(),
-        "confidence": confidences.tolist(),
-        "success": success.tolist(),
-        "success_in_memory": claimed,
-        **_passes(outcome),
-        "seconds": [seconds] * len(cleans.ids),
-        **_distances(cleans.images, stored, success),
-    }
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return rows, dict(zip(cleans.ids, pixels, strict=True))
-
-
-def _passes(outcome: Outcome) -> dict[str, list[int]]:
-    return {
-        "steps": outcome.steps.tolist(),
-        "forwards": outcome.forwards.tolist(),
-        "backwards": outcome.backwards.tolist(),
-    }
-
-
-def _distances(originals: Tensor, stored: Tensor, success: Tensor) -> dict[str, list[float | None]]:
-    reached = success.nonzero().flatten().tolist()
-    columns: dict[str, list[float | None]] = {name: [None] * len(stored) for name in DISTANCES}
-    if not reached:
-        return columns
-    pair, side = (originals[reached], stored[reached]), min(stored.shape[2:])
-    for name in (each for each in DISTANCES if side >= LEAST_SIDE.get(each, 1)):
-        with torch.no_grad():
-            values = METRICS[name](*pair).tolist()
-        for i, value in zip(reached, values, strict=True):
-            columns[name][i] = value
-    return columns
-
-
-def _load(pixels: np.ndarray, classifier: Classifier) -> Tensor:
-    return from_uint8(pixels).to(classifier.device, classifier.dtype)
-
-
-def _logits(classifier: Classifier, images: Tensor) -> Tensor:
-    # float64, so that a confidence near 1 is not rounded to it.
-    with torch.no_grad():
-        return classifier(images).double()
