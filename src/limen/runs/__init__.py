@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limen.runs.files import RunError
 from limen.runs.manifest import AttackEntry, DataEntry, Manifest, ModelEntry, Settings, SkippedImage
+from limen.runs.overlap import Estimate, Overlap
 from limen.runs.reader import Run, open_run
 from limen.runs.records import DISTANCES
 from limen.runs.summary import AttackSummary, operating_characteristic, summarize
@@ -14,8 +15,10 @@ __all__ = [
     "AttackEntry",
     "AttackSummary",
     "DataEntry",
+    "Estimate",
     "Manifest",
     "ModelEntry",
+    "Overlap",
     "Run",
     "RunError",
     "RunWriter",
