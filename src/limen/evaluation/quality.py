@@ -1,0 +1,224 @@
+"""Fooling rate against average quality, over a grid of budgets, from the records of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from limen.errors import UnknownNameError, UsageError
+from limen.runs import DISTANCES
+
+LEVEL = 0.95
+"""The share of resamples that an interval holds."""
+
+_LIKENESSES = ("psnr", "ssim")
+_CELLS = 10_000_000
+
+
+@dataclass(frozen=True)
+class QualityCurve:
+    """What one attack reaches at each of B budgets, over the same N images.
+
+    Only images that the model classified correctly count. For these, to be fooled is to have another
+    prediction than before the attack, as in the paper's fooling rate. Quality is averaged over the
+    images fooled, since the others are returned unperturbed. The paper averages over all images, as its
+    fixed-budget attacks perturb those that they do not fool, too; the two agree where the rate is near 1.
+
+    Attributes:
+        labels: The attack's spec at each budget, in the order of the curve.
+        metric: The column of the records that says how near an image is to its original.
+        images: How many images count, N.
+        rate: The share (B,) of them that is fooled.
+        quality: The mean (B,) of the metric over those fooled; NaN where none is.
+        rates: The rate in each of R resamples of the images, (R, B).
+        qualities: The quality in the same resamples, (R, B).
+
+    Source:
+        Pochimireddy et al., Perceptually guided adversarial perturbations, Section V, eq. FR and Figure 6.
+    """
+
+    labels: tuple[str, ...]
+    metric: str
+    images: int
+    rate: np.ndarray
+    quality: np.ndarray
+    rates: np.ndarray = field(repr=False)
+    qualities: np.ndarray = field(repr=False)
+
+    def rate_interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends (B,) of the percentile bootstrap interval of the rate."""
+        return _interval(self.rates)
+
+    def quality_interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends (B,) of the percentile bootstrap interval of the quality, over resamples that have one."""
+        return _interval(self.qualities)
+
+
+@dataclass(frozen=True)
+class RateAt:
+    """The fooling rate at an average quality, or why there is none.
+
+    Attributes:
+        quality: The average quality asked for.
+        rate: The rate there, between two budgets; NaN where no two budgets enclose the quality.
+        low: The lower end of its interval, over the resamples that have a rate there; NaN with `rate`.
+        high: The upper end.
+        side: Where the quality lies: "within" what was measured; "better" than at any budget, so that
+            weaker ones are needed; or "worse" than at any budget, so that stronger ones would fool more.
+        at_least: The highest rate at any budget whose quality is this or better; where `side` is
+            "worse", a lower bound of the rate. NaN if there is no such budget.
+    """
+
+    quality: float
+    rate: float
+    low: float
+    high: float
+    side: Literal["within", "better", "worse"]
+    at_least: float
+
+
+def quality_curve(
+    records: pa.Table, labels: Sequence[str], metric: str = "ssim", *, resamples: int = 1000, seed: int = 0
+) -> QualityCurve:
+    """The fooling rate and average quality of an attack at each of its budgets.
+
+    Args:
+        records: The records of a run, `run.table()`.
+        labels: The attack's spec at each budget, from weak to strong.
+        metric: One of `limen.runs.DISTANCES`.
+        resamples: How often the images are drawn anew, with replacement, for the intervals.
+        seed: The seed of these draws.
+
+    Raises:
+        UsageError: If the metric is unknown, no label is given, or a label has no records.
+
+    Example:
+        >>> rows = [("a", "1", 0, 0, False, None), ("a", "2", 0, 0, True, 0.9)]
+        >>> names = ("attack", "id", "label", "clean_prediction", "success", "ssim")
+        >>> records = pa.Table.from_pylist([dict(zip(names, row)) for row in rows])
+        >>> curve = quality_curve(records, ["a"], "ssim")
+        >>> curve.rate, curve.quality
+        (array([0.5]), array([0.9]))
+    """
+    if metric not in DISTANCES:
+        raise UnknownNameError("metric", metric, DISTANCES)
+    if not labels:
+        raise UsageError("a curve needs the label of at least one attack")
+    fooled, values = _matrices(records, labels, metric)
+    images = fooled.shape[1]
+    # An image that is fooled unchanged, which only a model of unsteady arithmetic allows, has no distance.
+    known = fooled & np.isfinite(values)
+    columns = [fooled.astype(float), known.astype(float), np.where(known, values, 0.0)]
+    rate, quality = _averages(np.ones((1, images)), columns)
+    rates, qualities = _resample(columns, images, resamples, seed)
+    return QualityCurve(tuple(labels), metric, images, rate[0], quality[0], rates, qualities)
+
+
+def rate_at(curve: QualityCurve, quality: float) -> RateAt:
+    """The fooling rate at an average quality, by linear interpolation between neighbouring budgets.
+
+    Where the curve passes that quality more than once, the highest rate counts: an attacker is free
+    to choose the budget.
+
+    Args:
+        curve: The measured budgets.
+        quality: The average quality, in the unit of the curve's metric.
+
+    Source:
+        Pochimireddy et al., Tables II and III.
+
+    Example:
+        >>> ends = np.array([0.2, 0.6]), np.array([0.99, 0.97])
+        >>> curve = QualityCurve(("a", "b"), "ssim", 50, *ends, ends[0][None], ends[1][None])
+        >>> round(rate_at(curve, 0.98).rate, 6), rate_at(curve, 0.9).side, rate_at(curve, 0.9).at_least
+        (0.4, 'worse', 0.6)
+    """
+    target, distortion = _distortion(curve.metric, quality), _distortion(curve.metric, curve.quality)
+    known = ~np.isnan(distortion)
+    reached = curve.rate[known & (distortion <= target)]
+    at_least = float(reached.max()) if reached.size else math.nan
+    rate = float(_crossing(curve.rate, distortion, target))
+    if math.isnan(rate):
+        side = "worse" if reached.size else "better"
+        return RateAt(quality, math.nan, math.nan, math.nan, side, at_least)
+    resampled = _crossing(curve.rates, _distortion(curve.metric, curve.qualities), target)
+    low, high = _interval(resampled[:, None])
+    return RateAt(quality, rate, float(low[0]), float(high[0]), "within", at_least)
+
+
+def _matrices(records: pa.Table, labels: Sequence[str], metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Success and metric, (B, N), on the images that every label is done with and the model got right."""
+    correct = records.filter(pc.field("clean_prediction") == pc.field("label"))
+    tables = [correct.filter(pc.field("attack") == label) for label in labels]
+    recorded = set(records["attack"].unique().to_pylist())
+    for label in labels:
+        if label not in recorded:
+            raise UsageError(f"there are no records of the attack {label!r}")
+    places = [dict(zip(table["id"].to_pylist(), range(len(table)), strict=True)) for table in tables]
+    shared = sorted(set.intersection(*(set(each) for each in places)))
+    rows = [[place[image_id] for image_id in shared] for place in places]
+
+    def stack(name: str, kind: type) -> np.ndarray:
+        columns = [table[name].to_numpy().astype(kind)[row] for table, row in zip(tables, rows, strict=True)]
+        return np.stack(columns)
+
+    return stack("success", bool), stack(metric, float)
+
+
+def _resample(
+    columns: Sequence[np.ndarray], images: int, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rates and qualities (R, B), each resample as a row of how often it holds each image."""
+    generator = np.random.default_rng(seed)
+    if not images:
+        return np.full((resamples, len(columns[0])), np.nan), np.full((resamples, len(columns[0])), np.nan)
+    block = max(1, _CELLS // images)
+    parts = [
+        _averages(
+            generator.multinomial(images, np.full(images, 1 / images), min(block, resamples - start)), columns
+        )
+        for start in range(0, resamples, block)
+    ]
+    return np.concatenate([rate for rate, _ in parts]), np.concatenate([quality for _, quality in parts])
+
+
+def _averages(weights: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    fooled, known, values = (weights @ column.T for column in columns)
+    with np.errstate(invalid="ignore"):
+        return fooled / weights.sum(1, keepdims=True), values / known
+
+
+def _distortion(metric: str, quality: Any) -> Any:
+    """Quality as something that grows as an image moves away from its original."""
+    return -quality if metric in _LIKENESSES else quality
+
+
+def _crossing(rates: np.ndarray, distortions: np.ndarray, target: float) -> np.ndarray:
+    """The highest rate (…) at which the curves (…, B) pass the distortion; NaN where they do not."""
+    here, there = distortions[..., :-1], distortions[..., 1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (target - here) / (there - here)
+        between = rates[..., :-1] + share * (rates[..., 1:] - rates[..., :-1])
+    # Points that lie on the target are taken as they are, also where a neighbour is missing.
+    candidates = [
+        np.where((share >= 0) & (share <= 1), between, -np.inf),
+        np.where(distortions == target, rates, -np.inf),
+    ]
+    highest = np.concatenate(candidates, axis=-1).max(axis=-1)
+    return np.where(np.isneginf(highest), np.nan, highest)
+
+
+def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends (B,) of the central share `LEVEL` of the resamples (R, B) that have a value."""
+    ends = np.full((2, values.shape[1]), np.nan)
+    known = ~np.isnan(values).all(axis=0)
+    if known.any():
+        tail = (1 - LEVEL) / 2
+        ends[:, known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
+    return ends[0], ends[1]
