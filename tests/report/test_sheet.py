@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from limen.errors import LimenError, UsageError
+from limen.report.chart import Chart, Line
+from limen.report.sheet import Cell, Charts, Group, Notes, Sheet, Table, render, write_sheet
+
+EVIL = "<script>alert('x')</script>\""
+
+
+def sheet(text: str = "plain") -> Sheet:
+    rows = [[Cell(text, text), Cell("82.7\N{NO-BREAK SPACE}%", "[79, 86]")], [Cell("PGD"), Cell("–")]]
+    return Sheet(
+        title=text,
+        source=text,
+        settings=[("Model", text)],
+        blocks=[
+            Table(text, text, [text, "Measured"], [Group(text, rows), Group("", rows[1:])]),
+            Charts(text, text, [Chart(text, "x", "y", [Line(text, [0, 1], [1, 2])])]),
+            Notes(text, [text, "second"]),
+        ],
+    )
+
+
+class Tree(HTMLParser):
+    """Checks that what is opened is closed, and collects tags."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(source)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_every_block_stands_on_the_page_in_order():
+    text = render(sheet())
+    tags = [tag for tag, _ in Tree(text).tags]
+    assert tags.index("table") < tags.index("svg") < tags.index("ul")
+    assert [tags.count(tag) for tag in ("section", "tbody", "tr")] == [3, 2, 5]
+    assert "<small>[79, 86]</small>" in text
+    assert text.count('<th scope="rowgroup"') == 1
+
+
+def test_text_is_escaped_everywhere():
+    text = render(sheet(EVIL))
+    assert "<script" not in text
+    assert "script" not in {tag for tag, _ in Tree(text).tags}
+    assert "default-src 'none'" in text
+
+
+def test_nothing_is_fetched():
+    text = render(sheet())
+    assert not re.search(r"""(?:src|href)=|url\(|@import""", text)
+
+
+def test_rows_fit_their_columns():
+    with pytest.raises(UsageError, match="a row has 1 cells for 2 columns"):
+        Table("t", "c", ["a", "b"], [Group("", [[Cell("one")]])])
+
+
+def test_a_page_is_written_whole(tmp_path: Path):
+    write_sheet(sheet(), tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == render(sheet())
+    with pytest.raises(LimenError, match="nowhere"):
+        write_sheet(sheet(), tmp_path / "nowhere" / "page.html")
