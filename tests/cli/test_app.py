@@ -29,7 +29,7 @@ def limen(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command():
     result = limen("--help")
     assert result.returncode == 0
-    for command in ("demo", "attack", "report", "list", "train"):
+    for command in ("demo", "attack", "evaluate", "report", "list", "train"):
         assert f" {command} " in result.stdout
 
 

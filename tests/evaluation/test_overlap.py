@@ -15,13 +15,20 @@ from sklearn.metrics import jaccard_score, precision_score, recall_score
 import limen
 from limen.data import batches
 from limen.errors import UsageError
-from limen.evaluation import attention_maps, attention_overlap, describe_run, overlap_measures, run_attacks
+from limen.evaluation import (
+    attention_overlap,
+    describe_run,
+    evaluate_overlap,
+    overlap_measures,
+    run_attacks,
+)
 from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
 from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
-from limen.runs import Run, RunError, open_run
+from limen.runs import Run, RunError, attention_path, open_run, read_overlap
+from limen.runs.files import decode_png
 from limen.runs.overlap import MEASURES
-from limen.structure import class_activation_map
+from limen.structure import class_activation_map, feature_layer
 
 FGSM, DDN = "fgsm:eps=0.06", "ddn:steps=10"
 
@@ -224,13 +231,32 @@ def test_attention_depends_on_the_method_and_the_layer(run, classifier):
     np.testing.assert_array_equal(default.pixels, other.pixels)
 
 
-def test_maps_are_pictures_of_the_attention_to_the_originals(run, classifier):
-    ids = attention_overlap(run, classifier)[0].ids[:2]
-    pictures = attention_maps(run, classifier, ids)
-    assert tuple(pictures) == ids
-    original = from_uint8(run.original(ids[1])[None])
-    expected = class_activation_map(classifier, original)[0]
-    np.testing.assert_allclose(pictures[ids[1]][:, :, 0] / 255, expected, atol=0.5 / 255 + 1e-5)
+def test_an_evaluation_is_stored_in_its_run_with_maps_of_the_originals(run, classifier):
+    evaluation = evaluate_overlap(run, classifier, method="gradcam", pictures=2)
+    stored = read_overlap(run)
+    assert stored is not None
+    assert (stored.method, stored.attention_threshold) == ("gradcam", 0.75)
+    assert stored.layer == feature_layer(classifier, from_uint8(run.original("astronaut-0000")[None]))
+    expected = attention_overlap(run, classifier, method="gradcam")
+    for mine, theirs, returned in zip(stored.overlaps, expected, evaluation.overlaps, strict=True):
+        assert mine.ids == theirs.ids == returned.ids
+        np.testing.assert_array_equal(mine.iou, theirs.iou)
+    assert len(stored.pictured) == 2
+    assert set(stored.pictured) <= set(expected[0].ids) & set(expected[1].ids)
+    for image_id in stored.pictured:
+        attention = class_activation_map(
+            classifier, from_uint8(run.original(image_id)[None]), method="gradcam"
+        )
+        pixels = decode_png(attention_path(run, stored, image_id))
+        np.testing.assert_allclose(pixels[:, :, 0] / 255, attention[0], atol=0.5 / 255 + 1e-5)
+
+
+def test_a_run_without_records_is_refused(classifier, tmp_path):
+    manifest = describe_run(classifier, limen.data.demo("photos", count=2), [DDN], model_spec="demo:photos")
+    with limen.runs.create_or_resume(tmp_path, manifest):
+        pass
+    with pytest.raises(UsageError, match="no records yet"):
+        evaluate_overlap(open_run(tmp_path), classifier)
 
 
 def test_an_attack_that_the_run_lacks_and_a_negative_limit_are_refused(run, classifier):

@@ -10,6 +10,7 @@ import limen
 from limen.cli.attack import attack
 from limen.cli.demo import demo
 from limen.cli.errors import Commands
+from limen.cli.evaluate import evaluate
 from limen.cli.listing import list_
 from limen.cli.report import report
 from limen.cli.train import train
@@ -24,6 +25,7 @@ app = typer.Typer(
 for name, command in {
     "demo": demo,
     "attack": attack,
+    "evaluate": evaluate,
     "report": report,
     "list": list_,
     "train": train,

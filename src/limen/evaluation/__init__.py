@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
 from limen.evaluation.budget_grid import labels_of
-from limen.evaluation.overlap import attention_maps, attention_overlap, overlap_measures
+from limen.evaluation.overlap import attention_overlap, evaluate_overlap, overlap_measures
 from limen.evaluation.quality import QualityCurve, RateAt, quality_curve, rate_at
 
 __all__ = [
     "Progress",
     "QualityCurve",
     "RateAt",
-    "attention_maps",
     "attention_overlap",
     "describe_run",
+    "evaluate_overlap",
     "labels_of",
     "overlap_measures",
     "quality_curve",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from limen.errors import UsageError
 from limen.evaluation.attack_run import Progress
 from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
-from limen.runs import Overlap, Run, RunError
+from limen.runs import Overlap, OverlapEvaluation, Run, RunError, write_overlap
 from limen.runs.files import decode_png
 from limen.runs.overlap import MEASURES
 from limen.structure import class_activation_map, feature_layer
@@ -163,23 +164,48 @@ def attention_overlap(
     ]
 
 
-def attention_maps(
+def evaluate_overlap(
     run: Run,
     classifier: Classifier,
-    ids: Sequence[str],
     *,
     method: str = "gradcam++",
     layer: str | None = None,
     batch_size: int = 32,
-) -> dict[str, np.ndarray]:
-    """The class activation maps of some of a run's originals, as grey pictures (H, W, 1) uint8 by id.
+    limit: int | None = None,
+    pictures: int = 12,
+    progress: Progress | None = None,
+) -> OverlapEvaluation:
+    """Measure the overlap of all attacks of a run at the `THRESHOLDS`, and store it in the run.
 
-    Args and errors as in `attention_overlap`.
+    Args:
+        run: The run.
+        classifier: The model that the run was made with.
+        method: One of `limen.structure.METHODS`.
+        layer: Dotted name of the layer to take; None for the last feature map.
+        batch_size: Images looked at side by side.
+        limit: Only the first so many images of the data set; None for all.
+        pictures: Of how many images to keep the class activation map; those that most attacks fooled.
+        progress: Called with each attack's label, finished images and all images.
+
+    Raises:
+        UsageError: If the run has no records, an image is under 11 pixels, or the layer gives no map.
+        RunError: If something in the run cannot be read or written.
     """
-    pictures = {}
-    for batch, _, maps in _attention(run, classifier, ids, method, layer, batch_size):
-        pictures.update(zip(batch, to_uint8(maps[:, None]), strict=True))
-    return pictures
+    if layer is None:
+        ids = run.table()["id"].slice(0, 1).to_pylist()
+        if not ids:
+            raise UsageError(f"{run.directory}: the run holds no records yet; attack some images first")
+        layer = feature_layer(classifier, _load([run.original_path(ids[0])], classifier), method)
+    options = {"method": method, "layer": layer, "batch_size": batch_size}
+    overlaps = attention_overlap(run, classifier, limit=limit, progress=progress, **options)
+    counts = Counter(image_id for overlap in overlaps for image_id in overlap.ids)
+    pictured = [image_id for image_id, _ in counts.most_common(pictures)]
+    maps = {}
+    for ids, _, attention in _attention(run, classifier, pictured, **options):
+        maps.update(zip(ids, to_uint8(attention[:, None]), strict=True))
+    evaluation = OverlapEvaluation(method, layer, ATTENTION_THRESHOLD, tuple(overlaps), tuple(maps))
+    write_overlap(run, evaluation, maps)
+    return evaluation
 
 
 def _fooled(run: Run, labels: Iterable[str], limit: int | None) -> dict[str, dict[str, int]]:
@@ -207,8 +233,7 @@ def _attention(
     for start in range(0, len(ids), batch_size):
         batch = ids[start : start + batch_size]
         originals = _load([run.original_path(image_id) for image_id in batch], classifier)
-        if layer is None:
-            layer = feature_layer(classifier, originals, method)
+        layer = layer or feature_layer(classifier, originals, method)
         yield batch, originals, class_activation_map(classifier, originals, method=method, layer=layer)
 
 

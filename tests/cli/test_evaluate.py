@@ -1,0 +1,133 @@
+"""`limen evaluate` measures more of a run, keeps it there, and remakes the page."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from limen.runs import open_run, read_overlap
+
+NET = """
+import torch
+from torch import nn
+
+def net(seed=0):
+    torch.manual_seed(int(seed))
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    )
+"""
+ATTACKS = ("--attack", "fgsm:eps=0.3", "--attack", "pgd_l2:eps=4,steps=5")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A run over the embedded network, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("made")
+    command = ["attack", "--model", "demo:photos", "--data", "demo:photos,count=6", "--out", "run"]
+    command += ["--attack", "fgsm:eps=0.06", "--attack", "ddn:steps=8", "--no-report"]
+    subprocess.run([sys.executable, "-m", "limen", *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def run(made, tmp_path, monkeypatch) -> Path:
+    shutil.copytree(made / "run", tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "run"
+
+
+def test_an_overlap_is_printed_stored_and_shown(limen, run):
+    result = limen("evaluate", "run", "--overlap", "gradcam++")
+    assert result.exit_code == 0, result.stderr
+    evaluation = read_overlap(open_run(run))
+    assert evaluation is not None
+    assert (evaluation.method, [each.label for each in evaluation.overlaps]) == (
+        "gradcam++",
+        ["fgsm:eps=0.06", "ddn:steps=8"],
+    )
+    overlap = evaluation.overlaps[0]
+    place = overlap.thresholds.tolist().index(0.11)
+    row = next(line for line in result.stdout.splitlines() if "fgsm:eps=0.06" in line)
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells[2] == str(len(overlap.ids))
+    assert cells[4] == f"{overlap.pixels[:, place].mean():.4f}"
+    assert "at 1 − SSIM > 0.11" in result.stdout
+    assert "page run/report.html" in result.stdout.replace(str(run.parent) + "/", "")
+    assert (run / "report.html").is_file()
+    assert f"fgsm:eps=0.06: {len(overlap.ids)} of {len(overlap.ids)} images" in result.stderr
+    assert len(evaluation.pictured) == 6
+
+
+def test_the_options_are_obeyed(limen, run):
+    options = ("--images", 1, "--limit", 3, "--batch-size", 2, "--layer", "0", "--no-report")
+    result = limen("evaluate", "run", "--overlap", "gradcam", *options)
+    assert result.exit_code == 0, result.stderr
+    evaluation = read_overlap(open_run(run))
+    assert evaluation is not None
+    assert (evaluation.method, evaluation.layer) == ("gradcam", "0")
+    assert len(evaluation.pictured) == 1
+    assert max(len(each.ids) for each in evaluation.overlaps) == 3
+    assert not (run / "report.html").exists()
+
+
+def test_an_evaluation_again_takes_the_place_of_the_first(limen, run):
+    for method in ("gradcam", "gradcam++"):
+        assert limen("evaluate", "run", "--overlap", method, "--limit", 1, "--no-report").exit_code == 0
+    assert read_overlap(open_run(run)).method == "gradcam++"
+
+
+def test_other_weights_than_the_runs_are_refused(limen, workshop):
+    (workshop / "conv.py").write_text(NET)
+    command = ("--model", "python:conv.py:net", "--data", "folder:photos", *ATTACKS, "--out", "run")
+    assert limen("attack", *command, "--no-report").exit_code == 0
+    assert limen("evaluate", "run", "--overlap", "gradcam").exit_code == 0
+    (workshop / "conv.py").write_text(NET.replace("seed=0", "seed=1"))
+    result = limen("evaluate", "run", "--overlap", "gradcam")
+    assert result.exit_code == 2
+    assert "run: python:conv.py:net has other weights now than when the run was made" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "nothing to evaluate; choose what to measure, such as --overlap gradcam++"),
+        (("--overlap", "grad-cam"), 2, "'grad-cam' is not one of 'cam', 'gradcam', 'gradcam++'"),
+        (("--overlap", "gradcam", "--layer", "4.bdy"), 2, "unknown layer '4.bdy'; did you mean '4.body'?"),
+        (("--overlap", "gradcam", "--layer", "9"), 2, "layer '9' gives no feature map"),
+        (("--overlap", "gradcam", "--limit", "0"), 2, "--limit"),
+        (("--overlap", "gradcam", "--device", "gpu"), 2, "unknown device 'gpu'"),
+    ],
+)
+def test_a_mistake_is_one_clear_message_and_an_exit_code(limen, run, arguments, code, message):
+    result = limen("evaluate", "run", *arguments)
+    assert result.exit_code == code, result.stderr
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+    assert not (run / "evaluation").exists()
+
+
+def test_no_run_there_and_a_lost_picture_are_one_message(limen, run):
+    assert "photos: no run here" in limen("evaluate", "photos", "--overlap", "gradcam").stderr
+    next((run / "images" / "original").glob("*.png")).unlink()
+    result = limen("evaluate", "run", "--overlap", "gradcam")
+    assert result.exit_code == 1
+    assert "this image of the run is missing" in result.stderr
+
+
+def test_a_network_that_does_not_look_anywhere_is_one_message(limen, workshop):
+    command = ("--model", "python:nets.py:lamp", "--data", "folder:photos", "--attack", "fgsm:eps=0.1")
+    assert limen("attack", *command, "--out", "run", "--no-report").exit_code == 0
+    result = limen("evaluate", "run", "--overlap", "gradcam++")
+    assert result.exit_code == 2
+    assert "the model has no layer that gives a feature map" in result.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+def test_a_device_that_is_not_there_is_refused(limen, run):
+    assert "no CUDA device" in limen("evaluate", "run", "--overlap", "gradcam", "--device", "cuda").stderr
