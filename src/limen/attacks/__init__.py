@@ -9,10 +9,24 @@ from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
 from limen.attacks.library.minimal import carlini_wagner_l2, ddn, deepfool
+from limen.attacks.library.ssim import fpgap, pgap
 
 FACTORIES: dict[str, Callable[..., Attack]] = {
     factory.__name__: factory
-    for factory in (fgsm, fgm, ifgsm, mifgsm, pgd_linf, pgd_l2, carlini_wagner_l2, ddn, deepfool, jsma)
+    for factory in (
+        fgsm,
+        fgm,
+        ifgsm,
+        mifgsm,
+        pgd_linf,
+        pgd_l2,
+        carlini_wagner_l2,
+        ddn,
+        deepfool,
+        jsma,
+        pgap,
+        fpgap,
+    )
 }
 """Every attack by its name."""
 
@@ -25,9 +39,11 @@ __all__ = [
     "deepfool",
     "fgm",
     "fgsm",
+    "fpgap",
     "ifgsm",
     "jsma",
     "mifgsm",
+    "pgap",
     "pgd_l2",
     "pgd_linf",
 ]

@@ -6,5 +6,6 @@ from limen.attacks.feasible.box import Box, SameReach
 from limen.attacks.feasible.l0 import L0Ball
 from limen.attacks.feasible.l2 import AdaptiveSphere, L2Ball
 from limen.attacks.feasible.linf import LinfBall
+from limen.attacks.feasible.s2 import S2Ball
 
-__all__ = ["AdaptiveSphere", "Box", "L0Ball", "L2Ball", "LinfBall", "SameReach"]
+__all__ = ["AdaptiveSphere", "Box", "L0Ball", "L2Ball", "LinfBall", "S2Ball", "SameReach"]
