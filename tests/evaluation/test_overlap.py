@@ -22,12 +22,12 @@ from limen.evaluation import (
     overlap_measures,
     run_attacks,
 )
-from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
+from limen.evaluation.overlap import THRESHOLDS
 from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
 from limen.runs import Run, RunError, attention_path, open_run, read_overlap
 from limen.runs.files import decode_png
-from limen.runs.overlap import MEASURES
+from limen.runs.overlap import MEASURES, TABLE_THRESHOLD
 from limen.structure import class_activation_map, feature_layer
 
 FGSM, DDN = "fgsm:eps=0.06", "ddn:steps=10"

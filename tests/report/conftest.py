@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
-from limen.runs import DataEntry, Manifest, ModelEntry, Run, create_or_resume, open_run
+from limen.runs import (
+    DataEntry,
+    Manifest,
+    ModelEntry,
+    Overlap,
+    OverlapEvaluation,
+    Run,
+    create_or_resume,
+    open_run,
+    write_overlap,
+)
+from limen.runs.overlap import MEASURES
 
 
 def row(index: int, key: str, success: bool = True, **changed: object) -> dict[str, object]:
@@ -89,3 +102,31 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
 def record() -> Callable[..., dict[str, object]]:
     """Makes a record; see `row`."""
     return row
+
+
+@pytest.fixture
+def evaluate() -> Callable[..., OverlapEvaluation]:
+    """Stores in a run an overlap over thresholds 0.01, 0.11 and 0.5, with maps of the first two images.
+
+    Of each attack's successes, image i has the value (i + 1) / 10 of every measure, but no precision at 0.5;
+    attention falls from the upper left corner.
+    """
+
+    def store(run: Run, size: int = 16, **changed: object) -> OverlapEvaluation:
+        thresholds = np.array([0.01, 0.11, 0.5])
+        overlaps = []
+        for label in run.manifest.labels:
+            rows = run.table().filter((pc.field("attack") == label) & pc.field("success"))
+            values = np.repeat((rows["index"].to_numpy()[:, None] + 1) / 10, 3, axis=1)
+            precision = np.where(thresholds < 0.5, values, np.nan)
+            measures = [precision, *[values] * (len(MEASURES) - 1)]
+            overlaps.append(Overlap(label, tuple(rows["id"].to_pylist()), thresholds, *measures))
+        pictured = tuple(dict.fromkeys(each for overlap in overlaps for each in overlap.ids))[:2]
+        evaluation = OverlapEvaluation("gradcam++", "net.features", 0.75, tuple(overlaps), pictured)
+        evaluation = replace(evaluation, **changed)
+        y, x = np.mgrid[:size, :size] / (size - 1)
+        attention = np.uint8(255 * np.clip(1 - (x + y), 0, 1))[..., None]
+        write_overlap(run, evaluation, dict.fromkeys(evaluation.pictured, attention))
+        return evaluation
+
+    return store

@@ -139,13 +139,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, make_run, record, tmp_path: Path) -> Path:
+def page(browser: Browser, make_run, record, evaluate, tmp_path: Path) -> Path:
     long = "pgd_l2:eps=3,steps=40,random_start=true,restarts=5,step_size=0.375"
     rows = {
         long: [record(i, f"a photograph with a very long name {i}.png", success=i != 3) for i in range(6)],
         "ddn": [record(i, f"a photograph with a very long name {i}.png", l2=1 - i / 10) for i in range(6)],
     }
     run = make_run(rows=rows, class_names=("a long name, another name, " * 6, "<script>alert(1)</script>"))
+    evaluate(run)
     browser.log("browser")
     browser.log("performance")
     return write_page([run.directory], tmp_path / "page.html")
@@ -182,6 +183,17 @@ def test_every_picture_is_drawn(browser: Browser, page: Path):
     browser.open(page)
     drawn = "return [...document.querySelectorAll('.tile img')].map((i) => i.complete && i.naturalWidth)"
     assert browser.run(drawn) == [16] * 12 * 5
+
+
+def test_every_chart_and_map_of_the_attention_is_drawn(browser: Browser, page: Path):
+    browser.open(page)
+    drawn = "return [...document.querySelectorAll('.look img')].map((i) => i.complete && i.naturalWidth)"
+    assert browser.run(drawn) == [16] * 2 * 3
+    widths = "return [...document.querySelectorAll('#attention .chart > svg')].map((c) => c.clientWidth)"
+    sizes = browser.run(widths)
+    assert isinstance(sizes, list)
+    assert len(sizes) == 6
+    assert min(sizes) > 300
 
 
 def test_the_theme_can_be_chosen_against_the_system(browser: Browser, page: Path):

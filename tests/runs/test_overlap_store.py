@@ -160,7 +160,7 @@ def column(name: str, values: Callable[[list], list]) -> Callable[[pa.Table], pa
         (settings(attacks=["ddn"]), "has rows of attacks that it does not name"),
         (settings(thresholds=[0.1, 0.1, 0.2]), "do not rise"),
         (settings(thresholds=[0.1, float("nan"), 0.2]), "not finite"),
-        (settings(thresholds=[]), "not one for each image and threshold"),
+        (settings(thresholds=[]), "has no thresholds"),
         (settings(attention_threshold=float("inf")), "not finite"),
         (settings(pictured=[None]), r"overlap.pictured\[0\] is NoneType"),
         (lambda table: table.slice(1), "not one for each image and threshold"),

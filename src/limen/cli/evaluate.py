@@ -90,11 +90,9 @@ def _model(run: Run, device: str) -> Classifier:
 def _table(evaluation: OverlapEvaluation) -> Table:
     from rich.table import Table
 
-    from limen.evaluation.overlap import TABLE_THRESHOLD
+    from limen.runs.overlap import TABLE_THRESHOLD
 
-    table = Table(
-        "attack", caption=f"means over the fooled images, perturbed where 1 − SSIM > {TABLE_THRESHOLD}"
-    )
+    table = Table("attack", caption=f"means over the fooled images, at 1 − SSIM > {TABLE_THRESHOLD}")
     for name in ("images", *_TITLES.values(), "not perturbed"):
         table.add_column(name, justify="right")
     for overlap in evaluation.overlaps:

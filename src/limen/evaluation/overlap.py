@@ -19,11 +19,8 @@ from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
 from limen.runs import Overlap, OverlapEvaluation, Run, RunError, write_overlap
 from limen.runs.files import decode_png
-from limen.runs.overlap import MEASURES
+from limen.runs.overlap import MEASURES, TABLE_THRESHOLD
 from limen.structure import class_activation_map, feature_layer
-
-TABLE_THRESHOLD = 0.11
-"""The threshold on 1 − SSIM of the paper's Table I."""
 
 THRESHOLDS = (
     *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.09, TABLE_THRESHOLD),

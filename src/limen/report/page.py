@@ -8,21 +8,19 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from limen import __version__
 from limen.errors import LimenError, UsageError
-from limen.report import pictures
-from limen.report.metrics import number
+from limen.report import attention, chart, pictures
+from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run
 
 _SCRIPTS = ("page.js", "curves.js", "gallery.js")
+_STYLES = ("style.css", "chart.css", "attention.css")
 
 
 def write_page(
@@ -33,9 +31,10 @@ def write_page(
     Args:
         directories: The runs, each a directory with a `run.json`; several are shown side by side.
         out: The file to write; `report.html` in the first directory if not given.
-        gallery: How many images the gallery shows at most, each under every attack. They are spread
-            over the sorted distortions, so that the worst ones are among them; fewer are shown where
-            their pictures would hold more than `limen.report.gallery.PIXELS` pixels.
+        gallery: How many images the gallery shows at most, each under every attack; likewise the section
+            on attention. The gallery's are spread over the sorted distortions, so that the worst ones are
+            among them; fewer are shown where their pictures would hold more than
+            `limen.report.gallery.PIXELS` pixels.
 
     Returns:
         The file written.
@@ -58,22 +57,21 @@ def write_page(
 
 def render(view: View) -> str:
     """The page as HTML text."""
-    script = "\n".join(_template_file(name) for name in _SCRIPTS)
+    script = "\n".join(map(template_file, _SCRIPTS))
     # Only this very script may run, and nothing may be fetched: text that slips through as markup stays dead.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            view=view,
-            several=len(view.runs) > 1,
-            drawing=_drawing(view),
-            scale=pictures.scale_colours(),
-            style=Markup(_template_file("style.css")),  # noqa: S704 - our own file
-            script=Markup(script),  # noqa: S704 - our own file
-            digest=digest,
-            version=__version__,
-        )
+    templates = environment()
+    templates.filters.update(percent=percent, breakable=breakable, chart=chart.markup)
+    return templates.get_template("page.html.j2").render(
+        view=view,
+        several=len(view.runs) > 1,
+        drawing=_drawing(view),
+        measures=attention.MEASURES,
+        scale=pictures.scale_colours(),
+        style=Markup("\n".join(map(template_file, _STYLES))),  # noqa: S704 - our own files
+        script=Markup(script),  # noqa: S704 - our own files
+        digest=digest,
+        version=__version__,
     )
 
 
@@ -111,23 +109,6 @@ def breakable(label: str) -> Markup:
         'pgd_l2:eps=3,<wbr>steps=40'
     """
     return Markup(",<wbr>").join(label.split(","))
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("limen.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, number=number, breakable=breakable)
-    return environment
-
-
-def _template_file(name: str) -> str:
-    return (resources.files("limen.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from limen.report.attention import Attention, attention
 from limen.report.curves import Curve, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.metrics import METRICS, Metric
@@ -56,7 +57,7 @@ class AttackRow:
 
 @dataclass(frozen=True)
 class View:
-    """The whole page: runs, the table of attacks, the curves and the gallery.
+    """The whole page: runs, the table of attacks, the curves, attention where it was evaluated, the gallery.
 
     `attacks` and the lines of each set of curves are in one order, which tiles refer to.
     """
@@ -65,6 +66,7 @@ class View:
     metrics: tuple[Metric, ...]
     attacks: tuple[AttackRow, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
+    attention: Attention | None
     gallery: Gallery
 
 
@@ -73,10 +75,10 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
 
     Args:
         runs: Each run under its name on the page.
-        pictures: How many images the gallery shows at most.
+        pictures: How many images the gallery, and the section on attention, show at most.
 
     Raises:
-        RunError: If a run's records cannot be read.
+        RunError: If a run's records or its evaluation cannot be read.
     """
     by_run = {name: series_of(run, name) for name, run in runs.items()}
     series = [one for of_run in by_run.values() for one in of_run]
@@ -86,6 +88,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         metrics=METRICS,
         attacks=tuple(_attack_row(*pair) for pair in zip(series, summaries, strict=True)),
         curves=curves(series, METRICS),
+        attention=attention(runs, series, pictures),
         gallery=gallery(series, METRICS, pictures),
     )
 

@@ -9,6 +9,9 @@ import numpy as np
 MEASURES = ("precision", "pixels", "recall", "iou", "iou_outside")
 """The measures of an overlap, in the order of the tables."""
 
+TABLE_THRESHOLD = 0.11
+"""The threshold on 1 − SSIM that tables are made at (Table I of Pochimireddy et al.)."""
+
 _LEVEL = 95
 
 

@@ -168,8 +168,8 @@ def _encode(evaluation: OverlapEvaluation) -> bytes:
 
 def _common_thresholds(overlaps: Sequence[Overlap]) -> tuple[float, ...]:
     thresholds = {tuple(map(float, overlap.thresholds)) for overlap in overlaps}
-    if len(thresholds) > 1:
-        raise UsageError("the overlaps of an evaluation need the same thresholds")
+    if len(thresholds) > 1 or () in thresholds:
+        raise UsageError("the overlaps of an evaluation need the same thresholds, and at least one")
     return next(iter(thresholds), ())
 
 
@@ -187,6 +187,8 @@ def _settings(schema: pa.Schema, labels: Sequence[str]) -> _Settings:
     shares = (settings.attention_threshold, *settings.thresholds)
     if not all(map(math.isfinite, shares)) or any(a >= b for a, b in pairwise(settings.thresholds)):
         raise RunError("has thresholds that are not finite or do not rise")
+    if settings.attacks and not settings.thresholds:
+        raise RunError("has no thresholds")
     if len(set(settings.attacks)) < len(settings.attacks):
         raise RunError("names an attack twice")
     unknown = set(settings.attacks).difference(labels)
@@ -213,11 +215,10 @@ def _decoded(settings: _Settings, table: pa.Table) -> OverlapEvaluation:
 
 
 def _overlap(label: str, thresholds: Sequence[float], columns: Mapping[str, np.ndarray]) -> Overlap:
-    width = max(len(thresholds), 1)
-    ids = columns["id"][::width]
+    ids = columns["id"][:: len(thresholds)]
     if not (
         np.array_equal(columns["threshold"], np.tile(thresholds, len(ids)))
-        and np.array_equal(columns["id"], np.repeat(ids, width))
+        and np.array_equal(columns["id"], np.repeat(ids, len(thresholds)))
         and len(set(ids)) == len(ids)
     ):
         raise RunError(f"has rows of attack {label!r} that are not one for each image and threshold")
