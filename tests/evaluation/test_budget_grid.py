@@ -26,6 +26,8 @@ GRIDS = (
     "pgd_l2:eps=0.3,0.7,1.5,steps=4,early_stop=true",
     "pgd_l2:steps=4,eps=0.7,step_size=0.1,0.5",
     "ddn:eps=0.3,1.5,steps=4",
+    "fpgap:eps=0.01,0.1,0.5,steps=4",
+    "pgap:eps=0.01,0.1,0.5,steps=4",
 )
 
 

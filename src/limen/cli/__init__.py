@@ -13,6 +13,7 @@ from limen.cli.errors import Commands
 from limen.cli.evaluate import evaluate
 from limen.cli.listing import list_
 from limen.cli.report import report
+from limen.cli.reproduce import reproduce
 from limen.cli.train import train
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ for name, command in {
     "attack": attack,
     "evaluate": evaluate,
     "report": report,
+    "reproduce": reproduce,
     "list": list_,
     "train": train,
 }.items():

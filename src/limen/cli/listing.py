@@ -1,4 +1,4 @@
-"""`limen list`: everything that a spec can name."""
+"""`limen list`: everything that a spec or a command can name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from limen.catalog import Catalog
 
-Kind = Literal["models", "data", "attacks", "metrics"]
+Kind = Literal["models", "data", "attacks", "metrics", "recipes"]
 
 
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
 ) -> None:
-    """List models, data, attacks and metrics with their parameters and defaults."""
+    """List models, data, attacks, metrics and recipes, with parameters and defaults."""
     from limen import catalog
     from limen.cli.console import output
 
@@ -26,6 +26,7 @@ def list_(
         "data": lambda: _specs("data", catalog.DATA),
         "attacks": lambda: _specs("attacks", catalog.ATTACKS),
         "metrics": _metrics,
+        "recipes": _recipes,
     }
     for name in tables if kind is None else (kind,):
         output().print(tables[name]())
@@ -45,6 +46,15 @@ def _metrics() -> Table:
     rows = _table("metrics", "name", "what it is")
     for name, metric in METRICS.items():
         rows.add_row(name, (metric.__doc__ or "").strip().partition("\n")[0])
+    return rows
+
+
+def _recipes() -> Table:
+    from limen.recipes import RECIPES
+
+    rows = _table("recipes", "name", "what it shows", "paper", "needs")
+    for recipe in RECIPES.values():
+        rows.add_row(recipe.name, recipe.title, recipe.paper, recipe.needs)
     return rows
 
 

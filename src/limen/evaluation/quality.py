@@ -40,7 +40,8 @@ class QualityCurve:
         qualities: The quality in the same resamples, (R, B).
 
     Source:
-        Pochimireddy et al., Perceptually guided adversarial perturbations, Section V, eq. FR and Figure 6.
+        Pochimireddy, Siripuram & Channappayya, Can perceptual guidance lead to semantically explainable
+        adversarial perturbations?, Section V-A and Figure 6.
     """
 
     labels: tuple[str, ...]
@@ -131,7 +132,7 @@ def rate_at(curve: QualityCurve, quality: float) -> RateAt:
         quality: The average quality, in the unit of the curve's metric.
 
     Source:
-        Pochimireddy et al., Tables II and III.
+        Pochimireddy, Siripuram & Channappayya, Tables II and III.
 
     Example:
         >>> ends = np.array([0.2, 0.6]), np.array([0.99, 0.97])

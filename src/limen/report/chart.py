@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 520, 340
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 40, 54
 _COLOURS = 8
-_POINTS = 30
+_POINTS = 16
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _STYLES = ("style.css", "chart.css", "sheet.css")
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a table: a value, and below it in small type what belongs to it."""
+    """What stands in one place of a table: a value, and below it lines in small type that belong to it."""
 
     text: str
     note: str = ""
