@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from limen import Classifier
 
-SIZE = 8
+SIZE = 12
+"""Height and width: the window of SSIM needs 11."""
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -52,7 +53,7 @@ def conv_net(channels: int = 3, classes: int = 3, dtype: torch.dtype = torch.flo
 
 
 def photos(count: int, channels: int = 3, low: int = 60, high: int = 196, seed: int = 0) -> Tensor:
-    """Lattice images (count, channels, 8, 8), float32: noisy blocks of values from low/255 to high/255."""
+    """Lattice images (count, channels, SIZE, SIZE), float32: noisy blocks of low/255 to high/255."""
     random, noise = generator(seed), 6
     blocks = torch.randint(low + noise, high - noise, (count, channels, 2, 2), generator=random)
     pixels = blocks.repeat_interleave(SIZE // 2, 2).repeat_interleave(SIZE // 2, 3)
@@ -72,6 +73,10 @@ class Task:
     @property
     def ids(self) -> list[str]:
         return [f"image {row}" for row in range(len(self.images))]
+
+    def at(self, rows: Tensor) -> Task:
+        """The problem of these images alone."""
+        return replace(self, images=self.images[rows], labels=self.labels[rows])
 
     def fooled(self, images: Tensor) -> Tensor:
         """Asked of the module itself: which images are what the attack is after."""

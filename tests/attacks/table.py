@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from limen.attacks import FACTORIES, Outcome
 
+from .geometry import L0, L2, LINF, S2, Geometry
 from .networks import Task
 
 
@@ -22,10 +22,12 @@ class Row:
     Attributes:
         name: The factory.
         arguments: Under these it fools them.
-        order: The p of its budget, or of the distance that it makes least.
+        geometry: That of its budget, or of the distance that it makes least.
         passes: Steps and forward passes of a sample that is never fooled.
         gradients: Backward passes a step on three classes, untargeted and targeted.
         minimal: Whether it looks for the least distance; `sharp` are the arguments to find it.
+        per_step: Whether eps bounds every step by itself, so that there is no budget to hold in the whole.
+        keeps_mean: Whether it keeps an image's mean, so that black and white images cannot be changed.
         stops: Whether it stops short of its budget, at its first success.
         random: Whether the seed matters.
         variant: Tells rows of one factory apart.
@@ -33,11 +35,13 @@ class Row:
 
     name: str
     arguments: dict[str, Any]
-    order: float
+    geometry: Geometry
     passes: tuple[int, int]
     gradients: tuple[int, int] = (1, 1)
     minimal: bool = False
     sharp: dict[str, Any] = field(default_factory=dict)
+    per_step: bool = False
+    keeps_mean: bool = False
     stops: bool = False
     random: bool = False
     variant: str = ""
@@ -48,30 +52,37 @@ class Row:
 
     @property
     def has_budget(self) -> bool:
-        return "eps" in self.arguments and not self.minimal
+        return "eps" in self.arguments and not (self.minimal or self.per_step)
 
 
 TABLE = (
-    Row("fgsm", {"eps": 0.06}, math.inf, (1, 2)),
-    Row("fgm", {"eps": 0.7}, 2, (1, 2)),
-    Row("ifgsm", {"eps": 0.06, "steps": 5}, math.inf, (5, 6)),
-    Row("ifgsm", {"eps": 0.06, "steps": 5, "early_stop": True, "loss": "margin"}, math.inf, (5, 6),
+    Row("fgsm", {"eps": 0.06}, LINF, (1, 2)),
+    Row("fgm", {"eps": 0.7}, L2, (1, 2)),
+    Row("ifgsm", {"eps": 0.06, "steps": 5}, LINF, (5, 6)),
+    Row("ifgsm", {"eps": 0.06, "steps": 5, "early_stop": True, "loss": "margin"}, LINF, (5, 6),
         stops=True, variant="early-stop"),
-    Row("mifgsm", {"eps": 0.06, "steps": 5}, math.inf, (5, 6)),
-    Row("pgd_linf", {"eps": 0.06, "steps": 8, "step_size": 0.01, "restarts": 2}, math.inf, (16, 19),
+    Row("mifgsm", {"eps": 0.06, "steps": 5}, LINF, (5, 6)),
+    Row("pgd_linf", {"eps": 0.06, "steps": 8, "step_size": 0.01, "restarts": 2}, LINF, (16, 19),
         random=True),
-    Row("pgd_l2", {"eps": 0.7, "steps": 6}, 2, (6, 7)),
-    Row("pgd_l2", {"eps": 0.7, "steps": 6, "exact": True}, 2, (6, 7), variant="exact"),
-    Row("pgd_l2", {"eps": 0.7, "steps": 6, "random_start": True, "restarts": 2}, 2, (12, 15),
+    Row("pgd_l2", {"eps": 0.7, "steps": 6}, L2, (6, 7)),
+    Row("pgd_l2", {"eps": 0.7, "steps": 6, "exact": True}, L2, (6, 7), variant="exact"),
+    Row("pgd_l2", {"eps": 0.7, "steps": 6, "random_start": True, "restarts": 2}, L2, (12, 15),
         random=True, variant="random"),
     Row("carlini_wagner_l2",
         {"steps": 25, "search_steps": 3, "learning_rate": 0.05, "initial_constant": 10.0,
          "patience": None},
-        2, (75, 78), minimal=True,
+        L2, (75, 78), minimal=True,
         sharp={"steps": 100, "search_steps": 9, "learning_rate": 0.02, "initial_constant": 1.0}),
-    Row("ddn", {"steps": 25}, 2, (25, 26), minimal=True, sharp={"steps": 100}),
-    Row("deepfool", {"steps": 20}, 2, (20, 21), gradients=(2, 1), minimal=True, stops=True),
-    Row("jsma", {"eps": 40}, 0, (40, 41), gradients=(2, 2), stops=True),
+    Row("ddn", {"steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
+    Row("deepfool", {"steps": 20}, L2, (20, 21), gradients=(2, 1), minimal=True, stops=True),
+    Row("jsma", {"eps": 40}, L0(), (40, 41), gradients=(2, 2), stops=True),
+    Row("pgap", {"eps": 0.1, "steps": 20}, S2(), (20, 21), per_step=True, keeps_mean=True, stops=True),
+    Row("pgap", {"eps": 0.5, "steps": 6, "recenter": False}, S2(), (6, 7), keeps_mean=True, stops=True,
+        variant="fixed"),
+    Row("fpgap", {"eps": 0.1, "steps": 20, "box": False}, S2(free_mean=True), (20, 21), per_step=True,
+        stops=True),
+    Row("fpgap", {"eps": 0.5, "steps": 6, "recenter": False, "early_stop": False}, S2(free_mean=True),
+        (6, 7), variant="fixed"),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from limen.attacks import FACTORIES
-from limen.images import from_uint8, norm, quantize, to_uint8
+from limen.images import from_uint8, quantize, to_uint8
 
 from .networks import conv_net, photos, smooth_mlp, task
 from .table import TABLE, Maker, Row, solved
@@ -84,8 +84,9 @@ def contract_success_and_budget_hold_on_the_file(make: Maker, row: Row, targeted
         assert problem.fooled(stored).all()
         assert torch.equal(problem.classifier(stored).argmax(1), outcome.predictions)
         if row.has_budget:
-            exact = stored.double().mul(255).round() - problem.images.double().mul(255).round()
-            assert (norm(exact / 255, row.order) <= row.arguments["eps"] * (1 + 1e-6) + 1e-6).all()
+            exact, originals = (images.double().mul(255).round() / 255 for images in (stored, problem.images))
+            distance = row.geometry.measure(exact, originals)
+            assert (distance <= row.arguments["eps"] * (1 + 1e-6) + 1e-6).all()
 
 
 def contract_images_keep_their_type_and_lie_on_the_lattice(make: Maker, row: Row, targeted: bool) -> None:

@@ -88,7 +88,7 @@ def budgeted(row: Row) -> bool:
 def contract_a_budget_a_sample_is_each_budget_alone(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(), photos(3), targeted)
     eps = row.arguments.get("eps", 1.0)
-    budgets = [eps, max(1, eps // 4), eps // 2] if row.order == 0 else [eps, eps / 4, eps / 2]
+    budgets = row.geometry.fractions(eps)
     rows = [slice(index, index + 1) for index in range(3)]
     solved(make, row, problem)
     if not budgeted(row):

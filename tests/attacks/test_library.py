@@ -29,8 +29,9 @@ BAD = {
     "overshoot": [-0.1, NAN],
     "final_rate": [0.0, -0.1, NAN],
     "patience": [0.0, -0.1, NAN],
+    "kappa": [0.0, -1.0, NAN, INF, "sure"],
 }
-FLAGS = {"exact", "random_start", "early_stop"}
+FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel"}
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")
     for name, factory in FACTORIES.items()
@@ -65,7 +66,7 @@ def test_defaults_fool(name):
     assert problem.fooled(outcome.images).all()
 
 
-@pytest.mark.parametrize("name", ["fgsm", "fgm", "ifgsm", "mifgsm", "pgd_linf", "pgd_l2"])
+@pytest.mark.parametrize("name", ["fgsm", "fgm", "ifgsm", "mifgsm", "pgd_linf", "pgd_l2", "pgap", "fpgap"])
 @pytest.mark.parametrize("lattice", [None, 255])
 def test_a_budget_of_zero_fools_nothing(name, lattice):
     problem = task(smooth_mlp(), photos(3))
@@ -78,6 +79,13 @@ def test_a_budget_of_zero_fools_nothing(name, lattice):
 def test_jsma_needs_a_value_to_change():
     with pytest.raises(UsageError, match=r"eps is 0\.5; expected how many values"):
         FACTORIES["jsma"](eps=0.5)
+
+
+@pytest.mark.parametrize("name", ["pgap", "fpgap"])
+@pytest.mark.parametrize("eps", [1.0, 1.5, torch.tensor([0.5, 1.0])])
+def test_budgets_of_structure_are_less_than_one(name, eps):
+    with pytest.raises(UsageError, match=r"eps is .* expected less than 1"):
+        FACTORIES[name](eps=eps)
 
 
 def test_an_unknown_loss_is_answered_with_the_nearest():

@@ -65,7 +65,7 @@ class S2Ball(Box):
     def _around(self, images: Tensor) -> Self:
         """The ball around these images: how far its centre is from them, and its radius (n, 1 or C, 1, 1)."""
         planes = _planes(images, self.per_channel)
-        structure, square = _centred(planes), torch.as_tensor(self.eps).square()
+        structure, square = planes - _mean(planes), torch.as_tensor(self.eps).square()
         growth = square / (1 - square)
         contrast = norm(structure).square().reshape(len(images), -1, 1, 1)
         radius = growth * ((2 - square) / (1 - square) * contrast + C2 * planes[0].numel())
@@ -77,7 +77,7 @@ class S2Ball(Box):
         direction = _planes(gradient, self.per_channel)
         tiny, digits = torch.finfo(direction.dtype).tiny, torch.finfo(direction.dtype).eps
         direction = direction / direction.abs().amax((1, 2, 3), True).clamp_min(tiny)
-        direction = _centred(direction) if self.mean else direction
+        direction = direction - _mean(direction) if self.mean else direction
         length, root = column(norm(direction)).clamp_min(digits), direction[0].numel() ** 0.5
         if self.box:
             # Where all of the box lies in the ball, t grows until only values at the threshold are free.
@@ -86,11 +86,12 @@ class S2Ball(Box):
             reached = direction.mul_(self._radius() / length)
         flat_ones = (length <= 4 * digits * root).flatten().nonzero()[:, 0]
         reached[flat_ones] = -_planes(self.offset, self.per_channel)[flat_ones]
-        return self._image(reached)
+        images = self._image(reached)
+        return images.clamp_(0, 1) if self.box else images
 
     def project(self, images: Tensor) -> Tensor:
         direction = _planes(images.sub_(self.around).sub_(self.offset), self.per_channel)
-        direction = _centred(direction) if self.mean else direction
+        direction = direction - _mean(direction) if self.mean else direction
         reached = self._ray(direction, torch.ones_like(self._radius())).furthest()
         return self._image(reached).clamp_(0, 1)
 
@@ -112,19 +113,25 @@ class S2Ball(Box):
         return stretch(self.around, delta, norm(delta), lattice, short)[0]
 
     def contains(self, images: Tensor) -> Tensor:
-        """Which images (n,) have S2 ≥ 1 − ε², whatever their mean, which rounding to a lattice moves.
+        """Which images (n,) have S2 ≥ 1 − ε², with the mean that rounding to a lattice gave them.
 
-        Steps whose ball goes along may lead anywhere in [0, 1].
+        Steps that take the ball along may lead anywhere in [0, 1].
         """
         inside = super().contains(images)
-        return (
-            inside
-            if self.recenter
-            else inside & (self._distance(images) <= flat(self.eps) * (1 + SLACK) + SLACK)
-        )
+        if not self.recenter:
+            inside &= self._distance(images) <= flat(self.eps) * (1 + SLACK) + SLACK
+        return inside
 
     def _distance(self, images: Tensor) -> Tensor:
-        return s2_distance(images, self.around, self.per_channel)
+        """√(1 − S2) (n,) from what the ball is around, the greatest over channels by themselves.
+
+        Where the mean is free, ‖y − c‖ ≤ R is S2 ≥ 1 − ε² with both deviations from the mean of x.
+        """
+        around, planes = (_planes(batch, self.per_channel) for batch in (self.around, images))
+        middle = _mean(around)
+        around, planes = around - middle, planes - (_mean(planes) if self.mean else middle)
+        scale = norm(around).square() + norm(planes).square() + C2 * planes[0].numel()
+        return (norm(planes - around) / scale.sqrt()).reshape(len(images), -1).amax(1)
 
     def _radius(self) -> Tensor:
         return self.radius.reshape(-1, 1, 1, 1)
@@ -137,27 +144,10 @@ class S2Ball(Box):
         return reached.reshape(self.around.shape).add_(self.offset).add_(self.around)
 
 
-def s2_distance(images: Tensor, originals: Tensor, per_channel: bool = False) -> Tensor:
-    """√(1 − S2) (n,), a metric (Brunet, Vrscay & Wang 2012); of channels by themselves, the greatest.
-
-    Args:
-        images: (n, C, H, W) in [0, 1].
-        originals: The same shape.
-        per_channel: Whether every channel has statistics of its own.
-
-    Example:
-        >>> s2_distance(torch.full((1, 1, 4, 4), 0.7), torch.full((1, 1, 4, 4), 0.2))
-        tensor([0.])
-    """
-    one, other = (_centred(_planes(batch, per_channel)) for batch in (images, originals))
-    scale = norm(one).square() + norm(other).square() + C2 * one[0].numel()
-    return (norm(one - other) / scale.sqrt()).reshape(len(images), -1).amax(1)
-
-
 def _planes(images: Tensor, per_channel: bool) -> Tensor:
     """What has statistics of its own, as images: each of them, or each channel as an image of one."""
     return images.flatten(0, 1)[:, None] if per_channel else images
 
 
-def _centred(planes: Tensor) -> Tensor:
-    return planes - total(planes) / planes[0].numel()
+def _mean(planes: Tensor) -> Tensor:
+    return total(planes) / planes[0].numel()

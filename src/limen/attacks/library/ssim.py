@@ -11,10 +11,11 @@ from limen.attacks.library.arguments import budget, count, positive
 from limen.attacks.loop import Composition
 from limen.attacks.objective import Margin
 from limen.attacks.search import InTurn
+from limen.attacks.update import Scale
 
 
 def pgap(
-    eps: float | Tensor = 0.01,
+    eps: float | Tensor = 0.002,
     steps: int = 50,
     recenter: bool = True,
     box: bool = True,
@@ -33,7 +34,7 @@ def pgap(
             T · ε in √(1 − S2).
         steps: How many steps.
         recenter: Whether the budget is counted anew from the image of each step, as in the paper. If
-            not, ε bounds the whole attack, on the stored image.
+            not, ε bounds the whole attack, on the stored image, and the steps shorten.
         box: Whether a step heeds [0, 1]. If not, it is the closed form of eq. 9 without the
             bounds, brought to the nearest image of its set that lies in them.
         per_channel: Whether mean and S2 are those of every channel by itself.
@@ -45,7 +46,7 @@ def pgap(
         explainable adversarial perturbations?, Algorithm 1 and eq. 9; docs/ssim-geometry.md mends k21.
 
     Example:
-        >>> pgap(eps=0.005).name
+        >>> pgap(eps=0.001).name
         'pgap'
     """
     ball = S2Ball(eps=budget(eps), recenter=recenter, box=box, per_channel=per_channel)
@@ -53,7 +54,7 @@ def pgap(
 
 
 def fpgap(
-    eps: float | Tensor = 0.01,
+    eps: float | Tensor = 0.002,
     steps: int = 50,
     recenter: bool = True,
     box: bool = True,
@@ -69,7 +70,7 @@ def fpgap(
         eps: The budget ε of a step, a number or one a sample, less than 1.
         steps: How many steps.
         recenter: Whether the budget is counted anew from the image of each step, as in the paper. If
-            not, ε bounds the whole attack, on the stored image.
+            not, ε bounds the whole attack, on the stored image, and the steps shorten.
         box: Whether a step heeds [0, 1]. If not, it is eq. 10 to the letter, brought to the
             nearest image of its set that lies in them.
         per_channel: Whether S2 is that of every channel by itself.
@@ -81,7 +82,7 @@ def fpgap(
         explainable adversarial perturbations?, Algorithm 2 and eq. 10; docs/ssim-geometry.md mends k21.
 
     Example:
-        >>> fpgap(eps=0.005).name
+        >>> fpgap(eps=0.001).name
         'fpgap'
     """
     ball = S2Ball(eps=budget(eps), recenter=recenter, mean=False, box=box, per_channel=per_channel)
@@ -91,9 +92,11 @@ def fpgap(
 def _perceptually_guided(
     name: str, ball: S2Ball, steps: int, kappa: float | Tensor, early_stop: bool
 ) -> Attack:
+    # In one ball, steps to its ends would go to and fro between them: they shorten, as Frank and Wolfe's do.
+    shorten = () if ball.recenter else (Scale(1.0, final=0.0),)
     parts = Composition(
         objective=Margin(kappa=positive("kappa", kappa)),
-        rule=(Maximize(),),
+        rule=(Maximize(), *shorten),
         steps=count("steps", steps),
         feasible=ball,
         early_stop=early_stop,

@@ -1,0 +1,139 @@
+"""In which geometry an attack's budget or distance is measured, and how far a flat boundary is there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from limen.images import norm
+
+
+class Geometry(Protocol):
+    """A distance of images (n, C, H, W) from originals, and what it has to do with a linear function."""
+
+    @property
+    def reach(self) -> float:
+        """A distance of many lattice steps that stays far from [0, 1]'s bounds."""
+        ...
+
+    @property
+    def accuracy(self) -> float:
+        """How exact `least` is, as a share of it."""
+        ...
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        """The distance (n,)."""
+        ...
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        """By how much (n,) ⟨w, x⟩ can grow within a distance, far from [0, 1]'s bounds."""
+        ...
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        """The least distance (n,) at which ⟨w, x⟩ has grown by the gap (n,)."""
+        ...
+
+    def beside(self, least: Tensor) -> tuple[Tensor, Tensor]:
+        """Budgets (n,) just enough and just too small for a least distance."""
+        ...
+
+    def fractions(self, budget: float) -> list[float]:
+        """The budget, a quarter, and half of it."""
+        ...
+
+
+class _Continuous:
+    accuracy = 1e-9
+
+    def beside(self, least: Tensor) -> tuple[Tensor, Tensor]:
+        return 1.05 * least, 0.95 * least
+
+    def fractions(self, budget: float) -> list[float]:
+        return [budget, budget / 4, budget / 2]
+
+
+@dataclass(frozen=True)
+class Lp(_Continuous):
+    """‖x − x0‖_p, p of 2 or infinity: ⟨w, x⟩ grows by the distance times ‖w‖ in the dual norm."""
+
+    order: float
+    reach: float
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return norm(images - originals, self.order)
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        return distance * self._dual(weights).expand(len(originals))
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        return gap / self._dual(weights)
+
+    def _dual(self, weights: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(weights, ord=1 if self.order == math.inf else 2)
+
+
+@dataclass(frozen=True)
+class L0:
+    """How many values differ: the best are those of the greatest |w| times the room up or down."""
+
+    reach: float = 12
+    accuracy: float = 0.0
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return norm(images - originals, 0)
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        return self._greedy(weights, originals)[:, int(distance) - 1]
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        return (self._greedy(weights, originals) <= gap[:, None]).sum(1) + 1
+
+    def _greedy(self, weights: Tensor, originals: Tensor) -> Tensor:
+        """What (n, N) is gained by the best value, the best two, and so on."""
+        values = originals.flatten(1)
+        room = torch.where(weights > 0, 1 - values, values)
+        return (room * weights.abs()).sort(dim=1, descending=True).values.cumsum(1)
+
+    def beside(self, least: Tensor) -> tuple[Tensor, Tensor]:
+        return least, least - 1
+
+    def fractions(self, budget: float) -> list[float]:
+        return [budget, max(1, budget // 4), budget // 2]
+
+
+@dataclass(frozen=True)
+class S2(_Continuous):
+    """√(1 − S2) of Pochimireddy et al., eq. 6 and 7; with a free mean, deviations are from the original's."""
+
+    reach: float = 0.3
+    free_mean: bool = False
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        x, y = originals.flatten(1), images.flatten(1)
+        mean_of_y = (x if self.free_mean else y).mean(1, keepdim=True)
+        x, y = x - x.mean(1, keepdim=True), y - mean_of_y
+        squares = x.square().sum(1) + y.square().sum(1) + 0.03**2 * x.shape[1]
+        return ((x - y).square().sum(1) / squares).sqrt()
+
+    def gain(self, distance: float | Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        """By ⟨w, c − x⟩ + R·‖w‖, with the mean kept for w less its mean."""
+        x = originals.flatten(1)
+        x, w = x - x.mean(1, keepdim=True), weights if self.free_mean else weights - weights.mean()
+        contrast, eta = x.square().sum(1), 1 / (1 - torch.as_tensor(distance) ** 2)
+        square = (eta**2 - 1) * contrast + (eta - 1) * 0.03**2 * x.shape[1]
+        return (eta - 1) * (x @ weights) + square.sqrt() * w.norm()
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        low, high = torch.zeros_like(gap), torch.ones_like(gap)
+        for _ in range(60):
+            middle = (low + high) / 2
+            short = self.gain(middle, weights, originals) < gap
+            low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+        return high
+
+
+L2, LINF = Lp(2, reach=0.6), Lp(math.inf, reach=0.1)
