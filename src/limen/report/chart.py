@@ -120,7 +120,7 @@ def markup(chart: Chart) -> Markup:
             x={"ticks": x.ticks(most=8)},
             y={"ticks": y.ticks(most=8, percent=chart.percent)},
             marks=[
-                {"place": x.place(mark.x), "text": mark.text, "left": x.place(mark.x) > WIDTH / 2}
+                {"place": x.place(mark.x), "text": mark.text, "left": x.place(mark.x) > 0.75 * WIDTH}
                 for mark in chart.marks
             ],
             lines=[_drawn(line, i, x, y) for i, line in enumerate(chart.lines)],

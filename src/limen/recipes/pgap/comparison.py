@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from limen.catalog.parameters import value_text
+from limen.report.metrics import number
 
 PAPER = (
     "Pochimireddy, Siripuram & Channappayya, Can Perceptual Guidance Lead to Semantically Explainable "
@@ -57,7 +58,7 @@ class Competitor:
         """The ends of the budgets, for people."""
         low, high = self.budgets[kind]
         unit = "/255" if self.levels else ""
-        return f"{self.attack}, eps {low:g}{unit} to {high:g}{unit}"
+        return f"{self.attack}, eps {number(low)}{unit} to {number(high)}{unit}"
 
     def _spec(self, eps: str) -> str:
         return ",".join(part for part in (f"{self.attack}:eps={eps}", self.rest) if part)
@@ -70,7 +71,7 @@ class Competitor:
 
 
 _LINF = {"imagenet": (1, 16), "cifar10": (1, 16), "mnist": (4, 128)}
-_L2 = {"imagenet": (0.1, 10.0), "cifar10": (0.05, 2.5), "mnist": (0.3, 6.0)}
+_L2 = {"imagenet": (0.1, 5.0), "cifar10": (0.05, 2.5), "mnist": (0.3, 6.0)}
 # A budget of a step: fifty of them add up.
 _S2 = {"imagenet": (2e-5, 0.01), "cifar10": (5e-5, 0.02), "mnist": (1e-3, 0.3)}
 _SSIM = {"imagenet": (1e-5, 0.03), "cifar10": (1e-5, 0.03), "mnist": (1e-3, 0.5)}
