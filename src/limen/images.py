@@ -122,7 +122,14 @@ def norm(batch: Tensor, order: float = 2) -> Tensor:
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Each sample's inner product over all its values, shape (N,)."""
-    return torch.linalg.vecdot(a.flatten(1), b.flatten(1))
+    # In two stages, as `norm`: BLAS would also let the number of samples decide how it adds.
+    rows = (a * b).sum(-1)
+    return rows if rows.ndim == 1 else rows.flatten(1).sum(1)
+
+
+def column(numbers: Tensor) -> Tensor:
+    """One number a sample (N,), shaped (N, 1, 1, 1) to broadcast over images."""
+    return numbers.reshape(-1, 1, 1, 1)
 
 
 def quantize(images: Tensor, lattice: int | None = LATTICE) -> Tensor:

@@ -10,6 +10,7 @@ from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
 from limen.attacks.library.minimal import carlini_wagner_l2, ddn, deepfool
 from limen.attacks.library.ssim import fpgap, pgap
+from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
 
 FACTORIES: dict[str, Callable[..., Attack]] = {
     factory.__name__: factory
@@ -24,6 +25,9 @@ FACTORIES: dict[str, Callable[..., Attack]] = {
         ddn,
         deepfool,
         jsma,
+        ssim_step,
+        ssim_pgd,
+        ssim_ddn,
         pgap,
         fpgap,
     )
@@ -46,4 +50,7 @@ __all__ = [
     "pgap",
     "pgd_l2",
     "pgd_linf",
+    "ssim_ddn",
+    "ssim_pgd",
+    "ssim_step",
 ]

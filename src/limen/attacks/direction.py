@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Maximisable, Part, Slope
-from limen.images import norm
+from limen.attacks.protocols import LATER, Maximisable, Part, Problem, Slope
+from limen.images import column, dot, norm
+from limen.operators import Jacobi, Operator, Preconditioner, conjugate_gradient
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,44 @@ class Maximize(Part):
 
 
 @dataclass(frozen=True)
+class Precondition(Part):
+    """Steepest in the norm of a symmetric positive operator A: A⁻¹g, of length 1 in √(uᵀAu).
+
+    Attributes:
+        operator: Makes A of the originals.
+        exact: Whether A⁻¹ is solved for by conjugate gradients; if not, A's diagonal stands for it.
+        tolerance: The relative residual at which a solution counts.
+        iterations: How many products with A a step may take for it.
+    """
+
+    operator: Callable[[Tensor], Operator]
+    exact: bool = False
+    tolerance: float = 1e-2
+    iterations: int = 100
+    metric: Operator = LATER
+    inverse: Preconditioner = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        metric = self.operator(problem.originals)
+        inverse = metric.preconditioner() if self.exact else Jacobi(metric.diagonal())
+        return replace(self, metric=metric, inverse=inverse)
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        tiny = torch.finfo(move.dtype).tiny
+        # Its length does not matter, and its squares must not underflow.
+        gradient = move / column(norm(move, torch.inf)).clamp_min(tiny)
+        if self.exact:
+            solution = conjugate_gradient(
+                self.metric, gradient, self.inverse, self.tolerance, self.iterations
+            )
+            direction = solution.values
+        else:
+            direction = self.inverse(gradient)
+        length = dot(gradient, direction).clamp_min_(tiny).sqrt_()
+        return direction.div_(column(length)), self
+
+
+@dataclass(frozen=True)
 class NearestBoundary(Part):
     """To the nearest of the k linearised boundaries (Moosavi-Dezfooli et al. 2016, Algorithm 2).
 
@@ -60,8 +100,7 @@ class NearestBoundary(Part):
         nearest = (gaps / lengths.clamp_min(1e-12)).masked_fill(lengths == 0, torch.inf).argmin(1)
         rows = torch.arange(len(move), device=move.device)
         gap, length = gaps[rows, nearest], lengths[rows, nearest]
-        scale = (gap / length.square().clamp_min(1e-24)).reshape(-1, 1, 1, 1)
-        return move[rows, nearest] * scale, self
+        return move[rows, nearest] * column(gap / length.square().clamp_min(1e-24)), self
 
 
 @dataclass(frozen=True)

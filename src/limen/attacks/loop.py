@@ -20,10 +20,12 @@ from limen.attacks.protocols import (
     Perturbation,
     Point,
     Problem,
+    Round,
     Samplable,
     Slope,
     Transform,
 )
+from limen.attacks.update import ShareOfRadius
 from limen.classifier import Classifier, check_labels
 from limen.errors import UsageError
 
@@ -69,6 +71,10 @@ class Composition(Part):
             self.feasible, Maximisable
         ):
             raise UsageError(f"{kind} has no linear maximiser, so Maximize cannot be its direction")
+        if any(isinstance(link, ShareOfRadius) for link in self.rule) and not isinstance(
+            self.feasible, Round
+        ):
+            raise UsageError(f"{kind} has no radius, so no step can be a share of it")
         if self.random_start and not isinstance(self.feasible, Samplable):
             raise UsageError(f"{kind} is unbounded or cannot be sampled; start from the original instead")
         if not self.perturbation.is_image and type(self.feasible) is not Box:
@@ -238,7 +244,7 @@ def _unit_weights(values: Tensor) -> list[Tensor]:
 
 
 def _move(parts: Composition, variables: Tensor, slope: Slope) -> tuple[Tensor, Composition]:
-    move, rule = slope.gradient, []
+    move, rule = slope.gradient.clone(), []
     for link in parts.rule:
         move, successor = link(move, slope)
         rule.append(successor)

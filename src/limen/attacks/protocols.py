@@ -220,6 +220,16 @@ class Maximisable(Protocol):
 
 
 @runtime_checkable
+class Round(Protocol):
+    """A feasible set that is a ball or sphere."""
+
+    @property
+    def radius(self) -> Tensor:
+        """Its radius (n, 1, 1, 1); infinite where it has none yet."""
+        ...
+
+
+@runtime_checkable
 class Samplable(Protocol):
     """A feasible set from which a random start can be drawn."""
 
@@ -229,7 +239,7 @@ class Samplable(Protocol):
 
 
 class Transform(Protocol):
-    """One link of the rule that turns a gradient into a move; may overwrite `move`."""
+    """One link of the rule that turns a gradient into a move; may overwrite `move`, not the slope."""
 
     def prepare(self, problem: Problem) -> Self:
         """Bind to the samples of a call."""

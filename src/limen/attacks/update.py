@@ -10,7 +10,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Part, Slope, cosine
+from limen.attacks.protocols import Part, Round, Slope, cosine
+from limen.images import column, dot
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,29 @@ class Scale(Part):
         if self.final is None:
             return move.mul_(self.step_size), self
         return move.mul_(cosine(self.step_size, self.final, slope.point.progress)), self
+
+
+@dataclass(frozen=True)
+class ShareOfRadius(Part):
+    """A direction of unit length, as a share of the feasible sphere's radius that falls along a cosine.
+
+    The first step, before the sphere has a radius, goes to the linearised boundary: to where the
+    objective would be 0, were it linear. So no length needs to be guessed, whatever the geometry.
+
+    Attributes:
+        share: The share at the first step.
+        final: The share at the last.
+    """
+
+    share: float | Tensor
+    final: float | Tensor
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        assert isinstance(slope.feasible, Round)  # noqa: S101 (a composition refuses other sets)
+        rise = dot(slope.gradient, move).clamp_min(torch.finfo(move.dtype).tiny)
+        boundary = column(slope.values.neg().clamp_min(0) / rise)
+        length = slope.feasible.radius * cosine(self.share, self.final, slope.point.progress)
+        return move.mul_(torch.where(length.isinf(), boundary, length)), self
 
 
 @dataclass(frozen=True)

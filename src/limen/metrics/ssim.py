@@ -6,10 +6,8 @@ from torch import Tensor
 
 from limen.errors import UsageError
 from limen.images import check_pair
+from limen.operators.ssim_tensor import C1, C2
 from limen.operators.window import TAPS, mirror_pad, window_mean
-
-C1 = 0.01**2
-C2 = 0.03**2
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -68,15 +66,20 @@ def local_similarity(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (N, C, H − 10, W − 10).
     """
+    return 1 - local_dissimilarity(a, b)
+
+
+def local_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
+    """1 − SSIM of every window, as `local_similarity`, with all digits also where it is near 0."""
     # Wang et al., eq. 13, in s = a + b and d = a − b: 2·cov(a, b) = (var s − var d) / 2, and so on.
     # It takes four filters in place of five; and as d vanishes the distance to 1 goes with d², not
     # with the rounding of nearly equal moments, which keeps float32 gradients clean close to a.
     mean_s, variance_s = _moments(a + b)
     mean_d, variance_d = _moments(a - b)
     mean_s, mean_d = mean_s.square(), mean_d.square()
-    luminance = 1 - 2 * mean_d / (mean_s + mean_d + 2 * C1)
-    contrast_structure = 1 - 2 * variance_d / (variance_s + variance_d + 2 * C2)
-    return luminance * contrast_structure
+    luminance = 2 * mean_d / (mean_s + mean_d + 2 * C1)
+    contrast_structure = 2 * variance_d / (variance_s + variance_d + 2 * C2)
+    return luminance + contrast_structure - luminance * contrast_structure
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The L2 ball and sphere, of fixed radius or one that follows the attack's success."""
+"""The L2 ball and sphere."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.rounding import BISECTIONS, SLACK, column, flat, stretch
-from limen.attacks.protocols import LATER, Point, Problem, cosine
-from limen.images import norm, per_sample
+from limen.attacks.feasible.rounding import BISECTIONS, SLACK, flat, stretch
+from limen.attacks.protocols import LATER, Problem
+from limen.images import column, norm, per_sample
 
 
 @dataclass(frozen=True)
@@ -81,39 +81,6 @@ class L2Ball(Box):
         noise = problem.draw(torch.randn, salt)
         share = problem.draw(torch.rand, salt + 1)[:, :1, :1, :1] ** (1 / noise[0].numel())
         return (problem.originals + noise * (self.eps * share / column(norm(noise)))).clamp_(0, 1)
-
-
-@dataclass(frozen=True)
-class AdaptiveSphere(L2Ball):
-    """A sphere that shrinks while the attack succeeds and grows while it fails (Rony et al. 2019, DDN).
-
-    Its radius is the length before rounding. Rounding t·g to the nearest gives the best lattice
-    perturbation of its length for every t, so the search for the least t needs no other rounding.
-
-    Attributes:
-        eps: The first radius.
-        gamma: The share γ by which the radius changes at the first step.
-        final: The share at the last step, reached along a half cosine.
-    """
-
-    exact: bool = True
-    gamma: float = 0.1
-    final: float = 0.01
-
-    def prepare(self, problem: Problem) -> Self:
-        bound = super().prepare(problem)
-        return replace(bound, radius=per_sample(flat(bound.eps), problem.originals, "eps"))
-
-    def react(self, point: Point) -> Self:
-        gamma = cosine(self.gamma, self.final, point.progress)
-        change = 1 + gamma - 2 * gamma * point.success.to(self.radius.dtype)
-        return replace(self, radius=self.radius * column(change))
-
-    def store(self, images: Tensor) -> Tensor:
-        return Box.store(self, images)
-
-    def contains(self, images: Tensor) -> Tensor:
-        return Box.contains(self, images)
 
 
 def _radius_before_rounding(eps: Tensor, problem: Problem) -> Tensor:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible.rounding import column
 from limen.attacks.protocols import Part
-from limen.images import norm
 
 NEWTON_STEPS = 32
 BISECTIONS = 64
@@ -27,7 +25,7 @@ class ClippedRay(Part):
         direction: d (n, C, H, W), of mean 0 if `balanced`.
         low: The box's lower corner (n, C, H, W).
         high: Its upper corner.
-        radius: The ball's (n, 1, 1, 1), not less than the box's distance from 0.
+        square: The ball's squared radius (n, 1, 1, 1), not less than the box's squared distance from 0.
         most: The greatest t (n, 1, 1, 1).
         balanced: Whether Σr = 0.
     """
@@ -35,19 +33,20 @@ class ClippedRay(Part):
     direction: Tensor
     low: Tensor
     high: Tensor
-    radius: Tensor
+    square: Tensor
     most: Tensor
     balanced: bool
 
     def furthest(self) -> Tensor:
-        """r(t) (n, C, H, W) for the greatest t with ‖r(t)‖ ≤ radius.
+        """r(t) (n, C, H, W) for the greatest t with ‖r(t)‖² ≤ square.
 
         Were it known which values are clipped, t² and ν would solve two linear equations. Solving
         these for the values clipped at the last (t, ν), over and over, is Newton's method: one look
         where nothing is clipped, a few as a rule. Rows that it does not settle, such as those of
         tiny images clipped almost everywhere, are bisected.
         """
-        t = (self.radius / column(norm(self.direction)).clamp_min(1e-30)).minimum(self.most)
+        tiny = torch.finfo(self.direction.dtype).tiny
+        t = (self.square / squared(self.direction).clamp_min(tiny)).sqrt().minimum(self.most)
         found, settled, t, shift = self._newton(t, torch.zeros_like(t))
         ray, rows = self, torch.arange(len(t), device=t.device)
         for _ in range(NEWTON_STEPS):
@@ -68,8 +67,8 @@ class ClippedRay(Part):
         count = total(free).clamp_min(1)
         free.mul_(self.direction)
         mean, excess = (total(free) / count, total(r)) if self.balanced else (shift, shift)
-        spread = column(norm(free)).square() - count * mean.square()
-        gap = self.radius.square() - column(norm(r)).square()
+        spread = squared(free) - count * mean.square()
+        gap = self.square - squared(r)
         free_mean = t * mean - shift
         next_free_mean = free_mean - excess / count
         grown = (gap + count * (free_mean.square() - next_free_mean.square())) / spread.clamp_min(1e-30)
@@ -78,12 +77,12 @@ class ClippedRay(Part):
         return r, settled.flatten(), next_t, next_t * mean - next_free_mean
 
     def _at_the_end(self, t: Tensor, gap: Tensor) -> Tensor:
-        close = gap.abs() <= torch.finfo(t.dtype).eps ** 0.85 * self.radius.square()
+        close = gap.abs() <= torch.finfo(t.dtype).eps ** 0.85 * self.square
         return close | ((gap >= 0) & (t >= self.most))
 
     def _noise(self, count: Tensor, shift: Tensor) -> Tensor:
         """What the rounding of floats leaves of a sum that is 0."""
-        size = self.radius * self.direction[0].numel() ** 0.5 + count * shift.abs()
+        size = (self.square * self.direction[0].numel()).sqrt() + count * shift.abs()
         return 8 * torch.finfo(shift.dtype).eps * size
 
     def _centred(self, r: Tensor) -> Tensor:
@@ -101,7 +100,7 @@ class ClippedRay(Part):
         low, high = self.most * torch.finfo(self.most.dtype).eps ** 2, self.most
         for _ in range(BISECTIONS):
             middle = (low * high).sqrt()
-            inside = column(norm(self._balanced(middle))) <= self.radius
+            inside = squared(self._balanced(middle)) <= self.square
             low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
         return self._balanced(low)
 
@@ -118,7 +117,10 @@ class ClippedRay(Part):
 
 
 def total(images: Tensor) -> Tensor:
-    """Each sample's sum (n, 1, 1, 1), in any batch the same: torch shares a lone sum among its threads."""
-    planes = images.flatten(0, 1).flatten(1)
-    sums = (planes if len(planes) > 1 else planes.expand(2, -1)).sum(1)
-    return column(sums[: len(planes)].reshape(images.shape[:2]).sum(1))
+    """Each sample's sum (n, 1, 1, 1), by rows first: torch would share a lone image's one long sum out."""
+    return images.sum(3, keepdim=True).sum((1, 2), keepdim=True)
+
+
+def squared(images: Tensor) -> Tensor:
+    """Each sample's ‖·‖² (n, 1, 1, 1), by rows first: torch adds float32 squares one after the other."""
+    return torch.linalg.vector_norm(images, dim=3, keepdim=True).square().sum((1, 2), keepdim=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from limen.images import norm, quantize
+from limen.images import column, norm, quantize
 
 SLACK = 1e-6
 BISECTIONS = 24
@@ -33,11 +33,6 @@ def stretch(
         is_short = short(stored(middle))
         low, high = torch.where(is_short, middle, low), torch.where(is_short, high, middle)
     return stored(low), stored(high)
-
-
-def column(values: Tensor) -> Tensor:
-    """One number a sample, shaped to broadcast over images."""
-    return values.reshape(-1, 1, 1, 1)
 
 
 def flat(value: float | Tensor) -> float | Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.ray import ClippedRay, total
-from limen.attacks.feasible.rounding import SLACK, column, flat, stretch
+from limen.attacks.feasible.ray import ClippedRay, squared, total
+from limen.attacks.feasible.rounding import SLACK, flat, stretch
 from limen.attacks.protocols import LATER, Point, Problem
 from limen.errors import UsageError
 from limen.images import norm, per_sample
@@ -46,7 +46,7 @@ class S2Ball(Box):
     around: Tensor = LATER
     offset: Tensor = LATER
     low: Tensor = LATER
-    radius: Tensor = LATER
+    radius2: Tensor = LATER
 
     def __post_init__(self) -> None:
         eps = torch.as_tensor(self.eps)
@@ -63,14 +63,14 @@ class S2Ball(Box):
         return self._around(point.exact.clone()) if self.recenter else self
 
     def _around(self, images: Tensor) -> Self:
-        """The ball around these images: how far its centre is from them, and its radius (n, 1 or C, 1, 1)."""
+        """The ball around these images: how far its centre is from them, and R² (n, 1 or C, 1, 1)."""
         planes = _planes(images, self.per_channel)
         structure, square = planes - _mean(planes), torch.as_tensor(self.eps).square()
         growth = square / (1 - square)
-        contrast = norm(structure).square().reshape(len(images), -1, 1, 1)
-        radius = growth * ((2 - square) / (1 - square) * contrast + C2 * planes[0].numel())
+        contrast = squared(structure).reshape(len(images), -1, 1, 1)
+        radius2 = growth * ((2 - square) / (1 - square) * contrast + C2 * planes[0].numel())
         offset = growth * structure.reshape(images.shape)
-        return replace(self, around=images, offset=offset, low=(images + offset).neg_(), radius=radius.sqrt())
+        return replace(self, around=images, offset=offset, low=(images + offset).neg_(), radius2=radius2)
 
     def maximise(self, gradient: Tensor) -> Tensor:
         """The member of greatest inner product with the gradient; the image itself where that is 0."""
@@ -78,12 +78,12 @@ class S2Ball(Box):
         tiny, digits = torch.finfo(direction.dtype).tiny, torch.finfo(direction.dtype).eps
         direction = direction / direction.abs().amax((1, 2, 3), True).clamp_min(tiny)
         direction = direction - _mean(direction) if self.mean else direction
-        length, root = column(norm(direction)).clamp_min(digits), direction[0].numel() ** 0.5
+        length, root = squared(direction).sqrt().clamp_min(digits), direction[0].numel() ** 0.5
         if self.box:
             # Where all of the box lies in the ball, t grows until only values at the threshold are free.
             reached = self._ray(direction, root / digits**0.5 / length).furthest()
         else:
-            reached = direction.mul_(self._radius() / length)
+            reached = direction.mul_(self._square().sqrt() / length)
         flat_ones = (length <= 4 * digits * root).flatten().nonzero()[:, 0]
         reached[flat_ones] = -_planes(self.offset, self.per_channel)[flat_ones]
         images = self._image(reached)
@@ -92,7 +92,7 @@ class S2Ball(Box):
     def project(self, images: Tensor) -> Tensor:
         direction = _planes(images.sub_(self.around).sub_(self.offset), self.per_channel)
         direction = direction - _mean(direction) if self.mean else direction
-        reached = self._ray(direction, torch.ones_like(self._radius())).furthest()
+        reached = self._ray(direction, torch.ones_like(self._square())).furthest()
         return self._image(reached).clamp_(0, 1)
 
     def store(self, images: Tensor) -> Tensor:
@@ -130,15 +130,15 @@ class S2Ball(Box):
         around, planes = (_planes(batch, self.per_channel) for batch in (self.around, images))
         middle = _mean(around)
         around, planes = around - middle, planes - (_mean(planes) if self.mean else middle)
-        scale = norm(around).square() + norm(planes).square() + C2 * planes[0].numel()
-        return (norm(planes - around) / scale.sqrt()).reshape(len(images), -1).amax(1)
+        scale = squared(around) + squared(planes) + C2 * planes[0].numel()
+        return (squared(planes - around) / scale).sqrt().reshape(len(images), -1).amax(1)
 
-    def _radius(self) -> Tensor:
-        return self.radius.reshape(-1, 1, 1, 1)
+    def _square(self) -> Tensor:
+        return self.radius2.reshape(-1, 1, 1, 1)
 
     def _ray(self, direction: Tensor, most: Tensor) -> ClippedRay:
         low = _planes(self.low, self.per_channel)
-        return ClippedRay(direction, low, low + 1, self._radius(), most, self.mean)
+        return ClippedRay(direction, low, low + 1, self._square(), most, self.mean)
 
     def _image(self, reached: Tensor) -> Tensor:
         return reached.reshape(self.around.shape).add_(self.offset).add_(self.around)

@@ -1,0 +1,63 @@
+"""A sphere whose radius follows the attack's success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from limen.attacks.feasible.box import Box
+from limen.attacks.feasible.rounding import flat
+from limen.attacks.protocols import LATER, Point, Problem, cosine
+from limen.images import column, norm, per_sample
+from limen.operators import Operator
+
+
+@dataclass(frozen=True)
+class AdaptiveSphere(Box):
+    """A sphere that shrinks while the attack succeeds and grows while it fails (Rony et al. 2019, DDN).
+
+    Its radius is the length before rounding. Rounding t·g to the nearest gives the best lattice
+    perturbation of its L2 length for every t, so the search for the least t needs no other
+    rounding; the same holds of t·g/d where length is measured by a diagonal d.
+
+    Attributes:
+        eps: The first radius; None for the length of the first move.
+        gamma: The share γ by which the radius changes at the first step.
+        final: The share at the last step, reached along a half cosine.
+        operator: Makes of the originals the operator A of the length √(δᵀAδ); None for L2.
+    """
+
+    eps: float | Tensor | None = None
+    gamma: float = 0.1
+    final: float = 0.01
+    operator: Callable[[Tensor], Operator] | None = None
+    metric: Operator | None = LATER
+    originals: Tensor = LATER
+    radius: Tensor = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        bound, x = super().prepare(problem), problem.originals
+        unset = x.new_full((len(x), 1, 1, 1), torch.inf)
+        radius = unset if self.eps is None else per_sample(flat(self.eps), x, "eps")
+        metric = None if self.operator is None else self.operator(x)
+        return replace(bound, originals=x, radius=radius, metric=metric)
+
+    def react(self, point: Point) -> Self:
+        gamma, radius = cosine(self.gamma, self.final, point.progress), self.radius
+        if bool(radius.isinf().any()):
+            length = self._length(point.exact - self.originals)
+            radius = torch.where(radius.isinf() & (length > 0), length, radius)
+        return replace(self, radius=radius * column(1 + gamma - 2 * gamma * point.success.to(radius.dtype)))
+
+    def project(self, images: Tensor) -> Tensor:
+        delta = images.sub_(self.originals)
+        scale = self.radius / self._length(delta).clamp_min(torch.finfo(delta.dtype).tiny)
+        scale.masked_fill_(self.radius.isinf(), 1)
+        return torch.addcmul(self.originals, delta, scale, out=delta).clamp_(0, 1)
+
+    def _length(self, delta: Tensor) -> Tensor:
+        return column(norm(delta) if self.metric is None else self.metric.energy(delta).sqrt())

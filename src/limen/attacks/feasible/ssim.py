@@ -1,0 +1,90 @@
+"""The ball of images of like SSIM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from torch import Tensor
+
+from limen.attacks.feasible.box import Box
+from limen.attacks.feasible.rounding import SLACK, flat, stretch
+from limen.attacks.protocols import LATER, Problem
+from limen.images import column, norm, per_sample
+from limen.metrics import local_dissimilarity
+from limen.operators import SsimTensor
+from limen.operators.ssim_tensor import Border
+
+_NEAR = 0.5
+_PULLS = 8
+
+
+def dissimilarity(images: Tensor, originals: Tensor) -> Tensor:
+    """1 − SSIM (n,), as `limen.metrics.ssim` has it, unchecked."""
+    return local_dissimilarity(images, originals).mean((2, 3)).mean(1)
+
+
+@dataclass(frozen=True)
+class SsimBall(Box):
+    """1 − SSIM(x, x0) ≤ ε.
+
+    It is no ellipsoid, but near one at the budgets that matter. Projection scales the perturbation
+    by the metric tensor's measure of it, which takes one filter; what is stored and comes near the
+    budget is measured by SSIM itself, and scaled until it fits.
+
+    Attributes:
+        eps: ε, a number or one a sample.
+        border: How the tensor treats the image's border.
+    """
+
+    eps: float | Tensor = 0.0
+    border: Border = "reflect"
+    originals: Tensor = LATER
+    tensor: SsimTensor = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        bound, x = super().prepare(problem), problem.originals
+        eps = per_sample(flat(bound.eps), x, "eps")
+        return replace(bound, eps=eps, originals=x, tensor=SsimTensor.at(x, self.border))
+
+    def project(self, images: Tensor) -> Tensor:
+        delta = images.sub_(self.originals)
+        cost = column(self.tensor.energy(delta)) / 2
+        scale = (self.eps / cost.clamp_min(1e-30)).sqrt_().clamp_max_(1)
+        return delta.mul_(scale).add_(self.originals).clamp_(0, 1)
+
+    def store(self, images: Tensor) -> Tensor:
+        stored, eps = super().store(images), flat(self.eps)
+        rows = (self.tensor.energy(stored - self.originals) / 2 > _NEAR * eps).nonzero()[:, 0]
+        if len(rows):
+            near = self.keep(rows)
+            stored[rows] = near._inside(images[rows], stored[rows])
+        return stored
+
+    def _inside(self, images: Tensor, stored: Tensor) -> Tensor:
+        rows = (dissimilarity(stored, self.originals) > flat(self.eps)).nonzero()[:, 0]
+        if len(rows):
+            outside = self.keep(rows)
+            scaled = outside._scaled if self.lattice is None else outside._longest_on_the_lattice
+            stored[rows] = scaled(images[rows])
+        return stored
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        """1 − SSIM grows about with the square of the scale."""
+        delta = images - self.originals
+        for _ in range(_PULLS):
+            cost = column(dissimilarity(self.originals + delta, self.originals))
+            delta = delta * (self.eps / cost.clamp_min(1e-30)).sqrt().clamp_max(1)
+        return self.originals + delta
+
+    def _longest_on_the_lattice(self, images: Tensor) -> Tensor:
+        delta = images - self.originals
+
+        def short(stored: Tensor) -> Tensor:
+            return dissimilarity(stored, self.originals) <= flat(self.eps)
+
+        return stretch(self.originals, delta, norm(delta), self.lattice or 1, short)[0]
+
+    def contains(self, images: Tensor) -> Tensor:
+        inside = dissimilarity(images, self.originals) <= flat(self.eps) * (1 + SLACK) + SLACK**2
+        return inside & super().contains(images)

@@ -1,0 +1,146 @@
+"""The metric tensor of SSIM: how 1 − SSIM grows around an image, to second order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from limen.errors import UnknownNameError, UsageError
+from limen.operators.multilevel import Hats, Multilevel
+from limen.operators.window import RADIUS, TAPS, gaussian_window, mirror_pad, window_mean
+
+C1 = 0.01**2
+C2 = 0.03**2
+
+_SPACINGS = (4, 12, 36, 108)
+
+Border = Literal["reflect", "valid"]
+
+
+@dataclass(frozen=True)
+class SsimTensor:
+    """The Hessian H of 1 − SSIM(x, ·) at x, mean over windows and channels.
+
+    With the window filter G, its P places, and a = 1/(2μ² + C1), b = 1/(2σ² + C2) at each of them,
+
+        H v = 2/(P·C) · [(Gᵀb) ⊙ v + Gᵀ((a − b) ⊙ G v)].
+
+    It is symmetric, and positive wherever a window reaches. Where an image is flat, b is near
+    1/C2 for what changes inside a window and a is far less for what changes its mean: noise there
+    is dear, a change of brightness cheap.
+
+    Attributes:
+        pull: (a − b)·2/(P·C), (N, C, P-height, P-width).
+        weight: Gᵀb·2/(P·C), (N, C, H, W): the whole of H but for what a window's mean gives back.
+        border: Whether windows hang over the border, on the mirrored image, or lie in it whole.
+
+    Source:
+        Hua et al., eq. 3.4, whose Hessian this is without ever being written out.
+    """
+
+    pull: Tensor
+    weight: Tensor
+    border: Border
+
+    @classmethod
+    def at(cls, images: Tensor, border: Border = "reflect") -> Self:
+        """The tensor at these images.
+
+        Args:
+            images: (N, C, H, W), both sides at least 11.
+            border: "valid" is the Hessian of `limen.metrics.ssim` itself. Few windows reach the
+                pixels at its border, which are nearly free, so that H⁻¹g flees there; "reflect" is
+                that of the mean of `limen.metrics.ssim_map`, for which all pixels count alike.
+
+        Raises:
+            UsageError: If a side is below 11.
+            UnknownNameError: If there is no such border.
+
+        Example:
+            >>> tensor = SsimTensor.at(torch.rand(2, 3, 16, 16))
+            >>> tensor.matvec(torch.ones(2, 3, 16, 16)).shape
+            torch.Size([2, 3, 16, 16])
+        """
+        if border not in ("reflect", "valid"):
+            raise UnknownNameError("border", str(border), ["reflect", "valid"])
+        height, width = images.shape[2:]
+        if min(height, width) < TAPS:
+            raise UsageError(f"SSIM's window is {TAPS}×{TAPS} pixels, the images only {height}×{width}")
+        mean = _filter(images, border)
+        variance = (_filter(images.square(), border) - mean.square()).clamp_min_(0)
+        share = 2 / max(1, mean[0].numel()) if len(images) else 0.0
+        brightness = share / (2 * mean.square() + C1)
+        structure = share / (2 * variance + C2)
+        return cls(brightness - structure, _adjoint(structure, border), border)
+
+    def keep(self, rows: Tensor) -> Self:
+        """The tensor of the samples at `rows`."""
+        return type(self)(self.pull[rows], self.weight[rows], self.border)
+
+    def matvec(self, vectors: Tensor) -> Tensor:
+        """H v for one v (N, C, H, W) a sample."""
+        pulled = _filter(vectors, self.border).mul_(self.pull)
+        return torch.addcmul(_adjoint(pulled, self.border), self.weight, vectors)
+
+    def energy(self, vectors: Tensor) -> Tensor:
+        """vᵀH v (N,): twice the 1 − SSIM that a small v costs. Takes one filter, where `matvec` takes two."""
+        # Kept from the rounding of floats below 0, where smooth changes of flat images cost next to nothing.
+        pulled = _filter(vectors, self.border).square_().mul_(self.pull)
+        whole = vectors.square().mul_(self.weight)
+        return (whole.sum(-1).flatten(1).sum(1) + pulled.sum(-1).flatten(1).sum(1)).clamp_min_(0)
+
+    def diagonal(self) -> Tensor:
+        """The diagonal of H, (N, C, H, W)."""
+        rows, columns = (_matrix(side, self.border, self.weight) for side in self.weight.shape[2:])
+        return self.weight + _quadratic(rows, self.pull, columns)
+
+    def preconditioner(self) -> Multilevel:
+        """H's diagonals on pixels and on coarser hat functions: smooth changes are cheap under H."""
+        height, width = self.weight.shape[2:]
+        levels = tuple(
+            Hats(spacing, (height, width)) for spacing in _SPACINGS if spacing < min(height, width)
+        )
+        return Multilevel(self.diagonal(), levels, tuple(self._energies(hats) for hats in levels))
+
+    def _energies(self, hats: Hats) -> Tensor:
+        """φᵀHφ of each hat function φ: as φ, G and the weights factor over the axes, by small matrices."""
+        rows, columns = (hats.axis(number, self.weight) for number in (0, 1))
+        means = (
+            _matrix(side, self.border, self.weight) @ axis
+            for side, axis in zip(self.weight.shape[2:], (rows, columns), strict=True)
+        )
+        energies = _quadratic(rows, self.weight, columns)
+        first, second = means
+        return energies + _quadratic(first, self.pull, second)
+
+
+def _quadratic(rows: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
+    """Σ w·u² over the image, for each product u of a column of `rows` and one of `columns`."""
+    return rows.square().mT @ weights @ columns.square()
+
+
+def _filter(images: Tensor, border: Border) -> Tensor:
+    """G: the mean under each window."""
+    return window_mean(mirror_pad(images) if border == "reflect" else images)
+
+
+def _adjoint(means: Tensor, border: Border) -> Tensor:
+    """Gᵀ: each window's value given back to its pixels."""
+    # With the edge repeated, mirroring and a symmetric window make a symmetric matrix.
+    if border == "reflect":
+        return _filter(means, border)
+    return window_mean(functional.pad(means, [2 * RADIUS] * 4))
+
+
+def _matrix(side: int, border: Border, like: Tensor) -> Tensor:
+    """One axis of G as a matrix."""
+    pixels = torch.eye(side, dtype=like.dtype, device=like.device)
+    window = gaussian_window(like.dtype, like.device)
+    if border == "reflect":
+        before, after = pixels[:RADIUS].flip(0), pixels[-RADIUS:].flip(0)
+        pixels = torch.cat([before, pixels, after])
+    return torch.einsum("pst,t->ps", pixels.unfold(0, TAPS, 1), window)
