@@ -28,6 +28,7 @@ GRIDS = (
     "ddn:eps=0.3,1.5,steps=4",
     "fpgap:eps=0.01,0.1,0.5,steps=4",
     "pgap:eps=0.01,0.1,0.5,steps=4",
+    "ssim_pgd:eps=1e-3,0.01,0.1,steps=4,early_stop=true",
 )
 
 

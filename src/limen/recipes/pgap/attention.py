@@ -248,8 +248,8 @@ def _notes(measured: Measured) -> Notes:
             "correctly and the attack fools count.",
             "The paper does not say in which unit its budgets are. Here FGSM's and FGM's are read in units "
             "of the standard deviation of ImageNet's pixels, 0.225 in [0, 1], which comes near its figures "
-            "for MobileNetV2; PGD's and PGD-L2's in [0, 1], the widest likely reading, under which they still "
-            "perturb fewer pixels than the paper's. FPGAP's budget has no unit.",
+            "for MobileNetV2; PGD's and PGD-L2's in [0, 1], the widest likely reading, under which they "
+            "still perturb fewer pixels than the paper's. FPGAP's budget has no unit.",
             "The attention is Grad-CAM++ of the original at the model's last feature map, above 0.75; the "
             "noise is 1 − SSIM of the stored 8-bit images, channel by channel.",
             "At fixed budgets the paper compares attacks of very different strength: those with large "
