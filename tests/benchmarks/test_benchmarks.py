@@ -60,3 +60,28 @@ def test_a_value_that_depends_on_the_batch_ends_it_with_exit_code_1(script, real
         ["7", "0 of 9", "2", "2"],
         ["1", "0 of 9", "9", "9"],
     ]
+
+
+@pytest.mark.parametrize(("times", "difference", "code"), [(0, 1e-6, 0), (0, -1.0, 1), (10**9, 1e-6, 1)])
+def test_the_s2_benchmark_ends_with_exit_code_1_where_it_is_slow_or_differs(
+    script, monkeypatch, capsys, times, difference, code
+):
+    s2_ball = script("s2_ball")
+    monkeypatch.setattr(s2_ball, "TIMES", times)
+    monkeypatch.setattr(s2_ball, "DIFFERENCE", difference)
+    assert s2_ball.main(["--images", "4", "--solve", "2", "--repeats", "1", "--eps", "0.05"]) == code
+    assert "3×299×299" in capsys.readouterr().out
+
+
+@pytest.mark.data
+def test_a_natural_gradient_step_of_more_than_ten_passes_ends_its_benchmark_with_exit_code_1(
+    script, real_data, monkeypatch, capsys
+):
+    benchmark = script("natural_gradient")
+    monkeypatch.setattr(benchmark, "TOLERANCES", (1e-1,))
+    arguments = ["--images", "1", "--worth", "0", "--repeats", "1"]
+    monkeypatch.setattr(benchmark, "MOST", 1e9)
+    assert benchmark.main(arguments) == 0
+    monkeypatch.setattr(benchmark, "MOST", 0.0)
+    assert benchmark.main(arguments) == 1
+    assert "ssim_step, the whole attack" in capsys.readouterr().out
