@@ -55,8 +55,8 @@ class AdaptiveSphere(Box):
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)
-        scale = self.radius / self._length(delta).clamp_min(torch.finfo(delta.dtype).tiny)
-        scale.masked_fill_(self.radius.isinf(), 1)
+        length = self._length(delta)
+        scale = (self.radius / length).masked_fill_(self.radius.isinf() | (length == 0), 1)
         return torch.addcmul(self.originals, delta, scale, out=delta).clamp_(0, 1)
 
     def _length(self, delta: Tensor) -> Tensor:
