@@ -87,7 +87,7 @@ def test_without_correct_images_there_is_no_rate():
 def test_the_interval_is_the_binomials():
     fooled, total = 30, 100
     rows = [record("a", i, 0.9 if i < fooled else None) for i in range(total)]
-    low, high = quality_curve(table(rows), ["a"], resamples=20_000).rate_interval()
+    low, high = quality_curve(table(rows), ["a"], draws=20_000).rate_interval()
     spread = 1.96 * math.sqrt(0.3 * 0.7 / total)
     assert low[0] == pytest.approx(0.3 - spread, abs=0.012)
     assert high[0] == pytest.approx(0.3 + spread, abs=0.012)
@@ -96,7 +96,7 @@ def test_the_interval_is_the_binomials():
 def test_the_interval_of_the_quality_is_that_of_a_mean():
     values = np.linspace(0.8, 1.0, 200)
     rows = [record("a", i, float(value)) for i, value in enumerate(values)]
-    low, high = quality_curve(table(rows), ["a"], resamples=20_000).quality_interval()
+    low, high = quality_curve(table(rows), ["a"], draws=20_000).quality_interval()
     spread = 1.96 * values.std() / math.sqrt(len(values))
     assert low[0] == pytest.approx(0.9 - spread, abs=5e-4)
     assert high[0] == pytest.approx(0.9 + spread, abs=5e-4)
@@ -104,11 +104,11 @@ def test_the_interval_of_the_quality_is_that_of_a_mean():
 
 def test_one_resampling_serves_rate_and_quality_and_all_budgets():
     rows = [record(attack, i, 0.9 + 0.01 * i) for attack in "ab" for i in range(9)]
-    found = quality_curve(table(rows), ["a", "b"], resamples=50)
+    found = quality_curve(table(rows), ["a", "b"], draws=50)
     np.testing.assert_array_equal(found.qualities[:, 0], found.qualities[:, 1])
-    again = quality_curve(table(rows[::-1]), ["a", "b"], resamples=50)
+    again = quality_curve(table(rows[::-1]), ["a", "b"], draws=50)
     np.testing.assert_allclose(again.qualities, found.qualities)
-    other = quality_curve(table(rows), ["a", "b"], resamples=50, seed=1)
+    other = quality_curve(table(rows), ["a", "b"], draws=50, seed=1)
     assert not np.array_equal(other.qualities, found.qualities)
 
 
@@ -191,7 +191,7 @@ def test_the_rate_at_a_quality_lies_between_its_neighbours(steps, data):
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=12))
 def test_every_resample_is_an_average_of_the_images(images):
     rows = [record("a", i, value if fooled else None) for i, (fooled, value) in enumerate(images)]
-    found = quality_curve(table(rows), ["a"], resamples=30) if any(f for f, _ in images) else None
+    found = quality_curve(table(rows), ["a"], draws=30) if any(f for f, _ in images) else None
     if found is not None:
         known = found.qualities[~np.isnan(found.qualities)]
         values = [value for fooled, value in images if fooled]

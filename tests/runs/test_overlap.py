@@ -39,7 +39,7 @@ def test_each_measure_has_its_own_mean():
 def test_the_interval_is_the_percentile_bootstraps():
     values = np.random.default_rng(1).beta(2, 5, (60, 1))
     theirs = bootstrap((values[:, 0],), np.mean, method="percentile", n_resamples=20_000, rng=2)
-    estimate = overlap(values).means(resamples=20_000)["iou"]
+    estimate = overlap(values).means(draws=20_000)["iou"]
     assert estimate.low[0] == pytest.approx(theirs.confidence_interval.low, abs=2e-3)
     assert estimate.high[0] == pytest.approx(theirs.confidence_interval.high, abs=2e-3)
     assert estimate.low[0] < estimate.mean[0] < estimate.high[0]

@@ -13,12 +13,9 @@ import pyarrow.compute as pc
 
 from limen.errors import UnknownNameError, UsageError
 from limen.runs import DISTANCES
-
-LEVEL = 0.95
-"""The share of resamples that an interval holds."""
+from limen.runs.bootstrap import interval, resamples
 
 _LIKENESSES = ("psnr", "ssim")
-_CELLS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -52,13 +49,13 @@ class QualityCurve:
     rates: np.ndarray = field(repr=False)
     qualities: np.ndarray = field(repr=False)
 
-    def rate_interval(self) -> tuple[np.ndarray, np.ndarray]:
+    def rateinterval(self) -> tuple[np.ndarray, np.ndarray]:
         """The ends (B,) of the percentile bootstrap interval of the rate."""
-        return _interval(self.rates)
+        return interval(self.rates)
 
-    def quality_interval(self) -> tuple[np.ndarray, np.ndarray]:
+    def qualityinterval(self) -> tuple[np.ndarray, np.ndarray]:
         """The ends (B,) of the percentile bootstrap interval of the quality, over resamples that have one."""
-        return _interval(self.qualities)
+        return interval(self.qualities)
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class RateAt:
 
 
 def quality_curve(
-    records: pa.Table, labels: Sequence[str], metric: str = "ssim", *, resamples: int = 1000, seed: int = 0
+    records: pa.Table, labels: Sequence[str], metric: str = "ssim", *, draws: int = 1000, seed: int = 0
 ) -> QualityCurve:
     """The fooling rate and average quality of an attack at each of its budgets.
 
@@ -93,7 +90,7 @@ def quality_curve(
         records: The records of a run, `run.table()`.
         labels: The attack's spec at each budget, from weak to strong.
         metric: One of `limen.runs.DISTANCES`.
-        resamples: How often the images are drawn anew, with replacement, for the intervals.
+        draws: How often the images are drawn anew, with replacement, for the intervals.
         seed: The seed of these draws.
 
     Raises:
@@ -117,7 +114,7 @@ def quality_curve(
     known = fooled & np.isfinite(values)
     columns = [fooled.astype(float), known.astype(float), np.where(known, values, 0.0)]
     rate, quality = _averages(np.ones((1, images)), columns)
-    rates, qualities = _resample(columns, images, resamples, seed)
+    rates, qualities = _resample(columns, images, draws, seed)
     return QualityCurve(tuple(labels), metric, images, rate[0], quality[0], rates, qualities)
 
 
@@ -149,7 +146,7 @@ def rate_at(curve: QualityCurve, quality: float) -> RateAt:
         side = "worse" if reached.size else "better"
         return RateAt(quality, math.nan, math.nan, math.nan, side, at_least)
     resampled = _crossing(curve.rates, _distortion(curve.metric, curve.qualities), target)
-    low, high = _interval(resampled[:, None])
+    low, high = interval(resampled[:, None])
     return RateAt(quality, rate, float(low[0]), float(high[0]), "within", at_least)
 
 
@@ -173,19 +170,13 @@ def _matrices(records: pa.Table, labels: Sequence[str], metric: str) -> tuple[np
 
 
 def _resample(
-    columns: Sequence[np.ndarray], images: int, resamples: int, seed: int
+    columns: Sequence[np.ndarray], images: int, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rates and qualities (R, B), each resample as a row of how often it holds each image."""
-    generator = np.random.default_rng(seed)
+    """Rates and qualities (R, B)."""
     if not images:
-        return np.full((resamples, len(columns[0])), np.nan), np.full((resamples, len(columns[0])), np.nan)
-    block = max(1, _CELLS // images)
-    parts = [
-        _averages(
-            generator.multinomial(images, np.full(images, 1 / images), min(block, resamples - start)), columns
-        )
-        for start in range(0, resamples, block)
-    ]
+        nothing = np.full((draws, len(columns[0])), np.nan)
+        return nothing, nothing
+    parts = [_averages(block, columns) for block in resamples(images, draws, seed)]
     return np.concatenate([rate for rate, _ in parts]), np.concatenate([quality for _, quality in parts])
 
 
@@ -213,13 +204,3 @@ def _crossing(rates: np.ndarray, distortions: np.ndarray, target: float) -> np.n
     ]
     highest = np.concatenate(candidates, axis=-1).max(axis=-1)
     return np.where(np.isneginf(highest), np.nan, highest)
-
-
-def _interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends (B,) of the central share `LEVEL` of the resamples (R, B) that have a value."""
-    ends = np.full((2, values.shape[1]), np.nan)
-    known = ~np.isnan(values).all(axis=0)
-    if known.any():
-        tail = (1 - LEVEL) / 2
-        ends[:, known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
-    return ends[0], ends[1]

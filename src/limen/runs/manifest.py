@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-import types
-import typing
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from limen import __version__
 from limen.errors import UsageError
+from limen.runs.decoding import decode
 from limen.runs.files import RunError, sync_folder, write_whole
 from limen.runs.names import attack_folder, is_safe_folder
 
@@ -175,7 +173,7 @@ class Manifest:
             raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
         if version != FORMAT:
             raise RunError(f"has format {version!r}, expected {FORMAT}: not the manifest of a run")
-        manifest = _decode(cls, content, "")
+        manifest = decode(cls, content, "")
         _check_attacks(manifest)
         return manifest
 
@@ -213,36 +211,3 @@ def _check_attacks(manifest: Manifest) -> None:
     folders = {entry.folder.lower() for entry in manifest.attacks}
     if min(len(set(manifest.labels)), len(folders)) < len(manifest.attacks):
         raise RunError("two attacks share a label or a folder")
-
-
-def _decode(kind: Any, value: Any, where: str) -> Any:
-    # Driven by the annotations above, so that the format is written down once.
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if is_dataclass(kind):
-        return _decode_entry(kind, _expect(value, dict, where), where)
-    if origin is types.UnionType:
-        return None if value is None else _decode(arguments[0], value, where)
-    if origin is tuple:
-        values = enumerate(_expect(value, list, where))
-        return tuple(_decode(arguments[0], each, f"{where}[{i}]") for i, each in values)
-    if origin is dict:
-        values = _expect(value, dict, where).items()
-        return {key: _decode(arguments[1], each, f"{where}.{key}") for key, each in values}
-    return _expect(value, kind, where)
-
-
-def _decode_entry(kind: Any, value: dict[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    names = [each.name for each in fields(kind)]
-    missing = [name for name in names if name not in value]
-    if missing:
-        raise RunError(f"{where.lstrip('.') or 'the manifest'} lacks {', '.join(missing)}")
-    return kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in names})
-
-
-def _expect(value: Any, kind: type, where: str) -> Any:
-    if type(value) is not kind:
-        raise RunError(
-            f"{where.lstrip('.') or 'the manifest'} is {type(value).__name__}, expected {kind.__name__}"
-        )
-    return value

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limen.runs.bootstrap import interval, resamples
+
 MEASURES = ("precision", "pixels", "recall", "iou", "iou_outside")
 """The measures of an overlap, in the order of the tables."""
 
 TABLE_THRESHOLD = 0.11
 """The threshold on 1 − SSIM that tables are made at (Table I of Pochimireddy et al.)."""
-
-_LEVEL = 95
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +62,11 @@ class Overlap:
         """How many images are not perturbed above each threshold, and so are left out of precision, (T,)."""
         return np.isnan(self.precision).sum(0)
 
-    def means(self, *, resamples: int = 2000, seed: int = 0) -> dict[str, Estimate]:
+    def means(self, *, draws: int = 2000, seed: int = 0) -> dict[str, Estimate]:
         """Each measure's mean over the images that have it, by its name in `MEASURES`.
 
         Args:
-            resamples: How often the images are drawn anew, with replacement, for the intervals.
+            draws: How often the images are drawn anew, with replacement, for the intervals.
             seed: Seed of these draws.
 
         Example:
@@ -77,23 +77,9 @@ class Overlap:
         """
         values = np.stack([getattr(self, name) for name in MEASURES], axis=1)
         valid = ~np.isnan(values)
-        drawn = np.ones((1, len(self.ids)))
-        if len(self.ids):
-            chances = np.full(len(self.ids), 1 / len(self.ids))
-            drawn = np.concatenate(
-                [drawn, np.random.default_rng(seed).multinomial(len(self.ids), chances, resamples)]
-            )
+        drawn = np.concatenate([np.ones((1, len(self.ids))), *resamples(len(self.ids), draws, seed)])
         sums = np.tensordot(drawn, np.where(valid, values, 0.0), 1)
         counts = np.tensordot(drawn, valid.astype(float), 1)
         means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-        low, high = _interval(means[1:])
+        low, high = interval(means[1:])
         return {name: Estimate(means[0, i], low[i], high[i]) for i, name in enumerate(MEASURES)}
-
-
-def _interval(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval over the first axis, which passes over the draws that have no mean."""
-    ends = np.full((2, *means.shape[1:]), np.nan)
-    known = ~np.isnan(means).all(0)
-    tail = (100 - _LEVEL) / 2
-    ends[:, known] = np.nanpercentile(means[:, known], [tail, 100 - tail], axis=0)
-    return ends[0], ends[1]

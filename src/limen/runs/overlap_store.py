@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limen.errors import UsageError
+from limen.runs.decoding import decode
 from limen.runs.files import RunError, encode_png, remove_unfinished, sync_folder, write_whole, writing
 from limen.runs.manifest import FILE as MANIFEST
-from limen.runs.manifest import _decode
 from limen.runs.names import attack_folder, image_name
 from limen.runs.overlap import MEASURES, Overlap
 from limen.runs.reader import Run
@@ -181,7 +181,7 @@ def _settings(schema: pa.Schema, labels: Sequence[str]) -> _Settings:
     if version != str(FORMAT):
         raise RunError(f"has format {version}, expected {FORMAT}: not the overlap of a run")
     try:
-        settings = _decode(_Settings, json.loads(metadata.get(_SETTINGS_KEY, b"")), ".overlap")
+        settings = decode(_Settings, json.loads(metadata.get(_SETTINGS_KEY, b"")), ".overlap")
     except RecursionError:
         raise RunError("has settings that are nested too deeply") from None
     shares = (settings.attention_threshold, *settings.thresholds)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from limen.runs.decoding import decode
+from limen.runs.files import RunError
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    sizes: tuple[int, ...]
+    note: str | None
+
+
+GOOD = {"name": "a", "sizes": [1, 2], "note": None}
+
+
+def test_annotations_are_the_format():
+    assert decode(Entry, GOOD, "") == Entry("a", (1, 2), None)
+    assert decode(dict[str, Entry], {"x": GOOD}, ".all") == {"x": Entry("a", (1, 2), None)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": 3}, "name is int, expected str"),
+        ({"sizes": [1, True]}, r"sizes\[1\] is bool, expected int"),
+        ({"sizes": "12"}, "sizes is str, expected list"),
+        ({"note": 1.5}, "note is float, expected str"),
+    ],
+)
+def test_a_wrong_value_is_named(change, message):
+    with pytest.raises(RunError, match=message):
+        decode(Entry, {**GOOD, **change}, "")
+
+
+def test_a_missing_value_is_named():
+    with pytest.raises(RunError, match="entry lacks sizes, note"):
+        decode(Entry, {"name": "a"}, ".entry")
