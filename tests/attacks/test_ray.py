@@ -22,7 +22,7 @@ def drawn_ray(seed: int, radius: float, balanced: bool, most: float = 1e6) -> Cl
         direction -= direction.mean((1, 2, 3), keepdim=True)
     low = -torch.rand(direction.shape, generator=random, dtype=torch.float64)
     number = torch.ones(6, 1, 1, 1, dtype=torch.float64)
-    return ClippedRay(direction, low, low + 1, radius * number, most * number, balanced)
+    return ClippedRay(direction, low, low + 1, radius**2 * number, most * number, balanced)
 
 
 @quick

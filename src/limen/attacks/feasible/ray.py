@@ -69,12 +69,11 @@ class ClippedRay(Part):
         mean, excess = (total(free) / count, total(r)) if self.balanced else (shift, shift)
         spread = squared(free) - count * mean.square()
         gap = self.square - squared(r)
-        free_mean = t * mean - shift
-        next_free_mean = free_mean - excess / count
-        grown = (gap + count * (free_mean.square() - next_free_mean.square())) / spread.clamp_min(1e-30)
+        free_mean, surplus = t * mean - shift, excess / count
+        grown = (gap + excess * (2 * free_mean - surplus)) / spread.clamp_min(1e-30)
         next_t = (t.square() + grown).clamp_min(0).sqrt().minimum(self.most)
         settled = self._at_the_end(t, gap) & (excess.abs() <= self._noise(count, shift))
-        return r, settled.flatten(), next_t, next_t * mean - next_free_mean
+        return r, settled.flatten(), next_t, next_t * mean - free_mean + surplus
 
     def _at_the_end(self, t: Tensor, gap: Tensor) -> Tensor:
         close = gap.abs() <= torch.finfo(t.dtype).eps ** 0.85 * self.square
@@ -117,8 +116,10 @@ class ClippedRay(Part):
 
 
 def total(images: Tensor) -> Tensor:
-    """Each sample's sum (n, 1, 1, 1), by rows first: torch would share a lone image's one long sum out."""
-    return images.sum(3, keepdim=True).sum((1, 2), keepdim=True)
+    """Each sample's sum (n, 1, 1, 1). A lone plane goes twice: torch shares a single sum out to threads."""
+    planes = images.flatten(2)
+    planes = planes.expand(2, -1, -1) if planes.shape[:2].numel() == 1 else planes
+    return planes.sum(2).sum(1)[: len(images), None, None, None]
 
 
 def squared(images: Tensor) -> Tensor:
