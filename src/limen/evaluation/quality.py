@@ -49,11 +49,11 @@ class QualityCurve:
     rates: np.ndarray = field(repr=False)
     qualities: np.ndarray = field(repr=False)
 
-    def rateinterval(self) -> tuple[np.ndarray, np.ndarray]:
+    def rate_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The ends (B,) of the percentile bootstrap interval of the rate."""
         return interval(self.rates)
 
-    def qualityinterval(self) -> tuple[np.ndarray, np.ndarray]:
+    def quality_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The ends (B,) of the percentile bootstrap interval of the quality, over resamples that have one."""
         return interval(self.qualities)
 
