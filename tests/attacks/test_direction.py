@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from limen.attacks.direction import Maximize, NearestBoundary, Normalize, Sign, TopSaliency
+from limen.attacks.direction import Maximize, NearestBoundary, Normalize, Precondition, Sign, TopSaliency
 from limen.attacks.feasible import Box, LinfBall
 from limen.attacks.protocols import Point, Problem, Slope, sample_seeds
-from limen.images import norm
+from limen.images import dot, norm
+from limen.metrics import ssim, ssim_map
+from limen.operators import SsimTensor
 
 from .networks import generator
 
@@ -96,3 +99,102 @@ def test_the_top_saliency_is_that_of_brute_force(seed):
     if where >= 0:
         expected[where] = way
     assert torch.equal(move, expected)
+
+
+MEASURES = {"reflect": lambda x, y: ssim_map(x, y).mean(), "valid": lambda x, y: ssim(x, y).mean()}
+
+
+def hessian(image: Tensor, border: str) -> Tensor:
+    """Of 1 − SSIM at the image (1, C, H, W), by autograd, as a matrix."""
+    matrix = torch.autograd.functional.hessian(lambda y: 1 - MEASURES[border](image, y), image)
+    return matrix.reshape(image.numel(), image.numel())
+
+
+def natural(border: str = "reflect", **settings) -> Precondition:
+    return Precondition(functools.partial(SsimTensor.at, border=border), **settings)
+
+
+def uneven(count: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Images (count, 1, 13, 12), flat on one side and rough on the other, where SSIM is least like L2."""
+    images = torch.rand(count, 1, 13, 12, generator=generator(4), dtype=torch.float64)
+    images[..., 6:] = 0.4 + 0.02 * images[..., 6:]
+    return images.to(dtype)
+
+
+def directed(part: Precondition, slope: Slope) -> Tensor:
+    return moved(part.prepare(slope.point.problem), slope)
+
+
+@pytest.mark.parametrize("border", MEASURES)
+def test_the_natural_gradient_is_that_of_a_dense_solve(border):
+    images = uneven(3)
+    gradient = torch.randn(images.shape, generator=generator(1), dtype=torch.float64)
+    slope = slope_of(images, torch.zeros(3), gradient)
+    found = directed(natural(border, exact=True, tolerance=1e-10, iterations=2000), slope)
+    for image, g, u in zip(images.split(1), gradient, found, strict=True):
+        matrix = hessian(image, border)
+        d = torch.linalg.solve(matrix, g.flatten())
+        assert torch.allclose(u.flatten(), d / (d @ matrix @ d).sqrt(), rtol=1e-5, atol=1e-6 * u.abs().max())
+        assert (u.flatten() @ matrix @ u.flatten()).item() == pytest.approx(1, rel=1e-8)
+
+
+@pytest.mark.parametrize("border", MEASURES)
+def test_the_diagonal_stands_for_the_matrix_where_it_is_not_solved(border):
+    images = uneven(3)
+    gradient = torch.randn(images.shape, generator=generator(1), dtype=torch.float64)
+    found = directed(natural(border), slope_of(images, torch.zeros(3), gradient))
+    for image, g, u in zip(images.split(1), gradient, found, strict=True):
+        diagonal = hessian(image, border).diagonal()
+        d = g.flatten() / diagonal
+        assert torch.allclose(u.flatten(), d / (diagonal * d.square()).sum().sqrt(), rtol=1e-6)
+
+
+def test_a_rough_tolerance_is_kept():
+    images = uneven(2)
+    gradient = torch.randn(images.shape, generator=generator(1), dtype=torch.float64)
+    found = directed(natural(exact=True, tolerance=1e-2), slope_of(images, torch.zeros(2), gradient))
+    for image, g, u in zip(images.split(1), gradient, found, strict=True):
+        target = g.flatten() / g.norm()
+        product = hessian(image, "reflect") @ u.flatten()
+        residual = target - product * (target @ product) / product.square().sum()
+        assert 1e-6 < residual.norm() <= 1.01e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_natural_gradient_forgets_the_length_but_not_the_zero(exact, dtype):
+    scales = torch.tensor([1.0, 1e-25, 0.0, 1e25], dtype=dtype).reshape(4, 1, 1, 1)
+    images = uneven(1, dtype).expand(4, -1, -1, -1)
+    drawn = torch.randn(images[:1].shape, generator=generator(1), dtype=torch.float64).to(dtype)
+    found = directed(natural(exact=exact), slope_of(images, torch.zeros(4), drawn * scales))
+    assert torch.equal(found[2], torch.zeros_like(found[2]))
+    peak = found[0].abs().max()
+    assert peak > 0
+    for row in (1, 3):
+        assert torch.allclose(found[row], found[0], rtol=1e-3, atol=1e-3 * peak)
+    assert dot(found, drawn)[[0, 1, 3]].min() > 0
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_natural_gradient_is_the_same_in_any_batch_and_writes_over_nothing(exact):
+    images = uneven(5, torch.float32)
+    gradient = torch.randn(images.shape, generator=generator(1))
+    slope = slope_of(images, torch.zeros(5), gradient)
+    before, part = gradient.clone(), natural(exact=exact).prepare(slope.point.problem)
+    whole = moved(part, slope)
+    assert torch.equal(slope.gradient, before)
+    assert torch.equal(slope.point.images, images)
+    for rows in (torch.tensor([3]), torch.tensor([4, 0])):
+        alone = slope_of(images[rows], torch.zeros(len(rows)), gradient[rows])
+        assert torch.equal(moved(part.keep(rows), alone), whole[rows])
+        assert torch.equal(directed(natural(exact=exact), alone), whole[rows])
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_on_a_flat_image_the_natural_gradient_is_finite(exact):
+    images = torch.full((2, 3, 16, 16), 0.5)
+    gradient = torch.randn(images.shape, generator=generator(1))
+    gradient[1] = 1.0
+    found = directed(natural(exact=exact), slope_of(images, torch.zeros(2), gradient))
+    assert found.isfinite().all()
+    assert (dot(found, gradient) > 0).all()

@@ -14,7 +14,7 @@ from limen.attacks.loop import Composition
 from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads
 from limen.attacks.perturbation import SigmoidBox
 from limen.attacks.search import InTurn
-from limen.attacks.update import Adam, Scale
+from limen.attacks.update import Adam, Scale, ShareOfRadius
 from limen.errors import UsageError
 from limen.images import norm
 
@@ -52,6 +52,11 @@ class Fixed(nn.Module):
         ({"steps": True}, "steps is True"),
         ({"rule": (Maximize(),), "feasible": Box()}, "Box has no linear maximiser"),
         ({"rule": (Maximize(),), "feasible": L0Ball(eps=3)}, "L0Ball has no linear maximiser"),
+        (
+            {"rule": (ShareOfRadius(0.5, final=0.1),)},
+            "LinfBall has no radius, so no step can be",
+        ),
+        ({"rule": (ShareOfRadius(0.5, final=0.1),), "feasible": Box()}, "Box has no radius"),
         ({"random_start": True, "feasible": Box()}, "Box is unbounded or cannot be sampled"),
         ({"perturbation": SigmoidBox()}, "LinfBall projects images, but the variables of SigmoidBox"),
         ({"perturbation": SigmoidBox(), "feasible": L2Ball(eps=1.0)}, "L2Ball projects images"),

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible import Box
+from limen.attacks.feasible import AdaptiveSphere, Box
 from limen.attacks.protocols import Point, Problem, Slope, sample_seeds
-from limen.attacks.update import Adam, Momentum, Scale
+from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius
 
 from .networks import generator
 
@@ -92,6 +92,53 @@ def test_a_fixed_scale_is_one_number_a_sample():
     move, successor = link(gradient.clone(), slope_of(gradient, 0.7))
     assert torch.allclose(move, gradient * torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1))
     assert successor is link
+
+
+def on_a_sphere(values: Tensor, gradient: Tensor, radius: float | None, progress: float = 0.0) -> Slope:
+    slope = slope_of(gradient, progress)
+    return dataclasses.replace(
+        slope, values=values, feasible=AdaptiveSphere(eps=radius).prepare(slope.point.problem)
+    )
+
+
+def test_before_the_sphere_has_a_radius_the_step_lands_on_the_linearised_boundary():
+    gradient, values = gradients(1)[0], torch.tensor([-1.0, -2e-6, -3e4], dtype=torch.float64)
+    direction = gradient.sign()  # any direction uphill, of any length
+    slope = on_a_sphere(values, gradient, None)
+    move, successor = ShareOfRadius(0.5, final=0.02)(direction.clone(), slope)
+    risen = values + (gradient * move).flatten(1).sum(1)
+    assert (risen.abs() <= 1e-12 * values.abs()).all()
+    assert torch.equal(move.sign(), direction)
+    assert successor == ShareOfRadius(0.5, final=0.02)
+
+
+def test_beyond_the_boundary_or_without_a_gradient_the_first_step_is_none():
+    gradient, values = gradients(1)[0], torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)
+    gradient[1] = 0
+    move, _ = ShareOfRadius(0.5, final=0.02)(gradient.clone(), on_a_sphere(values, gradient, None))
+    assert move.flatten(1).abs().amax(1).gt(0).tolist() == [False, False, True]
+    assert move.isfinite().all()
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.25, 0.5, 1.0])
+def test_later_steps_are_a_share_of_the_radius_that_falls_along_a_half_cosine(progress):
+    gradient, values = gradients(1)[0], torch.tensor([-1.0, 1.0, -3.0], dtype=torch.float64)
+    slope = on_a_sphere(values, gradient, 0.8, progress)
+    move, _ = ShareOfRadius(0.5, final=0.02)(gradient.clone(), slope)
+    share = 0.02 + 0.48 * (1 + math.cos(math.pi * progress)) / 2
+    torch.testing.assert_close(move, gradient * share * 0.8)
+
+
+def test_each_sample_has_a_radius_or_none_of_its_own():
+    gradient, values = gradients(1)[0], torch.tensor([-1.0, -1.0, -1.0], dtype=torch.float64)
+    slope = on_a_sphere(values, gradient, 0.8)
+    radius = torch.tensor([2.0, torch.inf, 0.5], dtype=torch.float64).reshape(3, 1, 1, 1)
+    slope = dataclasses.replace(slope, feasible=dataclasses.replace(slope.feasible, radius=radius))
+    link = ShareOfRadius(torch.tensor([0.5, 0.5, 0.1]), final=0.02).prepare(slope.point.problem)
+    move, _ = link(gradient.clone(), slope)
+    torch.testing.assert_close(move[0], gradient[0])
+    assert (gradient[1] * move[1]).sum().item() == pytest.approx(1)
+    torch.testing.assert_close(move[2], gradient[2] * 0.05)
 
 
 def test_links_are_values_that_never_change():

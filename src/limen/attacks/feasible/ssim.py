@@ -14,9 +14,9 @@ from limen.images import column, norm, per_sample
 from limen.metrics import local_dissimilarity
 from limen.operators import SsimTensor
 from limen.operators.ssim_tensor import Border
+from limen.operators.window import RADIUS
 
-_NEAR = 0.5
-_PULLS = 8
+_POWERS = (0.5,) * 7 + (1.0,)
 
 
 def dissimilarity(images: Tensor, originals: Tensor) -> Tensor:
@@ -55,7 +55,11 @@ class SsimBall(Box):
 
     def store(self, images: Tensor) -> Tensor:
         stored, eps = super().store(images), flat(self.eps)
-        rows = (self.tensor.energy(stored - self.originals) / 2 > _NEAR * eps).nonzero()[:, 0]
+        # In each window 1 − SSIM is at most twice what the tensor says, by a² + b² ≥ (a + b)²/2 in both its
+        # factors; and SSIM's windows are among the tensor's, which are more if they hang over the border.
+        height, width = (side - 2 * RADIUS for side in images.shape[2:])
+        more = self.tensor.pull[0, 0].numel() / (height * width) if len(images) else 1.0
+        rows = (self.tensor.energy(stored - self.originals) * more > eps).nonzero()[:, 0]
         if len(rows):
             near = self.keep(rows)
             stored[rows] = near._inside(images[rows], stored[rows])
@@ -70,11 +74,11 @@ class SsimBall(Box):
         return stored
 
     def _scaled(self, images: Tensor) -> Tensor:
-        """1 − SSIM grows about with the square of the scale."""
+        """1 − SSIM grows about with the square of the scale; the last step goes further, and ends inside."""
         delta = images - self.originals
-        for _ in range(_PULLS):
+        for power in _POWERS:
             cost = column(dissimilarity(self.originals + delta, self.originals))
-            delta = delta * (self.eps / cost.clamp_min(1e-30)).sqrt().clamp_max(1)
+            delta = delta * (self.eps / cost.clamp_min(1e-30)).clamp_max(1) ** power
         return self.originals + delta
 
     def _longest_on_the_lattice(self, images: Tensor) -> Tensor:
