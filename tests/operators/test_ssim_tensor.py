@@ -110,11 +110,27 @@ def test_no_samples_are_no_trouble():
     assert tensor.energy(torch.zeros(0, 3, 12, 12)).shape == (0,)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.2, 1.0])
+def test_between_the_borders_it_is_the_hessian_of_the_weighted_map(weight):
+    x, v = drawn(1, 2, 14, 15), drawn(1, 2, 14, 15, seed=1) - 0.5
+    counted = torch.full((14, 15), weight, dtype=torch.float64)
+    counted[5:-5, 5:-5] = 1
+
+    def dissimilarity(y: Tensor) -> Tensor:
+        return ((1 - ssim_map(x, y)).mean(1) * counted).sum() / counted.sum()
+
+    hessian = torch.autograd.functional.hessian(dissimilarity, x.clone()).reshape(x.numel(), -1)
+    found = SsimTensor.at(x, weight).matvec(v).flatten()
+    assert (found - hessian @ v.flatten()).abs().max() <= 1e-10 * hessian.abs().max()
+
+
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(UsageError, match="11×11 pixels, the images only 10×30"):
         SsimTensor.at(torch.zeros(1, 1, 10, 30))
     with pytest.raises(UnknownNameError, match="did you mean 'reflect'"):
         SsimTensor.at(torch.zeros(1, 1, 16, 16), "reflct")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"border is 1\.5; expected a weight from 0 to 1"):
+        SsimTensor.at(torch.zeros(1, 1, 16, 16), 1.5)
 
 
 def test_its_digits_hold_where_one_minus_ssim_would_be_rounded_away():

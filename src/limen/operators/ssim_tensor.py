@@ -7,7 +7,6 @@ from typing import Literal, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from limen.errors import UnknownNameError, UsageError
 from limen.operators.multilevel import Hats, Multilevel
@@ -17,8 +16,28 @@ C1 = 0.01**2
 C2 = 0.03**2
 
 _SPACINGS = (4, 12, 36, 108)
+_BORDERS = {"reflect": 1.0, "valid": 0.0}
 
-Border = Literal["reflect", "valid"]
+Border = float | Literal["reflect", "valid"]
+"""How much windows count that hang over the image's border: a weight, "reflect" for 1 or "valid" for 0."""
+
+
+def border_weight(border: Border) -> float:
+    """The weight from 0 to 1 that a border's name or number stands for.
+
+    Raises:
+        UsageError: If it is a number outside.
+        UnknownNameError: If there is no border of this name.
+    """
+    if isinstance(border, str):
+        if border not in _BORDERS:
+            raise UnknownNameError("border", border, _BORDERS)
+        return _BORDERS[border]
+    if not 0 <= border <= 1:
+        raise UsageError(
+            f"border is {border!r}; expected a weight from 0 to 1, or one of {', '.join(_BORDERS)}"
+        )
+    return float(border)
 
 
 @dataclass(frozen=True)
@@ -34,9 +53,8 @@ class SsimTensor:
     is dear, a change of brightness cheap.
 
     Attributes:
-        pull: (a − b)·2/(P·C), (N, C, P-height, P-width).
+        pull: (a − b)·2/(P·C), (N, C, H, W).
         weight: Gᵀb·2/(P·C), (N, C, H, W): the whole of H but for what a window's mean gives back.
-        border: Whether windows hang over the border, on the mirrored image, or lie in it whole.
 
     Source:
         Hua et al., eq. 3.4, whose Hessian this is without ever being written out.
@@ -44,7 +62,6 @@ class SsimTensor:
 
     pull: Tensor
     weight: Tensor
-    border: Border
 
     @classmethod
     def at(cls, images: Tensor, border: Border = "reflect") -> Self:
@@ -52,50 +69,52 @@ class SsimTensor:
 
         Args:
             images: (N, C, H, W), both sides at least 11.
-            border: "valid" is the Hessian of `limen.metrics.ssim` itself. Few windows reach the
-                pixels at its border, which are nearly free, so that H⁻¹g flees there; "reflect" is
-                that of the mean of `limen.metrics.ssim_map`, for which all pixels count alike.
+            border: How much windows count that hang over the border, on the mirrored image, from 0
+                to 1. With 0, or "valid", this is the Hessian of `limen.metrics.ssim` itself. Few
+                windows reach the pixels at its border, which are nearly free, so that H⁻¹g flees
+                there. With 1, or "reflect", it is that of the mean of `limen.metrics.ssim_map`,
+                for which all pixels count alike.
 
         Raises:
-            UsageError: If a side is below 11.
-            UnknownNameError: If there is no such border.
+            UsageError: If a side is below 11, or the border's weight is not from 0 to 1.
+            UnknownNameError: If there is no border of this name.
 
         Example:
             >>> tensor = SsimTensor.at(torch.rand(2, 3, 16, 16))
             >>> tensor.matvec(torch.ones(2, 3, 16, 16)).shape
             torch.Size([2, 3, 16, 16])
         """
-        if border not in ("reflect", "valid"):
-            raise UnknownNameError("border", str(border), ["reflect", "valid"])
         height, width = images.shape[2:]
         if min(height, width) < TAPS:
             raise UsageError(f"SSIM's window is {TAPS}×{TAPS} pixels, the images only {height}×{width}")
-        mean = _filter(images, border)
-        variance = (_filter(images.square(), border) - mean.square()).clamp_min_(0)
-        share = 2 / max(1, mean[0].numel()) if len(images) else 0.0
+        counted = images.new_full((height, width), border_weight(border))
+        counted[RADIUS:-RADIUS, RADIUS:-RADIUS] = 1
+        share = counted * (2 / (counted.sum() * images.shape[1]))
+        mean = _filter(images)
+        variance = (_filter(images.square()) - mean.square()).clamp_min_(0)
         brightness = share / (2 * mean.square() + C1)
         structure = share / (2 * variance + C2)
-        return cls(brightness - structure, _adjoint(structure, border), border)
+        return cls(brightness - structure, _filter(structure))
 
     def keep(self, rows: Tensor) -> Self:
         """The tensor of the samples at `rows`."""
-        return type(self)(self.pull[rows], self.weight[rows], self.border)
+        return type(self)(self.pull[rows], self.weight[rows])
 
     def matvec(self, vectors: Tensor) -> Tensor:
         """H v for one v (N, C, H, W) a sample."""
-        pulled = _filter(vectors, self.border).mul_(self.pull)
-        return torch.addcmul(_adjoint(pulled, self.border), self.weight, vectors)
+        pulled = _filter(vectors).mul_(self.pull)
+        return torch.addcmul(_filter(pulled), self.weight, vectors)
 
     def energy(self, vectors: Tensor) -> Tensor:
         """vᵀH v (N,): twice the 1 − SSIM that a small v costs. Takes one filter, where `matvec` takes two."""
         # Kept from the rounding of floats below 0, where smooth changes of flat images cost next to nothing.
-        pulled = _filter(vectors, self.border).square_().mul_(self.pull)
+        pulled = _filter(vectors).square_().mul_(self.pull)
         whole = vectors.square().mul_(self.weight)
         return (whole.sum(-1).flatten(1).sum(1) + pulled.sum(-1).flatten(1).sum(1)).clamp_min_(0)
 
     def diagonal(self) -> Tensor:
         """The diagonal of H, (N, C, H, W)."""
-        rows, columns = (_matrix(side, self.border, self.weight) for side in self.weight.shape[2:])
+        rows, columns = (_matrix(side, self.weight) for side in self.weight.shape[2:])
         return self.weight + _quadratic(rows, self.pull, columns)
 
     def preconditioner(self) -> Multilevel:
@@ -110,7 +129,7 @@ class SsimTensor:
         """φᵀHφ of each hat function φ: as φ, G and the weights factor over the axes, by small matrices."""
         rows, columns = (hats.axis(number, self.weight) for number in (0, 1))
         means = (
-            _matrix(side, self.border, self.weight) @ axis
+            _matrix(side, self.weight) @ axis
             for side, axis in zip(self.weight.shape[2:], (rows, columns), strict=True)
         )
         energies = _quadratic(rows, self.weight, columns)
@@ -123,24 +142,17 @@ def _quadratic(rows: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
     return rows.square().mT @ weights @ columns.square()
 
 
-def _filter(images: Tensor, border: Border) -> Tensor:
-    """G: the mean under each window."""
-    return window_mean(mirror_pad(images) if border == "reflect" else images)
+def _filter(images: Tensor) -> Tensor:
+    """G: the mean under the window around each pixel of the mirrored image.
+
+    As the mirror repeats the edge and the window is symmetric, G is a symmetric matrix: Gᵀ = G.
+    """
+    return window_mean(mirror_pad(images))
 
 
-def _adjoint(means: Tensor, border: Border) -> Tensor:
-    """Gᵀ: each window's value given back to its pixels."""
-    # With the edge repeated, mirroring and a symmetric window make a symmetric matrix.
-    if border == "reflect":
-        return _filter(means, border)
-    return window_mean(functional.pad(means, [2 * RADIUS] * 4))
-
-
-def _matrix(side: int, border: Border, like: Tensor) -> Tensor:
+def _matrix(side: int, like: Tensor) -> Tensor:
     """One axis of G as a matrix."""
     pixels = torch.eye(side, dtype=like.dtype, device=like.device)
-    window = gaussian_window(like.dtype, like.device)
-    if border == "reflect":
-        before, after = pixels[:RADIUS].flip(0), pixels[-RADIUS:].flip(0)
-        pixels = torch.cat([before, pixels, after])
-    return torch.einsum("pst,t->ps", pixels.unfold(0, TAPS, 1), window)
+    before, after = pixels[:RADIUS].flip(0), pixels[-RADIUS:].flip(0)
+    windows = torch.cat([before, pixels, after]).unfold(0, TAPS, 1)
+    return torch.einsum("pst,t->ps", windows, gaussian_window(like.dtype, like.device))

@@ -18,7 +18,7 @@ from limen.attacks.search import InTurn
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.errors import UnknownNameError
 from limen.operators import SsimTensor
-from limen.operators.ssim_tensor import Border
+from limen.operators.ssim_tensor import Border, border_weight
 
 Measure = Literal["l2", "ssim"]
 Solver = Literal["diagonal", "conjugate_gradient"]
@@ -38,8 +38,8 @@ def ssim_step(
         eps: The budget, a number or one a sample: the step's length in L2, or its 1 − SSIM.
         measure: What the budget counts: "l2" (the paper), or "ssim".
         solver: Whether H⁻¹g is solved for, or H's diagonal stands for it.
-        border: "valid" has the windows of SSIM itself, under which the image's border is nearly
-            free and takes the perturbation; "reflect" counts all pixels alike.
+        border: How much windows count that hang over the image's border, from 0 ("valid", SSIM
+            itself, for which the border is nearly free and takes the perturbation) to 1 ("reflect").
         tolerance: The relative residual of the solution.
         loss: What is climbed.
 
@@ -83,8 +83,8 @@ def ssim_pgd(
         step_size: The length of a step in √(2·(1 − SSIM)); None for 2.5 · √(2·eps) / steps.
         solver: Whether H⁻¹g is solved for, or H's diagonal stands for it. On the 8-bit lattice
             the diagonal finds as much, for nothing (docs/ssim-geometry.md).
-        border: "valid" has the windows of SSIM itself, under which the image's border is nearly
-            free and takes the perturbation; "reflect" counts all pixels alike.
+        border: How much windows count that hang over the image's border, from 0 ("valid", SSIM
+            itself, for which the border is nearly free and takes the perturbation) to 1 ("reflect").
         loss: What is climbed.
         early_stop: Whether a sample stops at its first success.
 
@@ -126,8 +126,8 @@ def ssim_ddn(
         step_size: The length of a step as a share of the radius, at first; it falls to a 25th.
         solver: Whether H⁻¹g is solved for, or H's diagonal stands for it. On the 8-bit lattice
             the diagonal finds as much, for nothing (docs/ssim-geometry.md).
-        border: "valid" has the windows of SSIM itself, under which the image's border is nearly
-            free and takes the perturbation; "reflect" counts all pixels alike.
+        border: How much windows count that hang over the image's border, from 0 ("valid", SSIM
+            itself, for which the border is nearly free and takes the perturbation) to 1 ("reflect").
 
     Source:
         Rony et al. 2019, Decoupling direction and norm, Algorithm 1, with the metric of Hua et al.,
@@ -151,10 +151,9 @@ def ssim_ddn(
 
 
 def _natural(solver: Solver, border: Border, tolerance: float = 1e-2) -> Precondition:
-    for name, value, known in (("solver", solver, get_args(Solver)), ("border", border, get_args(Border))):
-        if value not in known:
-            raise UnknownNameError(name, str(value), known)
-    tensor = functools.partial(SsimTensor.at, border=border)
+    if solver not in get_args(Solver):
+        raise UnknownNameError("solver", str(solver), get_args(Solver))
+    tensor = functools.partial(SsimTensor.at, border=border_weight(border))
     return Precondition(tensor, exact=solver == "conjugate_gradient", tolerance=tolerance)
 
 
