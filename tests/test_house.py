@@ -178,7 +178,13 @@ def test_the_readmes_table_holds_every_attack():
 
 @pytest.mark.parametrize(
     ("page", "says"),
-    [("README.md", "fooled"), ("attacks.md", "fooled"), ("quick-start.md", "True"), ("metrics.md", "")],
+    [
+        ("README.md", "fooled"),
+        ("attacks.md", "fooled"),
+        ("quick-start.md", "True"),
+        ("metrics.md", ""),
+        ("ssim-geometry.md", "derived"),
+    ],
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys):
     code = [code for name, code in blocks("python") if name == page]
@@ -201,7 +207,7 @@ def test_what_a_page_names_exists(page):
     # What a reference page includes is checked when the site is built.
     text = re.sub(r"^:::.*", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     for spec in re.findall(r"--attack[ =]([^\s\\`…]+)", text):
-        catalog.attack(spec)
+        catalog.attack_or_grid(spec)
     for name in re.findall(r"(?<![\w/.-])limen((?:\.[A-Za-z_]\w*)+)", text):
         resolve(f"limen{name}")
 
