@@ -100,11 +100,12 @@ class Best:
 
     def offer(self, rows: Tensor, point: Point, measure: Distance | None) -> None:
         """Keep this iterate of the samples at `rows` where it succeeds, and is nearer if that counts."""
-        better, distance = point.success, self.distance[rows]
+        better = point.success
         if measure is not None:
-            measured = measure(point.images, point.problem.originals)
-            better = better & (measured < distance)
-            self.distance[rows] = torch.where(better, measured, distance)
+            better, hits = torch.zeros_like(better), better.nonzero()[:, 0]
+            measured = measure(point.images[hits], point.problem.originals[hits])
+            better[hits] = nearer = measured < self.distance[rows[hits]]
+            self.distance[rows[hits[nearer]]] = measured[nearer]
         told = better | ~self.success[rows]
         self.predictions[rows] = torch.where(told, point.predictions, self.predictions[rows])
         kept = better.nonzero()[:, 0]

@@ -5,7 +5,7 @@ Every metric takes two batches (N, C, H, W) in [0, 1], float32 or float64, on an
 
 The public metrics check their input, which costs a pass over both batches. A loop that has checked
 its batch once builds on the unchecked parts they are made of instead: `limen.images.norm`,
-`local_similarity` for SSIM (`local_dissimilarity` for 1 − SSIM with all its digits), and `rgb_to_lab`
+`local_similarity` for SSIM (`dissimilarity` for 1 − SSIM with all its digits), and `rgb_to_lab`
 with `delta_e` for CIEDE2000, where the first image's Lab values need only be computed once.
 
 >>> import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from limen.metrics.ciede2000 import ciede2000, ciede2000_map, delta_e, rgb_to_lab
 from limen.metrics.lp import l0, l1, l2, linf
 from limen.metrics.psnr import psnr
-from limen.metrics.ssim import local_dissimilarity, local_similarity, ssim, ssim_map
+from limen.metrics.ssim import dissimilarity, local_dissimilarity, local_similarity, ssim, ssim_map
 from limen.operators.window import TAPS
 
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -46,6 +46,7 @@ __all__ = [
     "ciede2000",
     "ciede2000_map",
     "delta_e",
+    "dissimilarity",
     "l0",
     "l1",
     "l2",

@@ -34,7 +34,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         tensor([1.])
     """
     _check(a, b)
-    return local_similarity(a, b).mean((1, 2, 3))
+    return _mean(local_similarity(a, b))
 
 
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
@@ -54,6 +54,11 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     """
     _check(a, b)
     return local_similarity(mirror_pad(a), mirror_pad(b))
+
+
+def dissimilarity(a: Tensor, b: Tensor) -> Tensor:
+    """1 − SSIM (N,), unchecked, with all its digits also where it is near 0."""
+    return _mean(local_dissimilarity(a, b))
 
 
 def local_similarity(a: Tensor, b: Tensor) -> Tensor:
@@ -80,6 +85,11 @@ def local_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     luminance = 2 * mean_d / (mean_s + mean_d + 2 * C1)
     contrast_structure = 2 * variance_d / (variance_s + variance_d + 2 * C2)
     return luminance + contrast_structure - luminance * contrast_structure
+
+
+def _mean(maps: Tensor) -> Tensor:
+    # In two stages, as torch shares a lone sum of many values among its threads, and several not.
+    return maps.mean(-1).flatten(1).mean(1)
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:

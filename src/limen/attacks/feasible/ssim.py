@@ -11,17 +11,12 @@ from limen.attacks.feasible.box import Box
 from limen.attacks.feasible.rounding import SLACK, flat, stretch
 from limen.attacks.protocols import LATER, Problem
 from limen.images import column, norm, per_sample
-from limen.metrics import local_dissimilarity
+from limen.metrics import dissimilarity
 from limen.operators import SsimTensor
 from limen.operators.ssim_tensor import Border
 from limen.operators.window import RADIUS
 
 _POWERS = (0.5,) * 7 + (1.0,)
-
-
-def dissimilarity(images: Tensor, originals: Tensor) -> Tensor:
-    """1 − SSIM (n,), as `limen.metrics.ssim` has it, unchecked."""
-    return local_dissimilarity(images, originals).mean((2, 3)).mean(1)
 
 
 @dataclass(frozen=True)

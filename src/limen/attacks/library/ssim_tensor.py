@@ -10,13 +10,13 @@ from torch import Tensor
 from limen.attacks.attack import Attack
 from limen.attacks.direction import Normalize, Precondition
 from limen.attacks.feasible import AdaptiveSphere, L2Ball, SsimBall
-from limen.attacks.feasible.ssim import dissimilarity
 from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
 from limen.attacks.loop import Composition
 from limen.attacks.objective import Margin
 from limen.attacks.search import InTurn
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.errors import UnknownNameError
+from limen.metrics import dissimilarity
 from limen.operators import SsimTensor
 from limen.operators.ssim_tensor import Border, border_weight
 
@@ -157,6 +157,6 @@ def _natural(solver: Solver, border: Border, tolerance: float = 1e-2) -> Precond
     return Precondition(tensor, exact=solver == "conjugate_gradient", tolerance=tolerance)
 
 
-def _length(dissimilarity: float | Tensor) -> float | Tensor:
+def _length(cost: float | Tensor) -> float | Tensor:
     """The length √(δᵀHδ) of a perturbation of this 1 − SSIM, to second order."""
-    return (2 * dissimilarity) ** 0.5
+    return (2 * cost) ** 0.5
