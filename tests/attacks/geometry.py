@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from limen.images import norm
+from limen.metrics import ssim
 
 
 class Geometry(Protocol):
@@ -23,6 +24,11 @@ class Geometry(Protocol):
     @property
     def accuracy(self) -> float:
         """How exact `least` is, as a share of it."""
+        ...
+
+    @property
+    def frame(self) -> int:
+        """Pixels at each border that a linear function must leave out, as changes there are nearly free."""
         ...
 
     def measure(self, images: Tensor, originals: Tensor) -> Tensor:
@@ -48,6 +54,7 @@ class Geometry(Protocol):
 
 class _Continuous:
     accuracy = 1e-9
+    frame = 0
 
     def beside(self, least: Tensor) -> tuple[Tensor, Tensor]:
         return 1.05 * least, 0.95 * least
@@ -82,6 +89,7 @@ class L0:
 
     reach: float = 12
     accuracy: float = 0.0
+    frame: int = 0
 
     def measure(self, images: Tensor, originals: Tensor) -> Tensor:
         return norm(images - originals, 0)
@@ -134,6 +142,68 @@ class S2(_Continuous):
             short = self.gain(middle, weights, originals) < gap
             low, high = torch.where(short, middle, low), torch.where(short, high, middle)
         return high
+
+
+@dataclass(frozen=True)
+class Ssim(_Continuous):
+    """1 − SSIM, to second order δᵀHδ/2: ⟨w, x⟩ grows by √(2 · distance · wᵀH⁻¹w).
+
+    SSIM grows by less than that, by up to a fifth at the reach; closer by, rounding to 8 bits would cost
+    as much. H is that of SSIM itself, which border="valid" stands for. Of images of 12×12 it has 2×2
+    windows, whose outer 4 pixels count for a 100th of the middle and less: what is least for a function
+    of them lies far beyond [0, 1].
+    """
+
+    reach: float = 0.005
+    accuracy: float = 0.2
+    frame: int = 4
+
+    def beside(self, least: Tensor) -> tuple[Tensor, Tensor]:
+        return 1.15 * least, 0.95 * least
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return 1 - ssim(images.double(), originals.double())
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        return (2 * distance * self._natural(weights, originals) @ weights).sqrt()
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        return gap.square() / (2 * self._natural(weights, originals) @ weights)
+
+    def _natural(self, weights: Tensor, originals: Tensor) -> Tensor:
+        """H⁻¹w (n, N), by autograd's Hessian of 1 − SSIM; it has no entries between channels."""
+        channels = originals.shape[1]
+        planes = originals.double().flatten(0, 1)[:, None]
+        images = planes.clone().requires_grad_()
+        cost = (1 - ssim(planes, images)).sum() / channels
+        gradient = torch.autograd.grad(cost, images, create_graph=True)[0].flatten(1).sum(0)
+        rows = [torch.autograd.grad(value, images, retain_graph=True)[0].flatten(1) for value in gradient]
+        targets = weights.reshape(channels, -1).repeat(len(originals), 1)
+        return torch.linalg.solve(torch.stack(rows, 1), targets).reshape(len(originals), -1)
+
+
+@dataclass(frozen=True)
+class AlongSsim(Ssim):
+    """‖x − x0‖₂ of those images alone that lie along H⁻¹w, where 1 − SSIM is least for its gain.
+
+    Most of H⁻¹w lies in few values, of whose length rounding may take 3 %.
+    """
+
+    reach: float = 0.6
+    accuracy: float = 0.03
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return norm(images - originals)
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        return distance * self._slope(weights, originals)
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        return gap / self._slope(weights, originals)
+
+    def _slope(self, weights: Tensor, originals: Tensor) -> Tensor:
+        natural = self._natural(weights, originals)
+        return natural @ weights / natural.norm(dim=1)
 
 
 L2, LINF = Lp(2, reach=0.6), Lp(math.inf, reach=0.1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limen.attacks import FACTORIES, Outcome
 
-from .geometry import L0, L2, LINF, S2, Geometry
+from .geometry import L0, L2, LINF, S2, AlongSsim, Geometry, Ssim
 from .networks import Task
 
 
@@ -25,7 +25,8 @@ class Row:
         geometry: That of its budget, or of the distance that it makes least.
         passes: Steps and forward passes of a sample that is never fooled.
         gradients: Backward passes a step on three classes, untargeted and targeted.
-        minimal: Whether it looks for the least distance; `sharp` are the arguments to find it.
+        minimal: Whether it looks for the least distance.
+        sharp: The arguments by which it comes up to the optimum of its geometry.
         per_step: Whether eps bounds every step by itself, so that there is no budget to hold in the whole.
         keeps_mean: Whether it keeps an image's mean, so that black and white images cannot be changed.
         stops: Whether it stops short of its budget, at its first success.
@@ -55,6 +56,8 @@ class Row:
         return "eps" in self.arguments and not (self.minimal or self.per_step)
 
 
+SOLVED = {"solver": "conjugate_gradient", "border": "valid"}
+
 TABLE = (
     Row("fgsm", {"eps": 0.06}, LINF, (1, 2)),
     Row("fgm", {"eps": 0.7}, L2, (1, 2)),
@@ -76,6 +79,13 @@ TABLE = (
     Row("ddn", {"steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
     Row("deepfool", {"steps": 20}, L2, (20, 21), gradients=(2, 1), minimal=True, stops=True),
     Row("jsma", {"eps": 40}, L0(), (40, 41), gradients=(2, 2), stops=True),
+    Row("ssim_step", {"eps": 3.0}, AlongSsim(), (1, 2), sharp={"border": "valid"}),
+    Row("ssim_step", {"eps": 0.5, "measure": "ssim"}, Ssim(), (1, 2), sharp={"border": "valid"},
+        variant="quality"),
+    Row("ssim_pgd", {"eps": 0.5, "steps": 10}, Ssim(), (10, 11), sharp=SOLVED),
+    Row("ssim_ddn", {"steps": 25}, Ssim(), (25, 26), minimal=True, sharp={"steps": 50, **SOLVED}),
+    Row("ssim_ddn", {"steps": 25, "solver": "conjugate_gradient"}, Ssim(), (25, 26), minimal=True,
+        sharp={"steps": 50, **SOLVED}, variant="solved"),
     Row("pgap", {"eps": 0.1, "steps": 20}, S2(), (20, 21), per_step=True, keeps_mean=True, stops=True),
     Row("pgap", {"eps": 0.5, "steps": 6, "recenter": False}, S2(), (6, 7), keeps_mean=True, stops=True,
         variant="fixed"),

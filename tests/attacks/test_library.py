@@ -30,6 +30,10 @@ BAD = {
     "final_rate": [0.0, -0.1, NAN],
     "patience": [0.0, -0.1, NAN],
     "kappa": [0.0, -1.0, NAN, INF, "sure"],
+    "measure": ["ssm", "", None],
+    "solver": ["conjugate_gradients", "", None],
+    "border": ["reflct", "", -0.1, 1.5, NAN],
+    "tolerance": [0.0, -0.1, NAN, "fine"],
 }
 FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel"}
 CASES = [
@@ -66,7 +70,10 @@ def test_defaults_fool(name):
     assert problem.fooled(outcome.images).all()
 
 
-@pytest.mark.parametrize("name", ["fgsm", "fgm", "ifgsm", "mifgsm", "pgd_linf", "pgd_l2", "pgap", "fpgap"])
+BUDGETED = ["fgsm", "fgm", "ifgsm", "mifgsm", "pgd_linf", "pgd_l2", "ssim_step", "ssim_pgd", "pgap", "fpgap"]
+
+
+@pytest.mark.parametrize("name", BUDGETED)
 @pytest.mark.parametrize("lattice", [None, 255])
 def test_a_budget_of_zero_fools_nothing(name, lattice):
     problem = task(smooth_mlp(), photos(3))

@@ -8,17 +8,16 @@ from skimage import data
 from torch import Tensor
 
 from limen.attacks.feasible import SsimBall
-from limen.attacks.feasible.ssim import dissimilarity
 from limen.attacks.protocols import Problem, sample_seeds
 from limen.errors import UsageError
 from limen.images import column, from_uint8, quantize
-from limen.metrics import ssim
+from limen.metrics import dissimilarity, ssim
 
 from .networks import generator
 
 KINDS = ("random", "flat", "photograph", "half flat", "black and white")
 MOVES = ("noise", "smooth", "middle", "frame")
-BORDERS = ("reflect", "valid")
+BORDERS = ("reflect", 0.1, "valid")
 
 quick = settings(max_examples=60, deadline=None)
 kinds, moves, borders = st.sampled_from(KINDS), st.sampled_from(MOVES), st.sampled_from(BORDERS)

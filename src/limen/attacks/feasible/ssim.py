@@ -13,7 +13,7 @@ from limen.attacks.protocols import LATER, Problem
 from limen.images import column, norm, per_sample
 from limen.metrics import dissimilarity
 from limen.operators import SsimTensor
-from limen.operators.ssim_tensor import Border
+from limen.operators.ssim_tensor import Border, border_weight
 from limen.operators.window import RADIUS
 
 _POWERS = (0.5,) * 7 + (1.0,)
@@ -51,9 +51,10 @@ class SsimBall(Box):
     def store(self, images: Tensor) -> Tensor:
         stored, eps = super().store(images), flat(self.eps)
         # In each window 1 − SSIM is at most twice what the tensor says, by a² + b² ≥ (a + b)²/2 in both its
-        # factors; and SSIM's windows are among the tensor's, which are more if they hang over the border.
-        height, width = (side - 2 * RADIUS for side in images.shape[2:])
-        more = self.tensor.pull[0, 0].numel() / (height * width) if len(images) else 1.0
+        # factors; and SSIM's windows are among the tensor's, which counts those over the border too.
+        height, width = images.shape[2:]
+        over = height * width / ((height - 2 * RADIUS) * (width - 2 * RADIUS)) - 1
+        more = 1 + border_weight(self.border) * over
         rows = (self.tensor.energy(stored - self.originals) * more > eps).nonzero()[:, 0]
         if len(rows):
             near = self.keep(rows)

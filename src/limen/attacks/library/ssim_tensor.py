@@ -65,7 +65,7 @@ def ssim_step(
 
 
 def ssim_pgd(
-    eps: float | Tensor = 1e-2,
+    eps: float | Tensor = 2e-2,
     steps: int = 40,
     step_size: float | Tensor | None = None,
     solver: Solver = "diagonal",
