@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limen import attacks, catalog, data, images, metrics, models, runs
+    from limen import attacks, catalog, data, images, metrics, models, operators, runs, structure
     from limen.attacks import Outcome
     from limen.classifier import Classifier
     from limen.errors import LimenError, UsageError
@@ -33,7 +33,9 @@ __all__ = [
     "images",
     "metrics",
     "models",
+    "operators",
     "runs",
+    "structure",
 ]
 
 _HOMES = {

@@ -81,8 +81,8 @@ def ssim_pgd(
         eps: The budget in 1 − SSIM, a number or one a sample.
         steps: How many steps.
         step_size: The length of a step in √(2·(1 − SSIM)); None for 2.5 · √(2·eps) / steps.
-        solver: Whether H⁻¹g is solved for, or H's diagonal stands for it. On the 8-bit lattice
-            the diagonal finds as much, for nothing (docs/ssim-geometry.md).
+        solver: Whether H⁻¹g is solved for, or H's diagonal stands for it, for nothing. It finds as
+            much where few levels of 8 bits are enough; where it takes many, solving finds far less.
         border: How much windows count that hang over the image's border, from 0 ("valid", SSIM
             itself, for which the border is nearly free and takes the perturbation) to 1 ("reflect").
         loss: What is climbed.
@@ -124,8 +124,8 @@ def ssim_ddn(
         gamma: The share by which the ellipsoid's radius changes at the first step; it falls to 1.5 %
             of that.
         step_size: The length of a step as a share of the radius, at first; it falls to a 25th.
-        solver: Whether H⁻¹g is solved for, or H's diagonal stands for it. On the 8-bit lattice
-            the diagonal finds as much, for nothing (docs/ssim-geometry.md).
+        solver: Whether H⁻¹g is solved for, or H's diagonal stands for it, for nothing. It finds as
+            much where few levels of 8 bits are enough; where it takes many, solving finds far less.
         border: How much windows count that hang over the image's border, from 0 ("valid", SSIM
             itself, for which the border is nearly free and takes the perturbation) to 1 ("reflect").
 
