@@ -32,7 +32,7 @@ BAD = {
     "kappa": [0.0, -1.0, NAN, INF, "sure"],
     "measure": ["ssm", "", None],
     "solver": ["conjugate_gradients", "", None],
-    "border": ["reflct", "", -0.1, 1.5, NAN],
+    "border": ["reflct", "", -0.1, 1.5, NAN, None],
     "tolerance": [0.0, -0.1, NAN, "fine"],
 }
 FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel"}

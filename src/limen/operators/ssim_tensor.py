@@ -33,7 +33,7 @@ def border_weight(border: Border) -> float:
         if border not in _BORDERS:
             raise UnknownNameError("border", border, _BORDERS)
         return _BORDERS[border]
-    if not 0 <= border <= 1:
+    if not isinstance(border, int | float) or not 0 <= border <= 1:
         raise UsageError(
             f"border is {border!r}; expected a weight from 0 to 1, or one of {', '.join(_BORDERS)}"
         )

@@ -23,6 +23,9 @@ from limen.operators.ssim_tensor import Border, border_weight
 Measure = Literal["l2", "ssim"]
 Solver = Literal["diagonal", "conjugate_gradient"]
 
+_ITERATIONS = 6
+"""For an attack of many steps: what further ones add to a direction, its next step adds anyway."""
+
 
 def ssim_step(
     eps: float | Tensor = 3.0,
@@ -54,7 +57,7 @@ def ssim_step(
     eps = budget(eps)
     if measure not in get_args(Measure):
         raise UnknownNameError("measure", str(measure), get_args(Measure))
-    direction = _natural(solver, border, float(positive("tolerance", tolerance)))
+    direction = _natural(solver, border, float(positive("tolerance", tolerance)), iterations=500)
     parts = Composition(
         objective=loss_named(loss),
         rule=(direction, Normalize(), Scale(eps)) if measure == "l2" else (direction, Scale(_length(eps))),
@@ -150,11 +153,14 @@ def ssim_ddn(
     return Attack("ssim_ddn", InTurn((parts,)))
 
 
-def _natural(solver: Solver, border: Border, tolerance: float = 1e-2) -> Precondition:
+def _natural(
+    solver: Solver, border: Border, tolerance: float = 1e-2, iterations: int = _ITERATIONS
+) -> Precondition:
     if solver not in get_args(Solver):
         raise UnknownNameError("solver", str(solver), get_args(Solver))
     tensor = functools.partial(SsimTensor.at, border=border_weight(border))
-    return Precondition(tensor, exact=solver == "conjugate_gradient", tolerance=tolerance)
+    exact = solver == "conjugate_gradient"
+    return Precondition(tensor, exact=exact, tolerance=tolerance, iterations=iterations)
 
 
 def _length(cost: float | Tensor) -> float | Tensor:
