@@ -1,6 +1,6 @@
 """How much faster the S2 ball's linear maximiser in [0, 1] is than an interior point solver.
 
-    python benchmarks/s2_ball.py --threads 2
+    python benchmarks/s2_ball.py --threads 1
 
 Finds the image of the ball around each of 64 photographs of 3×32×32 that lies furthest along a random
 gradient: all at once with `S2Ball.maximise` in float32, and one after the other with cvxpy and Clarabel
