@@ -11,7 +11,7 @@ from limen import catalog
 from limen.catalog.parameters import value_text
 from limen.evaluation import QualityCurve, attention_overlap, quality_curve
 from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
-from limen.recipes.pgap.comparison import PAPER
+from limen.recipes.pgap.comparison import PAPER, charted
 from limen.recipes.recipe import Bench, Reproduction, Request, Showing, attacked, settings
 from limen.report.chart import Chart, Line, Mark
 from limen.report.metrics import number
@@ -77,15 +77,7 @@ _GROUPS = {
     "As in the paper: fixed budgets, FPGAP stops at the first success": AS_IN_THE_PAPER,
     "Beside it: all stop at the first success": STOPPING,
 }
-_CHARTS = {
-    "Settings of the paper": AS_IN_THE_PAPER,
-    "All attacks that take steps stop at their first success": (
-        *AS_IN_THE_PAPER[:2],
-        *STOPPING[:2],
-        *AS_IN_THE_PAPER[4:],
-        *STOPPING[2:],
-    ),
-}
+_CHARTS = charted(AS_IN_THE_PAPER, STOPPING)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from limen.catalog.parameters import value_text
 from limen.report.metrics import number
+
+_Row = TypeVar("_Row")
 
 PAPER = (
     "Pochimireddy, Siripuram & Channappayya, Can Perceptual Guidance Lead to Semantically Explainable "
@@ -118,3 +121,21 @@ STOPPING = (
     Competitor("SSIM-PGD, early stop", "ssim_pgd", _STOPPING, _SSIM),
 )
 """The rivals with the early stop that FPGAP and PGAP have, and natural-gradient PGD in the SSIM metric."""
+
+
+def charted(as_in_the_paper: Sequence[_Row], stopping: Sequence[_Row]) -> dict[str, tuple[_Row, ...]]:
+    """Which rows share a chart: the paper's own, and those that are alike in stopping at a success.
+
+    In the paper's order FGSM and FGM have but one step, and FPGAP and PGAP stop; PGD and PGD-L2 between
+    them, which do not, are the first two of `stopping` with the stop.
+    """
+    single, stop = as_in_the_paper[:2], as_in_the_paper[4:]
+    return {
+        "Settings of the paper": (*as_in_the_paper,),
+        "All attacks that take steps stop at their first success": (
+            *single,
+            *stopping[:2],
+            *stop,
+            *stopping[2:],
+        ),
+    }

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from limen import catalog
 from limen.evaluation import QualityCurve, RateAt, quality_curve, rate_at
-from limen.recipes.pgap.comparison import AS_IN_THE_PAPER, DATA_SETS, PAPER, QUALITIES, STOPPING, Competitor
+from limen.recipes.pgap.comparison import (
+    AS_IN_THE_PAPER,
+    DATA_SETS,
+    PAPER,
+    QUALITIES,
+    STOPPING,
+    Competitor,
+    charted,
+)
 from limen.recipes.recipe import Bench, Reproduction, Request, Showing, attacked, kind_of, settings
 from limen.report.chart import Chart, Line, Mark
 from limen.report.metrics import likeness, number
@@ -23,15 +31,7 @@ _GROUPS = {
     "As in the paper: fixed budgets, FPGAP and PGAP stop at the first success": AS_IN_THE_PAPER,
     "Beside it: the rivals stop at the first success, too": STOPPING,
 }
-_CHARTS = {
-    "Settings of the paper": AS_IN_THE_PAPER,
-    "All attacks that take steps stop at their first success": (
-        *AS_IN_THE_PAPER[:2],
-        *STOPPING[:2],
-        *AS_IN_THE_PAPER[4:],
-        *STOPPING[2:],
-    ),
-}
+_CHARTS = charted(AS_IN_THE_PAPER, STOPPING)
 
 
 @dataclass(frozen=True)
