@@ -66,15 +66,21 @@ def test_ctrl_c_during_a_run_says_how_to_go_on(workshop):
         "--out",
         "run",
     ]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "limen", *command],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "LIMEN_DEBUG": ""},
-    )
-    deadline = time.monotonic() + 60
-    while not (workshop / "begun").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1] == "interrupted; run the same command again to resume\n"
+        # A shell that put the tests into the background would have them, and this, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (workshop / "begun").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+    assert said == "interrupted; run the same command again to resume\n"
     assert process.returncode == 130
