@@ -97,6 +97,8 @@ def test_other_weights_than_the_runs_are_refused(limen, workshop):
     ("arguments", "code", "message"),
     [
         ((), 2, "nothing to evaluate; choose what to measure, such as --overlap gradcam++"),
+        (("--layer", "4.body"), 2, "--layer belongs to --overlap, which is not given"),
+        (("--batch-size", "32"), 2, "--batch-size belongs to --overlap, which is not given"),
         (("--overlap", "grad-cam"), 2, "'grad-cam' is not one of 'cam', 'gradcam', 'gradcam++'"),
         (("--overlap", "gradcam", "--layer", "4.bdy"), 2, "unknown layer '4.bdy'; did you mean '4.body'?"),
         (("--overlap", "gradcam", "--layer", "9"), 2, "layer '9' gives no feature map"),
