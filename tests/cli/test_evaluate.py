@@ -53,7 +53,7 @@ def test_an_overlap_is_printed_stored_and_shown(limen, run):
     )
     overlap = evaluation.overlaps[0]
     place = overlap.thresholds.tolist().index(0.11)
-    row = next(line for line in result.stdout.splitlines() if "fgsm:eps=0.06" in line)
+    row = [line for line in result.stdout.splitlines() if "fgsm:eps=0.06" in line][1]
     cells = [cell.strip() for cell in row.split("│")]
     assert cells[2] == str(len(overlap.ids))
     assert cells[4] == f"{overlap.pixels[:, place].mean():.4f}"
@@ -96,7 +96,9 @@ def test_other_weights_than_the_runs_are_refused(limen, workshop):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 2, "nothing to evaluate; choose what to measure, such as --overlap gradcam++"),
+        (("--distance", "l3"), 2, "unknown distance 'l3'; did you mean 'l"),
+        (("--against", "dnn:steps=8"), 2, "unknown attack 'dnn:steps=8'; did you mean 'ddn:steps=8'?"),
+        (("--csv", "nowhere/figures.csv"), 1, "nowhere/figures.csv: cannot be written"),
         (("--layer", "4.body"), 2, "--layer belongs to --overlap, which is not given"),
         (("--batch-size", "32"), 2, "--batch-size belongs to --overlap, which is not given"),
         (("--overlap", "grad-cam"), 2, "'grad-cam' is not one of 'cam', 'gradcam', 'gradcam++'"),
@@ -112,6 +114,7 @@ def test_a_mistake_is_one_clear_message_and_an_exit_code(limen, run, arguments, 
     assert message in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr
     assert not (run / "evaluation").exists()
+    assert not (run / "report.html").exists()
 
 
 def test_no_run_there_and_a_lost_picture_are_one_message(limen, run):

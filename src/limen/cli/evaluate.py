@@ -1,4 +1,4 @@
-"""`limen evaluate`: measure more of runs than their attacks did, and make their pages again."""
+"""`limen evaluate`: compare the attacks of runs, measure more of them, and make their pages again."""
 
 from __future__ import annotations
 
@@ -17,6 +17,23 @@ _OVERLAP = "Where perturbations fall (with --overlap)"
 def evaluate(
     context: typer.Context,
     runs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of runs.")],
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Distance to measure distortion by, such as ssim; repeatable. l2 if not given.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ATTACK",
+            help="Compare all others with this attack: on how many images they take less distortion.",
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the figures of all runs to this file, too.")
+    ] = None,
     overlap: Annotated[
         Literal["cam", "gradcam", "gradcam++"] | None,
         typer.Option(
@@ -63,27 +80,40 @@ def evaluate(
     device: Device = "cpu",
     report: Annotated[bool, typer.Option(help="Make the page again at the end.")] = True,
 ) -> None:
-    """Measure more of runs, keep it in their folders, and make their pages again.
+    """Compare the attacks of runs by success and distortion, and make the runs' pages again.
+
+    Only images that the model classified correctly count. Attacks that differ in their eps alone are one: an
+    image is fooled if it is at any eps, and its distortion is the least of these.
 
     With --overlap the model is made from the run's spec, and must have the weights that it had then.
     """
     if overlap is None:
-        _refuse(context, "--overlap", "layer", "images", "limit", "batch_size", "device")
-        raise UsageError("nothing to evaluate; choose what to measure, such as --overlap gradcam++")
+        _refuse(context, "--overlap", "layer", "images", "limit", "batch_size")
     machine.prepare()
     from limen.cli.console import output
-    from limen.cli.overlap import measure_overlap
+    from limen.cli.protocol import comparison_table, measure_protocol, protocol_table, write_csv
     from limen.report import write_page
     from limen.runs import open_run
 
-    stored = [open_run(directory) for directory in runs]
-    for run in stored:
-        options = {"layer": layer, "batch_size": batch_size, "limit": limit, "pictures": images}
-        measure_overlap(run, overlap, device, **options)
-    for directory in runs:
-        output().print(f"run  {directory}")
+    stored = {str(directory): open_run(directory) for directory in runs}
+    measured = {name: measure_protocol(run, distance or ["l2"], against) for name, run in stored.items()}
+    if csv is not None:
+        write_csv(csv, measured)
+    for name, run in stored.items():
+        title = name if len(stored) > 1 else None
+        output().print(protocol_table(measured[name], title))
+        if against is not None:
+            output().print(comparison_table(measured[name], against, title))
+        if overlap is not None:
+            from limen.cli.overlap import measure_overlap
+
+            options = {"layer": layer, "batch_size": batch_size, "limit": limit, "pictures": images}
+            measure_overlap(run, overlap, device, **options)
+        output().print(f"run  {name}")
         if report:
-            output().print(f"page {write_page([directory])}")
+            output().print(f"page {write_page([name])}")
+    if csv is not None:
+        output().print(f"csv  {csv}")
 
 
 def _refuse(context: typer.Context, part: str, *names: str) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from limen.errors import UnknownNameError, UsageError
 from limen.runs import DISTANCES
-from limen.runs.bootstrap import interval, resamples
-
-_LIKENESSES = ("psnr", "ssim")
+from limen.runs.bootstrap import interval, means, resamples
+from limen.runs.outcomes import align, distortion
 
 
 @dataclass(frozen=True)
@@ -108,14 +106,20 @@ def quality_curve(
         raise UnknownNameError("metric", metric, DISTANCES)
     if not labels:
         raise UsageError("a curve needs the label of at least one attack")
-    fooled, values = _matrices(records, labels, metric)
-    images = fooled.shape[1]
+    recorded = set(records["attack"].unique().to_pylist())
+    for label in labels:
+        if label not in recorded:
+            raise UsageError(f"there are no records of the attack {label!r}")
+    _, found, _ = align(records, labels, ("clean_prediction", "label", "success", metric))
+    correct = (found["clean_prediction"] == found["label"]).all(0)
+    fooled, values = found["success"].astype(bool)[:, correct], found[metric].astype(float)[:, correct]
     # An image that is fooled unchanged, which only a model of unsteady arithmetic allows, has no distance.
-    known = fooled & np.isfinite(values)
-    columns = [fooled.astype(float), known.astype(float), np.where(known, values, 0.0)]
-    rate, quality = _averages(np.ones((1, images)), columns)
-    rates, qualities = _resample(columns, images, draws, seed)
-    return QualityCurve(tuple(labels), metric, images, rate[0], quality[0], rates, qualities)
+    columns = np.concatenate([fooled, np.where(fooled & np.isfinite(values), values, np.nan)])
+    images, budgets = fooled.shape[1], len(labels)
+    rate, quality = np.split(means(np.ones((1, images)), columns)[0], 2)
+    drawn = [means(block, columns) for block in resamples(images, draws, seed)]
+    rates, qualities = np.split(np.concatenate([np.empty((0, 2 * budgets)), *drawn]), 2, axis=1)
+    return QualityCurve(tuple(labels), metric, images, rate, quality, rates, qualities)
 
 
 def rate_at(curve: QualityCurve, quality: float) -> RateAt:
@@ -137,58 +141,21 @@ def rate_at(curve: QualityCurve, quality: float) -> RateAt:
         >>> round(rate_at(curve, 0.98).rate, 6), rate_at(curve, 0.9).side, rate_at(curve, 0.9).at_least
         (0.4, 'worse', 0.6)
     """
-    target, distortion = _distortion(curve.metric, quality), _distortion(curve.metric, curve.quality)
-    known = ~np.isnan(distortion)
-    reached = curve.rate[known & (distortion <= target)]
+    # Turned round for a likeness, so that both grow as images move away from their originals.
+    target, moved = (
+        float(distortion(curve.metric, np.array(quality))),
+        distortion(curve.metric, curve.quality),
+    )
+    known = ~np.isnan(moved)
+    reached = curve.rate[known & (moved <= target)]
     at_least = float(reached.max()) if reached.size else math.nan
-    rate = float(_crossing(curve.rate, distortion, target))
+    rate = float(_crossing(curve.rate, moved, target))
     if math.isnan(rate):
         side = "worse" if reached.size else "better"
         return RateAt(quality, math.nan, math.nan, math.nan, side, at_least)
-    resampled = _crossing(curve.rates, _distortion(curve.metric, curve.qualities), target)
+    resampled = _crossing(curve.rates, distortion(curve.metric, curve.qualities), target)
     low, high = interval(resampled[:, None])
     return RateAt(quality, rate, float(low[0]), float(high[0]), "within", at_least)
-
-
-def _matrices(records: pa.Table, labels: Sequence[str], metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Success and metric, (B, N), on the images that every label is done with and the model got right."""
-    correct = records.filter(pc.field("clean_prediction") == pc.field("label"))
-    tables = [correct.filter(pc.field("attack") == label) for label in labels]
-    recorded = set(records["attack"].unique().to_pylist())
-    for label in labels:
-        if label not in recorded:
-            raise UsageError(f"there are no records of the attack {label!r}")
-    places = [dict(zip(table["id"].to_pylist(), range(len(table)), strict=True)) for table in tables]
-    shared = sorted(set.intersection(*(set(each) for each in places)))
-    rows = [[place[image_id] for image_id in shared] for place in places]
-
-    def stack(name: str, kind: type) -> np.ndarray:
-        columns = [table[name].to_numpy().astype(kind)[row] for table, row in zip(tables, rows, strict=True)]
-        return np.stack(columns)
-
-    return stack("success", bool), stack(metric, float)
-
-
-def _resample(
-    columns: Sequence[np.ndarray], images: int, draws: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rates and qualities (R, B)."""
-    if not images:
-        nothing = np.full((draws, len(columns[0])), np.nan)
-        return nothing, nothing
-    parts = [_averages(block, columns) for block in resamples(images, draws, seed)]
-    return np.concatenate([rate for rate, _ in parts]), np.concatenate([quality for _, quality in parts])
-
-
-def _averages(weights: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    fooled, known, values = (weights @ column.T for column in columns)
-    with np.errstate(invalid="ignore"):
-        return fooled / weights.sum(1, keepdims=True), values / known
-
-
-def _distortion(metric: str, quality: Any) -> Any:
-    """Quality as something that grows as an image moves away from its original."""
-    return -quality if metric in _LIKENESSES else quality
 
 
 def _crossing(rates: np.ndarray, distortions: np.ndarray, target: float) -> np.ndarray:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from limen.runs.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.runs.files import RunError
+from limen.runs.grids import families
 from limen.runs.manifest import AttackEntry, DataEntry, Manifest, ModelEntry, Settings, SkippedImage
+from limen.runs.outcomes import LIKENESSES, Outcomes, outcomes, outcomes_by_name
 from limen.runs.overlap import Estimate, Overlap
 from limen.runs.overlap_store import OverlapEvaluation, attention_path, read_overlap, write_overlap
+from limen.runs.protocol import Comparison, Figures, Measured, compare, figures
 from limen.runs.reader import Run, open_run
 from limen.runs.records import DISTANCES
-from limen.runs.summary import AttackSummary, operating_characteristic, summarize
+from limen.runs.summary import AttackSummary, summarize, summary_of
 from limen.runs.writer import RunWriter, create_or_resume
 
 __all__ = [
     "DISTANCES",
+    "LIKENESSES",
     "AttackEntry",
     "AttackSummary",
+    "Characteristic",
+    "Comparison",
     "DataEntry",
     "Estimate",
+    "Figures",
     "Manifest",
+    "Measured",
     "ModelEntry",
+    "Outcomes",
     "Overlap",
     "OverlapEvaluation",
     "Run",
@@ -27,10 +37,17 @@ __all__ = [
     "Settings",
     "SkippedImage",
     "attention_path",
+    "characteristic",
+    "compare",
     "create_or_resume",
+    "families",
+    "figures",
     "open_run",
     "operating_characteristic",
+    "outcomes",
+    "outcomes_by_name",
     "read_overlap",
     "summarize",
+    "summary_of",
     "write_overlap",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 LEVEL = 0.95
 """The share of resamples that an interval holds."""
 
+_TAIL = (1 - LEVEL) / 2
 _CELLS = 10_000_000
 
 
@@ -50,6 +52,78 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ends = np.full((2, *values.shape[1:]), np.nan)
     known = ~np.isnan(values).all(axis=0)
     if known.any():
-        tail = (1 - LEVEL) / 2
-        ends[:, known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
+        ends[:, known] = np.nanquantile(values[:, known], [_TAIL, 1 - _TAIL], axis=0)
     return ends[0], ends[1]
+
+
+def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of shares of the images, as resamples without end would give it.
+
+    A resample of N images of which a share p counts holds Binomial(N, p) that count, so nothing need be
+    drawn. At 0 and 1 the interval has no length: no resample holds what was never seen.
+
+    Args:
+        shares: Shares in [0, 1], any shape.
+        images: Of how many images, N; none of them gives NaN.
+
+    Returns:
+        The lower and the upper ends, of that shape.
+
+    Example:
+        >>> share_interval(np.array([0.0, 0.5, 1.0]), 100)
+        (array([0. , 0.4, 1. ]), array([0. , 0.6, 1. ]))
+    """
+    shares = np.asarray(shares, float)
+    if not images:
+        return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
+    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, images + 1)))])
+    unique, places = np.unique(shares, return_inverse=True)
+    ends = np.array([_binomial_ends(float(share), log_factorials) for share in unique]).reshape(-1, 2)
+    ends = ends[places.reshape(shares.shape)]
+    return ends[..., 0], ends[..., 1]
+
+
+def means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The means (R, K) of rows of values (K, N) in resamples (R, N), over those that are not NaN.
+
+    Example:
+        >>> means(np.array([[1, 1, 1], [2, 0, 1]]), np.array([[1.0, 2.0, np.nan]]))
+        array([[1.5],
+               [1. ]])
+    """
+    counted = ~np.isnan(values)
+    sums, counts = weights @ np.where(counted, values, 0.0).T, weights @ counted.T.astype(float)
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def medians(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The medians (R,) of values (N,) in resamples (R, N), over those that are not NaN.
+
+    Example:
+        >>> medians(np.array([[1, 1, 1, 1], [0, 1, 2, 5]]), np.array([1.0, 2.0, 4.0, np.nan]))
+        array([2., 4.])
+    """
+    order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
+    if not order.size:
+        return np.full(len(weights), np.nan)
+    reached = weights[:, order].cumsum(1)
+    total = reached[:, -1:]
+    # The value at a rank is the first up to which more are held than the rank; an even total has two.
+    ranks = [(total - 1) // 2, total // 2]
+    places = [np.minimum((reached <= rank).sum(1), len(order) - 1) for rank in ranks]
+    middle = values[order][np.stack(places)].mean(0)
+    return np.where(total[:, 0] > 0, middle, np.nan)
+
+
+def _binomial_ends(share: float, log_factorials: np.ndarray) -> tuple[float, float]:
+    if share in (0.0, 1.0):
+        return share, share
+    images = len(log_factorials) - 1
+    # Beyond four square roots of N lies less than 1e-13 of the distribution (Hoeffding).
+    centre, reach = round(share * images), math.ceil(4 * math.sqrt(images))
+    counts = np.arange(max(0, centre - reach), min(images, centre + reach) + 1)
+    logs = counts * math.log(share) + (images - counts) * math.log1p(-share)
+    logs -= log_factorials[counts] + log_factorials[images - counts]
+    below = np.exp(logs - logs.max()).cumsum()
+    low, high = counts[np.searchsorted(below / below[-1], [_TAIL, 1 - _TAIL])] / images
+    return float(low), float(high)

@@ -1,0 +1,116 @@
+"""The operating characteristic: success against distortion, for attacks with budgets and without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from limen.errors import UsageError
+from limen.runs.bootstrap import share_interval
+from limen.runs.outcomes import Outcomes, distortion
+
+
+@dataclass(frozen=True, eq=False)
+class Characteristic:
+    """The share P(D) of N images that an attack fools with distortion of at most D, as a step function.
+
+    Between two of its K points it has the value of the one with less distortion, before the first it is 0.
+
+    Attributes:
+        distance: The distance that measures distortion.
+        images: Of how many images the shares are, N.
+        unmeasured: How many were fooled but have no such distance, and so are not in any share.
+        distances: Where the function rises, by growing distortion, so falling for a likeness, (K,). May
+            begin or end with an infinite value, as the PSNR of an image that was fooled unchanged.
+        shares: The function there, rising, in [0, 1], (K,).
+        low: Lower ends of the 95 % bootstrap interval at each of these points, (K,).
+        high: Upper ends.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1.
+    """
+
+    distance: str
+    images: int
+    unmeasured: int
+    distances: np.ndarray
+    shares: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The function and the ends of its interval at any distances, so that attacks share an axis.
+
+        Args:
+            distances: Values of the distance, any shape.
+
+        Returns:
+            Share, lower and upper end, of that shape; NaN without images.
+        """
+        here, asked = distortion(self.distance, self.distances), distortion(self.distance, distances)
+        place = np.searchsorted(here, asked, side="right")
+        before = 0.0 if self.images else np.nan
+        share, low, high = (
+            np.concatenate([[before], values])[place] for values in (self.shares, self.low, self.high)
+        )
+        return share, low, high
+
+
+def characteristic(outcomes: Outcomes, distance: str = "l2", *, of_correct: bool = True) -> Characteristic:
+    """Success against distortion of one attack, with a pointwise bootstrap band over the images.
+
+    Args:
+        outcomes: What the attack did to each image.
+        distance: One of `limen.runs.DISTANCES`.
+        of_correct: Count only images that were classified correctly before the attack, else all.
+
+    Raises:
+        UsageError: If there is no such distance.
+    """
+    counted = outcomes.correct if of_correct else np.ones(len(outcomes.ids), bool)
+    values = outcomes.distortions(distance)
+    reached, images = counted & outcomes.success, int(counted.sum())
+    placed = reached & ~np.isnan(values)
+    x, shares = operating_characteristic(values, placed, images)
+    unmeasured = int(reached.sum() - placed.sum())
+    return Characteristic(
+        distance, images, unmeasured, distortion(distance, x), shares, *share_interval(shares, images)
+    )
+
+
+def operating_characteristic(
+    distances: np.ndarray, success_mask: np.ndarray, total: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The share of images that are fooled with at most a given distortion, as a step function.
+
+    Args:
+        distances: Distortion of each image, shape (N,), larger means more visible (negate PSNR and
+            SSIM). Values of failures are ignored and may be NaN.
+        success_mask: Which of them are successes, shape (N,).
+        total: The number of images that the share is of.
+
+    Returns:
+        The distortions x in strictly rising order, and the share y of images fooled with distortion
+        of at most x, both of one shape.
+
+    Raises:
+        UsageError: If the shapes differ, a success has no distance, or there are more successes than `total`.
+
+    Example:
+        >>> x, y = operating_characteristic(np.array([2.0, 1.0, np.nan]), np.array([True, True, False]), 4)
+        >>> x.tolist(), y.tolist()
+        ([1.0, 2.0], [0.25, 0.5])
+    """
+    distances, success_mask = np.asarray(distances, float), np.asarray(success_mask, bool)
+    if distances.ndim != 1 or distances.shape != success_mask.shape:
+        raise UsageError(
+            f"distances {distances.shape} and successes {success_mask.shape} need one shape (N,)"
+        )
+    reached = distances[success_mask]
+    if np.isnan(reached).any():
+        raise UsageError("a success has no distance")
+    if total < len(reached):
+        raise UsageError(f"{len(reached)} successes among only {total} images")
+    x, counts = np.unique(reached, return_counts=True)
+    return x, np.cumsum(counts) / max(total, 1)

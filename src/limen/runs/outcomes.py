@@ -1,0 +1,165 @@
+"""What became of each image under an attack, at the best of its budgets where it ran under several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from limen.errors import UnknownNameError, UsageError
+from limen.runs.grids import families
+from limen.runs.records import DISTANCES
+
+LIKENESSES = frozenset({"psnr", "ssim", "wpsnr"})
+"""The distances that fall as an image moves away from its original."""
+
+_COSTS = ("forwards", "backwards", "seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """One attack on N images; of an attack under several budgets, the best that any of them reached.
+
+    Such an attack cannot look for the least distortion by itself. Run over a grid of budgets it fools an
+    image if it does so under any, with the least distortion among those that do.
+
+    Attributes:
+        name: The label of the attack, without the budget where there are several.
+        labels: The label of each budget.
+        ids: The images that every label is done with, in the order of their ids, (N,).
+        correct: Which of them the model classified correctly before, (N,) bool.
+        success: Which of them the attack fooled, (N,) bool.
+        in_memory: Which of them it claimed to have fooled, before storage in 8 bits, (N,) bool.
+        distances: By name, the least distance of each image's successes, the greatest where it is one of
+            `LIKENESSES`, (N,); NaN where there is no success or no distance.
+        forwards: Forward passes over all budgets, (N,).
+        backwards: Likewise backward passes.
+        seconds: Likewise the time.
+        unfinished: How many further images some of the labels, but not all, are done with.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    correct: np.ndarray
+    success: np.ndarray
+    in_memory: np.ndarray
+    distances: Mapping[str, np.ndarray]
+    forwards: np.ndarray
+    backwards: np.ndarray
+    seconds: np.ndarray
+    unfinished: int
+
+    @property
+    def fooled(self) -> np.ndarray:
+        """Which images were classified correctly before and fooled, (N,) bool."""
+        return self.correct & self.success
+
+    def distortions(self, distance: str) -> np.ndarray:
+        """A distance as something that grows as an image moves away from its original, (N,).
+
+        Raises:
+            UsageError: If there is no such distance.
+        """
+        if distance not in DISTANCES:
+            raise UnknownNameError("distance", distance, DISTANCES)
+        return distortion(distance, self.distances[distance])
+
+    def measured(self, distance: str) -> np.ndarray:
+        """A distance of each correctly classified image; NaN where it is not fooled or has no finite one.
+
+        Raises:
+            UsageError: If there is no such distance.
+        """
+        values = distortion(distance, self.distortions(distance))
+        return np.where(self.success & np.isfinite(values), values, np.nan)[self.correct]
+
+
+def distortion(distance: str, values: np.ndarray) -> np.ndarray:
+    """Values of a distance as something that grows as an image moves away from its original.
+
+    Example:
+        >>> distortion("l2", np.array([1.0])), distortion("psnr", np.array([40.0]))
+        (array([1.]), array([-40.]))
+    """
+    return -values if distance in LIKENESSES else values
+
+
+def outcomes(records: pa.Table, labels: Sequence[str]) -> Outcomes:
+    """What attacks that differ in their budget alone did to each image.
+
+    Args:
+        records: The records of a run, `run.table()`.
+        labels: The attack's label under each budget; a single one is taken as it is.
+
+    Raises:
+        UsageError: If no label is given, or they differ in more than their budget.
+
+    Example:
+        >>> import limen
+        >>> outcomes(limen.runs.records.SCHEMA.empty_table(), ["ddn"]).ids
+        ()
+    """
+    if len(groups := families(labels)) != 1:
+        raise UsageError(f"labels {list(labels)} are not one attack under several budgets")
+    (name,) = groups
+    ids, rows, unfinished = align(
+        records, labels, ("label", "clean_prediction", "success", "success_in_memory", *_COSTS, *DISTANCES)
+    )
+    success = rows["success"].astype(bool)
+    best = {}
+    for each in DISTANCES:
+        values = np.where(success, distortion(each, rows[each]), np.nan)
+        best[each] = distortion(each, np.fmin.reduce(values, axis=0))
+    return Outcomes(
+        name=name,
+        labels=tuple(labels),
+        ids=ids,
+        correct=np.all(rows["clean_prediction"] == rows["label"], axis=0),
+        success=np.asarray(success.any(0)),
+        in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
+        distances=best,
+        **{each: rows[each].sum(0) for each in _COSTS},
+        unfinished=unfinished,
+    )
+
+
+def outcomes_by_name(records: pa.Table, labels: Iterable[str]) -> dict[str, Outcomes]:
+    """The outcomes of all attacks of a run, labels that differ in their budget alone merged, by name.
+
+    Args:
+        records: The records of a run, `run.table()`.
+        labels: The labels of the run, `run.manifest.labels`.
+    """
+    return {name: outcomes(records, group) for name, group in families(labels).items()}
+
+
+def align(
+    records: pa.Table, labels: Sequence[str], columns: Iterable[str]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray], int]:
+    """Records of several attacks side by side, on the images that all of them are done with.
+
+    Args:
+        records: The records of a run.
+        labels: The attacks.
+        columns: What to read of them.
+
+    Returns:
+        The images' ids in their order, (N,); each column as (B, N), with NaN for null; and how many images
+        only some of the attacks are done with.
+    """
+    tables = [records.filter(pc.field("attack") == label) for label in labels]
+    places = [dict(zip(table["id"].to_pylist(), range(len(table)), strict=True)) for table in tables]
+    shared = sorted(set.intersection(*map(set, places)))
+    rows = [[place[image_id] for image_id in shared] for place in places]
+    found = {
+        name: np.stack([table[name].to_numpy()[row] for table, row in zip(tables, rows, strict=True)])
+        for name in columns
+    }
+    return tuple(shared), found, len(set.union(*map(set, places))) - len(shared)

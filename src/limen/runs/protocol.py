@@ -1,0 +1,171 @@
+"""The figures that attacks are compared by: success, its distortion, and image by image who took less."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from limen.runs.bootstrap import LEVEL, interval, means, medians, resamples, share_interval
+from limen.runs.outcomes import Outcomes, distortion
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure with the ends of its 95 % interval; NaN where nothing was measured."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one attack reached by one distance, over the images classified correctly before.
+
+    Attributes:
+        name: The attack, without its budget where it ran under several.
+        labels: The label under each budget.
+        distance: The distance that measures distortion.
+        images: How many images were classified correctly, N.
+        unfinished: How many further images some budgets, but not all, are done with; they are left out.
+        unmeasured: How many images were fooled without a finite distance; they count as successes, but have
+            no part in mean and median.
+        success: The share of the N images that are fooled.
+        mean: The mean distance over those fooled.
+        median: Likewise the median.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    distance: str
+    images: int
+    unfinished: int
+    unmeasured: int
+    success: Measured
+    mean: Measured
+    median: Measured
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two attacks, image by image, on the images that both fool.
+
+    Attributes:
+        name: One attack.
+        against: The other.
+        distance: The distance that measures distortion.
+        images: How many images both fool, with a distance under each.
+        unmeasured: How many further images both fool, without one.
+        lower: On how many of them the first attack has less distortion.
+        ties: On how many both have the same.
+        share: `lower` as a share of `images`, with its Wilson interval.
+        median: The first attack's median distance over these images, NaN without any.
+        median_against: The other's.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.3 and Figure 4.
+    """
+
+    name: str
+    against: str
+    distance: str
+    images: int
+    unmeasured: int
+    lower: int
+    ties: int
+    share: Measured
+    median: float
+    median_against: float
+
+
+def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 2000, seed: int = 0) -> Figures:
+    """Success probability and conditional distortion of one attack, with percentile bootstrap intervals.
+
+    Args:
+        outcomes: What the attack did to each image.
+        distance: One of `limen.runs.DISTANCES`.
+        draws: How often the images, fooled or not, are drawn anew with replacement for the intervals of
+            mean and median; 0 for none. That of the success probability needs no draws.
+        seed: Seed of these draws.
+
+    Raises:
+        UsageError: If there is no such distance.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1, equation 20.
+    """
+    values = outcomes.measured(distance)
+    images, successes = len(values), int(outcomes.fooled.sum())
+    share = successes / images if images else math.nan
+    centre = _centres(np.ones((1, images)), values)
+    drawn = [_centres(block, values) for block in resamples(images, draws, seed)]
+    ends = interval(np.concatenate([centre[:0], *drawn]))
+    mean, median = (Measured(*map(float, three)) for three in zip(centre[0], *ends, strict=True))
+    return Figures(
+        name=outcomes.name,
+        labels=outcomes.labels,
+        distance=distance,
+        images=images,
+        unfinished=outcomes.unfinished,
+        unmeasured=successes - int(np.count_nonzero(~np.isnan(values))),
+        success=Measured(share, *map(float, share_interval(np.array(share), images))),
+        mean=mean,
+        median=median,
+    )
+
+
+def compare(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> Comparison:
+    """Which of two attacks takes less distortion, image by image, where both fool the model.
+
+    Each image is compared with itself, so that how hard images differ in being fooled plays no part.
+
+    Args:
+        outcomes: What one attack did to each image.
+        against: What the other did.
+        distance: One of `limen.runs.DISTANCES`. Of a likeness, a higher value is less distortion.
+
+    Raises:
+        UsageError: If there is no such distance.
+    """
+    _, ours, theirs = np.intersect1d(outcomes.ids, against.ids, assume_unique=True, return_indices=True)
+    both = outcomes.fooled[ours] & against.fooled[theirs]
+    pair = np.stack([outcomes.distortions(distance)[ours][both], against.distortions(distance)[theirs][both]])
+    placed = ~np.isnan(pair).any(0)
+    mine, other = pair[:, placed]
+    lower, ties = int((mine < other).sum()), int((mine == other).sum())
+    median, median_against = (
+        float(np.median(distortion(distance, values))) if values.size else math.nan
+        for values in (mine, other)
+    )
+    return Comparison(
+        name=outcomes.name,
+        against=against.name,
+        distance=distance,
+        images=mine.size,
+        unmeasured=int((~placed).sum()),
+        lower=lower,
+        ties=ties,
+        share=_wilson(lower, mine.size),
+        median=median,
+        median_against=median_against,
+    )
+
+
+def _centres(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean and median (R, 2) of the values (N,) that are not NaN, in each resample (R, N)."""
+    return np.stack([means(weights, values[None])[:, 0], medians(weights, values)], axis=1)
+
+
+def _wilson(count: int, total: int) -> Measured:
+    # A share of nearly all images has an interval of some length here; a bootstrap would deny any doubt.
+    if not total:
+        return Measured(math.nan, math.nan, math.nan)
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    share = count / total
+    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    # At 0 and 1 an end of the interval is the share itself, which rounding must not pass.
+    return Measured(share, min(centre - half, share), max(centre + half, share))
