@@ -1,7 +1,8 @@
 """Distances and likenesses of images, each one number a sample.
 
 Every metric takes two batches (N, C, H, W) in [0, 1], float32 or float64, on any device, and gives
-(N,); all but `l0` can be differentiated. `METRICS` names them.
+(N,); all but `l0` and `mad` can be differentiated. The first batch holds the originals, which matters
+to `wpsnr` and `mad`. `METRICS` names them.
 
 The public metrics check their input, which costs a pass over both batches. A loop that has checked
 its batch once builds on the unchecked parts they are made of instead: `limen.images.norm`,
@@ -22,8 +23,11 @@ from torch import Tensor
 
 from limen.metrics.ciede2000 import ciede2000, ciede2000_map, delta_e, rgb_to_lab
 from limen.metrics.lp import l0, l1, l2, linf
+from limen.metrics.mad import mad
+from limen.metrics.moments import BLOCK
 from limen.metrics.psnr import psnr
 from limen.metrics.ssim import dissimilarity, local_dissimilarity, local_similarity, ssim, ssim_map
+from limen.metrics.wpsnr import noise_visibility, wpsnr
 from limen.operators.window import TAPS
 
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -32,12 +36,14 @@ METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2": l2,
     "linf": linf,
     "psnr": psnr,
+    "wpsnr": wpsnr,
     "ssim": ssim,
+    "mad": mad,
     "ciede2000": ciede2000,
 }
 """Every metric by its name, which is also its column in a run's records."""
 
-LEAST_SIDE: dict[str, int] = {"ssim": TAPS}
+LEAST_SIDE: dict[str, int] = {"ssim": TAPS, "mad": BLOCK}
 """The least height and width, in pixels, of the metrics that do not take images of any size."""
 
 __all__ = [
@@ -53,8 +59,11 @@ __all__ = [
     "linf",
     "local_dissimilarity",
     "local_similarity",
+    "mad",
+    "noise_visibility",
     "psnr",
     "rgb_to_lab",
     "ssim",
     "ssim_map",
+    "wpsnr",
 ]
