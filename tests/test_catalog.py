@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from limen import catalog, data
+from limen import catalog, data, defenses
 from limen.catalog.parameters import Parameter, value_text
 from limen.catalog.spec import Catalog
 from limen.data.dataset import spec_of
@@ -185,3 +186,27 @@ def test_a_float_written_as_text_reads_back_exactly(value):
 def test_budgets_in_steps_of_an_8_bit_image_are_written_as_such(levels):
     assert value_text(levels / 255) == f"{levels}/255"
     assert math.isclose(Parameter("eps", (float,), 0.0).parse(f"{levels}/255"), levels / 255)
+
+
+def test_a_defence_of_a_spec_is_the_function_with_its_values():
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(
+        catalog.defense("bilateral:range=0.1,radius=3")(images),
+        defenses.bilateral(images, range=0.1, radius=3),
+    )
+    assert torch.equal(catalog.defense("bilateral")(images), defenses.bilateral(images))
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("bilateral:range=-1", "defense spec 'bilateral:range=-1': range must be at least 1e-06"),
+        ("bilateral:sigma=1", "unknown parameter 'sigma'"),
+        ("bilateral:images=1", "unknown parameter 'images'"),
+        ("bilatreal", "did you mean 'bilateral'"),
+    ],
+)
+def test_a_defence_that_cannot_be_made_is_refused_with_its_spec(spec, complaint):
+    with pytest.raises(UsageError, match=f"^defense spec '{spec}': ") as raised:
+        catalog.defense(spec)
+    assert complaint in str(raised.value)

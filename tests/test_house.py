@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limen import attacks, catalog, metrics
+from limen import attacks, catalog, defenses, metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "limen").rglob("*.py"))
@@ -88,8 +88,9 @@ def test_the_documentation_builds_without_a_warning_and_fetches_nothing(site):
 
 
 @pytest.mark.xdist_group("site")
-def test_the_reference_holds_every_attack_and_metric(site):
-    for name, table in {"attacks": attacks.FACTORIES, "metrics": metrics.METRICS}.items():
+def test_the_reference_holds_every_attack_metric_and_defence(site):
+    tables = {"attacks": attacks.FACTORIES, "metrics": metrics.METRICS, "defenses": defenses.DEFENSES}
+    for name, table in tables.items():
         page = (site / "reference" / name / "index.html").read_text(encoding="utf-8")
         for factory in table.values():
             assert f'id="{factory.__module__}.{factory.__qualname__}"' in page
@@ -184,6 +185,7 @@ def test_the_readmes_table_holds_every_attack():
         ("quick-start.md", "True"),
         ("metrics.md", ""),
         ("ssim-geometry.md", "derived"),
+        ("defenses.md", "behind the defence"),
     ],
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys):
@@ -208,6 +210,8 @@ def test_what_a_page_names_exists(page):
     text = re.sub(r"^:::.*", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     for spec in re.findall(r"--attack[ =]([^\s\\`…]+)", text):
         catalog.attack_or_grid(spec)
+    for spec in re.findall(r"--defense[ =]([^\s\\`…]+)", text):
+        catalog.defense(spec)
     for name in re.findall(r"(?<![\w/.-])limen((?:\.[A-Za-z_]\w*)+)", text):
         resolve(f"limen{name}")
 

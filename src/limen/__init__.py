@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limen import attacks, catalog, data, images, metrics, models, operators, runs, structure
+    from limen import attacks, catalog, data, defenses, images, metrics, models, operators, runs, structure
     from limen.attacks import Outcome
     from limen.classifier import Classifier
     from limen.errors import LimenError, UsageError
@@ -30,6 +30,7 @@ __all__ = [
     "attacks",
     "catalog",
     "data",
+    "defenses",
     "images",
     "metrics",
     "models",

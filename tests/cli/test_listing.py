@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from limen import attacks, data, metrics, models
+from limen import attacks, data, defenses, metrics, models
 
 TABLES = {
     "models": models.SOURCES,
     "data": data.SOURCES,
     "attacks": attacks.FACTORIES,
+    "defenses": defenses.DEFENSES,
     "metrics": metrics.METRICS,
 }
 

@@ -1,14 +1,20 @@
-"""Names and spec strings become models, data sets and attacks.
+"""Names and spec strings become models, data sets, attacks and defences.
 
-A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for attacks, with a
-comma inside a path written twice. Several values of one parameter, `pgd_l2:eps=1,2,4,steps=40`, make a grid.
+A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for attacks and defences,
+with a comma inside a path written twice. Several values of one parameter of an attack,
+`pgd_l2:eps=1,2,4,steps=40`, make a grid.
 """
 
 from __future__ import annotations
 
-import torch
+import functools
+from collections.abc import Callable
+from typing import Any
 
-from limen import attacks, models
+import torch
+from torch import Tensor
+
+from limen import attacks, defenses, models
 from limen import data as datasets
 from limen.attacks import Attack
 from limen.catalog.grid import Grid, read_grid
@@ -20,6 +26,7 @@ from limen.data import Dataset
 __all__ = [
     "ATTACKS",
     "DATA",
+    "DEFENSES",
     "MODELS",
     "Catalog",
     "Entry",
@@ -28,6 +35,7 @@ __all__ = [
     "attack",
     "attack_or_grid",
     "data",
+    "defense",
     "model",
 ]
 
@@ -39,6 +47,25 @@ DATA = Catalog("data", datasets.SOURCES)
 
 ATTACKS = Catalog("attack", attacks.FACTORIES, argument=False)
 """The attacks that a spec can name."""
+
+
+def _prepared(defense: Callable[..., Tensor]) -> Callable[..., Callable[[Tensor], Tensor]]:
+    @functools.wraps(defense)
+    def prepare(**parameters: Any) -> Callable[[Tensor], Tensor]:
+        ready = functools.partial(defense, **parameters)
+        ready(torch.zeros(0, 3, 299, 299))  # a value that it refuses is refused here, where the spec is known
+        return ready
+
+    return prepare
+
+
+DEFENSES = Catalog(
+    "defense",
+    {name: _prepared(defense) for name, defense in defenses.DEFENSES.items()},
+    argument=False,
+    hidden=frozenset({"images"}),
+)
+"""The defences that a spec can name."""
 
 
 def model(spec: str, device: str | torch.device | None = None) -> Classifier:
@@ -107,3 +134,20 @@ def attack_or_grid(spec: str) -> Attack | Grid:
         ('pgd_l2:eps=1,steps=40', 'pgd_l2:eps=2,steps=40', 'pgd_l2:eps=4,steps=40')
     """
     return read_grid(ATTACKS, spec) or attack(spec)
+
+
+def defense(spec: str) -> Callable[[Tensor], Tensor]:
+    """The defence that a spec names, as a function of the images alone.
+
+    Args:
+        spec: For example `bilateral` or `bilateral:range=0.1,radius=7`.
+
+    Raises:
+        UsageError: If the spec cannot be followed, or the defence refuses a value; the message begins
+            with the spec.
+
+    Example:
+        >>> defense("bilateral:range=0.1")(torch.rand(2, 3, 16, 16)).shape
+        torch.Size([2, 3, 16, 16])
+    """
+    return DEFENSES.make(spec)

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from limen.catalog import Catalog
 
-Kind = Literal["models", "data", "attacks", "metrics", "recipes"]
+Kind = Literal["models", "data", "attacks", "defenses", "metrics", "recipes"]
 
 
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
 ) -> None:
-    """List models, data, attacks, metrics and recipes, with parameters and defaults."""
+    """List models, data, attacks, defences, metrics and recipes, with parameters and defaults."""
     from limen import catalog
     from limen.cli.console import output
 
@@ -25,6 +25,7 @@ def list_(
         "models": lambda: _specs("models", catalog.MODELS),
         "data": lambda: _specs("data", catalog.DATA),
         "attacks": lambda: _specs("attacks", catalog.ATTACKS),
+        "defenses": lambda: _specs("defenses", catalog.DEFENSES),
         "metrics": _metrics,
         "recipes": _recipes,
     }

@@ -1,8 +1,17 @@
-"""Symmetric positive operators on images, the windows they are made of, and how they are inverted."""
+"""Operators on images: symmetric positive ones, their windows and their inverses; the bilateral filter."""
 
 from __future__ import annotations
 
+from limen.operators.bilateral import bilateral_filter
 from limen.operators.solve import Jacobi, Operator, Preconditioner, Solution, conjugate_gradient
 from limen.operators.ssim_tensor import SsimTensor
 
-__all__ = ["Jacobi", "Operator", "Preconditioner", "Solution", "SsimTensor", "conjugate_gradient"]
+__all__ = [
+    "Jacobi",
+    "Operator",
+    "Preconditioner",
+    "Solution",
+    "SsimTensor",
+    "bilateral_filter",
+    "conjugate_gradient",
+]

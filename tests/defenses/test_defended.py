@@ -1,0 +1,80 @@
+"""A classifier behind a defence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from limen import Classifier, attacks, defenses
+from limen.defenses import Defended
+from limen.errors import UsageError
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, 5))
+    return Classifier(net, mean=0.5, std=0.25, class_names="abcde")
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.rand(4, 3, 10, 10, generator=torch.Generator().manual_seed(1))
+
+
+def halved(images: Tensor) -> Tensor:
+    return images / 2
+
+
+def brightened(images: Tensor) -> Tensor:
+    return images * 0.5 + 0.5
+
+
+def in_steps(images: Tensor) -> Tensor:
+    return images.detach().mul(3).round() / 3
+
+
+def test_the_classifier_sees_defended_images(classifier, images):
+    assert torch.equal(
+        Defended(classifier, defenses.bilateral)(images), classifier(defenses.bilateral(images))
+    )
+    assert not torch.equal(Defended(classifier, defenses.bilateral)(images), classifier(images))
+
+
+def test_of_two_defences_the_outer_one_comes_first(classifier, images):
+    twice = Defended(Defended(classifier, halved), brightened)
+    assert torch.equal(twice(images), classifier(halved(brightened(images))))
+
+
+def test_all_else_is_the_classifiers_own(classifier, images):
+    defended = Defended(classifier, defenses.bilateral)
+    assert defended.fingerprint() == classifier.fingerprint()
+    assert (defended.module, defended.class_names) == (classifier.module, classifier.class_names)
+    with defended.frozen():
+        assert not any(parameter.requires_grad for parameter in defended.module.parameters())
+        defended(images)
+        assert not defended.module.training
+    assert defended.module.training
+    assert all(parameter.requires_grad for parameter in defended.module.parameters())
+
+
+def test_an_attack_climbs_through_the_defence(classifier, images):
+    defended = Defended(classifier, defenses.bilateral)
+    labels = defended(images).argmax(1)
+    attack = attacks.pgd_linf(eps=0.1, steps=10, random_start=False)
+    outcome = attack(defended, images, labels)
+    assert torch.equal(defended(outcome.images).argmax(1) != labels, outcome.success)
+    inputs = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(defended(inputs)[:, 0].sum(), inputs)
+    step = 1e-3 * gradient
+    rise = (defended(images + step)[:, 0] - defended(images - step)[:, 0]).sum() / 2
+    torch.testing.assert_close(rise, 1e-3 * gradient.square().sum(), rtol=0.02, atol=0)
+
+
+def test_an_attack_through_a_defence_without_a_gradient_is_refused(classifier, images):
+    defended = Defended(classifier, in_steps)
+    labels = defended(images).argmax(1)
+    with pytest.raises(UsageError, match=r"no gradient flows through the defence \(in_steps\)"):
+        attacks.fgsm(eps=0.1)(defended, images, labels)
