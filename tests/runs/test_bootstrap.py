@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from limen.runs import bootstrap
-from limen.runs.bootstrap import interval, resamples
+from limen.runs.bootstrap import interval, means, medians, resamples, share_interval
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law():
@@ -30,3 +34,55 @@ def test_no_images_give_no_resamples_and_unknown_values_are_passed_over():
     low, high = interval(np.array([[np.nan, 1.0], [np.nan, np.nan], [np.nan, 3.0]]))
     assert np.isnan([low[0], high[0]]).all()
     assert 1 <= low[1] < high[1] <= 3
+
+
+@pytest.mark.parametrize("images", [1, 7, 60, 3000])
+def test_the_interval_of_a_share_is_that_of_a_binomial_law(images):
+    shares = np.unique(np.linspace(0, images, 25).round()) / images
+    low, high = share_interval(shares, images)
+    law = scipy.stats.binom(images, shares)
+    assert low * images == pytest.approx(law.ppf(0.025).clip(0))
+    assert high * images == pytest.approx(law.ppf(0.975).clip(0))
+
+
+def test_the_interval_of_a_share_is_where_resamples_end_up():
+    counted = np.arange(80) < 56
+    drawn = np.concatenate([*resamples(80, 40_000, seed=0)]) @ counted / 80
+    low, high = share_interval(np.array(0.7), 80)
+    ends = interval(drawn[:, None])
+    assert (low, high) == (pytest.approx(ends[0].item()), pytest.approx(ends[1].item()))
+
+
+@given(st.integers(1, 300), st.lists(st.floats(0, 1), max_size=9))
+def test_the_interval_of_a_share_grows_with_the_share(images, shares):
+    ordered = np.sort(shares)
+    low, high = share_interval(ordered, images)
+    assert (np.diff(low) >= 0).all()
+    assert (np.diff(high) >= 0).all()
+    counts = np.unique((ordered * images).round()) / images
+    low, high = share_interval(counts, images)
+    assert (low <= counts).all()
+    assert (counts <= high).all()
+
+
+def test_a_share_of_no_images_is_unknown_and_shapes_are_kept():
+    low, high = share_interval(np.zeros((2, 3)), 0)
+    assert np.isnan([low, high]).all()
+    assert low.shape == share_interval(np.zeros((2, 3)), 4)[1].shape == (2, 3)
+
+
+@given(
+    hnp.arrays(int, st.tuples(st.integers(1, 4), st.just(6)), elements=st.integers(0, 4)),
+    hnp.arrays(float, 6, elements=st.sampled_from([0.0, 1.0, 2.5, 7.0, np.nan])),
+)
+def test_means_and_medians_are_those_of_the_values_written_out(weights, values):
+    for row, mean, median in zip(
+        weights, means(weights, values[None])[:, 0], medians(weights, values), strict=True
+    ):
+        held = [
+            value for value, count in zip(values, row, strict=True) for _ in range(count) if value == value
+        ]
+        if held:
+            assert (mean, median) == (pytest.approx(np.mean(held)), pytest.approx(np.median(held)))
+        else:
+            assert np.isnan([mean, median]).all()

@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from limen.errors import UsageError
-from limen.runs import create_or_resume, open_run, operating_characteristic, summarize
+from limen.runs import create_or_resume, open_run, summarize
 
 
 def test_both_denominators_and_distances_over_correct_successes(tmp_path, manifest, row, pixels):
@@ -23,6 +20,7 @@ def test_both_denominators_and_distances_over_correct_successes(tmp_path, manife
     assert (ddn.label, ddn.images, ddn.correct) == ("ddn", 5, 4)
     assert ddn.success_all == pytest.approx(4 / 5)
     assert ddn.success_correct == pytest.approx(3 / 4)
+    assert ddn.success_interval == (pytest.approx(1 / 4), 1.0)
     assert ddn.medians["l2"] == pytest.approx(2.5)
     assert ddn.means["l2"] == pytest.approx(7.5 / 3)
     assert ddn.medians["psnr"] == pytest.approx(0.25)
@@ -30,7 +28,8 @@ def test_both_denominators_and_distances_over_correct_successes(tmp_path, manife
     assert ddn.forwards == pytest.approx((4 * 5 + 11) / 5)
     assert ddn.seconds == pytest.approx(0.6)
     assert (fgsm.label, fgsm.images, fgsm.correct) == ("fgsm:eps=0.1", 0, 0)
-    assert (fgsm.success_all, fgsm.success_correct, fgsm.forwards, fgsm.seconds) == (None,) * 4
+    assert (fgsm.success_all, fgsm.success_correct, fgsm.success_interval, fgsm.forwards) == (None,) * 4
+    assert fgsm.seconds is None
     assert set(fgsm.medians.values()) == set(fgsm.means.values()) == {None}
 
 
@@ -40,26 +39,3 @@ def test_an_attack_that_fools_nothing_has_no_distances(tmp_path, manifest, row, 
     ddn = summarize(open_run(tmp_path))[1]
     assert (ddn.success_all, ddn.success_correct) == (0.0, 0.0)
     assert set(ddn.medians.values()) == {None}
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, 2.0, np.inf]), st.booleans()), max_size=20),
-    st.integers(0, 5),
-)
-def test_the_characteristic_counts_the_images_fooled_up_to_each_distortion(pairs, others):
-    distances = np.array([distance if success else np.nan for distance, success in pairs])
-    success = np.array([success for _, success in pairs], bool)
-    total = len(pairs) + others
-    x, y = operating_characteristic(distances, success, total)
-    assert x.tolist() == sorted({distance for distance, success in pairs if success})
-    for at, share in zip(x, y, strict=True):
-        assert share == pytest.approx(sum(success and distance <= at for distance, success in pairs) / total)
-
-
-def test_a_characteristic_that_makes_no_sense_is_refused():
-    with pytest.raises(UsageError, match="one shape"):
-        operating_characteristic(np.ones(2), np.ones(3, bool), 3)
-    with pytest.raises(UsageError, match="no distance"):
-        operating_characteristic(np.array([np.nan]), np.ones(1, bool), 1)
-    with pytest.raises(UsageError, match="2 successes among only 1"):
-        operating_characteristic(np.ones(2), np.ones(2, bool), 1)

@@ -1,0 +1,57 @@
+"""Records and outcomes written by hand, for figures that are easy to check."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from limen.runs import DISTANCES, Outcomes
+from limen.runs.records import SCHEMA
+
+
+def record(label: str, image_id: str, success: bool = True, correct: bool = True, **changes) -> dict:
+    return {
+        "attack": label,
+        "index": 0,
+        "id": image_id,
+        "label": 1,
+        "target": None,
+        "clean_prediction": int(correct),
+        "clean_confidence": 0.9,
+        "prediction": 0,
+        "confidence": 0.6,
+        "success": success,
+        "success_in_memory": success,
+        "steps": 4,
+        "forwards": 5,
+        "backwards": 4,
+        "seconds": 0.5,
+        **dict.fromkeys(DISTANCES, 0.25 if success else None),
+        **changes,
+    }
+
+
+def table(rows: list[dict]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def made(images: list[tuple[bool, bool, float]], distance: str = "l2", name: str = "ddn") -> Outcomes:
+    """Outcomes of images given as (correct, success, distance); all else is of no matter."""
+    correct, success, values = (
+        np.array(each) for each in (zip(*images, strict=True) if images else ([],) * 3)
+    )
+    nothing = np.zeros(len(images))
+    values = np.where(success.astype(bool), values.astype(float), np.nan)
+    return Outcomes(
+        name=name,
+        labels=(name,),
+        ids=tuple(map(str, range(len(images)))),
+        correct=correct.astype(bool),
+        success=success.astype(bool),
+        in_memory=success.astype(bool),
+        distances={**dict.fromkeys(DISTANCES, nothing), distance: values},
+        forwards=nothing,
+        backwards=nothing,
+        seconds=nothing,
+        unfinished=0,
+    )
