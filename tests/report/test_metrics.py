@@ -17,7 +17,14 @@ def test_every_distance_of_a_record_is_shown_once():
 
 @pytest.mark.parametrize(
     ("key", "close", "far"),
-    [("l2", 0.1, 3.0), ("ssim", 0.999, 0.9), ("psnr", 60.0, 30.0), ("ciede2000", 0.1, 2.0)],
+    [
+        ("l2", 0.1, 3.0),
+        ("ssim", 0.999, 0.9),
+        ("mad", 0.0, 12.0),
+        ("psnr", 60.0, 30.0),
+        ("wpsnr", 70.0, 40.0),
+        ("ciede2000", 0.1, 2.0),
+    ],
 )
 def test_distortion_grows_as_images_part(key: str, close: float, far: float):
     metric = next(each for each in METRICS if each.key == key)

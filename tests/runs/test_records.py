@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from limen.errors import UsageError
-from limen.runs import RunError
-from limen.runs.records import SCHEMA, encode_part, read_part
+from limen.report import write_page
+from limen.runs import DISTANCES, RunError, create_or_resume, open_run, summarize
+from limen.runs.records import SCHEMA, encode_part, part_paths, read_part
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def test_a_row_with_wrong_columns_or_values_is_refused(row):
         encode_part("ddn", [row("a", label=None)])
 
 
-def _without(name):
-    return lambda table: table.drop_columns([name])
+def _without(*names):
+    return lambda table: table.drop_columns(names)
 
 
 def _cast(name, kind):
@@ -58,7 +59,9 @@ def _cast(name, kind):
     ("change", "message"),
     [
         (_without("id"), "lacks the columns id"),
-        (_without("ssim"), "lacks the columns ssim"),
+        (_without("seconds"), "lacks the columns seconds"),
+        (_cast("ssim", pa.float32()), "column ssim is float, expected double"),
+        (lambda table: table.append_column("mad", table["mad"]), "mad, or has them twice"),
         (_cast("index", pa.float64()), "column index is double, expected int64"),
         (_cast("success", pa.int8()), "column success is int8, expected bool"),
         (lambda table: table.append_column("id", table["id"]), "twice"),
@@ -83,6 +86,47 @@ def test_a_damaged_part_is_one_error_that_names_the_file(part, damage):
     part.write_bytes(damage(part.read_bytes()))
     with pytest.raises(RunError, match=r"00000000\.parquet: cannot be read"):
         read_part(part)
+
+
+def test_a_distance_that_was_not_measured_is_null(part, row):
+    measured = {key: value for key, value in row("c").items() if key not in ("mad", "wpsnr")}
+    part.write_bytes(encode_part("ddn", [measured]))
+    assert read_part(part, ("mad", "l2", "id")).to_pydict() == {"mad": [None], "l2": [0.25], "id": ["c"]}
+
+
+@pytest.mark.parametrize("missing", [("wpsnr", "mad"), DISTANCES])
+def test_a_part_from_before_a_distance_was_measured_reads_as_null_there(part, row, missing):
+    pq.write_table(_without(*missing)(pq.read_table(part)), part)
+    table = read_part(part)
+    assert table.schema.equals(SCHEMA)
+    assert table.to_pylist() == [
+        {"attack": "ddn", **each, **dict.fromkeys(missing)}
+        for each in (row("a"), row("b", 1, success=False, target=2))
+    ]
+    assert read_part(part, ("mad", "id")).to_pydict() == {"mad": [None, None], "id": ["a", "b"]}
+
+
+def test_a_run_from_before_a_distance_was_measured_is_summed_up_shown_and_resumed(
+    tmp_path, manifest, row, pixels
+):
+    with create_or_resume(tmp_path, manifest) as run:
+        run.write_originals({"a": pixels(0)})
+        run.write("ddn", [row("a")], {"a": pixels(1)})
+    (old,) = part_paths(tmp_path)
+    pq.write_table(_without("wpsnr", "mad")(pq.read_table(old)), old)
+    ddn = summarize(open_run(tmp_path))[1]
+    assert (ddn.medians["l2"], ddn.medians["mad"], ddn.means["wpsnr"]) == (0.25, None, None)
+    page = write_page([tmp_path]).read_text(encoding="utf-8")
+    assert "MAD" in page
+    with create_or_resume(tmp_path, manifest) as run:
+        assert run.finished("ddn") == {"a"}
+        run.write_originals({"b": pixels(2)})
+        run.write("ddn", [row("b", 1)], {"b": pixels(3)})
+    assert ["mad" in pq.read_schema(path).names for path in part_paths(tmp_path)] == [False, True]
+    run = open_run(tmp_path)
+    assert run.table()["mad"].to_pylist() == [None, 0.25]
+    assert summarize(run)[1].medians["mad"] == 0.25
+    assert write_page([tmp_path]).is_file()
 
 
 def test_columns_that_a_later_limen_adds_are_passed_over(part):

@@ -77,4 +77,7 @@ def combine(detected: Tensor, appearance: Tensor) -> Tensor:
 
 
 def _distortion(reference: Tensor, distorted: Tensor) -> Tensor:
-    return combine(detected_distortion(reference, distorted), appearance_distortion(reference, distorted))
+    detected = detected_distortion(reference, distorted)
+    appearance = appearance_distortion(reference, distorted)
+    # In float64 also because torch's powers of many float32 numbers differ in the last bit from those of few.
+    return combine(detected, appearance.double()).to(reference.dtype)

@@ -18,20 +18,24 @@ _DARK = 0.5  # mean lightness of a block in which nothing is seen
 
 
 def detected_distortion(reference: Tensor, distorted: Tensor) -> Tensor:
-    """Perceived distortion d_detect of grey images (N, H, W) in 0…255, unchecked; (N,).
+    """Perceived distortion d_detect of grey images (N, H, W) in 0…255, unchecked; (N,) float64.
 
     In each 16×16 block, the mean squared error times how far its contrast is above threshold; then the
     root mean square over the blocks. 0 where no block shows a visible change.
+
+    It is worked out in float64, for few maps: close to the threshold, a rounding error of the lightness
+    is a large part of what exceeds it.
     """
+    reference, distorted = reference.double(), distorted.double()
     shown = _LIGHTNESS * reference**_EXPONENT
     change = _LIGHTNESS * distorted**_EXPONENT - shown
-    sensitivity = contrast_sensitivity(*shown.shape[-2:], shown.dtype, shown.device)
+    sensitivity = contrast_sensitivity(*shown.shape[-2:], shown.device)
     # The filter is linear: it sees the change itself, which is exactly 0 where the images are equal.
     spectra = torch.fft.rfft2(torch.stack([shown, change], 1)) * sensitivity
     shown, change = torch.fft.irfft2(spectra, s=shown.shape[-2:]).unbind(1)
 
-    cells = cell_moments(shown)
-    quarters, blocks, errors = widen(cells, 1), block_moments(shown), block_moments(change)
+    quarters, errors = widen(cell_moments(shown), 1), block_moments(change)
+    blocks = widen(quarters, 2)
     seen = visibility(
         blocks.mean, _deviation(_least_quarter(quarters.second), BLOCK // 2), _deviation(errors.second, BLOCK)
     )
@@ -63,7 +67,7 @@ def visibility(mean: Tensor, deviation: Tensor, error_deviation: Tensor) -> Tens
 
 
 @lru_cache(maxsize=4)
-def contrast_sensitivity(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def contrast_sensitivity(height: int, width: int, device: torch.device) -> Tensor:
     """The gain of the eye at each frequency of a real Fourier transform, (height, width // 2 + 1).
 
     2.6·(0.0192 + 0.114 f)·exp(−(0.114 f)^1.1) at f cycles a degree, 32 at the finest grating, and 0.9809
@@ -74,7 +78,7 @@ def contrast_sensitivity(height: int, width: int, dtype: torch.dtype, device: to
     oblique = 0.85 + 0.15 * torch.cos(4 * torch.atan2(down, right))
     frequency = _PIXELS_PER_DEGREE * torch.hypot(down, right) / oblique
     gain = 2.6 * (0.0192 + 0.114 * frequency) * torch.exp(-((0.114 * frequency) ** 1.1))
-    return torch.where(frequency < _PEAK_FREQUENCY, _PEAK, gain).to(dtype).to(device)
+    return torch.where(frequency < _PEAK_FREQUENCY, _PEAK, gain).to(device)
 
 
 def _least_quarter(variances: Tensor) -> Tensor:

@@ -70,7 +70,19 @@ METRICS = (
     Metric("l1", "L₁", about="Sum of all changes, pixel values in [0, 1]."),
     Metric("l0", "L₀", about="How many values changed."),
     Metric("ssim", "SSIM", likeness=True, complement=True, about="Structural similarity; 1 is equal."),
+    Metric(
+        "mad",
+        "MAD",
+        about="Most apparent distortion as seen by people; 0 is unseen, about 10 is plain noise.",
+    ),
     Metric("psnr", "PSNR", "dB", likeness=True, about="Peak signal-to-noise ratio; higher is closer."),
+    Metric(
+        "wpsnr",
+        "wPSNR",
+        "dB",
+        likeness=True,
+        about="Signal-to-noise ratio that counts less where the original is busy; higher is closer.",
+    ),
     Metric(
         "ciede2000", "CIEDE2000", about="Colour difference as seen by people; about 1 is just noticeable."
     ),

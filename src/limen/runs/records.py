@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from limen.runs.manifest import FORMAT
 
 FOLDER = "records"
 
-DISTANCES = ("l0", "l1", "l2", "linf", "psnr", "ssim", "ciede2000")
+DISTANCES = ("l0", "l1", "l2", "linf", "psnr", "wpsnr", "ssim", "mad", "ciede2000")
 """The columns that compare the stored image with its original.
 
-Null where the attack failed, or the image is too small for the metric."""
+Null where the attack failed, the image is too small for the metric, or the Limen that measured it did
+not have the metric yet."""
 
 _FORMAT_KEY = b"limen.format"
 
@@ -53,13 +54,13 @@ def encode_part(label: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The bytes of a Parquet part with one attack's rows.
 
     Raises:
-        UsageError: If a row lacks a column, has one too many, or a value does not fit its column.
+        UsageError: If a row lacks a column that is no distance, has one too many, or a value does not
+            fit its column.
     """
     for row in rows:
-        if row.keys() != set(COLUMNS):
-            raise UsageError(
-                f"a record's columns differ from the run's in {sorted(row.keys() ^ set(COLUMNS))}"
-            )
+        differing = {name for name in row.keys() ^ set(COLUMNS) if name in row or name not in DISTANCES}
+        if differing:
+            raise UsageError(f"a record's columns differ from the run's in {sorted(differing)}")
     try:
         table = pa.Table.from_pylist([{"attack": label, **row} for row in rows], schema=SCHEMA)
         _check_nulls(table)
@@ -76,8 +77,8 @@ def part_paths(directory: Path) -> list[Path]:
     return sorted(path for path in (directory / FOLDER).glob("*.parquet") if not path.name.startswith("."))
 
 
-def read_part(path: Path, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
-    """Read some columns of a part, checked against `SCHEMA`.
+def read_part(path: Path, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
+    """Read some columns of a part, checked against `SCHEMA`; distances that it lacks are null.
 
     Raises:
         RunError: If the file is no Parquet, has missing or wrong columns or nulls, or a newer Limen
@@ -86,13 +87,14 @@ def read_part(path: Path, columns: Iterable[str] = SCHEMA.names) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             _check_schema(file.schema_arrow)
-            table = file.read([*columns])
+            table = file.read([name for name in columns if name in file.schema_arrow.names])
         _check_nulls(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read as records ({error}); restore or remove it") from error
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
-    return table.cast(pa.schema([SCHEMA.field(name) for name in columns]))
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    return pa.concat_tables([schema.empty_table(), table], promote_options="default").cast(schema)
 
 
 def _check_schema(found: pa.Schema) -> None:
@@ -101,10 +103,11 @@ def _check_schema(found: pa.Schema) -> None:
         raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
     if version != str(FORMAT):
         raise RunError(f"has format {version}, expected {FORMAT}: not the records of a run")
-    missing = [name for name in SCHEMA.names if found.names.count(name) != 1]
+    fields = [field for field in SCHEMA if field.name in found.names or field.name not in DISTANCES]
+    missing = [field.name for field in fields if found.names.count(field.name) != 1]
     if missing:
         raise RunError(f"lacks the columns {', '.join(missing)}, or has them twice")
-    for field in SCHEMA:
+    for field in fields:
         if found.field(field.name).type != field.type:
             raise RunError(f"column {field.name} is {found.field(field.name).type}, expected {field.type}")
 
