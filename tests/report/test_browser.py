@@ -273,8 +273,8 @@ def test_the_table_sorts_by_a_heading(browser: Browser, page: Path):
 
 def test_the_curves_are_read_by_key_and_hidden_by_the_legend(browser: Browser, page: Path):
     browser.open(page)
-    shares = "return [...document.querySelectorAll('.legend output')].map((each) => each.textContent)"
-    assert browser.run(shares) == ["83.3 %", "100.0 %"]
+    shares = "return [...document.querySelectorAll('.legend output')].map((each) => each.innerText)"
+    assert browser.run(shares) == ["83.3 %\n50.0 % to 100.0 %", "100.0 %"]
     browser.run("document.getElementById('plot').focus()")
     browser.press(RIGHT)
     assert browser.run(shares) == ["0.0 %", "0.0 %"]
@@ -285,6 +285,42 @@ def test_the_curves_are_read_by_key_and_hidden_by_the_legend(browser: Browser, p
     assert browser.run(lines) == 2
     browser.click(".legend button")
     assert browser.run(lines) == 1
+
+
+def test_each_line_lies_in_its_band(browser: Browser, page: Path):
+    browser.open(page)
+    for metric in ("l2", "psnr", "ssim"):
+        browser.choose("curve-metric", metric)
+        inside = """
+            return [...document.querySelectorAll("#plot path.band")].map((band, i) => {
+                const [line] = document.querySelectorAll(`#plot path.line[data-line="${i}"]`);
+                const step = line.getTotalLength() / 50;
+                const points = Array.from({ length: 50 }, (_, k) => line.getPointAtLength((k + 0.5) * step));
+                const hit = (p) => band.isPointInFill(p) || band.isPointInStroke(p);
+                return [getComputedStyle(band).opacity, points.filter(hit).length];
+            });
+        """
+        # Upright pieces of a line leave the steps of its band; what lies along the axis is most of it.
+        found = browser.run(inside)
+        assert isinstance(found, list)
+        assert [opacity for opacity, _ in found] == ["0.12", "0.12"]
+        assert min(hits for _, hits in found) > 25
+
+
+def test_among_many_lines_only_the_band_of_the_one_pointed_at_is_seen(
+    browser: Browser, make_run, record, tmp_path: Path
+):
+    rows = {f"fgsm:steps={k}": [record(i, str(i), success=i != k) for i in range(5)] for k in range(5)}
+    browser.open(write_page([make_run("many", rows=rows).directory], tmp_path / "many.html"))
+    seen = """
+        return [...document.querySelectorAll("#plot path.band")].map((each) => getComputedStyle(each).opacity)
+    """
+    assert browser.run(seen) == ["0"] * 5
+    browser.click(".legend li:nth-child(3) button")
+    browser.click(".legend li:nth-child(3) button")
+    assert browser.run(seen) == ["0", "0", "0.25", "0", "0"]
+    browser.click(".legend li:nth-child(5) button")
+    assert browser.run(seen) == ["0.12"] * 4
 
 
 def test_a_page_without_records_raises_nothing(browser: Browser, make_run, record, tmp_path: Path):

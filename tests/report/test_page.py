@@ -114,6 +114,30 @@ def test_the_curves_are_data_of_the_page(page: Page):
     data = json.loads(next(text for text in page.scripts if text.startswith("{")))
     assert data["curves"]["l2"]["correct"][0]["x"] == [0.1, 0.2, 0.3, 0.5, 0.6]
     assert [metric["key"] for metric in data["metrics"]][:2] == ["l2", "linf"]
+    assert data["bands"]["6"]["low"][0] == 0
+    assert data["bands"]["6"]["high"][-1] == 1
+
+
+def test_a_grid_is_one_line_of_the_curves_and_a_row_of_the_table_before_its_budgets(make_run, record):
+    rows = {f"pgd_l2:eps={eps},steps=4": [record(i, str(i)) for i in range(3)] for eps in ("8/255", "0.5")}
+    page = Page(write_page([make_run(rows={**rows, "ddn": rows["pgd_l2:eps=0.5,steps=4"]}).directory]))
+    labels = [each["data-value"] for each in page.all("th", "scope", "row")]
+    assert labels == ["pgd_l2:steps=4", *rows, "ddn"]
+    assert len(page.all("tr", "class", "together")) == 1
+    assert page.text.count("best of eps 8/255, 0.5") == 2
+    assert "also has a line for its best" in page.text
+    data = json.loads(next(text for text in page.scripts if text.startswith("{")))
+    assert len(data["curves"]["l2"]["correct"]) == 2
+
+
+def test_without_a_grid_the_page_does_not_speak_of_budgets(page: Page):
+    assert "best of eps" not in page.text
+    assert "several budgets" not in " ".join(page.text.split())
+
+
+def test_success_has_its_interval_unless_it_has_no_length(page: Page):
+    notes = [each["title"] for each in page.all("td", "title")]
+    assert notes == ["95 % interval 50.0 % to 100 %".replace("0 %", "0\N{NO-BREAK SPACE}%")]
 
 
 def test_the_gallery_says_how_much_it_shows_and_how_it_magnifies(make_run):

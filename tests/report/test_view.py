@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 from PIL import Image
 
 from limen.report.choice import spread
-from limen.report.curves import POINTS, curve
+from limen.report.curves import POINTS, bands, curve
 from limen.report.gallery import gallery
 from limen.report.metrics import METRICS
-from limen.report.series import Series, series_of
+from limen.report.series import series_of
 from limen.report.view import View, build, names
+from limen.runs import outcomes
+from limen.runs.bootstrap import share_interval
+from limen.runs.records import SCHEMA
 
 
 def pixels(url: str | None) -> np.ndarray:
@@ -83,17 +87,70 @@ def test_misclassified_images_count_in_one_denominator_only(make_run, record):
     assert lines["all"][0].y == pytest.approx([1 / 3, 2 / 3], abs=1e-4)
 
 
-def test_a_long_line_keeps_its_ends_within_the_limit_of_points(make_run):
+def test_a_long_line_keeps_its_ends_within_the_limit_of_points():
     count = POINTS + 50
-    columns = {
-        "clean_prediction": np.zeros(count),
-        "label": np.zeros(count),
-        "success": np.ones(count, bool),
-        "l2": np.arange(count) + 1.0,
-    }
-    line = curve(Series(make_run(rows={}), "run", "fgsm", columns), METRICS[0], of_correct=True)
+    nothing = outcomes(SCHEMA.empty_table(), ["fgsm"])
+    all_fooled = {"correct": np.ones(count, bool), "success": np.ones(count, bool)}
+    distances = {**nothing.distances, "l2": np.arange(count) + 1.0}
+    many = replace(nothing, ids=tuple(map(str, range(count))), distances=distances, **all_fooled)
+    line = curve(many, METRICS[0], of_correct=True)
     assert len(line.x) == len(line.y) == POINTS
     assert (line.x[0], line.x[-1], line.y[-1]) == (1, count, 1)
+    band = bands([line])[count]
+    assert len(band.low) == len(band.high) == POINTS + 1
+
+
+@pytest.fixture
+def grid_view(make_run, record) -> View:
+    """Two budgets of one attack, with another between them; the smaller budget fools every other image."""
+    rows = {
+        "pgd_l2:eps=1,steps=4": [record(i, str(i), success=i % 2 == 0, l2=1.0 + i) for i in range(4)],
+        "ddn": [record(i, str(i)) for i in range(4)],
+        "pgd_l2:eps=2,steps=4": [record(i, str(i), l2=8.0 - i, seconds=2.0) for i in range(4)],
+    }
+    for each in rows["pgd_l2:eps=1,steps=4"][1::2]:
+        each["l2"] = None
+    return build({"run": make_run(rows=rows), "again": make_run("again", rows={"ddn": rows["ddn"]})}, 24)
+
+
+def test_attacks_that_differ_in_their_budget_are_one_family_of_their_run(grid_view: View):
+    assert [row.summary.label for row in grid_view.families] == ["pgd_l2:steps=4", "ddn", "ddn"]
+    assert [row.budgets for row in grid_view.families] == [("1", "2"), (), ()]
+    assert [row.run for row in grid_view.families] == ["run", "run", "again"]
+    labels = ["pgd_l2:eps=1,steps=4", "ddn", "pgd_l2:eps=2,steps=4", "ddn"]
+    assert [row.summary.label for row in grid_view.attacks] == labels
+    assert [row.family for row in grid_view.attacks] == [0, 1, 0, 2]
+    assert [row.family for row in grid_view.families] == [0, 1, 2]
+    assert {row.budgets for row in grid_view.attacks} == {()}
+
+
+def test_a_family_has_the_least_distortion_and_the_cost_of_all_budgets(grid_view: View):
+    together = grid_view.families[0]
+    assert together.summary.success_correct == 1
+    # The least of 1, -, 3, - and of 8, 7, 6, 5.
+    assert together.summary.means["l2"] == pytest.approx((1 + 7 + 3 + 5) / 4)
+    assert together.summary.seconds == pytest.approx(0.25 + 2)
+    assert (together.forwards, together.backwards) == (22, 20)
+
+
+def test_a_family_is_one_line_and_tiles_are_of_its_members(grid_view: View):
+    lines = grid_view.curves["l2"]["correct"]
+    assert len(lines) == 3
+    assert (lines[0].x, lines[0].y) == ((1, 3, 5, 7), (0.25, 0.5, 0.75, 1))
+    assert {tile.series for tile in grid_view.gallery.tiles} == {0, 1, 2, 3}
+
+
+def test_a_band_is_the_interval_of_each_share_that_so_many_images_can_have(view: View):
+    assert set(view.bands) == {line.images for line in view.curves["l2"]["correct"]} == {6}
+    low, high = share_interval(np.arange(7) / 6, 6)
+    assert view.bands[6].low == pytest.approx(low, abs=1e-4)
+    assert view.bands[6].high == pytest.approx(high, abs=1e-4)
+
+
+def test_a_success_without_a_distance_is_counted_but_not_on_the_line(make_run, record):
+    rows = [record(0, "a", l2=None), record(1, "b"), record(2, "c", success=False)]
+    line = build({"run": make_run(rows={"fgsm": rows})}, 24).curves["l2"]["correct"][0]
+    assert (line.unmeasured, line.images, line.y) == (1, 3, (0.33333,))
 
 
 def test_tiles_hold_the_stored_pixels(make_run):

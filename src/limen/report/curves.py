@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from limen.report.metrics import Metric
-from limen.report.series import Series
-from limen.runs import operating_characteristic
+from limen.runs import Outcomes, characteristic
+from limen.runs.bootstrap import share_interval
 
 POINTS = 400
 """Most points of a line: more would not be seen, and a page of many images would grow."""
@@ -20,44 +20,67 @@ class Curve:
     """One line: the share of images fooled with at most a given distortion.
 
     Attributes:
+        images: Of how many images the shares are.
+        unmeasured: How many were fooled without such a distance, and so are not on the line.
         start: The share fooled with no distortion that an axis can show (such as an infinite PSNR).
         x: Distortion, as the metric is plotted, ascending in distortion.
         y: Share in [0, 1] fooled with at most that distortion.
     """
 
+    images: int
+    unmeasured: int
     start: float
     x: tuple[float, ...]
     y: tuple[float, ...]
 
 
-def curve(series: Series, metric: Metric, of_correct: bool) -> Curve:
+@dataclass(frozen=True)
+class Band:
+    """How sure any share of so many images is: the ends of its interval at evenly spaced shares from 0 to 1.
+
+    An interval depends on nothing but the share and the number of images, so all lines have this in common.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def curve(outcomes: Outcomes, metric: Metric, of_correct: bool) -> Curve:
     """The line of one attack over one metric.
 
     Args:
-        series: The attack's records.
+        outcomes: What the attack did to each image.
         metric: What to measure distortion by.
         of_correct: Count only images that were classified correctly, else all.
     """
-    counted = series.correct if of_correct else np.ones(len(series), bool)
-    distortion = metric.distortion(series.columns[metric.key])
-    # A success without a measured distance cannot be placed on the axis.
-    mask = counted & series.success & ~np.isnan(distortion)
-    x, y = operating_characteristic(distortion, mask, int(counted.sum()))
-    start = float(y[np.isneginf(x)].max(initial=0.0))
+    found = characteristic(outcomes, metric.key, of_correct=of_correct)
+    x, y = metric.plotted(found.distances), found.shares
+    start = float(y[np.isneginf(metric.distortion(found.distances))].max(initial=0.0))
     x, y = x[np.isfinite(x)], y[np.isfinite(x)]
     if len(x) > POINTS:
         kept = np.linspace(0, len(x) - 1, POINTS).round().astype(int)
         x, y = x[kept], y[kept]
-    x = -x if metric.reverse else x
-    return Curve(start, tuple(float(f"{v:.5g}") for v in x), tuple(float(f"{v:.5g}") for v in y))
+    return Curve(found.images, found.unmeasured, start, _short(x), _short(y))
 
 
-def curves(series: Sequence[Series], metrics: Sequence[Metric]) -> dict[str, dict[str, list[Curve]]]:
-    """All lines, by metric and then by denominator ("correct" or "all"), in the order of `series`."""
+def curves(outcomes: Sequence[Outcomes], metrics: Sequence[Metric]) -> dict[str, dict[str, list[Curve]]]:
+    """All lines, by metric and then by denominator ("correct" or "all"), in the order of `outcomes`."""
     return {
         metric.key: {
-            name: [curve(one, metric, of_correct) for one in series]
+            name: [curve(one, metric, of_correct) for one in outcomes]
             for name, of_correct in (("correct", True), ("all", False))
         }
         for metric in metrics
     }
+
+
+def bands(lines: Iterable[Curve]) -> dict[int, Band]:
+    """The band of each number of images among these lines, at up to `POINTS` steps of the share."""
+    return {
+        images: Band(*map(_short, share_interval(np.linspace(0, 1, min(images, POINTS) + 1), images)))
+        for images in sorted({line.images for line in lines} - {0})
+    }
+
+
+def _short(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(f"{value:.5g}") for value in values)

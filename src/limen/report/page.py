@@ -85,6 +85,7 @@ def _drawing(view: View) -> dict[str, object]:
             key: {name: [asdict(curve) for curve in lines] for name, lines in of_metric.items()}
             for key, of_metric in view.curves.items()
         },
+        "bands": {images: asdict(band) for images, band in view.bands.items()},
     }
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from limen.report.attention import Attention, attention
-from limen.report.curves import Curve, curves
+from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.metrics import METRICS, Metric
 from limen.report.series import Series, series_of
-from limen.runs import AttackSummary, Manifest, Run, summarize
+from limen.runs import AttackSummary, Manifest, Outcomes, Run, families, outcomes, summary_of
+from limen.runs.grids import budget
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class RunView:
 
 @dataclass(frozen=True)
 class AttackRow:
-    """One line of the table of attacks.
+    """One line of the table of attacks: an attack, or one under all its budgets together.
 
     Attributes:
         run: Name of the run.
+        family: Position, among the page's families, of the one that it is of.
+        budgets: The budgets as their labels state them, where the line is that of several together.
         summary: Success, distances and cost of the attack.
         memory_correct: The share of correctly classified images that the attack claimed to fool,
             before storage in 8 bits; None without any.
@@ -49,6 +52,8 @@ class AttackRow:
     """
 
     run: str
+    family: int
+    budgets: tuple[str, ...]
     summary: AttackSummary
     memory_correct: float | None
     forwards: float | None
@@ -59,13 +64,17 @@ class AttackRow:
 class View:
     """The whole page: runs, the table of attacks, the curves, attention where it was evaluated, the gallery.
 
-    `attacks` and the lines of each set of curves are in one order, which tiles refer to.
+    Attacks that differ in their budget alone are one family, also where there is just one of them.
+    `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
+    another. `bands` has the width of the lines by the number of their images.
     """
 
     runs: tuple[RunView, ...]
     metrics: tuple[Metric, ...]
     attacks: tuple[AttackRow, ...]
+    families: tuple[AttackRow, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
+    bands: Mapping[int, Band]
     attention: Attention | None
     gallery: Gallery
 
@@ -82,12 +91,15 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
     """
     by_run = {name: series_of(run, name) for name, run in runs.items()}
     series = [one for of_run in by_run.values() for one in of_run]
-    summaries = [summary for run in runs.values() for summary in summarize(run)]
+    attacks, merged = _attacks(runs)
+    lines = curves([of_family for _, of_family in merged], METRICS)
     return View(
         runs=tuple(_run_view(name, run, by_run[name]) for name, run in runs.items()),
         metrics=METRICS,
-        attacks=tuple(_attack_row(*pair) for pair in zip(series, summaries, strict=True)),
-        curves=curves(series, METRICS),
+        attacks=attacks,
+        families=tuple(_attack_row(name, place, one) for place, (name, one) in enumerate(merged)),
+        curves=lines,
+        bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         attention=attention(runs, series, pictures),
         gallery=gallery(series, METRICS, pictures),
     )
@@ -120,14 +132,31 @@ def _run_view(name: str, run: Run, series: Sequence[Series]) -> RunView:
     return RunView(name, run.manifest, len(correct), sum(correct.values()), skipped)
 
 
-def _attack_row(series: Series, summary: AttackSummary) -> AttackRow:
-    claimed = series.columns["success_in_memory"].astype(bool)[series.correct]
+def _attacks(runs: Mapping[str, Run]) -> tuple[tuple[AttackRow, ...], list[tuple[str, Outcomes]]]:
+    """Each attack of each run in the manifests' order; and each family, merged, with the name of its run."""
+    rows: list[AttackRow] = []
+    merged: list[tuple[str, Outcomes]] = []
+    for name, run in runs.items():
+        records, of_label = run.table(), {}
+        for labels in families(run.manifest.labels).values():
+            for label in labels:
+                of_label[label] = _attack_row(name, len(merged), outcomes(records, [label]))
+            merged.append((name, outcomes(records, labels)))
+        rows += [of_label[label] for label in run.manifest.labels]
+    return tuple(rows), merged
+
+
+def _attack_row(run: str, family: int, attack: Outcomes) -> AttackRow:
+    claimed = attack.in_memory[attack.correct]
+    several = len(attack.labels) > 1
     return AttackRow(
-        run=series.name,
-        summary=summary,
+        run=run,
+        family=family,
+        budgets=tuple(budget(label) or "default" for label in attack.labels) if several else (),
+        summary=summary_of(attack),
         memory_correct=float(claimed.mean()) if claimed.size else None,
-        forwards=_median(series.columns["forwards"]),
-        backwards=_median(series.columns["backwards"]),
+        forwards=_median(attack.forwards),
+        backwards=_median(attack.backwards),
     )
 
 

@@ -1,12 +1,13 @@
 // Success against distortion, drawn in the pixels at hand so that type keeps its size on any screen.
 if (document.getElementById("curve-data")) {
-  const { metrics, curves } = JSON.parse(document.getElementById("curve-data").textContent);
+  const { metrics, curves, bands } = JSON.parse(document.getElementById("curve-data").textContent);
   const find = (id) => document.getElementById(id);
   const [plot, reading] = [find("plot"), find("reading")];
   const [metricChoice, ofChoice, scaleChoice] = ["curve-metric", "curve-of", "curve-scale"].map(find);
   const legend = [...document.querySelectorAll(".legend button")];
   const margin = { top: 14, right: 18, bottom: 48, left: 52 };
   let view = null;
+  let stressed = null;
 
   const svg = (name, attributes = {}, text = "") => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -68,17 +69,41 @@ if (document.getElementById("curve-data")) {
     return share;
   };
 
-  function path(line, scale, y, reverse, right) {
+  // The corners of a line: from each place on it has the share beside it.
+  function corners(line, scale, reverse) {
     const start = shareAt(line, scale.start, reverse);
     // A line begins where its attack first fools an image: along zero all lines would hide each other.
-    const left = start === 0 && line.x.length ? scale.place(line.x[0]) : margin.left;
-    let d = `M${left.toFixed(1)},${y(start)}`;
+    const found = [[start === 0 && line.x.length ? scale.place(line.x[0]) : margin.left, start]];
     line.x.forEach((value, i) => {
-      if (reverse ? value >= scale.start : value <= scale.start) return;
-      d += `H${scale.place(value).toFixed(1)}V${y(line.y[i]).toFixed(1)}`;
+      if (reverse ? value < scale.start : value > scale.start) found.push([scale.place(value), line.y[i]]);
     });
-    return `${d}H${right}`;
+    return found;
   }
+
+  const path = ([first, ...steps], y, right) =>
+    `M${first[0].toFixed(1)},${y(first[1]).toFixed(1)}${steps.map(([x, share]) => `H${x.toFixed(1)}V${y(share).toFixed(1)}`).join("")}H${right}`;
+
+  // The interval of a share, between the two nearest of those that are stored.
+  function ends(line, share) {
+    const band = bands[line.images];
+    if (!band) return null;
+    const place = share * (band.low.length - 1);
+    const before = Math.min(Math.floor(place), band.low.length - 2);
+    return [band.low, band.high].map((end) => end[before] + (place - before) * (end[before + 1] - end[before]));
+  }
+
+  // Along the upper ends to the right, and back along the lower ones.
+  function area(line, found, y, right) {
+    if (!bands[line.images]) return "";
+    const at = (i, end) => y(ends(line, found[i][1])[end]).toFixed(1);
+    let d = `M${found[0][0].toFixed(1)},${at(0, 1)}`;
+    for (let i = 1; i < found.length; i++) d += `H${found[i][0].toFixed(1)}V${at(i, 1)}`;
+    d += `H${right}V${at(found.length - 1, 0)}`;
+    for (let i = found.length - 1; i > 0; i--) d += `H${found[i][0].toFixed(1)}V${at(i - 1, 0)}`;
+    return `${d}H${found[0][0].toFixed(1)}Z`;
+  }
+
+  const isShown = (i) => legend[i].getAttribute("aria-pressed") === "true";
 
   function draw() {
     const metric = metrics.find((one) => one.key === metricChoice.value);
@@ -102,15 +127,22 @@ if (document.getElementById("curve-data")) {
     }
     root.append(svg("line", { class: "axis", x1: margin.left, x2: right, y1: base, y2: base }));
     root.append(svg("text", { class: "title", x: right, y: height - 6, "text-anchor": "end" }, `${metric.axis} →`));
-    lines.forEach((line, i) => {
-      if (legend[i].getAttribute("aria-pressed") !== "true") return;
-      const attributes = { class: `line s${i % 8}${i >= 8 ? " dotted" : ""}`, "data-series": i };
-      root.append(svg("path", { ...attributes, d: path(line, scale, y, metric.reverse, right) }));
-    });
+    const shown = lines.map((line, i) => [i, line]).filter(([i]) => isShown(i));
+    const [under, over] = [svg("g"), svg("g")];
+    for (const [i, line] of shown) {
+      const look = `s${i % 8}${i >= 8 ? " dotted" : ""}`;
+      const found = corners(line, scale, metric.reverse);
+      under.append(svg("path", { class: `band ${look}`, "data-line": i, d: area(line, found, y, right) }));
+      over.append(svg("path", { class: `line ${look}`, "data-line": i, d: path(found, y, right) }));
+    }
+    // Many bands would hide each other and the lines.
+    root.classList.toggle("few", shown.length <= 4);
+    root.append(under, over);
     const cursor = svg("line", { class: "cursor", y1: margin.top, y2: base, visibility: "hidden" });
     root.append(cursor);
     plot.replaceChildren(root);
     view = { metric, lines, scale, right, cursor, place: null };
+    stress(stressed);
     read(null);
   }
 
@@ -123,13 +155,25 @@ if (document.getElementById("curve-data")) {
     view.cursor.setAttribute("x1", at);
     view.cursor.setAttribute("x2", at);
     legend.forEach((button, i) => {
-      const share = view.place === null ? (view.lines[i].y.at(-1) ?? view.lines[i].start) : shareAt(view.lines[i], value, view.metric.reverse);
-      button.querySelector("output").textContent = percent(share);
+      const line = view.lines[i];
+      const share = view.place === null ? (line.y.at(-1) ?? line.start) : shareAt(line, value, view.metric.reverse);
+      const interval = document.createElement("small");
+      // Where no image differs from the others, resamples do not either: that is no certainty to state.
+      interval.textContent = share > 0 && share < 1 ? (ends(line, share)?.map(percent).join(" to ") ?? "") : "";
+      const unknown = line.unmeasured > 0 && !line.x.length && !line.start;
+      button.querySelector("output").replaceChildren(...(unknown ? ["not measured"] : [percent(share), interval]));
     });
     const bound = view.metric.reverse ? "at least" : "at most";
+    const left = view.lines.map((line, i) => [line.unmeasured, legend[i].querySelector("code").textContent]);
+    const notes = left.filter(([count]) => count).map(([count, name]) => ` ${name} fooled ${count} image${count > 1 ? "s" : ""} without a known distance.`);
     reading.textContent = view.place === null
-      ? "Share fooled in all. Point at the plot, or use the arrow keys on it, to read it at a distortion."
+      ? `Share fooled in all, and its interval. Point at the plot, or use the arrow keys on it, to read it at a distortion.${notes.join("")}`
       : `Share fooled with ${view.metric.axis} of ${bound} ${short(value)}.`;
+  }
+
+  function stress(i) {
+    stressed = i;
+    for (const each of plot.querySelectorAll("path")) each.classList.toggle("stressed", each.dataset.line === String(i));
   }
 
   plot.addEventListener("pointermove", (event) => read(event.clientX - plot.getBoundingClientRect().left));
@@ -142,12 +186,14 @@ if (document.getElementById("curve-data")) {
       read((view.place ?? (step > 0 ? margin.left : view.right)) + step);
     } else if (event.key === "Escape") read(null);
   });
-  for (const button of legend) {
+  legend.forEach((button, i) => {
     button.addEventListener("click", () => {
-      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+      button.setAttribute("aria-pressed", String(!isShown(i)));
       draw();
     });
-  }
+    for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => stress(i));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => stress(null));
+  });
   for (const choice of [metricChoice, ofChoice, scaleChoice]) choice.addEventListener("change", draw);
   let drawn = 0;
   new ResizeObserver(() => {
