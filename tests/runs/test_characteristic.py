@@ -24,7 +24,8 @@ def test_the_characteristic_is_what_a_loop_over_images_counts(images, distance, 
     assert found.images == len(counted)
     assert found.unmeasured == sum(success and value != value for _, success, value in counted)
     asked = np.array([-1.0, 0.0, 0.7, 1.0, 3.0, np.inf])
-    share, low, high = found.at(asked)
+    share = found.at(asked)
+    low, high = found.band(share)
     for place, bound in enumerate(asked):
         within = [value >= bound if distance in LIKENESSES else value <= bound for _, _, value in counted]
         count = sum(success and inside for (_, success, _), inside in zip(counted, within, strict=True))
@@ -41,10 +42,10 @@ def test_the_characteristic_rises_to_the_success_probability(images):
     found, success = characteristic(outcomes), figures(outcomes, draws=0).success
     assert (np.diff(found.shares) > 0).all()
     assert (np.diff(found.distances) > 0).all()
-    assert (np.diff(found.low) >= 0).all()
-    assert (np.diff(found.high) >= 0).all()
+    for ends in found.band():
+        assert (np.diff(ends) >= 0).all()
     if found.images:
-        last = found.at(np.array(np.inf))[0] + found.unmeasured / found.images
+        last = found.at(np.array(np.inf)) + found.unmeasured / found.images
         assert last == pytest.approx(success.value)
 
 
@@ -59,9 +60,9 @@ def test_the_band_is_that_of_the_resampled_characteristics():
     found = characteristic(outcomes)
     below = outcomes.distances["l2"] <= found.distances[:, None]
     low, high = interval(np.concatenate([*resamples(50, 20_000, seed=1)]) @ below.T / 50)
-    assert found.low == pytest.approx(low, abs=0.0201)
-    assert found.high == pytest.approx(high, abs=0.0201)
-    assert np.mean(found.low == low.round(6)) > 0.9
+    for ours, theirs in zip(found.band(), (low, high), strict=True):
+        assert ours == pytest.approx(theirs, abs=0.0201)
+        assert np.mean(ours == theirs.round(6)) > 0.9
 
 
 def test_a_likeness_falls_along_the_curve_and_may_begin_at_infinity():

@@ -115,7 +115,7 @@ def test_the_interval_of_a_comparison_is_wilsons(lower, images):
     found = compare(made(ours, name="a"), made([(True, True, 0.5)] * images, name="b")).share
     theirs = scipy.stats.binomtest(lower, images).proportion_ci(0.95, "wilson")
     assert (found.value, found.low, found.high) == pytest.approx((lower / images, *theirs))
-    assert found.low <= found.value <= found.high
+    assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 def test_an_unknown_distance_is_refused():

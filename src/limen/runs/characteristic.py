@@ -24,8 +24,6 @@ class Characteristic:
         distances: Where the function rises, by growing distortion, so falling for a likeness, (K,). May
             begin or end with an infinite value, as the PSNR of an image that was fooled unchanged.
         shares: The function there, rising, in [0, 1], (K,).
-        low: Lower ends of the 95 % bootstrap interval at each of these points, (K,).
-        high: Upper ends.
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1.
@@ -36,29 +34,34 @@ class Characteristic:
     unmeasured: int
     distances: np.ndarray
     shares: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
-    def at(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The function and the ends of its interval at any distances, so that attacks share an axis.
+    def at(self, distances: np.ndarray) -> np.ndarray:
+        """The function at any distances, so that attacks share an axis.
 
         Args:
             distances: Values of the distance, any shape.
 
         Returns:
-            Share, lower and upper end, of that shape; NaN without images.
+            Shares of that shape; NaN without images.
         """
         here, asked = distortion(self.distance, self.distances), distortion(self.distance, distances)
-        place = np.searchsorted(here, asked, side="right")
         before = 0.0 if self.images else np.nan
-        share, low, high = (
-            np.concatenate([[before], values])[place] for values in (self.shares, self.low, self.high)
-        )
-        return share, low, high
+        return np.concatenate([[before], self.shares])[np.searchsorted(here, asked, side="right")]
+
+    def band(self, shares: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the 95 % bootstrap interval over the images, at each distance by itself.
+
+        Args:
+            shares: Values of the function, any shape, such as those of `at`; `shares` if not given.
+
+        Returns:
+            Lower and upper ends, of that shape; NaN without images.
+        """
+        return share_interval(self.shares if shares is None else shares, self.images)
 
 
 def characteristic(outcomes: Outcomes, distance: str = "l2", *, of_correct: bool = True) -> Characteristic:
-    """Success against distortion of one attack, with a pointwise bootstrap band over the images.
+    """Success against distortion of one attack.
 
     Args:
         outcomes: What the attack did to each image.
@@ -74,9 +77,7 @@ def characteristic(outcomes: Outcomes, distance: str = "l2", *, of_correct: bool
     placed = reached & ~np.isnan(values)
     x, shares = operating_characteristic(values, placed, images)
     unmeasured = int(reached.sum() - placed.sum())
-    return Characteristic(
-        distance, images, unmeasured, distortion(distance, x), shares, *share_interval(shares, images)
-    )
+    return Characteristic(distance, images, unmeasured, distortion(distance, x), shares)
 
 
 def operating_characteristic(

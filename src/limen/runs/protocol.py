@@ -81,7 +81,7 @@ class Comparison:
     median_against: float
 
 
-def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 2000, seed: int = 0) -> Figures:
+def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 1000, seed: int = 0) -> Figures:
     """Success probability and conditional distortion of one attack, with percentile bootstrap intervals.
 
     Args:
@@ -167,5 +167,5 @@ def _wilson(count: int, total: int) -> Measured:
     share = count / total
     centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    # At 0 and 1 an end of the interval is the share itself, which rounding must not pass.
-    return Measured(share, min(centre - half, share), max(centre + half, share))
+    # At 0 and 1 an end of the interval is the share itself, which rounding must not miss.
+    return Measured(share, centre - half if count else 0.0, centre + half if count < total else 1.0)
