@@ -140,7 +140,7 @@ def test_what_a_figure_leaves_out_is_said_below_the_table(limen, grid):
             pixels = {each["id"]: open_run("grid").image(label, each["id"]) for each in rows}
             run.write(label, rows, pixels)
     result = limen("evaluate", "part", "--distance", "mad", "--no-report")
-    assert "fgsm: images left out, as only some budgets are done with them: 2" in result.stdout
+    assert "fgsm: images left out, done under some budgets only: 2" in result.stdout
     assert "ddn:steps=8: fooled images without a finite mad: 1" in result.stdout
 
 

@@ -78,7 +78,7 @@ def protocol_table(evaluated: Evaluated, title: str | None) -> Table:
         ]
         table.add_row(name, _budgets(first), str(first.images), _text(first.success), *cells)
         if first.unfinished:
-            notes.append(f"{name}: images left out, as only some budgets are done with them: {first.unfinished}")
+            notes.append(f"{name}: images left out, done under some budgets only: {first.unfinished}")
         notes += [
             f"{name}: fooled images without a finite {distance}: {each.unmeasured}"
             for distance, each in measured.items()
