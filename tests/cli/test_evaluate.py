@@ -139,7 +139,8 @@ def test_what_a_figure_leaves_out_is_said_below_the_table(limen, grid):
                 row["mad"] = row["l2"] and (None if row["index"] == 0 else row["l2"])
             pixels = {each["id"]: open_run("grid").image(label, each["id"]) for each in rows}
             run.write(label, rows, pixels)
-    result = limen("evaluate", "part", "--distance", "mad", "--no-report")
+    result = limen("evaluate", "part", "--distance", "mad", "--against", "fgsm", "--no-report")
+    assert "ddn:steps=8: images fooled by both without a mad: 1" in result.stdout
     assert "fgsm: images left out, done under some budgets only: 2" in result.stdout
     assert "ddn:steps=8: fooled images without a finite mad: 1" in result.stdout
 

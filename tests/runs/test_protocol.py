@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.errors import UsageError
-from limen.runs import LIKENESSES, compare, figures, outcomes
+from limen.runs import LIKENESSES, compare, figures, outcomes, pairs
 
 from .handmade import made, record, table
 
@@ -107,6 +107,8 @@ def test_images_are_paired_by_their_ids():
     rows += [record("b", "y", l2=4.0), record("b", "w"), record("b", "x", l2=2.0)]
     found = compare(outcomes(table(rows), ["a"]), outcomes(table(rows), ["b"]))
     assert (found.images, found.lower, found.median, found.median_against) == (2, 1, 3.0, 3.0)
+    ids, values = pairs(outcomes(table(rows), ["a"]), outcomes(table(rows), ["b"]))
+    assert (ids, values.tolist()) == (("x", "y"), [[1.0, 5.0], [2.0, 4.0]])
 
 
 @pytest.mark.parametrize(("lower", "images"), [(0, 10), (3, 10), (93, 100), (7, 7)])

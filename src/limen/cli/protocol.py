@@ -90,14 +90,17 @@ def protocol_table(evaluated: Evaluated, title: str | None) -> Table:
 
 def comparison_table(evaluated: Evaluated, against: str, title: str | None) -> Table:
     """On what share of the images each attack takes less distortion than another."""
-    note = "over the images that both fool; brackets: 95 % Wilson intervals"
-    table = Table("attack", "distance", title=title, title_justify="left", caption=note)
+    table = Table("attack", "distance", title=title, title_justify="left")
+    notes = ["over the images that both fool; brackets: 95 % Wilson intervals"]
     for name in ("both fooled", f"less distorted than {against}", "ties", "median", f"median of {against}"):
         table.add_column(name, justify="right")
     for name, comparisons in evaluated.comparisons.items():
         for each in comparisons.values():
             medians = [_number(value, each.distance) for value in (each.median, each.median_against)]
             table.add_row(name, each.distance, str(each.images), _text(each.share), str(each.ties), *medians)
+            if each.unmeasured:
+                notes.append(f"{name}: images fooled by both without a {each.distance}: {each.unmeasured}")
+    table.caption = "\n".join(notes)
     return table
 
 

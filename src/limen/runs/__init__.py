@@ -9,7 +9,7 @@ from limen.runs.manifest import AttackEntry, DataEntry, Manifest, ModelEntry, Se
 from limen.runs.outcomes import LIKENESSES, Outcomes, outcomes, outcomes_by_name
 from limen.runs.overlap import Estimate, Overlap
 from limen.runs.overlap_store import OverlapEvaluation, attention_path, read_overlap, write_overlap
-from limen.runs.protocol import Comparison, Figures, Measured, compare, figures
+from limen.runs.protocol import Comparison, Figures, Measured, compare, figures, pairs
 from limen.runs.reader import Run, open_run
 from limen.runs.records import DISTANCES
 from limen.runs.summary import AttackSummary, summarize, summary_of
@@ -46,6 +46,7 @@ __all__ = [
     "operating_characteristic",
     "outcomes",
     "outcomes_by_name",
+    "pairs",
     "read_overlap",
     "summarize",
     "summary_of",

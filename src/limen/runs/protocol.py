@@ -117,6 +117,31 @@ def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 1000, seed
     )
 
 
+def pairs(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> tuple[tuple[str, ...], np.ndarray]:
+    """The distances of two attacks on each image that both fool, as a scatter of the two shows them.
+
+    Args:
+        outcomes: What one attack did to each image.
+        against: What the other did.
+        distance: One of `limen.runs.DISTANCES`.
+
+    Returns:
+        The n images' ids, and the distances (2, n); NaN where there is none.
+
+    Raises:
+        UsageError: If there is no such distance.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Figure 4.
+    """
+    ids, ours, theirs = np.intersect1d(outcomes.ids, against.ids, assume_unique=True, return_indices=True)
+    both = outcomes.fooled[ours] & against.fooled[theirs]
+    found = np.stack(
+        [outcomes.distortions(distance)[ours][both], against.distortions(distance)[theirs][both]]
+    )
+    return tuple(ids[both].tolist()), distortion(distance, found)
+
+
 def compare(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> Comparison:
     """Which of two attacks takes less distortion, image by image, where both fool the model.
 
@@ -130,11 +155,9 @@ def compare(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> Comp
     Raises:
         UsageError: If there is no such distance.
     """
-    _, ours, theirs = np.intersect1d(outcomes.ids, against.ids, assume_unique=True, return_indices=True)
-    both = outcomes.fooled[ours] & against.fooled[theirs]
-    pair = np.stack([outcomes.distortions(distance)[ours][both], against.distortions(distance)[theirs][both]])
-    placed = ~np.isnan(pair).any(0)
-    mine, other = pair[:, placed]
+    _, values = pairs(outcomes, against, distance)
+    placed = ~np.isnan(values).any(0)
+    mine, other = distortion(distance, values[:, placed])
     lower, ties = int((mine < other).sum()), int((mine == other).sum())
     median, median_against = (
         float(np.median(distortion(distance, values))) if values.size else math.nan
