@@ -68,7 +68,7 @@ class Classifier:
         if not isinstance(module, nn.Module):
             raise UsageError(f"the model must be a torch.nn.Module, not {type(module).__name__}")
         _refuse_batch_statistics(module)
-        self.module = module if device is None else module.to(_device(device))
+        self.module = module if device is None else module.to(checked_device(device))
         self.class_names = None if class_names is None else tuple(class_names)
         first = next(itertools.chain(module.parameters(), module.buffers()), None)
         self.device = first.device if first is not None else torch.device(device or "cpu")
@@ -216,7 +216,12 @@ def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, nam
         raise UsageError(f"{name}[{row}] is {int(labels[row])}; it must be 0 or more{most}")
 
 
-def _device(device: str | torch.device) -> torch.device:
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device of this name.
+
+    Raises:
+        UsageError: If there is no such kind of device, or it is CUDA where torch sees none.
+    """
     try:
         target = torch.device(device)
     except RuntimeError:

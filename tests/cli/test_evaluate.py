@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from limen.runs import create_or_resume, open_run, read_overlap
+from limen.runs import create_or_resume, open_run, read_magnification, read_overlap
 
 NET = """
 import torch
@@ -205,6 +205,16 @@ def test_other_weights_than_the_runs_are_refused(limen, workshop):
     assert "run: python:conv.py:net has other weights now than when the run was made" in result.stderr
 
 
+def test_magnified_pictures_are_kept_in_the_run_and_shown(limen, run):
+    result = limen("evaluate", "run", "--magnify", "--images", "2")
+    assert result.exit_code == 0, result.stderr
+    assert "2 images magnified" in result.stdout
+    pictured = read_magnification(open_run(run)).pictured
+    assert len(pictured) == 2
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert all(f"Magnified original of {image_id}" in page for image_id in pictured)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -213,6 +223,9 @@ def test_other_weights_than_the_runs_are_refused(limen, workshop):
         (("--csv", "nowhere/figures.csv"), 1, "nowhere/figures.csv: cannot be written"),
         (("--layer", "4.body"), 2, "--layer belongs to --overlap, which is not given"),
         (("--batch-size", "32"), 2, "--batch-size belongs to --overlap, which is not given"),
+        (("--magnify", "--batch-size", "32"), 2, "--batch-size belongs to --overlap, which is not given"),
+        (("--images", "4"), 2, "--images belongs to --overlap or --magnify, which is not given"),
+        (("--magnify", "--device", "gpu"), 2, "unknown device 'gpu'"),
         (("--overlap", "grad-cam"), 2, "'grad-cam' is not one of 'cam', 'gradcam', 'gradcam++'"),
         (("--overlap", "gradcam", "--layer", "4.bdy"), 2, "unknown layer '4.bdy'; did you mean '4.body'?"),
         (("--overlap", "gradcam", "--layer", "9"), 2, "layer '9' gives no feature map"),

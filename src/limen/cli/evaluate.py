@@ -12,6 +12,7 @@ from limen.cli.options import Device
 from limen.errors import UsageError
 
 _OVERLAP = "Where perturbations fall (with --overlap)"
+_PICTURES = "Pictures (with --overlap or --magnify)"
 
 
 def evaluate(
@@ -49,14 +50,17 @@ def evaluate(
             rich_help_panel=_OVERLAP,
         ),
     ] = None,
+    magnify: Annotated[
+        bool, typer.Option("--magnify", help="Magnify what is faint in original and adversarial images.")
+    ] = False,
     images: Annotated[
         int,
         typer.Option(
             metavar="N",
             min=0,
             max=24,
-            help="Of how many images to show the attention.",
-            rich_help_panel=_OVERLAP,
+            help="Of how many images to show the attention, or the magnified pictures.",
+            rich_help_panel=_PICTURES,
         ),
     ] = 12,
     limit: Annotated[
@@ -65,7 +69,7 @@ def evaluate(
             metavar="N",
             min=1,
             help="Only the first so many images of the data.",
-            rich_help_panel=_OVERLAP,
+            rich_help_panel=_PICTURES,
         ),
     ] = None,
     batch_size: Annotated[
@@ -88,7 +92,9 @@ def evaluate(
     With --overlap the model is made from the run's spec, and must have the weights that it had then.
     """
     if overlap is None:
-        _refuse(context, "--overlap", "layer", "images", "limit", "batch_size")
+        _refuse(context, "--overlap", "layer", "batch_size")
+    if overlap is None and not magnify:
+        _refuse(context, "--overlap or --magnify", "images", "limit")
     machine.prepare()
     from limen.cli.console import output
     from limen.cli.protocol import comparison_table, measure_protocol, protocol_table, write_csv
@@ -109,6 +115,10 @@ def evaluate(
 
             options = {"layer": layer, "batch_size": batch_size, "limit": limit, "pictures": images}
             measure_overlap(run, overlap, device, **options)
+        if magnify:
+            from limen.cli.magnification import magnify_images
+
+            magnify_images(run, device, pictures=images, limit=limit)
         output().print(f"run  {name}")
         if report:
             output().print(f"page {write_page([name])}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
 from limen.evaluation.budget_grid import labels_of
+from limen.evaluation.magnification import evaluate_magnification
 from limen.evaluation.overlap import attention_overlap, evaluate_overlap, overlap_measures
 from limen.evaluation.quality import QualityCurve, RateAt, quality_curve, rate_at
 
@@ -13,6 +14,7 @@ __all__ = [
     "RateAt",
     "attention_overlap",
     "describe_run",
+    "evaluate_magnification",
     "evaluate_overlap",
     "labels_of",
     "overlap_measures",

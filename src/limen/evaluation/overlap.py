@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.evaluation.attack_run import Progress
-from limen.images import from_uint8, to_uint8
+from limen.evaluation.fooled import fooled_images, load, most_fooled, together
+from limen.images import to_uint8
 from limen.metrics import ssim_map
-from limen.runs import Overlap, OverlapEvaluation, Run, RunError, write_overlap
-from limen.runs.files import decode_png
+from limen.runs import Overlap, OverlapEvaluation, Run, write_overlap
 from limen.runs.overlap import MEASURES, TABLE_THRESHOLD
 from limen.structure import class_activation_map, feature_layer
 
@@ -135,9 +133,7 @@ def attention_overlap(
         >>> overlap.precision.shape == (len(overlap.ids), 1)
         True
     """
-    if limit is not None and limit < 0:
-        raise UsageError(f"limit must be at least 0, not {limit}")
-    fooled = _fooled(run, run.manifest.labels if attacks is None else attacks, limit)
+    fooled = fooled_images(run, run.manifest.labels if attacks is None else attacks, limit)
     done = dict.fromkeys(fooled, 0)
     parts: dict[str, list[dict[str, Tensor]]] = {label: [] for label in fooled}
 
@@ -148,7 +144,7 @@ def attention_overlap(
 
     for label in fooled:
         finish(label, 0)
-    for ids, originals, maps in _attention(run, classifier, _together(fooled), method, layer, batch_size):
+    for ids, originals, maps in _attention(run, classifier, together(fooled), method, layer, batch_size):
         for label, of_attack in fooled.items():
             rows = [row for row, image_id in enumerate(ids) if image_id in of_attack]
             if rows:
@@ -195,32 +191,13 @@ def evaluate_overlap(
         layer = feature_layer(classifier, _load([run.original_path(ids[0])], classifier), method)
     options = {"method": method, "layer": layer, "batch_size": batch_size}
     overlaps = attention_overlap(run, classifier, limit=limit, progress=progress, **options)
-    counts = Counter(image_id for overlap in overlaps for image_id in overlap.ids)
-    pictured = [image_id for image_id, _ in counts.most_common(pictures)]
+    pictured = most_fooled([overlap.ids for overlap in overlaps], pictures)
     maps = {}
     for ids, _, attention in _attention(run, classifier, pictured, **options):
         maps.update(zip(ids, to_uint8(attention[:, None]), strict=True))
     evaluation = OverlapEvaluation(method, layer, ATTENTION_THRESHOLD, tuple(overlaps), tuple(maps))
     write_overlap(run, evaluation, maps)
     return evaluation
-
-
-def _fooled(run: Run, labels: Iterable[str], limit: int | None) -> dict[str, dict[str, int]]:
-    """The index, by id, of the images that count for each attack, in the order of the data set."""
-    table = run.table().filter(pc.field("success") & (pc.field("clean_prediction") == pc.field("label")))
-    if limit is not None:
-        table = table.filter(pc.field("index") < limit)
-    fooled = {}
-    for label in labels:
-        run.manifest.folder(label)  # refuses a label that the run does not have
-        rows = table.filter(pc.field("attack") == label)
-        fooled[label] = dict(zip(rows["id"].to_pylist(), rows["index"].to_pylist(), strict=True))
-    return fooled
-
-
-def _together(fooled: Mapping[str, Mapping[str, int]]) -> list[str]:
-    indices = {image_id: index for of_attack in fooled.values() for image_id, index in of_attack.items()}
-    return sorted(indices, key=lambda image_id: indices[image_id])
 
 
 def _attention(
@@ -235,11 +212,7 @@ def _attention(
 
 
 def _load(paths: Sequence[Path], classifier: Classifier) -> Tensor:
-    pixels = [decode_png(path) for path in paths]
-    for path, each in zip(paths, pixels, strict=True):
-        if each.shape != pixels[0].shape:
-            raise RunError(f"{path}: shape {each.shape}, unlike {pixels[0].shape} of the run's other images")
-    return from_uint8(np.stack(pixels)).to(classifier.device, classifier.dtype)
+    return load(paths).to(classifier.device, classifier.dtype)
 
 
 def _check(noise: Tensor, attention: Tensor, thresholds: Sequence[float]) -> None:

@@ -20,7 +20,7 @@ from limen.report.view import View, build, names
 from limen.runs import open_run
 
 _SCRIPTS = ("page.js", "curves.js", "gallery.js")
-_STYLES = ("style.css", "chart.css", "attention.css")
+_STYLES = ("style.css", "chart.css", "attention.css", "magnification.css")
 
 
 def write_page(
@@ -31,9 +31,9 @@ def write_page(
     Args:
         directories: The runs, each a directory with a `run.json`; several are shown side by side.
         out: The file to write; `report.html` in the first directory if not given.
-        gallery: How many images the gallery shows at most, each under every attack; likewise the section
-            on attention. The gallery's are spread over the sorted distortions, so that the worst ones are
-            among them; fewer are shown where their pictures would hold more than
+        gallery: How many images the gallery shows at most, each under every attack; likewise the sections
+            on attention and magnification. The gallery's are spread over the sorted distortions, so that the
+            worst ones are among them; fewer are shown where their pictures would hold more than
             `limen.report.gallery.PIXELS` pixels.
 
     Returns:

@@ -11,6 +11,7 @@ import numpy as np
 from limen.report.attention import Attention, attention
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
+from limen.report.magnification import Magnified, magnified
 from limen.report.metrics import METRICS, Metric
 from limen.report.series import Series, series_of
 from limen.runs import AttackSummary, Manifest, Outcomes, Run, families, outcomes, summary_of
@@ -76,6 +77,7 @@ class View:
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
     bands: Mapping[int, Band]
     attention: Attention | None
+    magnified: tuple[Magnified, ...]
     gallery: Gallery
 
 
@@ -84,7 +86,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
 
     Args:
         runs: Each run under its name on the page.
-        pictures: How many images the gallery, and the section on attention, show at most.
+        pictures: How many images the gallery, and the sections on attention and magnification, show at most.
 
     Raises:
         RunError: If a run's records or its evaluation cannot be read.
@@ -101,6 +103,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         attention=attention(runs, series, pictures),
+        magnified=magnified(runs, series, pictures),
         gallery=gallery(series, METRICS, pictures),
     )
 

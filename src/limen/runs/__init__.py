@@ -5,6 +5,7 @@ from __future__ import annotations
 from limen.runs.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.runs.files import RunError
 from limen.runs.grids import families
+from limen.runs.magnification import Magnification, magnified_path, read_magnification, write_magnification
 from limen.runs.manifest import AttackEntry, DataEntry, Manifest, ModelEntry, Settings, SkippedImage
 from limen.runs.outcomes import LIKENESSES, Outcomes, outcomes, outcomes_by_name
 from limen.runs.overlap import Estimate, Overlap
@@ -25,6 +26,7 @@ __all__ = [
     "DataEntry",
     "Estimate",
     "Figures",
+    "Magnification",
     "Manifest",
     "Measured",
     "ModelEntry",
@@ -42,13 +44,16 @@ __all__ = [
     "create_or_resume",
     "families",
     "figures",
+    "magnified_path",
     "open_run",
     "operating_characteristic",
     "outcomes",
     "outcomes_by_name",
     "pairs",
+    "read_magnification",
     "read_overlap",
     "summarize",
     "summary_of",
+    "write_magnification",
     "write_overlap",
 ]

@@ -22,14 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limen.errors import UsageError
-from limen.runs.decoding import decode
-from limen.runs.files import RunError, encode_png, remove_unfinished, sync_folder, write_whole, writing
-from limen.runs.manifest import FILE as MANIFEST
+from limen.runs.evaluations import FOLDER, check_attacks, check_format, decode_settings, write_evaluation
+from limen.runs.files import RunError
 from limen.runs.names import attack_folder, image_name
 from limen.runs.overlap import MEASURES, Overlap
 from limen.runs.reader import Run
 
-FOLDER = "evaluation"
 FILE = "overlap.parquet"
 FORMAT = 1
 """Version of the table; raised when an older Limen could no longer read it."""
@@ -94,16 +92,8 @@ def write_overlap(run: Run, evaluation: OverlapEvaluation, maps: Mapping[str, np
     """
     if set(maps) != set(evaluation.pictured):
         raise UsageError("an evaluation needs the maps of the images that it pictures, and no others")
-    content = _encode(evaluation)
-    path = run.directory / FOLDER / FILE
-    for image_id, pixels in maps.items():
-        picture = attention_path(run, evaluation, image_id)
-        _make(picture.parent)
-        write_whole(picture, encode_png(pixels))
-    _make(path.parent)
-    write_whole(path, content)
-    sync_folder(path.parent)
-    return path
+    pictures = {attention_path(run, evaluation, image_id): pixels for image_id, pixels in maps.items()}
+    return write_evaluation(run, FILE, _encode(evaluation), pictures)
 
 
 def read_overlap(run: Run) -> OverlapEvaluation | None:
@@ -132,12 +122,6 @@ def attention_path(run: Run, evaluation: OverlapEvaluation, image_id: str) -> Pa
     """The file of an image's class activation map."""
     folder = attack_folder(f"{evaluation.method.replace('+', 'p')}-{evaluation.layer}", ())
     return run.directory / FOLDER / "attention" / folder / image_name(image_id)
-
-
-def _make(folder: Path) -> None:
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(folder)
 
 
 def _encode(evaluation: OverlapEvaluation) -> bytes:
@@ -176,24 +160,14 @@ def _common_thresholds(overlaps: Sequence[Overlap]) -> tuple[float, ...]:
 def _settings(schema: pa.Schema, labels: Sequence[str]) -> _Settings:
     metadata = schema.metadata or {}
     version = metadata.get(_FORMAT_KEY, b"none").decode(errors="replace")
-    if version.isdecimal() and int(version) > FORMAT:
-        raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
-    if version != str(FORMAT):
-        raise RunError(f"has format {version}, expected {FORMAT}: not the overlap of a run")
-    try:
-        settings = decode(_Settings, json.loads(metadata.get(_SETTINGS_KEY, b"")), ".overlap")
-    except RecursionError:
-        raise RunError("has settings that are nested too deeply") from None
+    check_format(version, FORMAT, "overlap")
+    settings = decode_settings(_Settings, metadata.get(_SETTINGS_KEY, b""), ".overlap")
     shares = (settings.attention_threshold, *settings.thresholds)
     if not all(map(math.isfinite, shares)) or any(a >= b for a, b in pairwise(settings.thresholds)):
         raise RunError("has thresholds that are not finite or do not rise")
     if settings.attacks and not settings.thresholds:
         raise RunError("has no thresholds")
-    if len(set(settings.attacks)) < len(settings.attacks):
-        raise RunError("names an attack twice")
-    unknown = set(settings.attacks).difference(labels)
-    if unknown:
-        raise RunError(f"is of attack {sorted(unknown)[0]!r}, which {MANIFEST} does not list")
+    check_attacks(settings.attacks, labels)
     return settings
 
 
