@@ -307,6 +307,21 @@ def test_each_line_lies_in_its_band(browser: Browser, page: Path):
         assert min(hits for _, hits in found) > 25
 
 
+def test_a_distance_that_was_not_measured_has_no_line_and_says_so(
+    browser: Browser, make_run, record, tmp_path: Path
+):
+    rows = {"fgsm": [record(i, str(i), mad=None) for i in range(5)]}
+    rows["ddn"] = [record(i, str(i), mad=1.0 if i else None) for i in range(5)]
+    browser.open(write_page([make_run("part", rows=rows).directory], tmp_path / "part.html"))
+    browser.choose("curve-metric", "mad")
+    assert browser.run("return document.querySelectorAll('#plot path.line').length") == 1
+    told = browser.run("return document.querySelector('.legend output').textContent")
+    assert told == "not measured"
+    reading = str(browser.run("return document.getElementById('reading').textContent"))
+    assert "fgsm fooled 5 images without a known distance." in reading
+    assert "ddn fooled 1 image without a known distance." in reading
+
+
 def test_among_many_lines_only_the_band_of_the_one_pointed_at_is_seen(
     browser: Browser, make_run, record, tmp_path: Path
 ):

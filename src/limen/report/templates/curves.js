@@ -103,6 +103,7 @@ if (document.getElementById("curve-data")) {
     return `${d}H${found[0][0].toFixed(1)}Z`;
   }
 
+  const isUnknown = (line) => line.unmeasured > 0 && !line.x.length && !line.start;
   const isShown = (i) => legend[i].getAttribute("aria-pressed") === "true";
 
   function draw() {
@@ -127,7 +128,7 @@ if (document.getElementById("curve-data")) {
     }
     root.append(svg("line", { class: "axis", x1: margin.left, x2: right, y1: base, y2: base }));
     root.append(svg("text", { class: "title", x: right, y: height - 6, "text-anchor": "end" }, `${metric.axis} →`));
-    const shown = lines.map((line, i) => [i, line]).filter(([i]) => isShown(i));
+    const shown = lines.map((line, i) => [i, line]).filter(([i, line]) => isShown(i) && !isUnknown(line));
     const [under, over] = [svg("g"), svg("g")];
     for (const [i, line] of shown) {
       const look = `s${i % 8}${i >= 8 ? " dotted" : ""}`;
@@ -160,8 +161,7 @@ if (document.getElementById("curve-data")) {
       const interval = document.createElement("small");
       // Where no image differs from the others, resamples do not either: that is no certainty to state.
       interval.textContent = share > 0 && share < 1 ? (ends(line, share)?.map(percent).join(" to ") ?? "") : "";
-      const unknown = line.unmeasured > 0 && !line.x.length && !line.start;
-      button.querySelector("output").replaceChildren(...(unknown ? ["not measured"] : [percent(share), interval]));
+      button.querySelector("output").replaceChildren(...(isUnknown(line) ? ["not measured"] : [percent(share), interval]));
     });
     const bound = view.metric.reverse ? "at least" : "at most";
     const left = view.lines.map((line, i) => [line.unmeasured, legend[i].querySelector("code").textContent]);
