@@ -10,6 +10,7 @@ import pytest
 
 from limen.evaluation import quality_curve, rate_at
 from limen.recipes import RECIPES
+from limen.recipes.budgets import Budgets
 from limen.recipes.pgap import comparison, quality
 from limen.recipes.pgap.comparison import Competitor
 from limen.report.sheet import Charts, Table
@@ -17,11 +18,17 @@ from limen.runs import open_run
 
 QUICK = (
     Competitor(
-        "FGSM", "fgsm", "", {"mnist": (8, 128)}, levels=True, paper={"ssim": {"mnist": 0.0556}, "psnr": {}}
+        "FGSM",
+        "fgsm",
+        "",
+        {"mnist": Budgets(8, 128, levels=True)},
+        paper={"ssim": {"mnist": 0.0556}, "psnr": {}},
     ),
-    Competitor("PGD-L2", "pgd_l2", "steps=4", {"mnist": (0.5, 8)}),
+    Competitor("PGD-L2", "pgd_l2", "steps=4", {"mnist": Budgets(0.5, 8)}),
 )
-STOPPING = (Competitor("PGD-L2, early stop", "pgd_l2", "steps=4,early_stop=true", {"mnist": (0.5, 8)}),)
+STOPPING = (
+    Competitor("PGD-L2, early stop", "pgd_l2", "steps=4,early_stop=true", {"mnist": Budgets(0.5, 8)}),
+)
 
 
 @pytest.fixture

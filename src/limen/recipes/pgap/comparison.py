@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-
-from limen.catalog.parameters import value_text
-from limen.report.metrics import number
+from limen.recipes.budgets import Budgets, with_budget
 
 _Row = TypeVar("_Row")
 
@@ -36,48 +33,39 @@ class Competitor:
         title: What the paper calls it.
         attack: Its name.
         rest: The spec's further parameters.
-        budgets: The weakest and the strongest budget, by kind of images; in steps of the 8-bit lattice if
-            `levels`.
-        levels: Whether the budget bounds each value, so that only whole steps of the lattice differ.
+        budgets: Its budgets, by kind of images.
         paper: The printed fooling rates, by metric and kind of images.
     """
 
     title: str
     attack: str
     rest: str
-    budgets: Mapping[str, tuple[float, float]]
-    levels: bool = False
+    budgets: Mapping[str, Budgets]
     paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def labels(self, kind: str, count: int) -> tuple[str, ...]:
         """The attack's spec at each of so many budgets in geometric progression, weak to strong."""
-        return tuple(self._spec(text) for text in self._texts(kind, count))
+        texts = self.budgets[kind].texts(count)
+        return tuple(with_budget(self.attack, text, self.rest) for text in texts)
 
     def grid(self, kind: str, count: int) -> str:
         """All these budgets in one spec."""
-        return self._spec(",".join(self._texts(kind, count)))
+        return with_budget(self.attack, ",".join(self.budgets[kind].texts(count)), self.rest)
 
     def range(self, kind: str) -> str:
         """The ends of the budgets, for people."""
-        low, high = self.budgets[kind]
-        unit = "/255" if self.levels else ""
-        return f"{self.attack}, eps {number(low)}{unit} to {number(high)}{unit}"
-
-    def _spec(self, eps: str) -> str:
-        return ",".join(part for part in (f"{self.attack}:eps={eps}", self.rest) if part)
-
-    def _texts(self, kind: str, count: int) -> list[str]:
-        values = np.geomspace(*self.budgets[kind], count)
-        if self.levels:
-            return [f"{level:g}/255" for level in np.unique(values.round())]
-        return [value_text(float(f"{value:.3g}")) for value in values]
+        return f"{self.attack}, {self.budgets[kind].shown()}"
 
 
-_LINF = {"imagenet": (1, 16), "cifar10": (1, 16), "mnist": (4, 128)}
-_L2 = {"imagenet": (0.1, 5.0), "cifar10": (0.05, 2.5), "mnist": (0.3, 6.0)}
+_LINF = {
+    "imagenet": Budgets(1, 16, levels=True),
+    "cifar10": Budgets(1, 16, levels=True),
+    "mnist": Budgets(4, 128, levels=True),
+}
+_L2 = {"imagenet": Budgets(0.1, 5.0), "cifar10": Budgets(0.05, 2.5), "mnist": Budgets(0.3, 6.0)}
 # A budget of a step: fifty of them add up.
-_S2 = {"imagenet": (2e-5, 0.01), "cifar10": (5e-5, 0.02), "mnist": (1e-3, 0.3)}
-_SSIM = {"imagenet": (1e-5, 0.03), "cifar10": (1e-5, 0.03), "mnist": (1e-3, 0.5)}
+_S2 = {"imagenet": Budgets(2e-5, 0.01), "cifar10": Budgets(5e-5, 0.02), "mnist": Budgets(1e-3, 0.3)}
+_SSIM = {"imagenet": Budgets(1e-5, 0.03), "cifar10": Budgets(1e-5, 0.03), "mnist": Budgets(1e-3, 0.5)}
 
 _FIXED = "steps=50"
 _STOPPING = "steps=50,early_stop=true"
@@ -95,7 +83,6 @@ AS_IN_THE_PAPER = (
         "fgsm",
         "",
         _LINF,
-        levels=True,
         paper=_printed((0.0556, 0.5892, 0.82696), (0.1592, 0.2102, 0.4822)),
     ),
     Competitor("FGM", "fgm", "", _L2, paper=_printed((0.3004, 0.5681, 0.79008), (0.3004, 0.3099, 0.66434))),
@@ -104,7 +91,6 @@ AS_IN_THE_PAPER = (
         "pgd_linf",
         f"{_FIXED},random_start=false",
         _LINF,
-        levels=True,
         paper=_printed((0.066, 0.7612, 0.92332), (0.2982, 0.4157, 0.4942)),
     ),
     Competitor(
@@ -116,7 +102,7 @@ AS_IN_THE_PAPER = (
 """The rows of Tables II and III, and PGAP, whose rates the paper only draws."""
 
 STOPPING = (
-    Competitor("PGD, early stop", "pgd_linf", f"{_STOPPING},random_start=false", _LINF, levels=True),
+    Competitor("PGD, early stop", "pgd_linf", f"{_STOPPING},random_start=false", _LINF),
     Competitor("PGD-L2, early stop", "pgd_l2", _STOPPING, _L2),
     Competitor("SSIM-PGD, early stop", "ssim_pgd", _STOPPING, _SSIM),
 )
