@@ -184,6 +184,7 @@ def test_the_readmes_table_holds_every_attack():
         ("attacks.md", "fooled"),
         ("quick-start.md", "True"),
         ("metrics.md", ""),
+        ("mad.md", "torch.Size([4])"),
         ("ssim-geometry.md", "derived"),
         ("defenses.md", "behind the defence"),
     ],
