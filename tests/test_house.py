@@ -185,6 +185,7 @@ def test_the_readmes_table_holds_every_attack():
         ("quick-start.md", "True"),
         ("metrics.md", ""),
         ("mad.md", "torch.Size([4])"),
+        ("evaluation.md", "fgsm"),
         ("ssim-geometry.md", "derived"),
         ("defenses.md", "behind the defence"),
     ],

@@ -14,7 +14,7 @@ from limen.evaluation import describe_run, labels_of, run_attacks
 from limen.images import LATTICE
 from limen.report import write_page
 
-_SHOWN = {"l2": "L2", "linf": "L∞", "psnr": "PSNR", "ssim": "SSIM", "ciede2000": "CIEDE2000"}
+_SHOWN = {"l2": "L2", "linf": "L∞", "psnr": "PSNR", "ssim": "SSIM", "mad": "MAD"}
 _FIRST = 5
 
 
