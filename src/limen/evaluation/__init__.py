@@ -7,6 +7,7 @@ from limen.evaluation.budget_grid import labels_of
 from limen.evaluation.magnification import evaluate_magnification
 from limen.evaluation.overlap import attention_overlap, evaluate_overlap, overlap_measures
 from limen.evaluation.quality import QualityCurve, RateAt, quality_curve, rate_at
+from limen.evaluation.transfer import transfer
 
 __all__ = [
     "Progress",
@@ -21,4 +22,5 @@ __all__ = [
     "quality_curve",
     "rate_at",
     "run_attacks",
+    "transfer",
 ]
