@@ -152,3 +152,20 @@ def test_what_a_template_is_not_given_is_an_error():
     with pytest.raises(Exception, match="undefined"):
         environment().from_string("{{ nothing }}").render()
     assert ".chart" in template_file("chart.css")
+
+
+def test_points_that_are_not_joined_are_all_drawn_and_counted_in_words():
+    values = list(range(1, 41))
+    chart = Chart("t", "x", "y", [Line("images", values, values, joined=False)], log_x=True, log_y=True)
+    assert drawn(chart, "line") == []
+    swatch, *points = reversed(drawn(chart, "point"))
+    assert len(points) == 40
+    assert swatch.get("cx") == "13"
+    assert describe(chart) == "t: y over x. images: 40 points."
+
+
+def test_a_logarithmic_height_spaces_factors_evenly_and_leaves_zero_out():
+    chart = Chart("t", "x", "y", [Line("a", [0, 1, 2, 3], [0, 1, 10, 100])], log_y=True)
+    (line,) = drawn(chart, "line")
+    one, ten, hundred = (y for _, y in places(line.get("d")))
+    assert one - ten == pytest.approx(ten - hundred, abs=0.2)

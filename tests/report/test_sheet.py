@@ -8,7 +8,18 @@ import pytest
 
 from limen.errors import LimenError, UsageError
 from limen.report.chart import Chart, Line
-from limen.report.sheet import Cell, Charts, Group, Notes, Sheet, Table, render, write_sheet
+from limen.report.sheet import (
+    Cell,
+    Charts,
+    Group,
+    Notes,
+    Picture,
+    Pictures,
+    Sheet,
+    Table,
+    render,
+    write_sheet,
+)
 
 EVIL = "<script>alert('x')</script>\""
 
@@ -22,6 +33,7 @@ def sheet(text: str = "plain") -> Sheet:
         blocks=[
             Table(text, text, [text, "Measured"], [Group(text, rows), Group("", rows[1:])]),
             Charts(text, text, [Chart(text, "x", "y", [Line(text, [0, 1], [1, 2])])]),
+            Pictures(text, text, [(text, [Picture("data:image/png;base64,aGk=", 28, text, text)])]),
             Notes(text, [text, "second"]),
         ],
     )
@@ -39,7 +51,7 @@ class Tree(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag != "meta":
+        if tag not in ("meta", "img"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -52,8 +64,8 @@ class Tree(HTMLParser):
 def test_every_block_stands_on_the_page_in_order():
     text = render(sheet())
     tags = [tag for tag, _ in Tree(text).tags]
-    assert tags.index("table") < tags.index("svg") < tags.index("ul")
-    assert [tags.count(tag) for tag in ("section", "tbody", "tr")] == [3, 2, 5]
+    assert tags.index("table") < tags.index("svg") < tags.index("img") < tags.index("ul", tags.index("img"))
+    assert [tags.count(tag) for tag in ("section", "tbody", "tr")] == [4, 2, 5]
     assert "<small>[79, 86]</small>" in text
     assert text.count('<th scope="rowgroup"') == 1
 
@@ -67,7 +79,20 @@ def test_text_is_escaped_everywhere():
 
 def test_nothing_is_fetched():
     text = render(sheet())
-    assert not re.search(r"""(?:src|href)=|url\(|@import""", text)
+    assert not re.search(r"""(?:src|href)="(?!data:)|url\(|@import""", text)
+
+
+def test_small_pictures_are_enlarged_pixel_by_pixel():
+    def shown(width: int) -> dict:
+        pictures = Pictures("t", "c", [("a", [Picture("data:image/png;base64,aGk=", width, "b", "L2 3")])])
+        ((_, attributes),) = [
+            each for each in Tree(render(Sheet("t", "s", [], [pictures]))).tags if each[0] == "img"
+        ]
+        return attributes
+
+    assert shown(28)["class"] == "small"
+    assert "class" not in shown(224)
+    assert shown(224)["alt"] == "a: b"
 
 
 def test_rows_fit_their_columns():

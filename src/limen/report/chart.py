@@ -31,6 +31,7 @@ class Line:
         low: The lower end of a band around `y`; None for no band.
         high: Its upper end.
         dashed: Whether it is drawn with dashes.
+        joined: Whether the points are joined; if not, each is drawn by itself, however many there are.
 
     Raises:
         UsageError: If the values are not equally many, or a band has one end only.
@@ -42,6 +43,7 @@ class Line:
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     dashed: bool = False
+    joined: bool = True
 
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
@@ -80,6 +82,7 @@ class Chart:
         x_range: From left to right, which may fall; None for all values, with a small margin.
         y_range: From bottom to top, likewise.
         log_x: Whether the x axis is logarithmic.
+        log_y: Whether the y axis is.
         percent: Whether y is a share, written as a percentage.
         marks: Values of x to mark.
     """
@@ -91,6 +94,7 @@ class Chart:
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
     log_x: bool = False
+    log_y: bool = False
     percent: bool = False
     marks: Sequence[Mark] = ()
 
@@ -107,7 +111,7 @@ def markup(chart: Chart) -> Markup:
     """
     x = _axis([v for line in chart.lines for v in line.x], chart.x_range, chart.log_x, _LEFT, WIDTH - _RIGHT)
     heights = [v for line in chart.lines for v in line.heights]
-    y = _axis(heights, chart.y_range, False, HEIGHT - _BOTTOM, _TOP)
+    y = _axis(heights, chart.y_range, chart.log_y, HEIGHT - _BOTTOM, _TOP)
     return Markup(  # noqa: S704 - the template escapes
         environment()
         .get_template("chart.html.j2")
@@ -129,7 +133,7 @@ def markup(chart: Chart) -> Markup:
 
 
 def describe(chart: Chart) -> str:
-    """What the chart shows, in words: its axes, and where each line begins and ends.
+    """What the chart shows, in words: its axes, and each line's ends or number of points.
 
     Example:
         >>> describe(Chart("Growth", "day", "height", [Line("oak", [1, 9], [0.5, 2.0])]))
@@ -138,6 +142,9 @@ def describe(chart: Chart) -> str:
     sentences = [f"{chart.title.rstrip('.')}: {chart.y_label} over {chart.x_label}."]
     for line in chart.lines:
         known = [(a, b) for a, b in zip(line.x, line.y, strict=True) if math.isfinite(a) and math.isfinite(b)]
+        if not line.joined:
+            sentences.append(f"{line.name}: {len(known)} points.")
+            continue
         ends = [f"{number(b)} at {number(a)}" for a, b in (known[:1] + known[-1:] if known else [])]
         sentences.append(f"{line.name}: {' to '.join(dict.fromkeys(ends)) or 'no values'}.")
     return " ".join(sentences)
@@ -247,10 +254,11 @@ def _drawn(line: Line, position: int, x: _Axis, y: _Axis) -> dict[str, object]:
     return {
         "name": line.name,
         "colour": f"s{position % _COLOURS}{dotted}{' dashed' if line.dashed else ''}",
-        "paths": [_path(part) for part in _unbroken(points) if len(part) > 1],
+        "paths": [_path(part) for part in _unbroken(points) if len(part) > 1 and line.joined],
         "bands": [_path([a for a, _ in part] + [b for _, b in reversed(part)]) + "Z" for part in bands],
         # Many points would hide their own line; a single one would leave none.
-        "points": known if len(known) <= _POINTS else (),
+        "points": known if len(known) <= _POINTS or not line.joined else (),
+        "joined": line.joined,
     }
 
 

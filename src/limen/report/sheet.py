@@ -1,4 +1,4 @@
-"""A page of tables, charts and notes: one file without a script, which loads nothing."""
+"""A page of tables, charts, pictures and notes: one file without a script, which loads nothing."""
 
 from __future__ import annotations
 
@@ -62,6 +62,32 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture in its own pixels, and what stands below it.
+
+    Attributes:
+        url: A data URL.
+        width: Its width in pixels.
+        title: What it is.
+        note: Figures that belong to it, in small type.
+    """
+
+    url: str
+    width: int
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Rows of pictures to compare, each under a heading of its own."""
+
+    title: str
+    caption: str
+    rows: Sequence[tuple[str, Sequence[Picture]]]
+
+
+@dataclass(frozen=True)
 class Notes:
     """Sentences that a reader must know, as a list."""
 
@@ -83,7 +109,7 @@ class Sheet:
     title: str
     source: str
     settings: Sequence[tuple[str, str]]
-    blocks: Sequence[Table | Charts | Notes]
+    blocks: Sequence[Table | Charts | Pictures | Notes]
 
 
 def render(sheet: Sheet) -> str:
