@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import data
+from torch import Tensor
+
+from limen.errors import LimenError
+from limen.operators import elimination
+from limen.operators.dissection import OFFSETS, GridFactor
+
+SHAPES = [
+    (1, 1),
+    (1, 7),
+    (7, 1),
+    (1, 40),
+    (2, 3),
+    (4, 4),
+    (5, 5),
+    (10, 11),
+    (13, 7),
+    (9, 31),
+    (28, 29),
+    (3, 90),
+]
+
+
+def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def matrices(*shape: int, edges: int = 2, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """Diagonally dominant, barely; what leads out of the image is not a number."""
+    count, groups, height, width = shape
+    links = drawn(count, groups, edges, height, width, seed=1, dtype=dtype) - 0.9
+    links[..., 0, :, -1] = torch.nan
+    links[..., 1, -1, :] = torch.nan
+    if edges == 4:
+        links[..., 2:, -1, :] = links[..., 2, :, -1] = links[..., 3, :, 0] = torch.nan
+    return 1e-3 + sums(links.abs()), links
+
+
+def sums(links: Tensor) -> Tensor:
+    """Over all links of each pixel, pixel by pixel."""
+    height, width = links.shape[3:]
+    total = torch.zeros_like(links[:, :, 0])
+    for (row, column), (other_row, other_column), edge in pairs(height, width, links.shape[2]):
+        total[..., row, column] += links[:, :, edge, row, column]
+        total[..., other_row, other_column] += links[:, :, edge, row, column]
+    return total
+
+
+def pairs(height: int, width: int, edges: int):
+    for edge, (down, right) in enumerate([(0, 1), (1, 0), (1, 1), (1, -1)][:edges]):
+        for row in range(height):
+            for column in range(width):
+                if row + down < height and 0 <= column + right < width:
+                    yield (row, column), (row + down, column + right), edge
+
+
+def dense(diagonal: Tensor, links: Tensor) -> Tensor:
+    """The matrices (N, G, H·W, H·W)."""
+    height, width = diagonal.shape[2:]
+    matrix = torch.diag_embed(diagonal.flatten(2))
+    for (row, column), (other_row, other_column), edge in pairs(height, width, links.shape[2]):
+        p, q = row * width + column, other_row * width + other_column
+        matrix[..., p, q] = matrix[..., q, p] = links[:, :, edge, row, column]
+    return matrix
+
+
+def sparse(diagonal: np.ndarray, links: np.ndarray) -> scipy.sparse.csc_array:
+    """One matrix, from its diagonals."""
+    height, width = links.shape[1:]
+    entries, offsets = [diagonal.ravel()], [0]
+    for link, (down, right) in zip(links, OFFSETS, strict=False):
+        inside = np.zeros((height, width))
+        own = np.s_[: height - down, max(-right, 0) : width - max(right, 0)]
+        inside[own] = link[own]
+        step = down * width + right
+        entries += [inside.ravel()[: height * width - step]] * 2
+        offsets += [step, -step]
+    return scipy.sparse.diags_array(entries, offsets=offsets, format="csc")
+
+
+def photograph(height: int, width: int, edges: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """(I − αS)/(1 − α) of a photograph's channels, α = 0.999: its condition is about 2,000."""
+    image = torch.tensor(data.astronaut()[:height, :width].copy()).permute(2, 0, 1)[None].double() / 255
+    weights = image.new_zeros(1, 3, edges, height, width)
+    degree = torch.zeros_like(image)
+    ends = []
+    for edge, (down, right) in enumerate(OFFSETS[:edges]):
+        here = np.s_[..., : height - down, max(-right, 0) : width - max(right, 0)]
+        there = np.s_[..., down:, max(right, 0) : width + min(right, 0)]
+        weight = torch.exp(-300 * (image[here] - image[there]) ** 2) + 1e-9
+        weights[:, :, edge][here] = weight
+        degree[here] += weight
+        degree[there] += weight
+        ends.append((here, there))
+    for edge, (here, there) in enumerate(ends):
+        weights[:, :, edge][here] *= -0.999 / 0.001 / (degree[here] * degree[there]).sqrt()
+    return torch.full_like(image, 1 / 0.001).to(dtype), weights.to(dtype)
+
+
+def relative(difference: Tensor, whole: Tensor) -> float:
+    return float(difference.norm() / whole.norm())
+
+
+@pytest.mark.parametrize("edges", [2, 4])
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+def test_the_solution_is_that_of_a_dense_solver(height, width, edges):
+    diagonal, links = matrices(2, 3, height, width, edges=edges)
+    targets = drawn(2, 3, height, width, seed=2) - 0.5
+    expected = torch.linalg.solve(dense(diagonal, links), targets.flatten(2)).view_as(targets)
+    assert relative(GridFactor.of(diagonal, links).solve(targets) - expected, expected) <= 1e-11
+
+
+@pytest.mark.parametrize("edges", [2, 4])
+def test_all_channels_may_share_one_matrix(edges):
+    diagonal, links = matrices(2, 1, 12, 19, edges=edges)
+    targets = drawn(2, 5, 12, 19, seed=2) - 0.5
+    expected = torch.linalg.solve(dense(diagonal, links).expand(2, 5, -1, -1), targets.flatten(2))
+    assert relative(GridFactor.of(diagonal, links).solve(targets).flatten(2) - expected, expected) <= 1e-11
+
+
+@pytest.mark.parametrize("edges", [2, 4])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-12), (torch.float32, 5e-6)])
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (37, 300)])
+def test_the_residual_of_a_photograph_is_that_of_rounding(height, width, edges, dtype, most):
+    diagonal, links = photograph(height, width, edges, dtype)
+    targets = drawn(1, 3, height, width, seed=2, dtype=dtype) - 0.5
+    found = GridFactor.of(diagonal, links).solve(targets)
+    for channel in range(3):
+        matrix = sparse(diagonal[0, channel].double().numpy(), links[0, channel].double().numpy())
+        target = targets[0, channel].double().numpy().ravel()
+        residual = matrix @ found[0, channel].double().numpy().ravel() - target
+        assert np.linalg.norm(residual) <= most * np.linalg.norm(target)
+
+
+@pytest.mark.parametrize("edges", [2, 4])
+def test_the_solution_of_a_photograph_is_that_of_scipy(edges):
+    diagonal, links = photograph(224, 224, edges, torch.float64)
+    targets = drawn(1, 3, 224, 224, seed=2) - 0.5
+    matrix = sparse(diagonal[0, 0].numpy(), links[0, 0].numpy())
+    expected = torch.tensor(scipy.sparse.linalg.splu(matrix).solve(targets[0, 0].numpy().ravel()))
+    found = GridFactor.of(diagonal, links).solve(targets)[0, 0].flatten()
+    assert relative(found - expected, expected) <= 1e-12
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    height=st.integers(1, 14),
+    width=st.integers(1, 14),
+    edges=st.sampled_from([2, 4]),
+    groups=st.sampled_from([1, 2]),
+    seed=st.integers(0, 2**31),
+)
+def test_solving_undoes_the_product_and_is_symmetric(height, width, edges, groups, seed):
+    links = 2 * drawn(2, groups, edges, height, width, seed=seed) - 1
+    diagonal = sums(links.abs()) + 0.01 + drawn(2, groups, height, width, seed=seed + 1)
+    first, second = drawn(2, 2, 2, height, width, seed=seed + 2) - 0.5
+    factor = GridFactor.of(diagonal, links)
+    solution = factor.solve(first)
+    product = (dense(diagonal, links) @ solution.flatten(2)[..., None])[..., 0].view_as(first)
+    assert relative(product - first, first) <= 1e-12
+    one, other = (solution * second).sum(), (first * factor.solve(second)).sum()
+    assert (one - other).abs() <= 1e-10 * solution.norm() * second.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("groups", "edges"), [(3, 2), (1, 2), (1, 4)])
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (61, 60), (3, 3)])
+def test_a_sample_is_as_if_alone(height, width, groups, edges, dtype):
+    diagonal, links = matrices(16, groups, height, width, edges=edges, dtype=dtype)
+    targets = drawn(16, 3, height, width, seed=2, dtype=dtype) - 0.5
+    factor = GridFactor.of(diagonal, links)
+    whole = factor.solve(targets)
+    for rows in (torch.tensor([4]), torch.tensor([11, 2, 4, 7, 3]), torch.arange(15, -1, -1)):
+        assert torch.equal(GridFactor.of(diagonal[rows], links[rows]).solve(targets[rows]), whole[rows])
+        assert torch.equal(factor.keep(rows).solve(targets[rows]), whole[rows])
+
+
+def test_a_single_matrix_and_vector_is_as_if_beside_others():
+    diagonal, links = matrices(3, 1, 64, 64, dtype=torch.float32)
+    targets = drawn(3, 1, 64, 64, seed=2, dtype=torch.float32) - 0.5
+    whole = GridFactor.of(diagonal, links).solve(targets)
+    assert torch.equal(GridFactor.of(diagonal[1:2], links[1:2]).solve(targets[1:2]), whole[1:2])
+
+
+def test_all_samples_are_kept_without_a_copy():
+    factor = GridFactor.of(*matrices(3, 1, 9, 9))
+    assert factor.keep(torch.arange(3)) is factor
+    assert factor.keep(torch.tensor([0, 2, 1])) is not factor
+
+
+def test_a_batch_may_be_empty():
+    factor = GridFactor.of(*matrices(2, 3, 20, 20)).keep(torch.tensor([], dtype=torch.int64))
+    assert factor.solve(torch.zeros(0, 3, 20, 20, dtype=torch.float64)).shape == (0, 3, 20, 20)
+    empty = GridFactor.of(torch.zeros(0, 1, 5, 5), torch.zeros(0, 1, 2, 5, 5))
+    assert empty.solve(torch.zeros(0, 2, 5, 5)).shape == (0, 2, 5, 5)
+
+
+@pytest.mark.parametrize("neighbours", [4, 8])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (28, 28), (37, 50)])
+def test_bytes_are_those_of_the_tensors_held(height, width, dtype, neighbours):
+    factor = GridFactor.of(*matrices(1, 3, height, width, edges=neighbours // 2, dtype=dtype))
+    held = [factor.couplings, factor.leaves, *factor.upward, *factor.downward]
+    assert all(each.untyped_storage().nbytes() == each.numel() * dtype.itemsize for each in held)
+    expected = sum(each.numel() * dtype.itemsize for each in held)
+    assert GridFactor.bytes(3, height, width, neighbours, dtype) == expected
+
+
+def test_memory_grows_little_faster_than_the_image():
+    small, large = (GridFactor.bytes(1, side, side, 4, torch.float32) for side in (112, 448))
+    assert large < 32 * small
+
+
+@pytest.mark.parametrize("place", [(0, 0), (7, 7), (3, 12), (14, 14)])
+@pytest.mark.parametrize("value", [-0.5, torch.nan, torch.inf])
+def test_matrices_that_cannot_be_factorised_are_named(place, value):
+    diagonal, links = matrices(3, 2, 15, 15)
+    diagonal[(1, 1, *place)] = value
+    with pytest.raises(LimenError, match=r"samples \[1\] .* not positive definite"):
+        GridFactor.of(diagonal, links)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -1e3])
+def test_links_that_cannot_be_factorised_are_named(value):
+    diagonal, links = matrices(2, 1, 15, 15)
+    links[0, 0, 1, 6, 7] = value
+    with pytest.raises(LimenError, match=r"samples \[0\] .* not finite"):
+        GridFactor.of(diagonal, links)
+
+
+@pytest.mark.parametrize("edges", [2, 4])
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+def test_each_pixel_is_eliminated_once_and_no_link_crosses_a_line(height, width, edges):
+    whole = elimination.levels(height, width, edges)
+    eliminated = torch.cat([level.inside.flatten() for level in whole])
+    assert sorted(eliminated[eliminated < height * width].tolist()) == list(range(height * width))
+    depth = torch.full((height, width), -1)
+    for number, level in enumerate(whole):
+        for part, pixels in enumerate(level.inside.tolist()):
+            for pixel in pixels:
+                if pixel < height * width:
+                    depth[pixel // width, pixel % width] = number * 1000 + part
+    last = (len(whole) - 1) * 1000
+    for here, there, _ in pairs(height, width, edges):
+        if depth[here] >= last and depth[there] >= last:
+            assert depth[here] == depth[there]
