@@ -113,10 +113,7 @@ def conjugate_gradient(
         >>> torch.allclose(tensor.matvec(solution.values), target, atol=1e-7)
         True
     """
-    if not tolerance >= 0 or iterations < 1:
-        raise UsageError(
-            f"tolerance is {tolerance} and iterations {iterations}; expected 0 or more, and 1 or more"
-        )
+    check_iteration(tolerance, iterations)
     values = torch.zeros_like(target)
     counts = torch.zeros(len(target), dtype=torch.int64, device=target.device)
     # By the peak first, so that the squares of tiny gradients do not underflow.
@@ -150,3 +147,15 @@ def conjugate_gradient(
         before, slope = slope, dot(residual, descent)
         direction = torch.addcmul(descent, column(slope / before), direction)
     return Solution(values.mul_(column(scale)), residuals, counts)
+
+
+def check_iteration(tolerance: float, iterations: int) -> None:
+    """Refuse a tolerance or a number of iterations that makes no sense.
+
+    Raises:
+        UsageError: If one of them does not.
+    """
+    if not tolerance >= 0 or iterations < 1:
+        raise UsageError(
+            f"tolerance is {tolerance} and iterations {iterations}; expected 0 or more, and 1 or more"
+        )
