@@ -206,4 +206,40 @@ class AlongSsim(Ssim):
         return natural @ weights / natural.norm(dim=1)
 
 
+@dataclass(frozen=True)
+class AlongSmooth(_Continuous):
+    """‖x − x0‖₂ of those images alone that lie along ŝ(w) (Zhang et al. 2020, eq. 9), the graph written out.
+
+    Attributes:
+        alpha: How much smoothness counts.
+    """
+
+    alpha: float
+    reach: float = 0.6
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return norm(images - originals)
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        return distance * self._slope(weights, originals)
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        return gap / self._slope(weights, originals)
+
+    def _slope(self, weights: Tensor, originals: Tensor) -> Tensor:
+        values = originals.double().flatten(2)
+        places = torch.cartesian_prod(*(torch.arange(side) for side in originals.shape[2:]))
+        beside = torch.cdist(places.double(), places.double(), p=1) == 1
+        likeness = torch.exp(-300 * (values[..., None] - values[..., None, :]).square()) * beside
+        degree = likeness.sum(-1)
+        similarity = likeness / (degree[..., None] * degree[..., None, :]).sqrt()
+        laplacian = (torch.eye(len(places)) - self.alpha * similarity) / (1 - self.alpha)
+        targets = torch.stack(
+            [weights.reshape(values.shape[1:]).expand_as(values), torch.ones_like(values)], -1
+        )
+        smooth, share = torch.linalg.solve(laplacian, targets).unbind(-1)
+        smooth = (smooth / share).flatten(1)
+        return smooth @ weights / smooth.norm(dim=1)
+
+
 L2, LINF = Lp(2, reach=0.6), Lp(math.inf, reach=0.1)

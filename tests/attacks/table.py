@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limen.attacks import FACTORIES, Outcome
 
-from .geometry import L0, L2, LINF, S2, AlongSsim, Geometry, Ssim
+from .geometry import L0, L2, LINF, S2, AlongSmooth, AlongSsim, Geometry, Ssim
 from .networks import Task
 
 
@@ -93,6 +93,19 @@ TABLE = (
         stops=True),
     Row("fpgap", {"eps": 0.5, "steps": 6, "recenter": False, "early_stop": False}, S2(free_mean=True),
         (6, 7), variant="fixed"),
+    Row("qpgd_l2", {"eps": 1.0, "steps": 6, "alpha": 0.5}, AlongSmooth(0.5), (6, 7)),
+    Row("qpgd_l2", {"eps": 1.0, "steps": 6, "alpha": 0.5, "smooth": "total"}, L2, (6, 7),
+        sharp={"alpha": 0.0}, variant="total"),
+    Row("smooth_carlini_wagner_l2",
+        {"steps": 25, "search_steps": 3, "learning_rate": 0.05, "initial_constant": 10.0,
+         "patience": None, "alpha": 0.5},
+        L2, (75, 78), minimal=True,
+        sharp={"steps": 100, "search_steps": 9, "learning_rate": 0.02, "initial_constant": 1.0}),
+    Row("smooth_carlini_wagner_l2",
+        {"steps": 25, "search_steps": 3, "learning_rate": 0.05, "initial_constant": 10.0,
+         "patience": None, "alpha": 0.5, "solver": "conjugate_gradient", "joint": True},
+        L2, (75, 78), minimal=True, sharp={"steps": 100, "search_steps": 9, "learning_rate": 0.02,
+        "initial_constant": 1.0}, variant="iterated"),
 )  # fmt: skip
 
 

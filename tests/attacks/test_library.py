@@ -33,9 +33,17 @@ BAD = {
     "measure": ["ssm", "", None],
     "solver": ["conjugate_gradients", "", None],
     "border": ["reflct", "", -0.1, 1.5, NAN, None],
-    "tolerance": [0.0, -0.1, NAN, "fine"],
+    "tolerance": [-0.1, NAN, "fine"],
+    "distance": ["square", "", None],
+    "smooth": ["all", "", None],
+    "kernel": ["gauss", "", None],
+    "rate": [-1.0, NAN, INF, "fast"],
+    "alpha": [-0.1, 1.0, 1.5, NAN, "all"],
+    "neighbours": [0, 6, 4.5, "four", None],
+    "iterations": [0, -1, 2.5, True, "many"],
+    "memory": [0.0, -1.0, NAN, INF, "enough"],
 }
-FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel"}
+FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint"}
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")
     for name, factory in FACTORIES.items()

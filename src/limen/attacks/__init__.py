@@ -9,6 +9,7 @@ from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
 from limen.attacks.library.minimal import carlini_wagner_l2, ddn, deepfool
+from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
 
@@ -30,6 +31,8 @@ FACTORIES: dict[str, Callable[..., Attack]] = {
         ssim_ddn,
         pgap,
         fpgap,
+        qpgd_l2,
+        smooth_carlini_wagner_l2,
     )
 }
 """Every attack by its name."""
@@ -50,6 +53,8 @@ __all__ = [
     "pgap",
     "pgd_l2",
     "pgd_linf",
+    "qpgd_l2",
+    "smooth_carlini_wagner_l2",
     "ssim_ddn",
     "ssim_pgd",
     "ssim_step",

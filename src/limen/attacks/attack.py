@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -88,8 +89,30 @@ class Attack:
             raise UsageError(f"{len(ids)} ids for {len(images)} images")
         seeds = sample_seeds(seed, ids).to(images.device)
         problem = Problem(images.detach(), labels, targeted, lattice, seeds)
-        best = Best(problem)
-        if len(images):
-            with classifier.frozen(), torch.no_grad():
-                self.search(classifier, problem, best)
-        return Outcome(best.images, best.success, best.predictions, best.steps, best.forwards, best.backwards)
+        with classifier.frozen(), torch.no_grad():
+            bests = [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
+        return _joined(bests)
+
+    def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
+        """The samples, cut into as many as the parts can be bound to at once."""
+        count, size = len(problem.labels), self.search.capacity(problem.originals)
+        if count <= size:
+            yield self.search, problem
+        else:
+            self.search.check(problem)
+            for rows in torch.arange(count, device=problem.labels.device).split(int(size)):
+                yield self.search.keep(rows), problem.keep(rows)
+
+
+def _run(search: Search, classifier: Classifier, problem: Problem) -> Best:
+    best = Best(problem)
+    if len(problem.labels):
+        search(classifier, problem, best)
+    return best
+
+
+def _joined(bests: Sequence[Best]) -> Outcome:
+    names = [field.name for field in dataclasses.fields(Outcome)]
+    if len(bests) == 1:
+        return Outcome(**{name: getattr(bests[0], name) for name in names})
+    return Outcome(**{name: torch.cat([getattr(best, name) for best in bests]) for name in names})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limen.attacks.protocols import LATER, Maximisable, Part, Problem, Slope
 from limen.images import column, dot, norm
-from limen.operators import Jacobi, Operator, Preconditioner, conjugate_gradient
+from limen.operators import Jacobi, Operator, Preconditioner, Smoother, Smoothing, conjugate_gradient
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,36 @@ class Precondition(Part):
             direction = self.inverse(gradient)
         length = dot(gradient, direction).clamp_min_(tiny).sqrt_()
         return direction.div_(column(length)), self
+
+
+@dataclass(frozen=True)
+class SmoothGradient(Part):
+    """The gradient, smooth as the original is: ŝ(g) (Zhang et al. 2020, eq. 12).
+
+    Attributes:
+        smoothing: How.
+    """
+
+    smoothing: Smoothing
+    smoother: Smoother = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        return replace(self, smoother=self.smoothing.at(problem.originals))
+
+    def capacity(self, images: Tensor) -> float:
+        return self.smoothing.capacity(images)
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        return self.smoother(move), self
+
+
+@dataclass(frozen=True)
+class SmoothTotal(SmoothGradient):
+    """To the whole perturbation after the move, made smooth as the original is: x0 + ŝ(x + move − x0)."""
+
+    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+        delta = slope.point.exact - slope.point.problem.originals
+        return self.smoother(move.add_(delta)).sub_(delta), self
 
 
 @dataclass(frozen=True)

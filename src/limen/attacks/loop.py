@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limen.attacks.direction import Maximize
+from limen.attacks.direction import Maximize, NearestBoundary, SmoothTotal, TopSaliency
 from limen.attacks.feasible import Box
 from limen.attacks.perturbation import Pixels
 from limen.attacks.protocols import (
@@ -28,6 +28,8 @@ from limen.attacks.protocols import (
 from limen.attacks.update import ShareOfRadius
 from limen.classifier import Classifier, check_labels
 from limen.errors import UsageError
+
+_MOVES_OF_IMAGES = (Maximize, NearestBoundary, ShareOfRadius, SmoothTotal, TopSaliency)
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """How far images (n, C, H, W) are from originals: (n,)."""
@@ -77,10 +79,11 @@ class Composition(Part):
             raise UsageError(f"{kind} has no radius, so no step can be a share of it")
         if self.random_start and not isinstance(self.feasible, Samplable):
             raise UsageError(f"{kind} is unbounded or cannot be sampled; start from the original instead")
-        if not self.perturbation.is_image and type(self.feasible) is not Box:
+        across = [type(link).__name__ for link in self.rule if isinstance(link, _MOVES_OF_IMAGES)]
+        if across and not self.perturbation.is_image:
             raise UsageError(
-                f"{kind} projects images, but the variables of {type(self.perturbation).__name__} are not "
-                "the image; use pixels, or the box"
+                f"{across[0]} moves an image, but the variables of {type(self.perturbation).__name__} are "
+                "not the image; use pixels"
             )
 
 
@@ -252,6 +255,9 @@ def _move(parts: Composition, variables: Tensor, slope: Slope) -> tuple[Tensor, 
     variables = variables.detach().add_(move)
     if parts.perturbation.is_image:
         variables = slope.feasible.project(variables)
+    elif type(slope.feasible) is not Box:  # which holds whatever images any variables make
+        images = parts.perturbation.images(variables)
+        variables = parts.perturbation.invert(slope.feasible.project(images))
     return variables, dataclasses.replace(parts, rule=tuple(rule), feasible=slope.feasible)
 
 

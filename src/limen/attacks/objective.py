@@ -55,7 +55,7 @@ class Margin(Part):
 
 @dataclass(frozen=True)
 class DistanceAndHinge(Part):
-    """−(‖x − x0‖² + c·[m − lead]₊): the Lagrangian of Carlini & Wagner (2017), Section V.
+    """−(distance + c·[m − lead]₊), distance ‖x − x0‖²: the Lagrangian of Carlini & Wagner (2017), Section V.
 
     The lead is that of the stored image, the distance that of the image before rounding: the
     rounded distance is flat between the lattice's values, and pulls nothing back there.
@@ -63,14 +63,17 @@ class DistanceAndHinge(Part):
     Attributes:
         constant: The multiplier c.
         margin: The lead m at which the hinge lets go.
+        squared: Whether the distance is squared.
     """
 
     constant: float | Tensor
     margin: float = 0.0
+    squared: bool = True
 
     def __call__(self, point: Point) -> Tensor:
         constant = self.constant.flatten() if isinstance(self.constant, Tensor) else self.constant
-        distance = norm(point.exact - point.problem.originals).square()
+        distance = norm(point.exact - point.problem.originals)
+        distance = distance.square() if self.squared else distance
         return -(distance + constant * (self.margin - lead(point)).clamp_min(0))
 
 

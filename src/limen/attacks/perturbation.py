@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Part
+from limen.attacks.protocols import LATER, Part, Problem
+from limen.operators import Smoother, Smoothing
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,120 @@ class SigmoidBox(Part):
 
     def images(self, variables: Tensor) -> Tensor:
         return torch.sigmoid(variables)
+
+
+class Map(Protocol):
+    """A linear map of perturbations, bound to the originals."""
+
+    def prepare(self, problem: Problem) -> Self:
+        """Bind to the samples of a call."""
+        ...
+
+    def keep(self, rows: Tensor) -> Self:
+        """The same map for the samples at `rows`."""
+        ...
+
+    def __call__(self, delta: Tensor) -> Tensor:
+        """What the map makes of a perturbation, differentiable."""
+        ...
+
+    def invert(self, delta: Tensor) -> Tensor:
+        """What it makes this perturbation of; where it cannot, a near one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Additive(Part):
+    """x = clip(x0 + M(z), 0, 1): a perturbation that comes of free variables by linear maps, in turn.
+
+    Attributes:
+        maps: What makes M, the first one applied to z.
+    """
+
+    maps: tuple[Map, ...]
+    originals: Tensor = LATER
+
+    @property
+    def is_image(self) -> bool:
+        return False
+
+    def prepare(self, problem: Problem) -> Self:
+        return replace(super().prepare(problem), originals=problem.originals)
+
+    def invert(self, images: Tensor) -> Tensor:
+        delta = images - self.originals
+        for link in reversed(self.maps):
+            delta = link.invert(delta)
+        return delta
+
+    def images(self, variables: Tensor) -> Tensor:
+        delta = variables
+        for link in self.maps:
+            delta = link(delta)
+        return _Clip.apply(self.originals + delta)
+
+
+class _Clip(torch.autograd.Function):
+    """To [0, 1], with the gradient of what is climbed, where it does not lead further out.
+
+    A value beyond its bound cannot rise, but it can come back: clamping's own gradient, which is 0
+    there, would leave it stuck (Zhang et al. 2020, Section 4.2.4).
+    """
+
+    @staticmethod
+    def forward(ctx, images: Tensor) -> Tensor:
+        clipped = images.clamp(0, 1)
+        ctx.save_for_backward(clipped)
+        return clipped
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor) -> Tensor:
+        (gradient,), (clipped,) = gradients, ctx.saved_tensors
+        outward = ((clipped >= 1) & (gradient > 0)) | ((clipped <= 0) & (gradient < 0))
+        return gradient.masked_fill(outward, 0)
+
+
+@dataclass(frozen=True)
+class GraphSmooth(Part):
+    """Smooth as the original is: ŝ(z) (Zhang et al. 2020, eq. 17).
+
+    Attributes:
+        smoothing: How.
+    """
+
+    smoothing: Smoothing
+    smoother: Smoother = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        return replace(self, smoother=self.smoothing.at(problem.originals))
+
+    def capacity(self, images: Tensor) -> float:
+        return self.smoothing.capacity(images)
+
+    def __call__(self, delta: Tensor) -> Tensor:
+        return self.smoother(delta)
+
+    def invert(self, delta: Tensor) -> Tensor:
+        return self.smoother.invert(delta)
+
+
+@dataclass(frozen=True)
+class Masked(Part):
+    """Only where a mask lets it be: m ⊙ δ.
+
+    Attributes:
+        mask: Makes of the originals (n, C, H, W) the share m in [0, 1] of each value that may change,
+            of a shape that broadcasts to theirs.
+    """
+
+    mask: Callable[[Tensor], Tensor]
+    share: Tensor = LATER
+
+    def prepare(self, problem: Problem) -> Self:
+        return replace(self, share=self.mask(problem.originals).expand_as(problem.originals))
+
+    def __call__(self, delta: Tensor) -> Tensor:
+        return delta * self.share
+
+    def invert(self, delta: Tensor) -> Tensor:
+        return torch.where(self.share > 0, delta / self.share, 0)

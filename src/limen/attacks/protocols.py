@@ -29,8 +29,17 @@ class Part:
         return self._map(lambda name, value: _prepare(name, value, problem))
 
     def keep(self, rows: Tensor) -> Self:
-        """The same part for the samples at `rows`."""
+        """The same part for the samples at `rows`; of one not bound yet, its settings of shape (N,)."""
         return self._map(lambda _, value: _keep(value, rows))
+
+    def check(self, problem: Problem) -> None:
+        """Refuse settings of another number of samples than the problem has."""
+        self._map(lambda name, value: _check(name, value, problem))
+
+    def capacity(self, images: Tensor) -> float:
+        """How many images of this size it may be bound to at once; infinite for most parts."""
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return min((_capacity(value, images) for value in values), default=math.inf)
 
     def _map(self, change: Callable[[str, Any], Any]) -> Self:
         old = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -267,9 +276,24 @@ def _prepare(name: str, value: Any, problem: Problem) -> Any:
     return value.prepare(problem) if hasattr(value, "prepare") else value
 
 
+def _check(name: str, value: Any, problem: Problem) -> Any:
+    if isinstance(value, Tensor):
+        per_sample(value, problem.originals, name)
+    for item in value if isinstance(value, tuple) else (value,):
+        if isinstance(item, Part):
+            item.check(problem)
+    return value
+
+
+def _capacity(value: Any, images: Tensor) -> float:
+    if isinstance(value, tuple):
+        return min((_capacity(item, images) for item in value), default=math.inf)
+    return value.capacity(images) if isinstance(value, Part) else math.inf
+
+
 def _keep(value: Any, rows: Tensor) -> Any:
     if isinstance(value, Tensor):
-        return value[rows]
+        return value[rows] if value.ndim else value
     if isinstance(value, tuple):
         return tuple(_keep(item, rows) for item in value)
     return value.keep(rows) if hasattr(value, "keep") else value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
+from torch import Tensor
 
 from limen.attacks.loop import Best, Composition, climb, look_at_originals
 from limen.attacks.objective import DistanceAndHinge
-from limen.attacks.protocols import Problem
+from limen.attacks.protocols import Part, Problem
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import per_sample
@@ -19,11 +20,25 @@ from limen.images import per_sample
 class Search(Protocol):
     """A strategy that runs climbs for the samples of a call until it has its best result."""
 
-    def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None: ...
+    def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
+        """Run the climbs for all samples of the problem."""
+        ...
+
+    def capacity(self, images: Tensor) -> float:
+        """How many images of this size may be attacked at once."""
+        ...
+
+    def check(self, problem: Problem) -> None:
+        """Refuse settings of another number of samples than the problem has."""
+        ...
+
+    def keep(self, rows: Tensor) -> Self:
+        """The same search for the samples at `rows`."""
+        ...
 
 
 @dataclass(frozen=True)
-class InTurn:
+class InTurn(Part):
     """Try compositions one after the other, each on the samples that none before has fooled.
 
     One composition is a plain attack; the same one several times, restarts; one for each of a
@@ -46,7 +61,7 @@ class InTurn:
 
 
 @dataclass(frozen=True)
-class MultiplierSearch:
+class MultiplierSearch(Part):
     """Search each sample's least sufficient multiplier of a `DistanceAndHinge` (Carlini & Wagner 2017).
 
     After a success the multiplier is halved toward the greatest that failed; after a failure it

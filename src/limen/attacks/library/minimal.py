@@ -11,6 +11,7 @@ from limen.attacks.library.arguments import Loss, count, loss_named, positive
 from limen.attacks.loop import Composition
 from limen.attacks.objective import DistanceAndHinge, Leads
 from limen.attacks.perturbation import SigmoidBox
+from limen.attacks.protocols import Perturbation
 from limen.attacks.search import InTurn, MultiplierSearch
 from limen.attacks.update import Adam, Scale
 from limen.images import norm
@@ -52,20 +53,39 @@ def carlini_wagner_l2(
         >>> carlini_wagner_l2(steps=50, search_steps=4).name
         'carlini_wagner_l2'
     """
-    rate, final = positive("learning_rate", learning_rate), positive("final_rate", final_rate)
+    search = least_distance(
+        SigmoidBox(), steps, search_steps, learning_rate, final_rate, initial_constant, margin, patience
+    )
+    return Attack("carlini_wagner_l2", search)
+
+
+def least_distance(
+    perturbation: Perturbation,
+    steps: int,
+    search_steps: int,
+    learning_rate: float,
+    final_rate: float,
+    initial_constant: float,
+    margin: float,
+    patience: float | None,
+    squared: bool = True,
+) -> MultiplierSearch:
+    """Carlini & Wagner's search for the least perturbation of a kind; arguments as in `carlini_wagner_l2`."""
     objective = DistanceAndHinge(
         constant=positive("initial_constant", initial_constant),
         margin=float(positive("margin", margin, zero=True)),
+        squared=squared,
     )
+    rate, final = positive("learning_rate", learning_rate), positive("final_rate", final_rate)
     parts = Composition(
         objective=objective,
-        perturbation=SigmoidBox(),
+        perturbation=perturbation,
         rule=(Adam(learning_rate=rate), Scale(1.0, final=final)),
         steps=count("steps", steps),
         patience=None if patience is None else float(positive("patience", patience)),
         distance=l2_distance,
     )
-    return Attack("carlini_wagner_l2", MultiplierSearch(parts, count("search_steps", search_steps)))
+    return MultiplierSearch(parts, count("search_steps", search_steps))
 
 
 def ddn(

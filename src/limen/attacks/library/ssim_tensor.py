@@ -57,7 +57,7 @@ def ssim_step(
     eps = budget(eps)
     if measure not in get_args(Measure):
         raise UnknownNameError("measure", str(measure), get_args(Measure))
-    direction = _natural(solver, border, float(positive("tolerance", tolerance)), iterations=500)
+    direction = _natural(solver, border, float(positive("tolerance", tolerance, zero=True)), iterations=500)
     parts = Composition(
         objective=loss_named(loss),
         rule=(direction, Normalize(), Scale(eps)) if measure == "l2" else (direction, Scale(_length(eps))),

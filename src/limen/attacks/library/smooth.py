@@ -1,0 +1,192 @@
+"""Attacks whose perturbation is smooth wherever the image is."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from limen.attacks.attack import Attack
+from limen.attacks.direction import Normalize, SmoothGradient, SmoothTotal
+from limen.attacks.feasible import L2Ball
+from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
+from limen.attacks.library.minimal import least_distance
+from limen.attacks.loop import Composition
+from limen.attacks.perturbation import Additive, GraphSmooth
+from limen.attacks.search import InTurn
+from limen.attacks.update import Scale
+from limen.errors import UnknownNameError
+from limen.operators import Smoothing
+from limen.operators.graph_laplacian import Kernel
+from limen.operators.smoother import Solver
+
+Smoothed = Literal["gradient", "total"]
+Distance = Literal["squared", "norm"]
+
+
+def smooth_carlini_wagner_l2(
+    steps: int = 100,
+    search_steps: int = 9,
+    learning_rate: float = 0.01,
+    final_rate: float = 0.05,
+    initial_constant: float = 0.1,
+    margin: float = 0.0,
+    patience: float | None = 0.25,
+    distance: Distance = "squared",
+    kernel: Kernel = "gaussian",
+    rate: float = 300.0,
+    alpha: float = 0.997,
+    neighbours: int = 4,
+    joint: bool = False,
+    solver: Solver = "auto",
+    tolerance: float = 1e-5,
+    iterations: int = 1000,
+    memory: float = 2.0,
+) -> Attack:
+    """`carlini_wagner_l2` over perturbations x = clip(x0 + ŝ(z)) that are smooth as the original is.
+
+    Where the image is flat the perturbation is, too; it may jump at edges and be rough in texture.
+
+    Args:
+        steps: Steps in each climb.
+        search_steps: How many multipliers are tried.
+        learning_rate: Adam's step length, in z.
+        final_rate: The share of the learning rate that is left at the last step, reached along a
+            cosine; 1 keeps it.
+        initial_constant: The first multiplier c of the hinge.
+        margin: The lead in logits at which the hinge lets go.
+        patience: A sample ends a climb when its objective has not improved by 0.01 % over this
+            share of the steps; None to go on.
+        distance: Whether the Lagrangian has the distance squared (the paper), or as it is (its program).
+        kernel: How the likeness of neighbouring pixels falls with their difference Δ:
+            exp(−rate·Δ²), or exp(−rate·|Δ|).
+        rate: How fast.
+        alpha: How much smoothness counts against nearness to z, from 0 (none) to below 1.
+        neighbours: 4 or 8 a pixel.
+        joint: Whether the channels share a graph, rather than have one each.
+        solver: How ŝ is found: by factors that are kept for the whole attack, anew by conjugate
+            gradients, or "auto" for the first where the memory allows it.
+        tolerance: The relative residual of conjugate gradients; 0 for a fixed number of iterations.
+        iterations: How many of them at most; the paper's setting is tolerance 0, iterations 50.
+        memory: How many GiB the factors may take. Of a batch that needs more, so many images are
+            attacked at a time as they suffice for.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg 2020, Smooth adversarial examples, Section 4.2, eq. 18. The paper
+        has learning_rate 0.1, final_rate 1 and patience 0.1, on ImageNet initial_constant 100, on
+        MNIST initial_constant 15, margin 1, kernel "laplacian", rate 10, alpha 0.95.
+
+    Example:
+        >>> smooth_carlini_wagner_l2(steps=50, search_steps=4).name
+        'smooth_carlini_wagner_l2'
+    """
+    if distance not in get_args(Distance):
+        raise UnknownNameError("distance", str(distance), get_args(Distance))
+    smoothing = _smoothing(kernel, rate, alpha, neighbours, joint, solver, tolerance, iterations, memory)
+    search = least_distance(
+        Additive((GraphSmooth(smoothing),)),
+        steps,
+        search_steps,
+        learning_rate,
+        final_rate,
+        initial_constant,
+        margin,
+        patience,
+        squared=distance == "squared",
+    )
+    return Attack("smooth_carlini_wagner_l2", search)
+
+
+def qpgd_l2(
+    eps: float | Tensor = 3.0,
+    steps: int = 40,
+    step_size: float | Tensor | None = None,
+    exact: bool = False,
+    smooth: Smoothed = "gradient",
+    loss: Loss = "cross_entropy",
+    early_stop: bool = False,
+    kernel: Kernel = "gaussian",
+    rate: float = 300.0,
+    alpha: float = 0.997,
+    neighbours: int = 4,
+    joint: bool = False,
+    solver: Solver = "auto",
+    tolerance: float = 1e-5,
+    iterations: int = 1000,
+    memory: float = 2.0,
+) -> Attack:
+    """`pgd_l2` along the gradient made smooth as the original is: the quick and dirty way.
+
+    The smoothed gradient is a poor direction on some images; `smooth_carlini_wagner_l2` descends
+    in the space of smooth perturbations instead.
+
+    Args:
+        eps: The budget in L2, a number or one a sample.
+        steps: How many steps.
+        step_size: The length of a step in L2; None for 2.5 · eps / steps.
+        exact: Whether every iterate has length eps exactly (the paper), where the bounds of [0, 1]
+            allow it, rather than at most.
+        smooth: Whether each step's gradient is smoothed, or the whole perturbation after each step.
+        loss: What is climbed.
+        early_stop: Whether a sample stops at its first success.
+        kernel: How the likeness of neighbouring pixels falls with their difference Δ:
+            exp(−rate·Δ²), or exp(−rate·|Δ|).
+        rate: How fast.
+        alpha: How much smoothness counts against nearness, from 0 (none) to below 1.
+        neighbours: 4 or 8 a pixel.
+        joint: Whether the channels share a graph, rather than have one each.
+        solver: How smoothing is done, as in `smooth_carlini_wagner_l2`; so are the next three.
+        tolerance: The relative residual of conjugate gradients; 0 for a fixed number of iterations.
+        iterations: How many of them at most.
+        memory: How many GiB the factors may take.
+
+    Source:
+        Zhang, Avrithis, Furon & Amsaleg 2020, Smooth adversarial examples, Section 4.1, eq. 12. The
+        paper has exact=True and step_size 3 for eps 5.
+
+    Example:
+        >>> qpgd_l2(eps=3.0, steps=40, early_stop=True).name
+        'qpgd_l2'
+    """
+    eps, steps = budget(eps), count("steps", steps)
+    if smooth not in get_args(Smoothed):
+        raise UnknownNameError("smooth", str(smooth), get_args(Smoothed))
+    smoothing = _smoothing(kernel, rate, alpha, neighbours, joint, solver, tolerance, iterations, memory)
+    length = Scale(step_length(step_size, 2.5 * eps / steps))
+    rule = (
+        (SmoothGradient(smoothing), Normalize(), length)
+        if smooth == "gradient"
+        else (Normalize(), length, SmoothTotal(smoothing))
+    )
+    parts = Composition(
+        objective=loss_named(loss),
+        rule=rule,
+        steps=steps,
+        feasible=L2Ball(eps=eps, exact=exact),
+        early_stop=early_stop,
+    )
+    return Attack("qpgd_l2", InTurn((parts,)))
+
+
+def _smoothing(
+    kernel: Kernel,
+    rate: float,
+    alpha: float,
+    neighbours: int,
+    joint: bool,
+    solver: Solver,
+    tolerance: float,
+    iterations: int,
+    memory: float,
+) -> Smoothing:
+    return Smoothing(
+        kernel=kernel,
+        rate=float(positive("rate", rate, zero=True)),
+        alpha=float(positive("alpha", alpha, zero=True)),
+        neighbours=neighbours,
+        joint=joint,
+        solver=solver,
+        tolerance=float(positive("tolerance", tolerance, zero=True)),
+        iterations=count("iterations", iterations),
+        memory=float(positive("memory", memory)),
+    )
