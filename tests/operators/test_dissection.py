@@ -209,7 +209,7 @@ def test_a_batch_may_be_empty():
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (28, 28), (37, 50)])
 def test_bytes_are_those_of_the_tensors_held(height, width, dtype, neighbours):
     factor = GridFactor.of(*matrices(1, 3, height, width, edges=neighbours // 2, dtype=dtype))
-    held = [factor.couplings, factor.leaves, *factor.upward, *factor.downward]
+    held = [*factor.upward, *factor.downward]
     assert all(each.untyped_storage().nbytes() == each.numel() * dtype.itemsize for each in held)
     expected = sum(each.numel() * dtype.itemsize for each in held)
     assert GridFactor.bytes(3, height, width, neighbours, dtype) == expected

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from limen.errors import LimenError
-from limen.operators.elimination import OFFSETS, Fronts, Plan, ends, levels, plan
+from limen.operators.elimination import OFFSETS, Fronts, Plan, levels, plan
 
 _SMALL = 8  # matrices of this size are inverted pixel by pixel, the whole batch at once
-_TINY = 400  # batched products of fewer factors torch forms itself on the CPU, faster along columns
+
+__all__ = ["OFFSETS", "GridFactor"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,12 @@ class GridFactor:
     """A factorisation of N × G matrices on one grid, G of them a sample.
 
     Attributes:
-        couplings: The links between the pixels of leaves and lines, and 0 elsewhere, (N, G, E, H, W).
-        leaves: The inverses of the leaves' own matrices, (N, G, e, e, T).
-        upward: X and −X B of each level of lines, side by side, (N, G, T, e, e + b). X is the inverse of
-            a front's matrix on its line, B its block between line and border.
-        downward: −(X B)ᵀ, (N, G, T, b, e).
+        size: H, W.
+        edges: E.
+        upward: X and −X B of each level, side by side, (N, G, T, e, e + b), or (N, G, e, e + b, T) where
+            they are tiny. X is the inverse of a front's matrix on its inside, B its block between
+            inside and border.
+        downward: −(X B)ᵀ, (N, G, T, b, e) or (N, G, b, e, T).
 
     Example:
         >>> diagonal = torch.full((1, 1, 4, 5), 5.0)
@@ -43,8 +45,8 @@ class GridFactor:
         True
     """
 
-    couplings: Tensor
-    leaves: Tensor
+    size: tuple[int, int]
+    edges: int
     upward: tuple[Tensor, ...]
     downward: tuple[Tensor, ...]
 
@@ -62,50 +64,38 @@ class GridFactor:
         """
         count, groups, edges, height, width = links.shape
         order = plan(height, width, edges, links.device)
-        t, e, _ = order.leaf.shape
-        leaves = links.new_empty(count, groups, e, e, t)
-        shapes = [fronts.shape for fronts in order.lines]
-        upward = tuple(_empty(links, count, groups, t, e, e + b) for t, e, b in shapes)
-        downward = tuple(_empty(links, count, groups, t, b, e) for t, e, b in shapes)
+        shapes = [(fronts, *fronts.shape) for fronts in order.fronts]
+        upward = tuple(_empty(links, fronts, t, e, e + b) for fronts, t, e, b in shapes)
+        downward = tuple(_empty(links, fronts, t, b, e) for fronts, t, e, b in shapes)
         fine = torch.ones(count, dtype=torch.bool, device=links.device)
         for row in range(count):  # one by one: the fronts of many would not fit into the caches
             own = [*links[row].flatten(1).split(height * width, 1), diagonal[row].flatten(1)]
             entries = torch.cat([*own, links.new_ones(groups, 1)], 1)
-            factors = zip(reversed(upward), reversed(downward), strict=True)
-            pivots = _factorise(order, entries, leaves[row], [(up[row], down[row]) for up, down in factors])
+            factors = [(up[row], down[row]) for up, down in zip(upward, downward, strict=True)]
+            pivots = _factorise(order, entries, factors)
             fine[row] = ((pivots > 0) & (pivots < torch.inf)).all()
-        if not fine.all():
+        failed = (~fine).nonzero()[:, 0].tolist()
+        if failed:
             raise LimenError(
-                f"the matrices of samples {(~fine).nonzero()[:, 0].tolist()} of the batch are not positive definite, "
-                "or not finite: they cannot be factorised"
+                f"the matrices of samples {failed} of the batch are not positive definite, or not finite: "
+                "they cannot be factorised"
             )
-        return cls(torch.where(order.coupled, links, 0), leaves, upward, downward)
+        return cls((height, width), edges, upward, downward)
 
     def solve(self, targets: Tensor) -> Tensor:
         """A⁻¹ y for one y (N, C, H, W) a sample; C is G, or anything where G is 1."""
-        order = plan(*targets.shape[2:], self.couplings.shape[2], targets.device)
-        rows, inside = targets.shape[0] * targets.shape[1], len(order.leaf_pixels)
-        found = targets.new_zeros(rows, inside + len(order.line_pixels))
-
-        def image(of: Tensor) -> Tensor:
-            return of.index_select(1, order.places).view(targets.shape)
-
-        # The leaves as if the lines were 0, the lines with what the leaves hand them, the leaves again.
-        found[:, :inside] = self._solve_leaves(order, targets)
-        left = self._less_coupled(targets, image(found)).flatten(2).flatten(0, 1)
-        found[:, :inside] = 0
-        found[:, inside:] = self._solve_lines(order, left.index_select(1, order.line_pixels))
-        found[:, :inside] = self._solve_leaves(order, self._less_coupled(targets, image(found)))
-        return image(found)
+        order = plan(*self.size, self.edges, targets.device)
+        vectors = targets.flatten(2).flatten(0, 1).index_select(1, order.order)
+        self._up(order, vectors)
+        self._down(order, vectors)
+        return vectors.index_select(1, order.places).view(targets.shape)
 
     def keep(self, rows: Tensor) -> Self:
         """The factorisation of the samples at `rows`; itself, not a copy, where these are all in order."""
-        if torch.equal(rows, torch.arange(len(self.leaves), device=rows.device)):
+        if torch.equal(rows, torch.arange(len(self.upward[0]), device=rows.device)):
             return self
-        upward, downward = (
-            tuple(_rows(each, rows) for each in side) for side in (self.upward, self.downward)
-        )
-        return type(self)(self.couplings[rows], self.leaves[rows], upward, downward)
+        upward, downward = (tuple(each[rows] for each in side) for side in (self.upward, self.downward))
+        return type(self)(self.size, self.edges, upward, downward)
 
     @staticmethod
     def bytes(channels: int, height: int, width: int, neighbours: int, dtype: torch.dtype) -> int:
@@ -120,63 +110,47 @@ class GridFactor:
 
         Example:
             >>> GridFactor.bytes(3, 224, 224, 4, torch.float32) // 2**20
-            49
+            54
         """
-        *lines, (t, e, _) = (level.shape for level in levels(height, width, neighbours // 2))
-        numbers = neighbours // 2 * height * width + t * e * e + sum(t * e * (e + 2 * b) for t, e, b in lines)
-        return channels * numbers * dtype.itemsize
+        shapes = [level.shape for level in levels(height, width, neighbours // 2)]
+        return channels * sum(t * e * (e + 2 * b) for t, e, b in shapes) * dtype.itemsize
 
-    def _less_coupled(self, targets: Tensor, images: Tensor) -> Tensor:
-        """The targets less what the couplings make of the images."""
-        left = targets.clone(memory_format=torch.contiguous_format)
-        for link, offset in zip(self.couplings.unbind(2), OFFSETS, strict=False):
-            here, there = ends(targets.shape[2:], offset)
-            left[here].addcmul_(link[here], images[there], value=-1)
-            left[there].addcmul_(link[here], images[here], value=-1)
-        return left
-
-    def _solve_leaves(self, order: Plan, targets: Tensor) -> Tensor:
-        count, groups, e, _, t = self.leaves.shape
-        pixels = targets.flatten(2).flatten(0, 1).index_select(1, order.leaf_pixels)
-        vectors = pixels.view(count, groups, targets.shape[1] // groups, e, t)
-        columns = self.leaves.unsqueeze(2).unbind(3)
-        solution = columns[0] * vectors[..., :1, :]
-        for pixel in range(1, e):
-            solution.addcmul_(columns[pixel], vectors[..., pixel : pixel + 1, :])
-        return solution.view(len(pixels), e * t)
-
-    def _solve_lines(self, order: Plan, vectors: Tensor) -> Tensor:
-        """The solution in place: to the whole grid's line up from the leaves, and down again."""
-        rows = len(vectors)
-        handed = vectors.new_empty(rows, order.slots + 1)
+    def _up(self, order: Plan, vectors: Tensor) -> None:
+        """Solve each part as if its border were 0, the deepest first, and hand the rest to its border."""
+        handed = vectors.new_empty(len(vectors), order.slots + 1)
         handed[:, -1] = 0
-        for fronts, matrices in zip(reversed(order.lines), reversed(self.upward), strict=True):
+        for fronts, matrices in zip(reversed(order.fronts), reversed(self.upward), strict=True):
             (t, e, b), start, slot = fronts.shape, fronts.start, fronts.slot
             own = vectors[:, start : start + t * e]
             for each in fronts.sums:
                 own += handed.index_select(1, each)
-            product = _product(own, matrices)
-            own.view(rows, t, e).copy_(product[..., :e])
-            handed[:, slot : slot + t * b].view(rows, t, b).copy_(product[..., e:])
-        for fronts, matrices in zip(order.lines[1:], self.downward[1:], strict=True):
+            solution, rest = _product(own, matrices, fronts).split((e, b), 1 if fronts.tiny else 2)
+            own.view(solution.shape).copy_(solution)
+            handed[:, slot : slot + t * b].view(rest.shape).copy_(rest)
+
+    def _down(self, order: Plan, vectors: Tensor) -> None:
+        """Add what the border makes of each part, the whole grid's line first."""
+        for fronts, matrices in zip(order.fronts[1:], self.downward[1:], strict=True):
             (t, e, _), start = fronts.shape, fronts.start
-            own = vectors[:, start : start + t * e].view(rows, t, e)
-            own += _product(vectors.index_select(1, fronts.border), matrices)
-        return vectors
+            change = _product(vectors.index_select(1, fronts.border), matrices, fronts)
+            vectors[:, start : start + t * e].view(change.shape).add_(change)
 
 
-def _empty(like: Tensor, *shape: int) -> Tensor:
-    """Matrices (…, rows, columns), laid out for products with a row vector on their left."""
-    *batch, rows, columns = shape
-    return like.new_empty(shape) if rows * columns >= _TINY else like.new_empty(*batch, columns, rows).mT
+def _empty(like: Tensor, fronts: Fronts, t: int, rows: int, columns: int) -> Tensor:
+    shape = (rows, columns, t) if fronts.tiny else (t, rows, columns)
+    return like.new_empty(*like.shape[:2], *shape)
 
 
-def _rows(matrices: Tensor, rows: Tensor) -> Tensor:
-    return matrices[rows] if matrices.is_contiguous() else matrices.mT[rows].mT
-
-
-def _product(vectors: Tensor, matrices: Tensor) -> Tensor:
-    """(N·C, T·rows) times (N, G, T, rows, columns), part by part: (N·C, T, columns)."""
+def _product(vectors: Tensor, matrices: Tensor, fronts: Fronts) -> Tensor:
+    """Each part's row vectors times its matrix: (N·C, columns, T) for tiny ones, else (N·C, T, columns)."""
+    if fronts.tiny:
+        count, groups, rows, columns, t = matrices.shape
+        each = len(vectors) // max(count * groups, 1)
+        vectors = vectors.view(count, groups, each, rows, 1, t)
+        product = vectors[:, :, :, 0] * matrices[:, :, None, 0]
+        for row in range(1, rows):
+            product.addcmul_(vectors[:, :, :, row], matrices[:, :, None, row])
+        return product.view(-1, columns, t)
     count, groups, t, rows, columns = matrices.shape
     pairs, batch = count * groups, count * groups * t
     each = len(vectors) // max(pairs, 1)
@@ -185,25 +159,23 @@ def _product(vectors: Tensor, matrices: Tensor) -> Tensor:
     if batch == 1:  # alone, it would be summed in another order than beside others
         lying, flat = lying.expand(2, -1, -1), flat.expand(2, -1, -1)
     product = torch.bmm(lying, flat)[:batch].view(pairs, t, each, columns)
-    return product.transpose(1, 2).reshape(len(vectors), t, columns)
+    return product.transpose(1, 2).reshape(pairs * each, t, columns)
 
 
-def _factorise(
-    order: Plan, entries: Tensor, leaves: Tensor, factors: Sequence[tuple[Tensor, Tensor]]
-) -> Tensor:
-    """Fill in the factors of one sample, from the deepest lines up; return the pivots, all of them."""
+def _factorise(order: Plan, entries: Tensor, factors: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Fill in the factors of one sample, from the leaves up; return all pivots."""
     pivots: list[Tensor] = []
-    inverse, _, rest = _eliminate(_fronts(order.leaf, entries), order.leaf, pivots)
-    leaves.copy_(inverse.permute(0, 2, 3, 1))
-    below = order.leaf
-    for fronts, (up, down) in zip(reversed(order.lines), factors, strict=True):
+    below = None
+    for fronts, factor in zip(reversed(order.fronts), reversed(factors), strict=True):
         matrices = _fronts(fronts, entries)
-        _add(matrices, below, rest)
+        if below is not None:
+            _add(matrices, *below)
         inverse, carried, rest = _eliminate(matrices, fronts, pivots)
+        up, down = (each.movedim(-1, 1) if fronts.tiny else each for each in factor)
         up[..., : fronts.shape[1]] = inverse
         up[..., fronts.shape[1] :] = carried
         down.copy_(carried.mT)
-        below = fronts
+        below = fronts, rest
     return torch.cat(pivots)
 
 

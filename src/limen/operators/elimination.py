@@ -1,6 +1,6 @@
 """The order in which the pixels of a grid are eliminated (nested dissection), and the indices it takes.
 
-The grid is cut along a line of pixels, either half again, and so on, down to leaves of few pixels.
+The grid is cut along a line of pixels, each half again, and so on, down to leaves of few pixels.
 No link crosses a line, so each part can be eliminated by itself, its leaves first and the line that
 cut it last. A part's front is the dense matrix of its line and of its border, the pixels around it.
 
@@ -13,7 +13,6 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,7 +23,7 @@ OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """From a pixel to its neighbours further on, (rows, columns); the first 2 for four neighbours."""
 
 LEAF = 9  # pixels; larger leaves cost more products, smaller ones more overhead
-CROSS = 256  # parts of fewer pixels are cut along both axes at once, for matrices that are not too tiny
+TINY = 400  # batched products of fewer entries a matrix are slow, at least on the CPU
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Level:
     """All T parts of one depth. Rows are filled up with the number of pixels, which names none.
 
     Attributes:
-        inside: The pixels that each eliminates, (T, e): its line or cross; a leaf's are all.
+        inside: The pixels that each eliminates, (T, e): its line; a leaf's are all.
         border: The pixels around each, (T, b).
         parents: Which parts of the level above they were cut from, (T,).
         turns: Bounds of runs of parts, no two of one run cut from the same.
@@ -48,6 +47,16 @@ class Level:
         """T, e, b."""
         return self.inside.shape[0], self.inside.shape[1], self.border.shape[1]
 
+    @property
+    def tiny(self) -> bool:
+        """Whether the parts' index is the last one of all vectors and matrices, and not the first."""
+        _, e, b = self.shape
+        return e * max(e, b) < TINY
+
+    def laid_out(self, pixels: Tensor) -> Tensor:
+        """The pixels (T, …) in the order of the level's vectors."""
+        return (pixels.T if self.tiny else pixels).flatten()
+
 
 @lru_cache(maxsize=16)
 def levels(height: int, width: int, edges: int) -> tuple[Level, ...]:
@@ -58,9 +67,9 @@ def levels(height: int, width: int, edges: int) -> tuple[Level, ...]:
         top, bottom, left, right = boxes.T[:, :, None, None]
         tall, wide = bottom - top, right - left
         last = int((tall * wide).max()) <= LEAF
-        both = (tall * wide <= CROSS) & (tall >= 3) & (wide >= 3)
-        row = torch.where(both | (tall >= wide), (top + bottom) // 2, bottom)
-        column = torch.where(both | (tall < wide), (left + right) // 2, right)
+        across = tall >= wide
+        row = torch.where(across, (top + bottom) // 2, bottom)
+        column = torch.where(across, right, (left + right) // 2)
         rows = top - 1 + torch.arange(int(tall.max()) + 2)[:, None]
         columns = left - 1 + torch.arange(int(wide.max()) + 2)
         within, beside = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
@@ -87,16 +96,18 @@ def levels(height: int, width: int, edges: int) -> tuple[Level, ...]:
 
 
 def _halves(cuts: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-    """The boxes left and right of, above and below the lines; where no line is, one of two is empty."""
+    """The boxes before and after the lines, but for empty ones."""
     top, bottom, left, right, row, column = cuts
-    boxes, parents, turns = [], [], [0]
-    for low, high in ((top, row), (row + 1, bottom)):
-        for near, far in ((left, column), (column + 1, right)):
-            full = ((high > low) & (far > near)).nonzero()[:, 0]
-            boxes.append(torch.stack([low, high, near, far], 1)[full])
-            parents.append(full)
-            turns.append(turns[-1] + len(full))
-    return torch.cat(boxes), torch.cat(parents), tuple(turns)
+    across = row < bottom
+    before = torch.stack([top, torch.where(across, row, bottom), left, column], 1)
+    after = torch.stack(
+        [torch.where(across, row + 1, top), bottom, torch.where(across, left, column + 1), right], 1
+    )
+    first, second = (
+        ((box[:, 1] > box[:, 0]) & (box[:, 3] > box[:, 2])).nonzero()[:, 0] for box in (before, after)
+    )
+    turns = (0, len(first), len(first) + len(second))
+    return torch.cat([before[first], after[second]]), torch.cat([first, second]), turns
 
 
 def _packed(pixels: Tensor, chosen: Tensor, fill: int) -> Tensor:
@@ -110,19 +121,21 @@ class Fronts:
 
     Attributes:
         shape: T, e, b: how many, of how many pixels inside and on the border.
+        tiny: Whether vectors are (…, e, T) and not (…, T, e).
         turns: Of the level.
         source: Which of the matrix's entries they begin with: of the links' E·H·W, the diagonal's H·W
             and a last one, 1, for what fills up.
         place: Where these belong, as indices into (T, e + b, e + b).
         rows: With `columns` (T, 1, b), where what is left of a front when its inside is eliminated
             belongs in the fronts above, (T, b, 1).
-        border: Where the borders' pixels are in the order of elimination, (T·b,).
-        sums: Which slots hold what the parts below handed to the pixels inside, (T·e,) each.
+        border: Where the borders' pixels are in the order of elimination, b·T.
+        sums: Which slots hold what the parts below handed to the pixels inside, e·T each.
         start: Where the pixels inside begin in the order of elimination.
         slot: Where the slots begin in which the parts hand something to their borders.
     """
 
     shape: tuple[int, int, int]
+    tiny: bool
     turns: tuple[int, ...]
     source: Tensor
     place: Tensor
@@ -136,24 +149,18 @@ class Fronts:
 
 @dataclass(frozen=True)
 class Plan:
-    """The order of elimination of a grid.
+    """The order of elimination of a grid, backwards.
 
     Attributes:
-        leaf: The leaves' fronts.
-        lines: Those of the lines, from the whole grid's down.
-        leaf_pixels: The leaves' pixels, the first of each leaf before the second ones, (e·T,).
-        line_pixels: The lines' pixels in the order of their fronts.
-        places: Where each pixel of the grid is in these two, one after the other, (H·W,).
-        coupled: Which links join a leaf and a line, (E, H, W).
-        slots: How many slots there are for what the lines' parts hand to their borders.
+        fronts: Of each level, from the whole grid's to the leaves'.
+        order: The pixels; where it is filled up, any.
+        places: Where each pixel is in the order, (H·W,).
+        slots: How many numbers the parts hand to their borders.
     """
 
-    leaf: Fronts
-    lines: tuple[Fronts, ...]
-    leaf_pixels: Tensor
-    line_pixels: Tensor
+    fronts: tuple[Fronts, ...]
+    order: Tensor
     places: Tensor
-    coupled: Tensor
     slots: int
 
 
@@ -161,55 +168,45 @@ class Plan:
 def plan(height: int, width: int, edges: int, device: torch.device) -> Plan:
     """The order of elimination, with its indices on the device."""
     whole, pixels = levels(height, width, edges), height * width
-    leaf, order = whole[-1].inside.T.flatten(), torch.cat([level.inside.flatten() for level in whole])
-    order = order[: len(order) - len(leaf)]
-    places, rank = torch.zeros(2, pixels + 1, dtype=torch.int64)
-    places[leaf], places[order] = torch.arange(len(leaf)), torch.arange(len(order)) + len(leaf)
-    rank[order] = torch.arange(len(order))
-    rank[pixels] = 0  # what fills up a border meets zeros: any pixel will do
-    borders = torch.cat([level.border.flatten() for level in whole])
-    slots = len(borders) - whole[-1].border.numel()
-    handed = _handed(rank, borders[:slots], pixels, len(order))
+    order = torch.cat([level.laid_out(level.inside) for level in whole])
+    borders = torch.cat([level.laid_out(level.border) for level in whole])
+    places = torch.zeros(pixels + 1, dtype=torch.int64)
+    places[order] = torch.arange(len(order))
+    places[pixels] = 0  # what fills up a border meets zeros: any pixel will do
+    handed = _handed(places, borders, pixels, len(order))
     fronts, start, slot = [], 0, 0
-    for above, level in zip((None, *whole), whole, strict=False):
+    for above, level in zip((whole[0], *whole), whole, strict=False):
         count, e, b = level.shape
         source, place = _entries(level, height, width, edges)
         rows, columns = _places_above(level, above, pixels)
-        sums = [each for each in handed[:, start : start + count * e] if (each < slots).any()]
+        sums = [each for each in handed[:, start : start + count * e] if (each < len(borders)).any()]
         fronts.append(
             Fronts(
                 level.shape,
+                level.tiny,
                 level.turns,
-                source.to(device),
+                _index(source, device),
                 place.to(device),
                 rows.to(device),
                 columns.to(device),
-                _index(rank[level.border].flatten(), device),
+                _index(places[level.laid_out(level.border)], device),
                 tuple(_index(each, device) for each in sums),
                 start,
                 slot,
             )
         )
         start, slot = start + count * e, slot + count * b
-    return Plan(
-        fronts[-1],
-        tuple(fronts[:-1]),
-        _index(leaf % pixels, device),
-        _index(order % pixels, device),
-        _index(places[:pixels], device),
-        _coupled(leaf, height, width, edges).to(device),
-        slots,
-    )
+    return Plan(tuple(fronts), _index(order % pixels, device), _index(places[:pixels], device), len(borders))
 
 
 def _index(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, torch.int32)  # half the memory to read
 
 
-def _handed(rank: Tensor, borders: Tensor, pixels: int, length: int) -> Tensor:
+def _handed(places: Tensor, borders: Tensor, pixels: int, length: int) -> Tensor:
     """Which slots' pixel each place of the order holds, (k, length), filled up with the number of slots."""
     given = (borders < pixels).nonzero()[:, 0]
-    target, by = rank[borders[given]].sort(stable=True)
+    target, by = places[borders[given]].sort(stable=True)
     counts = torch.bincount(target, minlength=length)
     turn = torch.arange(len(target)) - (counts.cumsum(0) - counts)[target]
     deepest = int(counts.max()) if len(target) else 0
@@ -236,9 +233,8 @@ def _entries(level: Level, height: int, width: int, edges: int) -> tuple[Tensor,
     return torch.cat([each.flatten() for each in source]), torch.cat([each.flatten() for each in place])
 
 
-def _places_above(level: Level, above: Level | None, pixels: int) -> tuple[Tensor, Tensor]:
+def _places_above(level: Level, above: Level, pixels: int) -> tuple[Tensor, Tensor]:
     """`rows` and `columns` of `Fronts`."""
-    above = above or level  # the whole grid has no border that could be anywhere
     own = torch.cat([above.inside, above.border], 1)
     at = _find(own[level.parents], level.border)
     at[level.border == pixels] = 0  # these add zeros, to anything
@@ -251,22 +247,3 @@ def _find(rows: Tensor, queries: Tensor) -> Tensor:
     ordered, order = rows.sort(1)
     place = torch.searchsorted(ordered, queries.contiguous()).clamp_(max=rows.shape[1] - 1)
     return torch.where(ordered.gather(1, place) == queries, order.gather(1, place), rows.shape[1])
-
-
-def _coupled(leaf_pixels: Tensor, height: int, width: int, edges: int) -> Tensor:
-    leaf = torch.zeros(height * width + 1, dtype=torch.bool)
-    leaf[leaf_pixels] = True
-    leaf = leaf[:-1].view(height, width)
-    coupled = torch.zeros(edges, height, width, dtype=torch.bool)
-    for joined, offset in zip(coupled, OFFSETS, strict=False):
-        here, there = ends((height, width), offset)
-        joined[here] = leaf[here] ^ leaf[there]
-    return coupled
-
-
-def ends(size: Sequence[int], offset: tuple[int, int]) -> tuple[tuple, tuple]:
-    """Slices of images (…, H, W): the pixels that have a neighbour at this offset, and the neighbours."""
-    (height, width), (down, right) = size, offset
-    here = (..., slice(max(height - down, 0)), slice(max(-right, 0), max(width - max(right, 0), 0)))
-    there = (..., slice(down, None), slice(max(right, 0), max(width + min(right, 0), 0)))
-    return here, there
