@@ -40,3 +40,15 @@ def request_in(tmp_path: Path) -> Callable[..., Request]:
         return Request("demo:digits", "demo:digits,count=20", out, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def smooth_out(tmp_path_factory) -> Path:
+    """The folder of the run that all recipes of the paper on smooth adversarial examples share."""
+    return tmp_path_factory.mktemp("smooth") / "out"
+
+
+@pytest.fixture
+def smooth_request(request_in, smooth_out) -> Request:
+    """Few digits, budgets, steps and climbs."""
+    return request_in(smooth_out, limit=10, batch_size=32, budgets=2, steps=12, search_steps=3)

@@ -39,6 +39,19 @@ def reproduce(
     quality: Annotated[
         float | None, typer.Option(metavar="Q", help="Compare at this average quality, not at the paper's.")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="At most so many steps in a climb, to save time."),
+    ] = None,
+    search_steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most so many climbs in a search, likewise.")
+    ] = None,
+    robust: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC", help="A robust model, where images are shown to one that was not attacked."
+        ),
+    ] = None,
 ) -> None:
     """Reproduce a table or figure of a paper, beside the figures that it printed.
 
@@ -53,7 +66,21 @@ def reproduce(
 
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
-    request = Request(model, data, out, limit, batch_size, device, seed, budgets, like, quality)
+    request = Request(
+        model,
+        data,
+        out,
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        budgets=budgets,
+        like=like,
+        quality=quality,
+        steps=steps,
+        search_steps=search_steps,
+        robust=robust,
+    )
     made = RECIPES[name].make(request, showing)
     for block in made.sheet.blocks:
         if isinstance(block, Table):

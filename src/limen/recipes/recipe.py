@@ -45,6 +45,9 @@ class Request:
         budgets: How many budgets an attack is given, where it is given a grid.
         like: Which of the paper's data sets to stand beside, one of `KINDS`; None to tell by the images.
         quality: At which average quality to compare; None for the paper's.
+        steps: At most so many steps in a climb, of attacks of many; None for all that the recipe gives them.
+        search_steps: At most so many climbs in a search; None likewise.
+        robust: Spec of a model trained against attacks, with the classes of the other; None for none.
     """
 
     model: str
@@ -57,6 +60,9 @@ class Request:
     budgets: int = 8
     like: str | None = None
     quality: float | None = None
+    steps: int | None = None
+    search_steps: int | None = None
+    robust: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,21 @@ def kind_of(request: Request, dataset: Dataset) -> str:
         if request.like not in KINDS:
             raise UnknownNameError("kind of images", request.like, KINDS)
         return request.like
+    channels, *sides = first_shape(dataset)
+    return "mnist" if channels == 1 else "cifar10" if max(sides) < 64 else "imagenet"
+
+
+def first_shape(dataset: Dataset) -> tuple[int, ...]:
+    """The shape (C, H, W) of the first image that can be read.
+
+    Raises:
+        UsageError: If none can.
+    """
     for index in range(len(dataset)):
         try:
-            channels, *sides = dataset.load(index).image.shape
+            return tuple(dataset.load(index).image.shape)
         except ImageFileError:
             continue
-        return "mnist" if channels == 1 else "cifar10" if max(sides) < 64 else "imagenet"
     raise UsageError(f"{dataset.spec}: no image can be read")
 
 
