@@ -53,11 +53,18 @@ def test_options_reach_the_recipe(limen, workshop, asked):
         "mnist",
         "--quality",
         0.9,
+        "--steps",
+        40,
+        "--search-steps",
+        3,
+        "--robust",
+        "demo:photos",
     )
     assert limen("reproduce", "small", *OPTIONS, *options).exit_code == 0
     (request,) = asked
     assert (request.model, request.data, str(request.out)) == ("demo:digits", "demo:digits,count=4", "out")
     assert (request.limit, request.batch_size, request.seed, request.budgets) == (3, 2, 7, 5)
+    assert (request.steps, request.search_steps, request.robust) == (40, 3, "demo:photos")
     assert (request.like, request.quality, request.device) == ("mnist", 0.9, "cpu")
 
 

@@ -78,6 +78,7 @@ def test_the_page_says_which_counts_were_used(smooth_request, told):
     assert "3 climbs of 12 steps; 9 of 100 in the paper" in page
     assert "steps=12,search_steps=3" in page
     assert "up to 2 an attack" in page
+    assert "Steps or climbs were capped" in page
 
 
 def test_on_imagenet_both_networks_of_the_paper_stand_beside(request_in, told, tmp_path):
