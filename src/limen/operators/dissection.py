@@ -172,7 +172,8 @@ def _factorise(order: Plan, entries: Tensor, factors: Sequence[tuple[Tensor, Ten
             _add(matrices, *below)
         inverse, carried, rest = _eliminate(matrices, fronts, pivots)
         up, down = (each.movedim(-1, 1) if fronts.tiny else each for each in factor)
-        up[..., : fronts.shape[1]] = inverse
+        carried = _normal(carried)
+        up[..., : fronts.shape[1]] = _normal(inverse)
         up[..., fronts.shape[1] :] = carried
         down.copy_(carried.mT)
         below = fronts, rest
@@ -205,6 +206,12 @@ def _eliminate(matrices: Tensor, fronts: Fronts, pivots: list[Tensor]) -> tuple[
     carried = torch.bmm(inverse, between).neg_()
     rest = torch.baddbmm(flat[:, e:, e:], carried.mT, between)
     return inverse.view(groups, t, e, e), carried.view(groups, t, e, b), rest.view(groups, t, b, b)
+
+
+def _normal(values: Tensor) -> Tensor:
+    """The values, 0 where their products would soon be subnormal, with which processors are slow."""
+    limits = torch.finfo(values.dtype)
+    return torch.hardshrink(values, limits.tiny / limits.eps)
 
 
 def _inverse(matrices: Tensor, pivots: list[Tensor]) -> Tensor:
