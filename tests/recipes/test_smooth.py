@@ -39,6 +39,7 @@ def test_both_settings_share_the_smoothing_and_differ_in_the_search():
     longer = {"learning_rate=0.3", "initial_constant=1"}
     assert set(best) == {"steps=100", "search_steps=9", *longer, *smoothing}
     assert {"learning_rate=0.1", "final_rate=1", "initial_constant=15", "margin=1"} <= set(published)
+    assert "patience=none" in published
 
 
 def test_steps_and_climbs_are_capped_and_never_raised():

@@ -19,7 +19,12 @@ FOLDER = "smooth"
 
 _CAPPED = (
     "Steps or climbs were capped to save time. At the paper's learning rate C&W and sC&W come back from far "
-    "away: with few steps they end where they have not yet come near, sC&W above all."
+    "away, so with few steps they end where they have not yet come near."
+)
+_NO_STALL = (
+    "The paper's program ends a climb whose loss has stopped falling. Here all climbs at its settings take "
+    "all their steps: the first of these overshoot, the loss rises above where it began, and taken for "
+    "stalled sC&W would stop there, with several times the distortion."
 )
 
 
@@ -82,6 +87,7 @@ def notes(smooth: Smooth, request: Request, *more: str) -> Notes:
             "measures a network of its own, C4, on MNIST, and InceptionV3 and ResNetV2-50 on the 1000 "
             "images of NIPS 2017.",
             "Success and distortion are those of the stored 8-bit image.",
+            _NO_STALL,
             *((_CAPPED,) if request.steps or request.search_steps else ()),
             "The paper says a Laplacian kernel smooths on both data sets; a Gaussian one, exp(−300Δ²), "
             "does on ImageNet here, as in its program. How many steps it gives to I-FGSM and PGD2 the "

@@ -141,7 +141,7 @@ def entries(kind: str, request: Request) -> Groups:
     """
     one = _SETTINGS[kind]
     search = f"steps={_steps(request, STEPS)},search_steps={min(CLIMBS, request.search_steps or CLIMBS)}"
-    published = f"{search},learning_rate=0.1,final_rate=1,patience=0.1,{one.hinge}"
+    published = f"{search},learning_rate=0.1,final_rate=1,patience=none,{one.hinge}"
     # The paper does not say how many steps it gives to I-FGSM and PGD2.
     signed, stopping = f"steps={_steps(request, 10)}", f"steps={_steps(request, 40)},early_stop=true"
     exact = f"steps={_steps(request, 20)},step_size=3,exact=true"
