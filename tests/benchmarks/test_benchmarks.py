@@ -87,7 +87,7 @@ def test_a_natural_gradient_step_of_more_than_ten_passes_ends_its_benchmark_with
     assert "ssim_step, the whole attack" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("times", "most", "code"), [(0, 5e-6, 0), (0, 0.0, 1), (10**9, 5e-6, 1)])
+@pytest.mark.parametrize(("times", "most", "code"), [(0, 1e-5, 0), (0, 0.0, 1), (10**9, 1e-5, 1)])
 def test_the_solvers_benchmark_ends_with_exit_code_1_where_it_is_slow_or_leaves_a_residual(
     script, monkeypatch, capsys, times, most, code
 ):
@@ -100,4 +100,4 @@ def test_the_solvers_benchmark_ends_with_exit_code_1_where_it_is_slow_or_leaves_
     assert benchmark.main([*arguments, "--joint"]) == code
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| 24 ")]
     assert [row[3].strip() for row in rows] == ["GridFactor", "cholespy", "SuperLU"] * 2
-    assert all(float(row[8]) < 5e-6 for row in rows)
+    assert all(float(row[8]) < 1e-5 for row in rows)
