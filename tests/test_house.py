@@ -260,7 +260,8 @@ def test_the_attacks_page_names_every_part(room):
     parts = [
         name
         for name, value in inspect.getmembers(module, inspect.isclass)
-        if value.__module__.startswith(module.__name__) and not getattr(value, "_is_protocol", False)
+        if value.__module__.startswith(module.__name__)
+        and not (name.startswith("_") or getattr(value, "_is_protocol", False))
     ]
     (row,) = re.findall(
         rf"^\| (?:rule: )?{room}(?: set)? \|.*",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from limen.cli import machine
 from limen.cli.options import Device
 from limen.errors import UsageError
+
+if TYPE_CHECKING:
+    from limen.runs import Run
 
 _OVERLAP = "Where perturbations fall (with --overlap)"
 _PICTURES = "Pictures (with --overlap or --magnify)"
@@ -116,14 +119,22 @@ def evaluate(
             options = {"layer": layer, "batch_size": batch_size, "limit": limit, "pictures": images}
             measure_overlap(run, overlap, device, **options)
         if magnify:
-            from limen.cli.magnification import magnify_images
-
-            magnify_images(run, device, pictures=images, limit=limit)
+            _magnify(run, device, pictures=images, limit=limit)
         output().print(f"run  {name}")
         if report:
             output().print(f"page {write_page([name])}")
     if csv is not None:
         output().print(f"csv  {csv}")
+
+
+def _magnify(run: Run, device: str, *, pictures: int, limit: int | None) -> None:
+    from limen.cli.console import output
+    from limen.cli.progress import showing
+    from limen.evaluation import evaluate_magnification
+
+    with showing(run.manifest.labels) as progress:
+        result = evaluate_magnification(run, pictures=pictures, limit=limit, device=device, progress=progress)
+    output().print(f"{len(result.pictured)} images magnified")
 
 
 def _refuse(context: typer.Context, part: str, *names: str) -> None:
