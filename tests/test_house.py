@@ -185,12 +185,14 @@ def test_the_readmes_table_holds_every_attack():
         ("quick-start.md", "True"),
         ("metrics.md", ""),
         ("mad.md", "torch.Size([4])"),
+        ("smooth.md", "smooth"),
         ("evaluation.md", "fgsm"),
         ("ssim-geometry.md", "derived"),
         ("defenses.md", "behind the defence"),
     ],
 )
-def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys):
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code = [code for name, code in blocks("python") if name == page]
     assert code
     exec(compile("\n".join(code), page, "exec"), {"__name__": page})
@@ -261,7 +263,8 @@ def test_the_attacks_page_names_every_part(room):
         name
         for name, value in inspect.getmembers(module, inspect.isclass)
         if value.__module__.startswith(module.__name__)
-        and not (name.startswith("_") or getattr(value, "_is_protocol", False))
+        and not name.startswith("_")
+        and not getattr(value, "_is_protocol", False)
     ]
     (row,) = re.findall(
         rf"^\| (?:rule: )?{room}(?: set)? \|.*",

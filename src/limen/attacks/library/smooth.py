@@ -27,11 +27,11 @@ Distance = Literal["squared", "norm"]
 def smooth_carlini_wagner_l2(
     steps: int = 100,
     search_steps: int = 9,
-    learning_rate: float = 0.01,
+    learning_rate: float = 0.02,
     final_rate: float = 0.05,
-    initial_constant: float = 0.1,
+    initial_constant: float = 1.0,
     margin: float = 0.0,
-    patience: float | None = 0.25,
+    patience: float | None = None,
     distance: Distance = "squared",
     kernel: Kernel = "gaussian",
     rate: float = 300.0,
@@ -56,7 +56,8 @@ def smooth_carlini_wagner_l2(
         initial_constant: The first multiplier c of the hinge.
         margin: The lead in logits at which the hinge lets go.
         patience: A sample ends a climb when its objective has not improved by 0.01 % over this
-            share of the steps; None to go on.
+            share of the steps; None to go on. Adam's first steps overshoot in smooth perturbations, and
+            a short patience takes that for the end.
         distance: Whether the Lagrangian has the distance squared (the paper), or as it is (its program).
         kernel: How the likeness of neighbouring pixels falls with their difference Δ:
             exp(−rate·Δ²), or exp(−rate·|Δ|).
@@ -73,8 +74,8 @@ def smooth_carlini_wagner_l2(
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg 2020, Smooth adversarial examples, Section 4.2, eq. 18. The paper
-        has learning_rate 0.1, final_rate 1 and patience 0.1, on ImageNet initial_constant 100, on
-        MNIST initial_constant 15, margin 1, kernel "laplacian", rate 10, alpha 0.95.
+        has learning_rate 0.1, final_rate 1, on ImageNet initial_constant 100, on MNIST
+        initial_constant 15, margin 1, kernel "laplacian", rate 10, alpha 0.95.
 
     Example:
         >>> smooth_carlini_wagner_l2(steps=50, search_steps=4).name
