@@ -60,10 +60,10 @@ def load_network(name: str) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def load_images(name: str, classifier: Classifier, count: int) -> Images:
-    """The first `count` images of this network's data set that it classifies correctly."""
+def load_images(name: str, classifier: Classifier, count: int, **changes: int) -> Images:
+    """The first `count` images that the network classifies correctly, with changes of its data's parameters."""
     source, folder, parameters = NETWORKS[name]
-    dataset = data.SOURCES[source](data_folder() / folder, **parameters)
+    dataset = data.SOURCES[source](data_folder() / folder, **{**parameters, **changes})
     images, labels, found = [], [], 0
     for batch in data.batches(dataset, range(len(dataset)), 8, on_skip=lambda *_: None):
         with torch.no_grad():

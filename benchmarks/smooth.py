@@ -49,9 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["factorised", "CG, 50 iterations"])
     options = parser.parse_args(arguments)
     common.settle(options)
-    common.NETWORKS["mobilenet_v2"] = ("nips2017", "nips2017", {"size": options.side})
     classifier = Classifier(common.load_network("mobilenet_v2"))
-    batch = common.load_images("mobilenet_v2", classifier, options.images)
+    batch = common.load_images("mobilenet_v2", classifier, options.images, size=options.side)
     counts = {"steps": options.steps, "search_steps": options.search_steps, "patience": None}
     print(
         f"MobileNetV2, {len(batch.images)} images at {options.side} in batches of {options.batch}, "

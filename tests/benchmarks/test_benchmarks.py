@@ -101,3 +101,33 @@ def test_the_solvers_benchmark_ends_with_exit_code_1_where_it_is_slow_or_leaves_
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| 24 ")]
     assert [row[3].strip() for row in rows] == ["GridFactor", "cholespy", "SuperLU"] * 2
     assert all(float(row[8]) < 1e-5 for row in rows)
+
+
+@pytest.mark.data
+def test_the_smooth_benchmark_says_where_the_time_goes(script, real_data, capsys):
+    smooth = script("smooth")
+    arguments = ["--images", "2", "--side", "64", "--batch", "2", "--steps", "2", "--search-steps", "1"]
+    code = smooth.main([*arguments, "--kinds", "factorised", "CG, 50 iterations"])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    named = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+    shares = {
+        name: [float(cell.rstrip("%")) for cell in named[name][3:]] for name in smooth.KINDS if name in named
+    }
+    assert list(shares) == ["factorised", "CG, 50 iterations"]
+    assert all(sum(each) == pytest.approx(100, abs=0.2) and min(each) >= 0 for each in shares.values())
+    assert shares["factorised"][0] > 0
+    assert shares["CG, 50 iterations"][0] == 0
+    assert code == (float(named["factorised"][2].split()[0]) > smooth.MOST)
+
+
+def test_the_smooth_benchmark_names_a_ratio_above_the_most_by_its_exit_code(script, monkeypatch):
+    smooth = script("smooth")
+    times = {"carlini_wagner_l2": 2.0, "smooth_carlini_wagner_l2": 2.3}
+    monkeypatch.setattr(smooth, "run", lambda name, *_: times[name])
+    monkeypatch.setattr(smooth, "Classifier", lambda module: module)
+    monkeypatch.setattr(smooth.common, "load_network", lambda name: None)
+    images = smooth.common.Images(torch.zeros(1, 3, 8, 8), torch.zeros(1))
+    monkeypatch.setattr(smooth.common, "load_images", lambda *_, **__: images)
+    assert smooth.main(["--kinds", "factorised"]) == 0
+    times["smooth_carlini_wagner_l2"] = 2.5
+    assert smooth.main(["--kinds", "factorised"]) == 1
