@@ -61,7 +61,7 @@ def load_network(name: str) -> nn.Module:
 
 
 def load_images(name: str, classifier: Classifier, count: int, **changes: int) -> Images:
-    """The first `count` images that the network classifies correctly, with changes of its data's parameters."""
+    """The first `count` images that the network classifies correctly; `changes` are of the data set."""
     source, folder, parameters = NETWORKS[name]
     dataset = data.SOURCES[source](data_folder() / folder, **{**parameters, **changes})
     images, labels, found = [], [], 0
