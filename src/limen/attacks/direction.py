@@ -9,9 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from limen.attacks.guided import Guided
 from limen.attacks.protocols import LATER, Maximisable, Part, Problem, Slope
 from limen.images import column, dot, norm
-from limen.operators import Jacobi, Operator, Preconditioner, Smoother, Smoothing, conjugate_gradient
+from limen.operators import Jacobi, Operator, Preconditioner, conjugate_gradient
 
 
 @dataclass(frozen=True)
@@ -85,28 +86,15 @@ class Precondition(Part):
 
 
 @dataclass(frozen=True)
-class SmoothGradient(Part):
-    """The gradient, smooth as the original is: ŝ(g) (Zhang et al. 2020, eq. 12).
-
-    Attributes:
-        smoothing: How.
-    """
-
-    smoothing: Smoothing
-    smoother: Smoother = LATER
-
-    def prepare(self, problem: Problem) -> Self:
-        return replace(self, smoother=self.smoothing.at(problem.originals))
-
-    def capacity(self, images: Tensor) -> float:
-        return self.smoothing.capacity(images)
+class SmoothGradient(Guided):
+    """The gradient, smooth as the original is: ŝ(g) (Zhang et al. 2020, eq. 12)."""
 
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
         return self.smoother(move), self
 
 
 @dataclass(frozen=True)
-class SmoothTotal(SmoothGradient):
+class SmoothTotal(Guided):
     """To the whole perturbation after the move, made smooth as the original is: x0 + ŝ(x + move − x0)."""
 
     def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:

@@ -9,8 +9,8 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from limen.attacks.guided import Guided
 from limen.attacks.protocols import LATER, Part, Problem
-from limen.operators import Smoother, Smoothing
 
 
 @dataclass(frozen=True)
@@ -122,21 +122,8 @@ class _Clip(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class GraphSmooth(Part):
-    """Smooth as the original is: ŝ(z) (Zhang et al. 2020, eq. 17).
-
-    Attributes:
-        smoothing: How.
-    """
-
-    smoothing: Smoothing
-    smoother: Smoother = LATER
-
-    def prepare(self, problem: Problem) -> Self:
-        return replace(self, smoother=self.smoothing.at(problem.originals))
-
-    def capacity(self, images: Tensor) -> float:
-        return self.smoothing.capacity(images)
+class GraphSmooth(Guided):
+    """Smooth as the original is: ŝ(z) (Zhang et al. 2020, eq. 17)."""
 
     def __call__(self, delta: Tensor) -> Tensor:
         return self.smoother(delta)

@@ -19,6 +19,7 @@ from limen.report.metrics import number
 from limen.report.page import percent
 from limen.report.pictures import data_url
 from limen.report.sheet import Cell, Charts, Group, Picture, Pictures, Sheet, Table
+from limen.runs import pairs
 from limen.runs.files import encode_png
 from limen.structure import common_scale, magnify
 
@@ -64,31 +65,27 @@ def figure_4(request: Request, showing: Showing) -> Reproduction:
         for setting, group in entries(kind, request).items()
     }
     smooth = run(request, dataset, groups, showing)
-    pairs = {setting: _pairs(smooth, *group) for setting, group in smooth.groups.items()}
+    found = {setting: _pairs(smooth, *group) for setting, group in smooth.groups.items()}
     sheet = Sheet(
         f"Which is less visible, sC&W or C&W? {DATA_SETS[kind]}",
         f"{PAPER} Figure 4",
         facts(smooth, request),
         [
-            _charts(pairs),
-            _worse(pairs),
-            *(_pictures(smooth, setting, each, request.device) for setting, each in pairs.items()),
+            _charts(found),
+            _worse(found),
+            *(_pictures(smooth, setting, each, request.device) for setting, each in found.items()),
             notes(smooth, request),
         ],
     )
-    return Reproduction(sheet, [row for setting, each in pairs.items() for row in _records(setting, each)])
+    return Reproduction(sheet, [row for setting, each in found.items() for row in _records(setting, each)])
 
 
 def _pairs(smooth: Smooth, rough: Entry, soft: Entry) -> Pairs:
-    both = [smooth.outcomes(each) for each in (rough, soft)]
-    ids, *places = np.intersect1d(*(each.ids for each in both), assume_unique=True, return_indices=True)
-    mad, l2 = (
-        np.stack([each.distances[name][place] for each, place in zip(both, places, strict=True)])
-        for name in ("mad", "l2")
-    )
-    fooled = np.all([each.fooled[place] for each, place in zip(both, places, strict=True)], axis=0)
-    kept = fooled & np.isfinite(mad).all(0)
-    return Pairs(rough, soft, tuple(ids[kept].tolist()), mad[:, kept], l2[:, kept])
+    first, second = smooth.outcomes(rough), smooth.outcomes(soft)
+    (ids, mad), (_, l2) = (pairs(first, second, distance) for distance in ("mad", "l2"))
+    kept = np.isfinite(mad).all(0)
+    named = tuple(ids[place] for place in kept.nonzero()[0])
+    return Pairs(rough, soft, named, mad[:, kept], l2[:, kept])
 
 
 def _charts(pairs: dict[str, Pairs]) -> Charts:
