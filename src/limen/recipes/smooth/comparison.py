@@ -174,6 +174,14 @@ def entries(kind: str, request: Request) -> Groups:
     }
 
 
+def without_budgets(kind: str, request: Request) -> Groups:
+    """C&W and sC&W alone, under both settings."""
+    return {
+        setting: tuple(each for each in group if each.title in (CW, SMOOTH_CW))
+        for setting, group in entries(kind, request).items()
+    }
+
+
 def at_one_budget(kind: str, request: Request) -> tuple[Entry, ...]:
     """The attacks of the paper, each at the one budget that it states."""
     one = _SETTINGS[kind]

@@ -18,14 +18,12 @@ from limen.recipes.recipe import Reproduction, Request, Showing, first_shape, ki
 from limen.recipes.smooth.bench import Smooth, cell, columns, facts, notes, run
 from limen.recipes.smooth.characteristics import CAPTION, DISTANCES, charts, of_distances, points
 from limen.recipes.smooth.comparison import (
-    CW,
     DATA_SETS,
     FILTER,
     IN_THE_PAPER,
     LENGTH,
     PAPER,
     ROBUST,
-    SMOOTH_CW,
     TABLE_3,
     WITHIN,
     Entry,
@@ -33,7 +31,7 @@ from limen.recipes.smooth.comparison import (
     Printed,
     at_length,
     at_one_budget,
-    entries,
+    without_budgets,
 )
 from limen.report.page import percent
 from limen.report.sheet import Cell, Charts, Group, Sheet, Table
@@ -97,10 +95,7 @@ def figure_7(request: Request, showing: Showing) -> Reproduction:
     """Operating characteristics of C&W and sC&W before the other classifiers."""
     dataset = catalog.data(request.data)
     kind = kind_of(request, dataset)
-    groups = {
-        setting: tuple(each for each in group if each.title in (CW, SMOOTH_CW))
-        for setting, group in entries(kind, request).items()
-    }
+    groups = without_budgets(kind, request)
     shown = _show(request, dataset, groups, showing)
     curves = {
         (setting, variant): of_distances({each.title: shown.outcomes(variant, each) for each in group})

@@ -13,7 +13,7 @@ from limen.evaluation.fooled import load
 from limen.images import to_uint8
 from limen.recipes.recipe import Reproduction, Request, Showing, kind_of
 from limen.recipes.smooth.bench import Smooth, facts, notes, run
-from limen.recipes.smooth.comparison import CW, DATA_SETS, LOWER_MAD, PAPER, SMOOTH_CW, Entry, entries
+from limen.recipes.smooth.comparison import CW, DATA_SETS, LOWER_MAD, PAPER, SMOOTH_CW, Entry, without_budgets
 from limen.report.chart import Chart, Line
 from limen.report.metrics import number
 from limen.report.page import percent
@@ -60,10 +60,7 @@ def figure_4(request: Request, showing: Showing) -> Reproduction:
     """MAD of sC&W against MAD of C&W, an image a point."""
     dataset = catalog.data(request.data)
     kind = kind_of(request, dataset)
-    groups = {
-        setting: tuple(each for each in group if each.title in (CW, SMOOTH_CW))
-        for setting, group in entries(kind, request).items()
-    }
+    groups = without_budgets(kind, request)
     smooth = run(request, dataset, groups, showing)
     found = {setting: _pairs(smooth, *group) for setting, group in smooth.groups.items()}
     sheet = Sheet(
@@ -83,8 +80,8 @@ def figure_4(request: Request, showing: Showing) -> Reproduction:
 def _pairs(smooth: Smooth, rough: Entry, soft: Entry) -> Pairs:
     first, second = smooth.outcomes(rough), smooth.outcomes(soft)
     (ids, mad), (_, l2) = (pairs(first, second, distance) for distance in ("mad", "l2"))
-    kept = np.isfinite(mad).all(0)
-    named = tuple(ids[place] for place in kept.nonzero()[0])
+    kept = np.flatnonzero(np.isfinite(mad).all(0))
+    named = tuple(ids[place] for place in kept)
     return Pairs(rough, soft, named, mad[:, kept], l2[:, kept])
 
 
