@@ -182,9 +182,22 @@ class Ssim(_Continuous):
         return torch.linalg.solve(torch.stack(rows, 1), targets).reshape(len(originals), -1)
 
 
+class _Along(_Continuous):
+    """‖x − x0‖₂ of those images alone that lie along one direction, by whose slope ⟨w, x⟩ grows."""
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return norm(images - originals)
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        return distance * self._slope(weights, originals)
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        return gap / self._slope(weights, originals)
+
+
 @dataclass(frozen=True)
-class AlongSsim(Ssim):
-    """‖x − x0‖₂ of those images alone that lie along H⁻¹w, where 1 − SSIM is least for its gain.
+class AlongSsim(_Along, Ssim):
+    """Along H⁻¹w, where 1 − SSIM is least for its gain.
 
     Most of H⁻¹w lies in few values, of whose length rounding may take 3 %.
     """
@@ -192,23 +205,14 @@ class AlongSsim(Ssim):
     reach: float = 0.6
     accuracy: float = 0.03
 
-    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
-        return norm(images - originals)
-
-    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
-        return distance * self._slope(weights, originals)
-
-    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
-        return gap / self._slope(weights, originals)
-
     def _slope(self, weights: Tensor, originals: Tensor) -> Tensor:
         natural = self._natural(weights, originals)
         return natural @ weights / natural.norm(dim=1)
 
 
 @dataclass(frozen=True)
-class AlongSmooth(_Continuous):
-    """‖x − x0‖₂ of those images alone that lie along ŝ(w) (Zhang et al. 2020, eq. 9), the graph written out.
+class AlongSmooth(_Along):
+    """Along ŝ(w) (Zhang et al. 2020, eq. 9), the graph written out.
 
     Attributes:
         alpha: How much smoothness counts.
@@ -216,15 +220,6 @@ class AlongSmooth(_Continuous):
 
     alpha: float
     reach: float = 0.6
-
-    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
-        return norm(images - originals)
-
-    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
-        return distance * self._slope(weights, originals)
-
-    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
-        return gap / self._slope(weights, originals)
 
     def _slope(self, weights: Tensor, originals: Tensor) -> Tensor:
         values = originals.double().flatten(2)
