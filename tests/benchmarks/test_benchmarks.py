@@ -91,7 +91,6 @@ def test_a_natural_gradient_step_of_more_than_ten_passes_ends_its_benchmark_with
 def test_the_solvers_benchmark_ends_with_exit_code_1_where_it_is_slow_or_leaves_a_residual(
     script, monkeypatch, capsys, times, most, code
 ):
-    pytest.importorskip("cholespy")
     benchmark = script("grid_solver")
     monkeypatch.setattr(benchmark, "TIMES", times)
     monkeypatch.setattr(benchmark, "RESIDUAL", most)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,32 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             _write_photo(tmp_path / "photos" / name / f"{number}.png", level + number)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A run over the embedded network, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("made")
+    command = ["attack", "--model", "demo:photos", "--data", "demo:photos,count=6", "--out", "run"]
+    command += ["--attack", "fgsm:eps=0.06", "--attack", "ddn:steps=8", "--no-report"]
+    subprocess.run([sys.executable, "-m", "limen", *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def run(made, tmp_path, monkeypatch) -> Path:
+    shutil.copytree(made / "run", tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def grid(workshop, limen) -> Path:
+    """A run of two budgets of one attack and of another attack, on eight photographs."""
+    command = ("--model", "python:nets.py:lamp", "--data", "folder:photos", "--out", "grid", "--no-report")
+    attacks = ("--attack", "fgsm:eps=0.02,0.06", "--attack", "ddn:steps=8")
+    assert limen("attack", *command, *attacks).exit_code == 0
+    return workshop / "grid"
 
 
 @pytest.fixture
