@@ -217,6 +217,12 @@ def test_one_image_beyond_the_memory_is_solved_for_or_refused():
         qpgd_l2(memory=0.5 * need, solver="factorised")(*call)
 
 
+def test_no_images_of_no_pixels_take_no_memory():
+    problem = task(smooth_mlp(), photos(1))
+    outcome = qpgd_l2()(problem.classifier, torch.zeros(0, 3, 0, 0), torch.zeros(0, dtype=torch.int64))
+    assert outcome.images.shape == (0, 3, 0, 0)
+
+
 def test_the_gradient_of_an_objective_passes_through_a_mask():
     problem = task(smooth_mlp(), photos(2))
     parts = Composition(

@@ -95,13 +95,13 @@ class Attack:
 
     def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
         """The samples, cut into as many as the parts can be bound to at once."""
-        count, size = len(problem.labels), self.search.capacity(problem.originals)
-        if count <= size:
+        count = len(problem.labels)
+        if not count or count <= (size := self.search.capacity(problem.originals)):
             yield self.search, problem
-        else:
-            self.search.check(problem)
-            for rows in torch.arange(count, device=problem.labels.device).split(int(size)):
-                yield self.search.keep(rows), problem.keep(rows)
+            return
+        self.search.check(problem)
+        for rows in torch.arange(count, device=problem.labels.device).split(int(size)):
+            yield self.search.keep(rows), problem.keep(rows)
 
 
 def _run(search: Search, classifier: Classifier, problem: Problem) -> Best:
