@@ -1,0 +1,128 @@
+"""Spec strings, read and written in one place: the one-line way to name anything in the catalog.
+
+A spec is `NAME[:ARGUMENT][,key=value…]` where the name takes an argument, such as a model, a data set or
+`python:FILE.py:NAME`, and `NAME[:key=value,…]` where it does not, such as an attack. Further values of a
+key follow it without a key of their own: `pgd_l2:eps=1,2,steps=40`. A comma inside an argument or a value
+is written twice: `folder:photos,,old,size=224` is the folder `photos,old`. Doubling, and not a backslash,
+because a backslash belongs to paths on Windows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from limen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec string as data, its values still text.
+
+    Attributes:
+        name: What it begins with.
+        argument: What follows the colon without a key; None where there is none.
+        values: Each key with its one or several values, in the order in which they were written.
+
+    Example:
+        >>> str(Spec("folder", "photos,old", (("size", ("224",)),)))
+        'folder:photos,,old,size=224'
+        >>> str(Spec("pgd_l2", None, (("eps", ("1", "2")), ("steps", ("40",)))))
+        'pgd_l2:eps=1,2,steps=40'
+    """
+
+    name: str
+    argument: str | None = None
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, *, argument: bool) -> Spec:
+        """Read a spec string.
+
+        Args:
+            text: The spec string.
+            argument: Whether what follows the colon begins with an argument.
+
+        Raises:
+            UsageError: If a part is no `key=value`, or a key is given twice.
+
+        Example:
+            >>> Spec.parse("pgd_l2:eps=1,2,steps=40", argument=False).values
+            (('eps', ('1', '2')), ('steps', ('40',)))
+            >>> Spec.parse("folder:photos,size=224", argument=True).argument
+            'photos'
+        """
+        name, colon, rest = text.partition(":")
+        if argument and not colon:
+            name, comma, rest = text.partition(",")
+            rest = comma + rest
+        parts = _split(rest) if rest else []
+        first = parts.pop(0) if argument and parts else None
+        return cls(name.strip(), first or None, tuple(_gather(parts).items()))
+
+    def __str__(self) -> str:
+        parts = [] if self.argument is None else [self.argument]
+        for key, texts in self.values:
+            parts += [f"{key}={texts[0]}", *texts[1:]]
+        written = ",".join(part.replace(",", ",,") for part in parts)
+        return f"{self.name}:{written}" if written else self.name
+
+
+def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object = None) -> str:
+    """The spec string of a name with these values.
+
+    Example:
+        >>> write_spec("fgsm", [("eps", 8 / 255)]), write_spec("folder", [("size", 224)], "photos")
+        ('fgsm:eps=8/255', 'folder:photos,size=224')
+    """
+    first = None if argument is None else value_text(argument)
+    return str(Spec(name, first, tuple((key, (value_text(value),)) for key, value in values)))
+
+
+def value_text(value: object) -> str:
+    """A value as a spec writes it.
+
+    Example:
+        >>> value_text(None), value_text(True), value_text(8 / 255), value_text(3.0)
+        ('none', 'true', '8/255', '3')
+    """
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        # Budgets are thought of in steps of an 8-bit image; 0.03137254901960784 says nothing to anyone.
+        short = f"{value:g}"
+        if float(short) == value:
+            return short
+        levels = f"{value * 255:.0f}"
+        return f"{levels}/255" if float(levels) / 255 == value else repr(value)
+    return str(value)
+
+
+def _split(text: str) -> list[str]:
+    """Split at single commas; doubled ones become one."""
+    parts = [""]
+    for piece in re.findall(r",,|,|[^,]+", text):
+        if piece == ",":
+            parts.append("")
+        else:
+            parts[-1] += "," if piece == ",," else piece
+    return parts
+
+
+def _gather(parts: list[str]) -> dict[str, tuple[str, ...]]:
+    """Each key with its values: a part without an equals sign is a further value of the key before it."""
+    values: dict[str, tuple[str, ...]] = {}
+    last = None
+    for part in parts:
+        key, equals, text = (piece.strip() for piece in part.partition("="))
+        if equals and key in values:
+            raise UsageError(f"{key} is given twice")
+        if not equals and last is None:
+            raise UsageError(f"{part!r} is not key=value")
+        if equals:
+            last = key
+            values[key] = (text,)
+        elif last is not None:
+            values[last] = (*values[last], key)
+    return values

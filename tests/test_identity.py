@@ -1,0 +1,51 @@
+"""Identities: what differs is told apart, and what does not is one."""
+
+from __future__ import annotations
+
+import torch
+
+from limen.identity import Identity
+
+
+def pgd(eps: float = 3.0, steps: int = 40, step_size: float | None = None):
+    """Stands for a factory."""
+
+
+def identity(**arguments) -> Identity:
+    return Identity.of(pgd, arguments, budget="eps")
+
+
+def test_a_default_is_the_same_stated_and_unstated():
+    assert identity() == identity(steps=40, eps=3.0)
+    assert hash(identity()) == hash(identity(steps=40, eps=3.0))
+
+
+def test_the_order_in_which_parameters_were_given_does_not_matter():
+    assert identity(steps=20, eps=1.0) == identity(eps=1.0, steps=20)
+    assert identity(steps=20, eps=1.0).label == identity(eps=1.0, steps=20).label == "pgd:eps=1,steps=20"
+
+
+def test_a_label_shows_the_budget_and_what_is_not_at_its_default():
+    assert identity().label == "pgd:eps=3"
+    assert identity(step_size=0.5).label == "pgd:eps=3,step_size=0.5"
+
+
+def test_identities_that_differ_in_the_budget_alone_are_of_one_family():
+    assert identity(eps=1.0).family() == identity(eps=2.0).family() != identity(eps=1.0, steps=20).family()
+
+
+def test_without_a_budget_no_two_identities_are_of_one_family():
+    first, second = (Identity.of(pgd, {"eps": eps}) for eps in (1.0, 2.0))
+    assert first.family() != second.family()
+
+
+def test_the_code_of_a_user_s_file_is_part_of_what_a_thing_is():
+    assert Identity.of(pgd, {}, code="aa") != Identity.of(pgd, {}, code="bb")
+
+
+def test_a_budget_per_sample_is_kept_as_numbers():
+    assert identity(eps=torch.tensor([1.0, 2.0])).parameters["eps"] == (1.0, 2.0)
+
+
+def test_the_label_of_a_user_s_own_thing_is_its_spec():
+    assert Identity("python:my.py:blur", {"size": 3}, stated=("size",)).label == "python:my.py:blur,size=3"

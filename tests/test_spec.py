@@ -1,0 +1,47 @@
+"""Spec strings: what is read is what was written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limen.errors import UsageError
+from limen.spec import Spec, value_text
+
+WORD = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="="), min_size=1).filter(
+    lambda text: text == text.strip()
+)
+VALUES = st.dictionaries(WORD, st.lists(TEXT, min_size=1, max_size=3).map(tuple), max_size=3)
+
+
+@given(WORD, TEXT, VALUES)
+def test_a_written_spec_with_an_argument_reads_as_the_same_spec(name, argument, values):
+    spec = Spec(name, argument, tuple(values.items()))
+    assert Spec.parse(str(spec), argument=True) == spec
+
+
+@given(WORD, VALUES)
+def test_a_written_spec_without_an_argument_reads_as_the_same_spec(name, values):
+    spec = Spec(name, None, tuple(values.items()))
+    assert Spec.parse(str(spec), argument=False) == spec
+
+
+def test_a_comma_instead_of_the_colon_leaves_the_argument_out():
+    assert Spec.parse("lite0,weights=a.pth", argument=True) == Spec("lite0", None, (("weights", ("a.pth",)),))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("fgsm:0.1", "'0.1' is not key=value"), ("fgsm:eps=1,eps=2", "eps is given twice")],
+)
+def test_what_is_no_list_of_keys_and_values_is_refused(text, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        Spec.parse(text, argument=False)
+
+
+@given(st.floats(allow_nan=False))
+def test_a_number_is_written_so_that_it_reads_as_itself(value):
+    numerator, slash, denominator = value_text(value).partition("/")
+    assert (float(numerator) / float(denominator) if slash else float(numerator)) == value
