@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from limen.attacks.attack import Attack, Outcome
+from limen.attacks.factory import Attack, Factory, Outcome, attack
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
@@ -13,7 +11,7 @@ from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
 
-FACTORIES: dict[str, Callable[..., Attack]] = {
+FACTORIES: dict[str, Factory[...]] = {
     factory.__name__: factory
     for factory in (
         fgsm,
@@ -40,7 +38,9 @@ FACTORIES: dict[str, Callable[..., Attack]] = {
 __all__ = [
     "FACTORIES",
     "Attack",
+    "Factory",
     "Outcome",
+    "attack",
     "carlini_wagner_l2",
     "ddn",
     "deepfool",

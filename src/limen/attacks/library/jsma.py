@@ -5,18 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import TopSaliency
+from limen.attacks.factory import attack
 from limen.attacks.feasible import L0Ball
 from limen.attacks.library.arguments import positive
 from limen.attacks.loop import Composition
 from limen.attacks.objective import TargetAndRest
-from limen.attacks.search import InTurn
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 from limen.errors import UsageError
 
 
-def jsma(eps: int | Tensor = 100, step_size: float = 1.0) -> Attack:
+@attack(budget="eps")
+def jsma(eps: int | Tensor = 100, step_size: float = 1.0) -> Search:
     """Change one value a step, the one of greatest saliency, until the prediction changes.
 
     Two backward passes a step, however many classes there are. Without a target, the label's
@@ -44,4 +45,4 @@ def jsma(eps: int | Tensor = 100, step_size: float = 1.0) -> Attack:
         feasible=L0Ball(eps=eps),
         early_stop=True,
     )
-    return Attack("jsma", InTurn((parts,)))
+    return InTurn((parts,))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import Maximize, Normalize
+from limen.attacks.factory import attack
 from limen.attacks.feasible import L2Ball
 from limen.attacks.library.arguments import Loss, budget, count, loss_named, restart_count, step_length
 from limen.attacks.loop import Composition
-from limen.attacks.search import InTurn
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 
 
-def fgm(eps: float | Tensor = 3.0, loss: Loss = "cross_entropy") -> Attack:
+@attack(budget="eps")
+def fgm(eps: float | Tensor = 3.0, loss: Loss = "cross_entropy") -> Search:
     """One step to the point of the L2 ball, cut by [0, 1], that lies furthest along the gradient.
 
     What the bounds of [0, 1] take away is given to the other values, so the budget is used whole.
@@ -31,9 +32,10 @@ def fgm(eps: float | Tensor = 3.0, loss: Loss = "cross_entropy") -> Attack:
     """
     ball = L2Ball(eps=budget(eps))
     parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, feasible=ball)
-    return Attack("fgm", InTurn((parts,)))
+    return InTurn((parts,))
 
 
+@attack(budget="eps")
 def pgd_l2(
     eps: float | Tensor = 3.0,
     steps: int = 40,
@@ -43,7 +45,7 @@ def pgd_l2(
     restarts: int = 1,
     loss: Loss = "cross_entropy",
     early_stop: bool = False,
-) -> Attack:
+) -> Search:
     """Steps of fixed L2 length along the gradient, projected to the L2 ball or sphere.
 
     Args:
@@ -73,4 +75,4 @@ def pgd_l2(
         random_start=random_start,
         early_stop=early_stop,
     )
-    return Attack("pgd_l2", InTurn((parts,) * restart_count(restarts, random_start)))
+    return InTurn((parts,) * restart_count(restarts, random_start))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import Maximize, Normalize, Sign
+from limen.attacks.factory import attack
 from limen.attacks.feasible import LinfBall
 from limen.attacks.library.arguments import (
     Loss,
@@ -17,11 +17,12 @@ from limen.attacks.library.arguments import (
     step_length,
 )
 from limen.attacks.loop import Composition
-from limen.attacks.search import InTurn
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Momentum, Scale
 
 
-def fgsm(eps: float | Tensor = 8 / 255, loss: Loss = "cross_entropy") -> Attack:
+@attack(budget="eps")
+def fgsm(eps: float | Tensor = 8 / 255, loss: Loss = "cross_entropy") -> Search:
     """One step to the corner of the L∞ ball that the gradient points to.
 
     Args:
@@ -37,16 +38,17 @@ def fgsm(eps: float | Tensor = 8 / 255, loss: Loss = "cross_entropy") -> Attack:
     """
     ball = LinfBall(eps=budget(eps))
     parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, feasible=ball)
-    return Attack("fgsm", InTurn((parts,)))
+    return InTurn((parts,))
 
 
+@attack(budget="eps")
 def ifgsm(
     eps: float | Tensor = 8 / 255,
     steps: int = 10,
     step_size: float | Tensor | None = None,
     loss: Loss = "cross_entropy",
     early_stop: bool = False,
-) -> Attack:
+) -> Search:
     """Signed steps from the original, projected to the L∞ ball.
 
     Args:
@@ -71,9 +73,10 @@ def ifgsm(
         feasible=LinfBall(eps=eps),
         early_stop=early_stop,
     )
-    return Attack("ifgsm", InTurn((parts,)))
+    return InTurn((parts,))
 
 
+@attack(budget="eps")
 def mifgsm(
     eps: float | Tensor = 8 / 255,
     steps: int = 10,
@@ -81,7 +84,7 @@ def mifgsm(
     decay: float = 1.0,
     loss: Loss = "cross_entropy",
     early_stop: bool = False,
-) -> Attack:
+) -> Search:
     """Signed steps along a running sum of gradients of unit L1 norm.
 
     Args:
@@ -108,9 +111,10 @@ def mifgsm(
         feasible=LinfBall(eps=eps),
         early_stop=early_stop,
     )
-    return Attack("mifgsm", InTurn((parts,)))
+    return InTurn((parts,))
 
 
+@attack(budget="eps")
 def pgd_linf(
     eps: float | Tensor = 8 / 255,
     steps: int = 40,
@@ -119,7 +123,7 @@ def pgd_linf(
     restarts: int = 1,
     loss: Loss = "cross_entropy",
     early_stop: bool = False,
-) -> Attack:
+) -> Search:
     """Signed steps from a random point of the L∞ ball, projected to the ball.
 
     Args:
@@ -147,4 +151,4 @@ def pgd_linf(
         random_start=random_start,
         early_stop=early_stop,
     )
-    return Attack("pgd_linf", InTurn((parts,) * restart_count(restarts, random_start)))
+    return InTurn((parts,) * restart_count(restarts, random_start))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import NearestBoundary, Normalize
+from limen.attacks.factory import attack
 from limen.attacks.feasible import AdaptiveSphere, SameReach
 from limen.attacks.library.arguments import Loss, count, loss_named, positive
 from limen.attacks.loop import Composition
 from limen.attacks.objective import DistanceAndHinge, Leads
 from limen.attacks.perturbation import SigmoidBox
 from limen.attacks.protocols import Perturbation
-from limen.attacks.search import InTurn, MultiplierSearch
+from limen.attacks.search import InTurn, MultiplierSearch, Search
 from limen.attacks.update import Adam, Scale
 from limen.images import norm
 
@@ -22,6 +22,7 @@ def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
     return norm(images - originals)
 
 
+@attack()
 def carlini_wagner_l2(
     steps: int = 100,
     search_steps: int = 9,
@@ -30,7 +31,7 @@ def carlini_wagner_l2(
     initial_constant: float = 0.1,
     margin: float = 0.0,
     patience: float | None = 0.25,
-) -> Attack:
+) -> Search:
     """Least L2 distance plus a hinge on the lead, by Adam in a sigmoid box, over a search of the multiplier.
 
     Args:
@@ -53,10 +54,9 @@ def carlini_wagner_l2(
         >>> carlini_wagner_l2(steps=50, search_steps=4).name
         'carlini_wagner_l2'
     """
-    search = least_distance(
+    return least_distance(
         SigmoidBox(), steps, search_steps, learning_rate, final_rate, initial_constant, margin, patience
     )
-    return Attack("carlini_wagner_l2", search)
 
 
 def least_distance(
@@ -88,13 +88,14 @@ def least_distance(
     return MultiplierSearch(parts, count("search_steps", search_steps))
 
 
+@attack()
 def ddn(
     steps: int = 100,
     eps: float | Tensor = 1.0,
     gamma: float = 0.1,
     step_size: float = 1.0,
     loss: Loss = "margin",
-) -> Attack:
+) -> Search:
     """Normalised steps on a sphere whose radius falls after a success and grows after a failure.
 
     The radius changes by less and less, along a cosine as the step length does, and the lead is
@@ -124,10 +125,11 @@ def ddn(
         steps=count("steps", steps),
         distance=l2_distance,
     )
-    return Attack("ddn", InTurn((parts,)))
+    return InTurn((parts,))
 
 
-def deepfool(steps: int = 50, classes: int = 10, overshoot: float = 0.02) -> Attack:
+@attack()
+def deepfool(steps: int = 50, classes: int = 10, overshoot: float = 0.02) -> Search:
     """Steps to the nearest of the linearised class boundaries, until one is crossed.
 
     Args:
@@ -149,4 +151,4 @@ def deepfool(steps: int = 50, classes: int = 10, overshoot: float = 0.02) -> Att
         feasible=SameReach(),
         early_stop=True,
     )
-    return Attack("deepfool", InTurn((parts,)))
+    return InTurn((parts,))

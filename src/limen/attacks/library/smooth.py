@@ -6,14 +6,14 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import Normalize, SmoothGradient, SmoothTotal
+from limen.attacks.factory import attack
 from limen.attacks.feasible import L2Ball
 from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
 from limen.attacks.library.minimal import least_distance
 from limen.attacks.loop import Composition
 from limen.attacks.perturbation import Additive, GraphSmooth
-from limen.attacks.search import InTurn
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 from limen.errors import UnknownNameError
 from limen.operators import Smoothing
@@ -24,6 +24,7 @@ Smoothed = Literal["gradient", "total"]
 Distance = Literal["squared", "norm"]
 
 
+@attack()
 def smooth_carlini_wagner_l2(
     steps: int = 100,
     search_steps: int = 9,
@@ -42,7 +43,7 @@ def smooth_carlini_wagner_l2(
     tolerance: float = 1e-5,
     iterations: int = 1000,
     memory: float = 2.0,
-) -> Attack:
+) -> Search:
     """`carlini_wagner_l2` over perturbations x = clip(x0 + ŝ(z)) that are smooth as the original is.
 
     Where the image is flat the perturbation is, too; it may jump at edges and be rough in texture.
@@ -84,7 +85,7 @@ def smooth_carlini_wagner_l2(
     if distance not in get_args(Distance):
         raise UnknownNameError("distance", str(distance), get_args(Distance))
     smoothing = _smoothing(kernel, rate, alpha, neighbours, joint, solver, tolerance, iterations, memory)
-    search = least_distance(
+    return least_distance(
         Additive((GraphSmooth(smoothing),)),
         steps,
         search_steps,
@@ -95,9 +96,9 @@ def smooth_carlini_wagner_l2(
         patience,
         squared=distance == "squared",
     )
-    return Attack("smooth_carlini_wagner_l2", search)
 
 
+@attack(budget="eps")
 def qpgd_l2(
     eps: float | Tensor = 3.0,
     steps: int = 40,
@@ -115,7 +116,7 @@ def qpgd_l2(
     tolerance: float = 1e-5,
     iterations: int = 1000,
     memory: float = 2.0,
-) -> Attack:
+) -> Search:
     """`pgd_l2` along the gradient made smooth as the original is: the quick and dirty way.
 
     The smoothed gradient is a poor direction on some images; `smooth_carlini_wagner_l2` descends
@@ -166,7 +167,7 @@ def qpgd_l2(
         feasible=L2Ball(eps=eps, exact=exact),
         early_stop=early_stop,
     )
-    return Attack("qpgd_l2", InTurn((parts,)))
+    return InTurn((parts,))
 
 
 def _smoothing(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import Maximize
+from limen.attacks.factory import attack
 from limen.attacks.feasible import S2Ball
 from limen.attacks.library.arguments import budget, count, positive
 from limen.attacks.loop import Composition
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 
 
+@attack(budget="eps")
 def pgap(
     eps: float | Tensor = 0.002,
     steps: int = 50,
@@ -22,7 +23,7 @@ def pgap(
     per_channel: bool = False,
     kappa: float | Tensor = 50.0,
     early_stop: bool = True,
-) -> Attack:
+) -> Search:
     """Steps to the image of the same mean and S2 ≥ 1 − ε² that lies furthest along the gradient.
 
     S2 is the contrast and structure factor of SSIM, over the whole image. The paper solves each step as a
@@ -53,6 +54,7 @@ def pgap(
     return _perceptually_guided("pgap", ball, steps, kappa, early_stop)
 
 
+@attack(budget="eps")
 def fpgap(
     eps: float | Tensor = 0.002,
     steps: int = 50,
@@ -61,7 +63,7 @@ def fpgap(
     per_channel: bool = False,
     kappa: float | Tensor = 50.0,
     early_stop: bool = True,
-) -> Attack:
+) -> Search:
     """`pgap` without the constraint on the mean: the gradient is taken as it is, not as it varies.
 
     What the mean drifts is taken from the budget, so S2 ≥ 1 − ε² holds all the same.
@@ -91,7 +93,7 @@ def fpgap(
 
 def _perceptually_guided(
     name: str, ball: S2Ball, steps: int, kappa: float | Tensor, early_stop: bool
-) -> Attack:
+) -> Search:
     # In one ball, steps to its ends would go to and fro between them: they shorten, as Frank and Wolfe's do.
     shorten = () if ball.recenter else (Scale(1.0, final=0.0),)
     parts = Composition(
@@ -101,4 +103,4 @@ def _perceptually_guided(
         feasible=ball,
         early_stop=early_stop,
     )
-    return Attack(name, InTurn((parts,)))
+    return InTurn((parts,))

@@ -7,13 +7,13 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from limen.attacks.attack import Attack
 from limen.attacks.direction import Normalize, Precondition
+from limen.attacks.factory import attack
 from limen.attacks.feasible import AdaptiveSphere, L2Ball, SsimBall
 from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
 from limen.attacks.loop import Composition
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.errors import UnknownNameError
 from limen.metrics import dissimilarity
@@ -27,6 +27,7 @@ _ITERATIONS = 6
 """For an attack of many steps: what further ones add to a direction, its next step adds anyway."""
 
 
+@attack(budget="eps")
 def ssim_step(
     eps: float | Tensor = 3.0,
     measure: Measure = "l2",
@@ -34,7 +35,7 @@ def ssim_step(
     border: Border = "reflect",
     tolerance: float = 1e-3,
     loss: Loss = "cross_entropy",
-) -> Attack:
+) -> Search:
     """One step along H⁻¹g, H the metric tensor of SSIM at the image.
 
     Args:
@@ -64,9 +65,10 @@ def ssim_step(
         steps=1,
         feasible=L2Ball(eps=eps) if measure == "l2" else SsimBall(eps=eps, border=border),
     )
-    return Attack("ssim_step", InTurn((parts,)))
+    return InTurn((parts,))
 
 
+@attack(budget="eps")
 def ssim_pgd(
     eps: float | Tensor = 2e-2,
     steps: int = 40,
@@ -75,7 +77,7 @@ def ssim_pgd(
     border: Border = "reflect",
     loss: Loss = "cross_entropy",
     early_stop: bool = False,
-) -> Attack:
+) -> Search:
     """Natural-gradient ascent: steps along H⁻¹g, H the metric tensor of SSIM, within 1 − SSIM ≤ ε.
 
     The budget holds for `limen.metrics.ssim` of the image that is stored.
@@ -107,16 +109,17 @@ def ssim_pgd(
         feasible=SsimBall(eps=eps, border=border),
         early_stop=early_stop,
     )
-    return Attack("ssim_pgd", InTurn((parts,)))
+    return InTurn((parts,))
 
 
+@attack()
 def ssim_ddn(
     steps: int = 100,
     gamma: float = 0.2,
     step_size: float = 0.5,
     solver: Solver = "diagonal",
     border: Border = "reflect",
-) -> Attack:
+) -> Search:
     """The least 1 − SSIM: steps along H⁻¹g on an ellipsoid that shrinks after a success, else grows.
 
     The direction-and-norm schedule of `ddn` in the geometry of SSIM. The first step goes to the
@@ -150,7 +153,7 @@ def ssim_ddn(
         steps=count("steps", steps),
         distance=dissimilarity,
     )
-    return Attack("ssim_ddn", InTurn((parts,)))
+    return InTurn((parts,))
 
 
 def _natural(

@@ -1,10 +1,13 @@
-"""An attack: a named search that takes a classifier and images, and gives an outcome."""
+"""An attack: a search that knows what it is, ready to run on any classifier."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +17,7 @@ from limen.attacks.protocols import Problem, sample_seeds
 from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels
 from limen.errors import UsageError
+from limen.identity import Identity
 from limen.images import LATTICE, check_images
 
 
@@ -40,17 +44,27 @@ class Outcome:
     backwards: Tensor
 
 
-@dataclass(frozen=True)
 class Attack:
     """A composition of parts under a search, ready to run on any classifier.
 
-    Attributes:
-        name: The factory's name.
+    Args:
+        identity: What it is: an identity, its name alone, or a function that makes it once it is asked for.
         search: What is tried.
     """
 
-    name: str
-    search: Search
+    def __init__(self, identity: Identity | str | Callable[[], Identity], search: Search) -> None:
+        self._identity = Identity(identity, {}) if isinstance(identity, str) else identity
+        self.search = search
+
+    @functools.cached_property
+    def identity(self) -> Identity:
+        """The factory's name, the value of every parameter, and which of them is the budget."""
+        return self._identity if isinstance(self._identity, Identity) else self._identity()
+
+    @property
+    def name(self) -> str:
+        """The factory's name."""
+        return self.identity.name
 
     def __call__(
         self,
@@ -116,3 +130,57 @@ def _joined(bests: Sequence[Best]) -> Outcome:
     if len(bests) == 1:
         return Outcome(**{name: getattr(bests[0], name) for name in names})
     return Outcome(**{name: torch.cat([getattr(best, name) for best in bests]) for name in names})
+
+
+P = ParamSpec("P")
+
+
+class Factory(Protocol[P]):
+    """A function that makes an attack, and says which of its parameters is the budget."""
+
+    __name__: str
+    budget: str | None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Attack:
+        """The attack with these parameters."""
+        ...
+
+
+def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory[P]]:
+    """Make an attack's factory of a function that returns a search.
+
+    Args:
+        budget: The parameter that bounds the perturbation; None for an attack that looks for the least.
+
+    Example:
+        >>> from limen.attacks.direction import Sign
+        >>> from limen.attacks.feasible import LinfBall
+        >>> from limen.attacks.loop import Composition
+        >>> from limen.attacks.objective import Margin
+        >>> from limen.attacks.search import InTurn
+        >>> from limen.attacks.update import Scale
+        >>> @attack(budget="eps")
+        ... def one_step(eps: float = 0.1) -> InTurn:
+        ...     ball, rule = LinfBall(eps=eps), (Sign(), Scale(eps))
+        ...     return InTurn((Composition(objective=Margin(), feasible=ball, rule=rule, steps=1),))
+        >>> one_step(0.2).identity.label, one_step.budget
+        ('one_step:eps=0.2', 'eps')
+    """
+
+    def public(make: Callable[P, Search]) -> Factory[P]:
+        signature = inspect.signature(make)
+        if budget is not None and budget not in signature.parameters:
+            raise UsageError(f"{make.__name__} has no parameter {budget!r} to be its budget")
+
+        @functools.wraps(make)
+        def factory(*args: P.args, **kwargs: P.kwargs) -> Attack:
+            arguments = signature.bind(*args, **kwargs).arguments
+            # Only once it is asked for: a budget per sample on a GPU would be waited for.
+            identity = functools.partial(Identity.of, make, arguments, budget=budget)
+            return Attack(identity, make(*args, **kwargs))
+
+        named = cast(Factory[P], factory)
+        named.budget = budget
+        return named
+
+    return public
