@@ -1,0 +1,205 @@
+"""Every argument of every factory changes what the attack does: none of them is accepted and dropped."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from limen.attacks import FACTORIES, Outcome
+
+from .networks import Task, photos, smooth_mlp, task
+
+
+@dataclass(frozen=True)
+class To:
+    """Another value of an argument, and the setting in which it must matter."""
+
+    value: Any
+    setting: dict[str, Any] = field(default_factory=dict)
+
+
+MARGIN, EARLY = "margin", {"eps": 0.2, "steps": 4}
+GRADIENT_SOLVER = {"solver": "conjugate_gradient"}
+
+PGD_LINF = {
+    "eps": 0.01,
+    "steps": 1,
+    "step_size": 0.003,
+    "random_start": False,
+    "restarts": To(2, {"eps": 1e-3, "random_start": True}),
+    "loss": MARGIN,
+    "early_stop": To(True, EARLY),
+}
+PGD_L2 = {
+    "eps": 0.1,
+    "steps": 1,
+    "step_size": 0.03,
+    "exact": To(True, {"step_size": 0.01}),
+    "loss": MARGIN,
+    "early_stop": To(True, {"eps": 3.0}),
+}
+WHOLE = {"recenter": False, "early_stop": False}
+PGAP = {
+    "eps": 0.02,
+    "steps": To(2, WHOLE),
+    "recenter": To(False, {"early_stop": False}),
+    "box": False,
+    "per_channel": True,
+    "kappa": To(0.1, {"early_stop": False}),
+    "early_stop": False,
+}
+GRAPH = {
+    "kernel": "laplacian",
+    "rate": 3.0,
+    "alpha": 0.5,
+    "neighbours": 8,
+    "joint": True,
+    # One iteration is far from what the factors give, so that it shows which of them solves.
+    "solver": To("conjugate_gradient", {"tolerance": 0.0, "iterations": 1}),
+    "tolerance": To(0.5, GRADIENT_SOLVER),
+    "iterations": To(1, GRADIENT_SOLVER),
+    "memory": To(4e-4, {"solver": "factorised"}),
+}
+CARLINI_WAGNER = {
+    "steps": 4,
+    "search_steps": 2,
+    "learning_rate": 0.02,
+    "final_rate": 1.0,
+    "initial_constant": 3.0,
+    "margin": 1.0,
+    "patience": 0.1,
+}
+
+BASE = {
+    "carlini_wagner_l2": {"steps": 12, "search_steps": 1, "learning_rate": 0.2, "initial_constant": 10.0,
+                          "patience": None},
+    "smooth_carlini_wagner_l2": {"steps": 6, "search_steps": 1, "learning_rate": 0.2,
+                                 "initial_constant": 10.0, "alpha": 0.9},
+    "qpgd_l2": {"eps": 0.5, "steps": 4, "alpha": 0.9},
+    "pgd_l2": {"eps": 0.5, "steps": 4},
+    "pgd_linf": {"eps": 0.03, "steps": 4, "random_start": True},
+    "ifgsm": {"eps": 0.03, "steps": 4},
+    "mifgsm": {"eps": 0.03, "steps": 6},
+    "ddn": {"steps": 10},
+    "deepfool": {"steps": 5},
+    "jsma": {"eps": 5},
+    "ssim_step": {"eps": 0.5},
+    "ssim_pgd": {"eps": 0.05, "steps": 4},
+    "ssim_ddn": {"steps": 6},
+    "pgap": {"eps": 0.1, "steps": 6},
+    "fpgap": {"eps": 0.1, "steps": 6},
+}  # fmt: skip
+"""The settings that an argument is changed in, unless its row says more."""
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "fgsm": {"eps": 0.01, "loss": MARGIN},
+    "fgm": {"eps": 0.1, "loss": MARGIN},
+    "ifgsm": {name: PGD_LINF[name] for name in ("eps", "steps", "step_size", "loss", "early_stop")},
+    "mifgsm": {
+        **{name: PGD_LINF[name] for name in ("eps", "steps", "step_size", "loss", "early_stop")},
+        "decay": 0.0,
+    },
+    "pgd_linf": PGD_LINF,
+    "pgd_l2": {**PGD_L2, "random_start": True, "restarts": To(2, {"eps": 1e-3, "random_start": True})},
+    "carlini_wagner_l2": CARLINI_WAGNER,
+    "ddn": {"steps": 3, "eps": 0.2, "gamma": 0.3, "step_size": 0.1, "loss": "cross_entropy"},
+    "deepfool": {"steps": To(1, {"overshoot": 0.0}), "classes": 1, "overshoot": 0.5},
+    "jsma": {"eps": 2, "step_size": 0.1},
+    "ssim_step": {
+        "eps": 0.1,
+        "measure": "ssim",
+        "solver": "diagonal",
+        "border": "valid",
+        "tolerance": 0.5,
+        "loss": MARGIN,
+    },
+    "ssim_pgd": {
+        "eps": 0.01,
+        "steps": 1,
+        "step_size": 0.01,
+        "solver": "conjugate_gradient",
+        "border": "valid",
+        "loss": MARGIN,
+        "early_stop": To(True, {"eps": 0.3}),
+    },
+    "ssim_ddn": {
+        "steps": 3,
+        "gamma": 0.6,
+        "step_size": 0.1,
+        "solver": "conjugate_gradient",
+        "border": "valid",
+    },
+    "pgap": PGAP,
+    "fpgap": PGAP,
+    "qpgd_l2": {**PGD_L2, "smooth": "total", **GRAPH},
+    "smooth_carlini_wagner_l2": {**CARLINI_WAGNER, "distance": "norm", **GRAPH},
+}
+"""For every factory and argument, another value."""
+
+CASES = [
+    pytest.param(name, argument, change if isinstance(change, To) else To(change), id=f"{name}-{argument}")
+    for name, changes in CHANGES.items()
+    for argument, change in changes.items()
+]
+
+
+class Recording(nn.Module):
+    """A network that remembers how many images it was given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.counts = smooth_mlp(classes=4), []
+
+    def forward(self, images):
+        self.counts.append(len(images))
+        return self.layers(images)
+
+
+@functools.cache
+def problem() -> Task:
+    """Images that reach 0 and 1, so that the bounds matter, and are no multiples of each other."""
+    return task(Recording(), photos(3, low=0, high=255))
+
+
+def run(name: str, settings: frozenset[tuple[str, Any]]) -> tuple[Outcome, list[int]]:
+    """The outcome in floats, and how many images the network was given at a time."""
+    network = problem().classifier.module
+    network.counts.clear()
+    attack = FACTORIES[name](**dict(settings))
+    outcome = attack(problem().classifier, problem().images, problem().labels, lattice=None)
+    return outcome, list(network.counts)
+
+
+run_once = functools.cache(run)
+
+
+def differ(a: tuple[Outcome, list[int]], b: tuple[Outcome, list[int]]) -> bool:
+    """Whether two runs differ by more than rounding."""
+    counts = ("success", "steps", "forwards", "backwards")
+    images = (a[0].images - b[0].images).abs().max() > 1e-4
+    told = any(not torch.equal(getattr(a[0], name), getattr(b[0], name)) for name in counts)
+    return bool(images) or told or a[1] != b[1]
+
+
+@pytest.mark.parametrize(("name", "argument", "change"), CASES)
+def test_every_argument_of_every_factory_changes_something(name, argument, change):
+    settings = {**BASE.get(name, {}), **change.setting}
+    changed = {**settings, argument: change.value}
+    assert differ(run_once(name, frozenset(settings.items())), run(name, frozenset(changed.items())))
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_nothing_changes_where_no_argument_does(name):
+    settings = frozenset(BASE.get(name, {}).items())
+    assert not differ(run_once(name, settings), run(name, settings))
+
+
+def test_the_table_holds_every_argument_of_every_factory():
+    arguments = {name: set(inspect.signature(factory).parameters) for name, factory in FACTORIES.items()}
+    assert {name: set(changes) for name, changes in CHANGES.items()} == arguments
