@@ -21,6 +21,10 @@ class UsageError(LimenError, ValueError):
     exit_code = 2
 
 
+class RunError(LimenError):
+    """A run directory cannot be read or written; the message names the file or folder and the cure."""
+
+
 class UnknownNameError(UsageError):
     """A name is not in a table of names; the message offers the nearest ones.
 

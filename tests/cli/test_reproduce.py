@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from limen import recipes
+from limen.document import Cell, Document, Group, Notes, Table
 from limen.recipes import RECIPES, Recipe, Reproduction
-from limen.report.sheet import Cell, Group, Notes, Sheet, Table
 
 OPTIONS = ("--model", "demo:digits", "--data", "demo:digits,count=4", "--out", "out")
 
@@ -23,7 +23,9 @@ def asked(monkeypatch) -> list:
             progress("step", 4, 4)
         row = [Cell("FGSM", "fgsm:eps=1"), Cell("82.7 %", "79 % to 86 %")]
         table = Table("Rates", "A caption.", ["Attack", "Rate"], [Group("Fixed", [row])])
-        return Reproduction(Sheet("Small", "here", [], [table, Notes("Notes", ["one"])]), [{"rate": 0.827}])
+        return Reproduction(
+            Document("Small", "here", [], [table, Notes("Notes", ["one"])]), [{"rate": 0.827}]
+        )
 
     monkeypatch.setitem(RECIPES, "small", Recipe("small", "Small", "here", "anything", make))
     return requests

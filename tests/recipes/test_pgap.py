@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from limen import catalog
+from limen.document import Table
 from limen.recipes import KINDS, RECIPES, Request
 from limen.recipes.pgap import attention, comparison
-from limen.report.sheet import Table
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from limen import catalog
+from limen.document import Charts, Table
 from limen.evaluation import attention_overlap
 from limen.recipes.pgap import attention
 from limen.recipes.pgap.attention import Entry
-from limen.report.sheet import Charts, Table
 from limen.runs import open_run
 
 FIXED = (

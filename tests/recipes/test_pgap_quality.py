@@ -8,12 +8,12 @@ import re
 import numpy as np
 import pytest
 
+from limen.document import Charts, Table
 from limen.evaluation import quality_curve, rate_at
 from limen.recipes import RECIPES
 from limen.recipes.budgets import Budgets
 from limen.recipes.pgap import comparison, quality
 from limen.recipes.pgap.comparison import Competitor
-from limen.report.sheet import Charts, Table
 from limen.runs import open_run
 
 QUICK = (

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from limen import catalog, data
+from limen.document import Cell, Document, Group, Table
 from limen.errors import UnknownNameError, UsageError
 from limen.images import ImageFileError
 from limen.recipes import RECIPES, Recipe, Reproduction
 from limen.recipes.recipe import attacked, kind_of, settings, write
-from limen.report.sheet import Cell, Group, Sheet, Table
 
 SPECS = ("fgsm:eps=0.1,0.4", "ddn:steps=3")
 
@@ -23,7 +23,7 @@ def make(request, showing) -> Reproduction:
     bench = attacked(request, classifier, dataset, SPECS, "shared", showing)
     rates = dict.fromkeys(bench.run.manifest.labels, 0.5)
     table = Table("Rates", "", ["attack", "rate"], [Group("", [[Cell(each), Cell("1")] for each in rates])])
-    sheet = Sheet("Small", "this file", settings(request, bench), [table])
+    sheet = Document("Small", "this file", settings(request, bench), [table])
     return Reproduction(sheet, [{"attack": label, "rate": rate} for label, rate in rates.items()])
 
 

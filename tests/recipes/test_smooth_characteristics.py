@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from limen.document import Charts
 from limen.errors import UsageError
 from limen.recipes.smooth import bench, characteristics
 from limen.recipes.smooth.characteristics import charts
 from limen.recipes.smooth.comparison import IN_THE_PAPER, TITLES, entries
-from limen.report.sheet import Charts
 from limen.runs import Characteristic, open_run
 
 

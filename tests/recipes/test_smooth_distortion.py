@@ -6,10 +6,10 @@ import statistics
 
 import pytest
 
+from limen.document import Table, percent
 from limen.recipes.smooth import bench, distortion
 from limen.recipes.smooth.comparison import BEST, IN_THE_PAPER, TITLES, entries
-from limen.report.page import percent
-from limen.report.sheet import Table, render
+from limen.report.sheet import render
 from limen.runs import open_run
 
 

@@ -9,11 +9,11 @@ import torch
 
 from limen import catalog
 from limen.defenses import bilateral
+from limen.document import Charts, Table, percent
 from limen.images import from_uint8
 from limen.recipes.smooth import bench, transferred
 from limen.recipes.smooth.comparison import FILTER, IN_THE_PAPER, ROBUST, TITLES, at_one_budget, entries
-from limen.report.page import percent
-from limen.report.sheet import Charts, Table, render
+from limen.report.sheet import render
 from limen.runs import open_run
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
 import torch
 from PIL import Image
 
+from limen.document import Charts, Pictures, Table
 from limen.images import from_uint8
 from limen.recipes.smooth import bench, visibility
 from limen.recipes.smooth.comparison import BEST, CW, IN_THE_PAPER, SMOOTH_CW, entries
 from limen.recipes.smooth.visibility import Pairs
-from limen.report.sheet import Charts, Pictures, Table
 from limen.runs import open_run
 from limen.structure import common_scale, magnify
 
@@ -55,18 +54,18 @@ def test_pictures_are_magnified_on_one_scale(smooth_request, told):
     made = visibility.figure_4(smooth_request, told)
     first, second = [block for block in made.sheet.blocks if isinstance(block, Pictures)]
     assert (first.title, second.title) == (f"Magnified: {IN_THE_PAPER.lower()}", f"Magnified: {BEST.lower()}")
-    title, pictures = first.rows[0]
-    key = title.partition(",")[0]
+    row = first.rows[0]
+    key = row.title.partition(",")[0]
     run = open_run(smooth_request.out / bench.FOLDER)
     rough, soft = pairs_in(smooth_request, IN_THE_PAPER)[key]
     pixels = [run.original(key), *(run.image(row["attack"], key) for row in (rough, soft))]
     expected = common_scale(magnify(from_uint8(np.stack(pixels))))
-    for picture, image in zip(pictures, expected, strict=True):
-        shown = Image.open(io.BytesIO(base64.b64decode(picture.url.partition(",")[2])))
+    for picture, image in zip(row.pictures, expected, strict=True):
+        shown = Image.open(io.BytesIO(picture.image))
         found = torch.from_numpy(np.array(shown)).float() / 255
         torch.testing.assert_close(found, image[0], atol=0.51 / 255, rtol=0)
-    assert [picture.title for picture in pictures] == ["Original", CW, SMOOTH_CW]
-    assert pictures[1].note.startswith("MAD ")
+    assert [picture.title for picture in row.pictures] == ["Original", CW, SMOOTH_CW]
+    assert row.pictures[1].note.startswith("MAD ")
 
 
 def pairs(mad, l2=None) -> Pairs:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limen.document import Chart, Line, Mark
 from limen.errors import UsageError
-from limen.report.chart import HEIGHT, WIDTH, Chart, Line, Mark, describe, linear_ticks, log_ticks, markup
+from limen.report.chart import HEIGHT, WIDTH, describe, linear_ticks, log_ticks, markup
 from limen.report.templating import environment, template_file
 
 EVIL = '<script>alert(1)</script>&"'

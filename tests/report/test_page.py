@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from limen.document import percent
 from limen.errors import LimenError, UsageError
 from limen.report import write_page
-from limen.report.page import percent
 from limen.runs import RunError, create_or_resume
 
 EVIL = "<script>alert(1)</script>"

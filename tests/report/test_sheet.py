@@ -4,36 +4,31 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from limen.document import Cell, Chart, Charts, Document, Group, Line, Notes, Picture, Pictures, Row, Table
 from limen.errors import LimenError, UsageError
-from limen.report.chart import Chart, Line
-from limen.report.sheet import (
-    Cell,
-    Charts,
-    Group,
-    Notes,
-    Picture,
-    Pictures,
-    Sheet,
-    Table,
-    render,
-    write_sheet,
-)
+from limen.report.sheet import render, write_sheet
+from limen.runs.files import encode_png
 
 EVIL = "<script>alert('x')</script>\""
 
 
-def sheet(text: str = "plain") -> Sheet:
+def png(width: int) -> bytes:
+    return encode_png(np.zeros((8, width, 3), np.uint8))
+
+
+def sheet(text: str = "plain") -> Document:
     rows = [[Cell(text, text), Cell("82.7\N{NO-BREAK SPACE}%", "[79, 86]")], [Cell("PGD"), Cell("–")]]
-    return Sheet(
+    return Document(
         title=text,
         source=text,
         settings=[("Model", text)],
         blocks=[
             Table(text, text, [text, "Measured"], [Group(text, rows), Group("", rows[1:])]),
             Charts(text, text, [Chart(text, "x", "y", [Line(text, [0, 1], [1, 2])])]),
-            Pictures(text, text, [(text, [Picture("data:image/png;base64,aGk=", 28, text, text)])]),
+            Pictures(text, text, [Row(text, [Picture(png(28), text, text, series=text)], scale=text)]),
             Notes(text, [text, "second"]),
         ],
     )
@@ -84,9 +79,9 @@ def test_nothing_is_fetched():
 
 def test_small_pictures_are_enlarged_pixel_by_pixel():
     def shown(width: int) -> dict:
-        pictures = Pictures("t", "c", [("a", [Picture("data:image/png;base64,aGk=", width, "b", "L2 3")])])
+        pictures = Pictures("t", "c", [Row("a", [Picture(png(width), "b", "L2 3")])])
         ((_, attributes),) = [
-            each for each in Tree(render(Sheet("t", "s", [], [pictures]))).tags if each[0] == "img"
+            each for each in Tree(render(Document("t", "s", [], [pictures]))).tags if each[0] == "img"
         ]
         return attributes
 

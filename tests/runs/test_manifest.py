@@ -96,7 +96,7 @@ def _changed(path: list, value):
         (_changed(["attacks", 0, "folder"], "original"), "no plain folder name"),
         (_changed(["attacks", 0, "folder"], "DDN"), "share a label or a folder"),
         (_changed(["attacks", 0, "label"], "ddn"), "share a label or a folder"),
-        (lambda content: content.pop("skipped"), "the manifest lacks skipped"),
+        (lambda content: content.pop("skipped"), "the file lacks skipped"),
     ],
 )
 def test_a_hostile_manifest_is_one_error_that_names_the_file(tmp_path, manifest, change, message):

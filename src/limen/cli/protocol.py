@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.table import Table
 
+from limen.document import likeness, number
 from limen.errors import LimenError, UnknownNameError
-from limen.report.metrics import likeness, number
 from limen.runs import (
     LIKENESSES,
     Comparison,

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from limen.cli import machine
 from limen.cli.options import BatchSize, Device, Seed
-
-if TYPE_CHECKING:
-    from rich.table import Table as Printed
-
-    from limen.report.sheet import Table
 
 
 def reproduce(
@@ -60,9 +55,10 @@ def reproduce(
     machine.prepare()
     from limen.cli.console import output
     from limen.cli.progress import showing
+    from limen.cli.tables import printed
+    from limen.document import Table
     from limen.errors import UnknownNameError
     from limen.recipes import RECIPES, Request, write
-    from limen.report.sheet import Table
 
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
@@ -84,19 +80,6 @@ def reproduce(
     made = RECIPES[name].make(request, showing)
     for block in made.sheet.blocks:
         if isinstance(block, Table):
-            output().print(_printed(block))
+            output().print(printed(block))
     for what, path in write(made, out, name).items():
         output().print(f"{what:5}{path}")
-
-
-def _printed(table: Table) -> Printed:
-    from rich.table import Table as Printed
-
-    printed = Printed(title=table.title, title_justify="left")
-    for column in table.columns:
-        printed.add_column(column)
-    for group in table.groups:
-        for row in group.rows:
-            printed.add_row(*("\n".join([cell.text, *cell.note.splitlines()]) for cell in row))
-        printed.add_section()
-    return printed

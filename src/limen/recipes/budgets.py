@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limen.catalog.parameters import value_text
-from limen.report.metrics import number
+from limen.document import number
 
 
 @dataclass(frozen=True)

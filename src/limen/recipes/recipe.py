@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 from limen import catalog, runs
 from limen.classifier import Classifier
 from limen.data import Dataset
+from limen.document import Document
 from limen.errors import UnknownNameError, UsageError
 from limen.evaluation import Progress, describe_run, labels_of, run_attacks
 from limen.images import LATTICE, ImageFileError
-from limen.report.sheet import Sheet, write_sheet
+from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole
 
 Showing = Callable[[Iterable[str]], AbstractContextManager[Progress]]
@@ -69,7 +70,7 @@ class Request:
 class Reproduction:
     """What a recipe makes: the page, and the same figures as records for other programs."""
 
-    sheet: Sheet
+    sheet: Document
     records: Sequence[Record]
 
 

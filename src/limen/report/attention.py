@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from limen.document import Chart, Line, Mark
 from limen.report import choice, pictures
-from limen.report.chart import Chart, Line, Mark
 from limen.report.gallery import PIXELS
 from limen.report.series import Series
 from limen.runs import Overlap, OverlapEvaluation, Run, attention_path, read_overlap

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from limen.errors import UsageError
-from limen.report.metrics import number
+from limen.document import Chart, Line, number
 from limen.report.templating import environment
 
 WIDTH, HEIGHT = 520, 340
@@ -20,89 +19,14 @@ _COLOURS = 8
 _POINTS = 16
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a chart. It is broken where a value is not finite, or not positive on a log axis.
-
-    Attributes:
-        name: What the legend calls it.
-        x: Where, in the order in which the points are joined.
-        y: How much, as many values as `x`.
-        low: The lower end of a band around `y`; None for no band.
-        high: Its upper end.
-        dashed: Whether it is drawn with dashes.
-        joined: Whether the points are joined; if not, each is drawn by itself, however many there are.
-
-    Raises:
-        UsageError: If the values are not equally many, or a band has one end only.
-    """
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
-    dashed: bool = False
-    joined: bool = True
-
-    def __post_init__(self) -> None:
-        if (self.low is None) != (self.high is None):
-            raise UsageError(f"line {self.name!r}: a band needs both low and high")
-        for name in ("x", "y", "low", "high"):
-            values = getattr(self, name)
-            if values is not None:
-                # Arrays and their numbers, too, so that all further is of one kind.
-                object.__setattr__(self, name, tuple(map(float, values)))
-        if len({len(each) for each in (self.x, self.y, self.low, self.high) if each is not None}) > 1:
-            raise UsageError(f"line {self.name!r}: x, y, low and high need equally many values")
-
-    @property
-    def heights(self) -> list[float]:
-        """All values on the y axis, with those of the band."""
-        return [v for ends in (self.y, self.low, self.high) if ends is not None for v in ends]
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A vertical line that marks a value of x."""
-
-    x: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Lines over common axes.
-
-    Attributes:
-        title: The caption.
-        x_label: What the x axis shows.
-        y_label: What the y axis shows.
-        lines: What is drawn; colours go by position, so one attack has one colour in charts of one order.
-        x_range: From left to right, which may fall; None for all values, with a small margin.
-        y_range: From bottom to top, likewise.
-        log_x: Whether the x axis is logarithmic.
-        log_y: Whether the y axis is.
-        percent: Whether y is a share, written as a percentage.
-        marks: Values of x to mark.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    lines: Sequence[Line]
-    x_range: tuple[float, float] | None = None
-    y_range: tuple[float, float] | None = None
-    log_x: bool = False
-    log_y: bool = False
-    percent: bool = False
-    marks: Sequence[Mark] = ()
-
-
-def markup(chart: Chart) -> Markup:
+def markup(chart: Chart, colours: Mapping[str, int] | None = None) -> Markup:
     """The chart as a figure: caption, picture with a description for those who cannot see it, legend.
 
     The page holds `style.css` and, after it, `chart.css`.
+
+    Args:
+        chart: What to draw.
+        colours: The number of the colour of each attack; a line of none of them has that of its position.
 
     Example:
         >>> chart = Chart("A & B", "x", "y", [Line("one", [1, 2], [3, 4])])
@@ -127,7 +51,9 @@ def markup(chart: Chart) -> Markup:
                 {"place": x.place(mark.x), "text": mark.text, "left": x.place(mark.x) > 0.75 * WIDTH}
                 for mark in chart.marks
             ],
-            lines=[_drawn(line, i, x, y) for i, line in enumerate(chart.lines)],
+            lines=[
+                _drawn(line, (colours or {}).get(line.series, i), x, y) for i, line in enumerate(chart.lines)
+            ],
         )
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from limen.document import likeness, number
 
 
 @dataclass(frozen=True)
@@ -87,31 +88,3 @@ METRICS = (
         "ciede2000", "CIEDE2000", about="Colour difference as seen by people; about 1 is just noticeable."
     ),
 )
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A value for people: three significant digits, thousands in groups, a dash where there is none.
-
-    Example:
-        >>> number(0.98765), number(12345.6), number(2e-5), number(float("inf")), number(None)
-        ('0.988', '12,346', '2e-5', '∞', '–')
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if abs(value) >= 10**digits:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}".replace("e-0", "e-").replace("-", "−", value < 0)
-
-
-def likeness(value: float | None) -> str:
-    """A value near 1 for people: enough digits that what sets it apart from 1 is seen.
-
-    Example:
-        >>> likeness(0.9), likeness(0.99876), likeness(0.999987)
-        ('0.900', '0.9988', '0.999987')
-    """
-    if value is None or not 0 <= value < 1:
-        return number(value)
-    return f"{value:.{max(3, min(6, 1 - math.floor(math.log10(1 - value))))}f}"

@@ -13,14 +13,15 @@ from pathlib import Path
 from markupsafe import Markup
 
 from limen import __version__
+from limen.document import percent
 from limen.errors import LimenError, UsageError
-from limen.report import attention, chart, pictures
+from limen.report import attention, blocks, chart, pictures
 from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run
 
 _SCRIPTS = ("page.js", "curves.js", "gallery.js")
-_STYLES = ("style.css", "chart.css", "attention.css", "magnification.css")
+_STYLES = ("style.css", *blocks.STYLES, "attention.css", "magnification.css")
 
 
 def write_page(
@@ -61,7 +62,7 @@ def render(view: View) -> str:
     # Only this very script may run, and nothing may be fetched: text that slips through as markup stays dead.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     templates = environment()
-    templates.filters.update(percent=percent, breakable=breakable, chart=chart.markup)
+    templates.filters.update(percent=percent, chart=chart.markup)
     return templates.get_template("page.html.j2").render(
         view=view,
         several=len(view.runs) > 1,
@@ -87,29 +88,6 @@ def _drawing(view: View) -> dict[str, object]:
         },
         "bands": {images: asdict(band) for images, band in view.bands.items()},
     }
-
-
-def percent(rate: float | None) -> str:
-    """A share in [0, 1] as a percentage; only all is 100 and only none is 0.
-
-    Example:
-        >>> percent(0.5), percent(0.9999), percent(1.0), percent(None)
-        ('50.0\N{NO-BREAK SPACE}%', '99.9\N{NO-BREAK SPACE}%', '100\N{NO-BREAK SPACE}%', '–')
-    """
-    if rate is None:
-        return "–"
-    text = f"{rate:.0%}" if rate in (0, 1) else f"{min(max(rate, 0.001), 0.999):.1%}"
-    return text.replace("%", "\N{NO-BREAK SPACE}%")
-
-
-def breakable(label: str) -> Markup:
-    """A spec that breaks over lines after its commas.
-
-    Example:
-        >>> str(breakable("pgd_l2:eps=3,steps=40"))
-        'pgd_l2:eps=3,<wbr>steps=40'
-    """
-    return Markup(",<wbr>").join(label.split(","))
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,8 +6,9 @@ from functools import cache
 from importlib import resources
 
 import jinja2
+from markupsafe import Markup
 
-from limen.report.metrics import number
+from limen.document import number
 
 
 @cache
@@ -20,8 +21,18 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["number"] = number
+    made.filters.update(number=number, breakable=breakable)
     return made
+
+
+def breakable(label: str) -> Markup:
+    """A spec that breaks over lines after its commas.
+
+    Example:
+        >>> str(breakable("pgd_l2:eps=3,steps=40"))
+        'pgd_l2:eps=3,<wbr>steps=40'
+    """
+    return Markup(",<wbr>").join(label.split(","))
 
 
 def template_file(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from limen.runs.decoding import decode
+from limen.decoding import decode
 from limen.runs.files import RunError, encode_png, remove_unfinished, sync_folder, write_whole, writing
 from limen.runs.manifest import FILE as MANIFEST
 from limen.runs.reader import Run

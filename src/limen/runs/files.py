@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limen.errors import LimenError, UsageError
+from limen.errors import RunError, UsageError
 
 _UNFINISHED = ".limen.tmp"
 
@@ -23,10 +23,6 @@ _CURES = {
     errno.EPERM: "no permission to write here; change the permissions or choose another --out",
     errno.EROFS: "the file system is read-only; choose another --out",
 }
-
-
-class RunError(LimenError):
-    """A run directory cannot be read or written; the message names the file or folder and the cure."""
 
 
 @contextmanager

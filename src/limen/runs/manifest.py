@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limen import __version__
+from limen.decoding import decode
 from limen.errors import UsageError
-from limen.runs.decoding import decode
 from limen.runs.files import RunError, sync_folder, write_whole
 from limen.runs.names import attack_folder, is_safe_folder
 

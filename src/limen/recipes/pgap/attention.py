@@ -9,14 +9,11 @@ import numpy as np
 
 from limen import catalog
 from limen.catalog.parameters import value_text
+from limen.document import Cell, Chart, Charts, Document, Group, Line, Mark, Notes, Table, number, percent
 from limen.evaluation import QualityCurve, attention_overlap, quality_curve
 from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
 from limen.recipes.pgap.comparison import PAPER, charted
 from limen.recipes.recipe import Bench, Reproduction, Request, Showing, attacked, settings
-from limen.report.chart import Chart, Line, Mark
-from limen.report.metrics import number
-from limen.report.page import percent
-from limen.report.sheet import Cell, Charts, Group, Notes, Sheet, Table
 from limen.runs import Overlap
 from limen.runs.overlap import Estimate
 
@@ -115,7 +112,7 @@ def table_1(request: Request, showing: Showing) -> Reproduction:
     """Overlap of perturbations and attention at one threshold."""
     measured = measure(request, showing)
     tables = [_table(measured, threshold) for threshold in (TABLE_THRESHOLD, LOW_THRESHOLD)]
-    sheet = Sheet(
+    sheet = Document(
         "Do perturbations fall where the classifier looks?",
         f"{PAPER} Table I",
         settings(request, measured.bench),
@@ -138,7 +135,7 @@ def figure_5(request: Request, showing: Showing) -> Reproduction:
         for title, entries in _CHARTS.items()
     ]
     thresholds = next(iter(measured.overlaps.values())).thresholds.tolist()
-    sheet = Sheet(
+    sheet = Document(
         "Do perturbations fall where the classifier looks?",
         f"{PAPER} Figure 5",
         settings(request, measured.bench),

@@ -7,6 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from limen import catalog
+from limen.document import (
+    Cell,
+    Chart,
+    Charts,
+    Document,
+    Group,
+    Line,
+    Mark,
+    Notes,
+    Table,
+    likeness,
+    number,
+    percent,
+)
 from limen.evaluation import QualityCurve, RateAt, quality_curve, rate_at
 from limen.recipes.pgap.comparison import (
     AS_IN_THE_PAPER,
@@ -18,10 +32,6 @@ from limen.recipes.pgap.comparison import (
     charted,
 )
 from limen.recipes.recipe import Bench, Reproduction, Request, Showing, attacked, kind_of, settings
-from limen.report.chart import Chart, Line, Mark
-from limen.report.metrics import likeness, number
-from limen.report.page import percent
-from limen.report.sheet import Cell, Charts, Group, Notes, Sheet, Table
 
 FOLDER = "pgap-budgets"
 """The run that the recipes of this module share."""
@@ -84,7 +94,7 @@ def figure_6(request: Request, showing: Showing) -> Reproduction:
         )
         for title, competitors in _CHARTS.items()
     ]
-    sheet = Sheet(
+    sheet = Document(
         f"Fooling rate against quality, {DATA_SETS[measured.kind]}",
         f"{PAPER} Figure 6",
         settings(request, measured.bench),
@@ -113,7 +123,7 @@ def _rates(request: Request, measured: Measured, metric: str, table: str) -> Rep
         f"interval over images. The paper's figures are for {data} at average {name} {printed:g}."
     )
     columns = ("Attack", f"Paper, {data}", f"Rate at {name} {target:g}", "Weakest budget", "Strongest budget")
-    sheet = Sheet(
+    sheet = Document(
         f"Fooling rate at equal {name}, {data}",
         f"{PAPER} {table}",
         settings(request, measured.bench),

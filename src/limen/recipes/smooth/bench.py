@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from limen import catalog
 from limen.data import Dataset
+from limen.document import Cell, Notes, number
 from limen.recipes.recipe import Bench, Request, Showing, attacked, settings
 from limen.recipes.smooth.comparison import CLIMBS, STEPS, Entry, Groups
-from limen.report.metrics import number
-from limen.report.sheet import Cell, Notes
 from limen.runs import Measured, Outcomes, outcomes
 
 FOLDER = "smooth"

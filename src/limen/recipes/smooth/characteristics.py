@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from limen import catalog
+from limen.document import Chart, Charts, Document, Line
 from limen.errors import UsageError
 from limen.recipes.recipe import Reproduction, Request, Showing, kind_of
 from limen.recipes.smooth.bench import facts, notes, run
 from limen.recipes.smooth.comparison import DATA_SETS, PAPER, entries
-from limen.report.chart import Chart, Line
-from limen.report.sheet import Charts, Sheet
 from limen.runs import Characteristic, Outcomes, characteristic
 
 DISTANCES = {"l2": "L2", "mad": "MAD", "ssim": "1 − SSIM"}
@@ -51,7 +50,7 @@ def _figure(request: Request, showing: Showing, kind: str, figure: str) -> Repro
         for setting, group in smooth.groups.items()
     }
     blocks = [Charts(setting, CAPTION, charts(of)) for setting, of in curves.items()]
-    sheet = Sheet(
+    sheet = Document(
         f"Success against distortion, {DATA_SETS[kind]}",
         f"{PAPER} {figure}",
         facts(smooth, request),

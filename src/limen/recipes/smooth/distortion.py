@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from limen import catalog
+from limen.document import Cell, Document, Group, Table, likeness, number, percent
 from limen.recipes.recipe import Reproduction, Request, Showing, kind_of
 from limen.recipes.smooth.bench import Smooth, cell, columns, facts, notes, run
 from limen.recipes.smooth.comparison import (
@@ -19,9 +20,6 @@ from limen.recipes.smooth.comparison import (
     Printed,
     entries,
 )
-from limen.report.metrics import likeness, number
-from limen.report.page import percent
-from limen.report.sheet import Cell, Group, Sheet, Table
 from limen.runs import Comparison, Figures, compare, figures
 
 _DISTANCES = ("l2", "mad", "ssim")
@@ -46,7 +44,7 @@ def table_1(request: Request, showing: Showing) -> Reproduction:
         for setting, group in smooth.groups.items()
     }
     pairs = {setting: _pair(smooth, group) for setting, group in smooth.groups.items()}
-    sheet = Sheet(
+    sheet = Document(
         f"Success and distortion, {DATA_SETS[kind]}",
         f"{PAPER} Table 1",
         facts(smooth, request),

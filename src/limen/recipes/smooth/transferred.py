@@ -13,6 +13,7 @@ from limen import catalog
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.defenses import Defended, bilateral
+from limen.document import Cell, Charts, Document, Group, Table, percent
 from limen.evaluation import transfer
 from limen.recipes.recipe import Reproduction, Request, Showing, first_shape, kind_of
 from limen.recipes.smooth.bench import Smooth, cell, columns, facts, notes, run
@@ -33,8 +34,6 @@ from limen.recipes.smooth.comparison import (
     at_one_budget,
     without_budgets,
 )
-from limen.report.page import percent
-from limen.report.sheet import Cell, Charts, Group, Sheet, Table
 from limen.runs import Measured, Outcomes, characteristic, figures, outcomes
 
 STATED = "At the budget that the paper states"
@@ -82,7 +81,7 @@ def table_3(request: Request, showing: Showing) -> Reproduction:
     groups = {STATED: at_one_budget(kind, request), SAME_LENGTH: at_length(request, values)}
     shown = _show(request, dataset, groups, showing)
     more = (*_NOTES, _LENGTHS) if request.robust else (*_NOTES, _LENGTHS, _NO_ROBUST)
-    sheet = Sheet(
+    sheet = Document(
         f"Do perturbations transfer? {DATA_SETS[kind]}",
         f"{PAPER} Table 3",
         facts(shown.smooth, request),
@@ -106,7 +105,7 @@ def figure_7(request: Request, showing: Showing) -> Reproduction:
         Charts(f"{variant}: {setting.lower()}", CAPTION, charts(of))
         for (setting, variant), of in curves.items()
     ]
-    sheet = Sheet(
+    sheet = Document(
         f"Success against distortion under transfer, {DATA_SETS[kind]}",
         f"{PAPER} Figure 7",
         facts(shown.smooth, request),

@@ -9,16 +9,25 @@ import numpy as np
 import torch
 
 from limen import catalog
+from limen.document import (
+    Cell,
+    Chart,
+    Charts,
+    Document,
+    Group,
+    Line,
+    Picture,
+    Pictures,
+    Row,
+    Table,
+    number,
+    percent,
+)
 from limen.evaluation.fooled import load
 from limen.images import to_uint8
 from limen.recipes.recipe import Reproduction, Request, Showing, kind_of
 from limen.recipes.smooth.bench import Smooth, facts, notes, run
 from limen.recipes.smooth.comparison import CW, DATA_SETS, LOWER_MAD, PAPER, SMOOTH_CW, Entry, without_budgets
-from limen.report.chart import Chart, Line
-from limen.report.metrics import number
-from limen.report.page import percent
-from limen.report.pictures import data_url
-from limen.report.sheet import Cell, Charts, Group, Picture, Pictures, Sheet, Table
 from limen.runs import pairs
 from limen.runs.files import encode_png
 from limen.structure import common_scale, magnify
@@ -63,7 +72,7 @@ def figure_4(request: Request, showing: Showing) -> Reproduction:
     groups = without_budgets(kind, request)
     smooth = run(request, dataset, groups, showing)
     found = {setting: _pairs(smooth, *group) for setting, group in smooth.groups.items()}
-    sheet = Sheet(
+    sheet = Document(
         f"Which is less visible, sC&W or C&W? {DATA_SETS[kind]}",
         f"{PAPER} Figure 4",
         facts(smooth, request),
@@ -150,7 +159,7 @@ def _pictures(smooth: Smooth, setting: str, pairs: Pairs, device: str) -> Pictur
         "which needs no original; the three pictures of an image have one scale. Where the image is flat, "
         "any change shows.",
         [
-            (f"{pairs.ids[place]}, {name}", _magnified(smooth, pairs, place, device))
+            Row(f"{pairs.ids[place]}, {name}", _magnified(smooth, pairs, place, device))
             for place, name in sorted(named.items(), key=lambda each: order.index(each[0]))
         ],
     )
@@ -171,7 +180,7 @@ def _magnified(smooth: Smooth, pairs: Pairs, place: int, device: str) -> Sequenc
         for mad, l2 in zip(pairs.mad[:, place], pairs.l2[:, place], strict=True)
     ]
     return [
-        Picture(data_url(encode_png(each)), each.shape[1], title, note)
+        Picture(encode_png(each), title, note)
         for each, title, note in zip(pixels, ("Original", CW, SMOOTH_CW), notes, strict=True)
     ]
 

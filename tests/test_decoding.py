@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from limen.runs.decoding import decode
-from limen.runs.files import RunError
+from limen.decoding import decode
+from limen.errors import RunError
 
 
 @dataclass(frozen=True)

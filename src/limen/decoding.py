@@ -1,0 +1,123 @@
+"""Read dataclasses from JSON that may be broken or hostile."""
+
+from __future__ import annotations
+
+import collections.abc
+import json
+import math
+import types
+import typing
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from limen.errors import RunError
+
+Gap = Annotated[float, "null in JSON is NaN here"]
+"""A number that may be missing."""
+
+
+def load_json(text: str | bytes) -> Any:
+    """What `json.loads` gives, for JSON in the strict sense.
+
+    Raises:
+        RunError: If the text is no JSON, is nested too deeply, or has numbers that JSON does not know.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"not valid JSON ({error})") from None
+
+
+def decode(kind: Any, value: Any, where: str) -> Any:
+    """A value of this type, from what `json.loads` gave; the type's annotations are all of the format.
+
+    Args:
+        kind: A dataclass, `tuple[X, ...]`, `tuple[X, Y]`, `Sequence[X]`, `dict[str, X]`, `X | None`, a union
+            of dataclasses of which `"kind"` names one, `Literal`, `Gap`, `Path`, or a plain type.
+        value: What was read.
+        where: What to call the value in an error, with a leading dot.
+
+    Raises:
+        RunError: If a value is missing or of another type; the message names it.
+        UsageError: If a dataclass refuses its values.
+
+    Example:
+        >>> decode(tuple[int, ...], [1, 2], ".sizes")
+        (1, 2)
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if is_dataclass(kind):
+        return _decode_entry(kind, _expect(value, dict, where), where)
+    if origin is Annotated:
+        return math.nan if value is None else decode(arguments[0], value, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise RunError(
+                f"{_name(where)} is {value!r:.40}, expected one of {', '.join(map(str, arguments))}"
+            )
+        return value
+    if origin is types.UnionType:
+        return _decode_union(arguments, value, where)
+    if origin in (tuple, collections.abc.Sequence):
+        values = _expect(value, list, where)
+        pair = origin is tuple and Ellipsis not in arguments
+        if pair and len(values) != len(arguments):
+            raise RunError(f"{_name(where)} has {len(values)} values, expected {len(arguments)}")
+        kinds = arguments if pair else [arguments[0]] * len(values)
+        return tuple(
+            decode(each, one, f"{where}[{i}]")
+            for i, (each, one) in enumerate(zip(kinds, values, strict=True))
+        )
+    if origin is dict:
+        values = _expect(value, dict, where).items()
+        return {key: decode(arguments[1], each, f"{where}.{key}") for key, each in values}
+    if kind is float:
+        return _decode_float(value, where)
+    if kind is Path:
+        return Path(_expect(value, str, where))
+    return _expect(value, kind, where)
+
+
+def _decode_entry(kind: Any, value: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    names = [each.name for each in fields(kind)]
+    missing = [name for name in names if name not in value]
+    if missing:
+        raise RunError(f"{_name(where)} lacks {', '.join(missing)}")
+    return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in names})
+
+
+def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if type(None) in kinds:
+        return None if value is None else decode(kinds[0], value, where)
+    entry = _expect(value, dict, where)
+    name = entry.get("kind")
+    for kind in kinds:
+        if kind.__name__ == name:
+            return decode(kind, entry, where)
+    known = ", ".join(kind.__name__ for kind in kinds)
+    raise RunError(f"{_name(where)} is of kind {name!r:.40}, expected one of {known}")
+
+
+def _decode_float(value: Any, where: str) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise RunError(f"{_name(where)} is {type(value).__name__}, expected float")
+    try:
+        return float(value)
+    except OverflowError:
+        raise RunError(f"{_name(where)} is too large a number") from None
+
+
+def _expect(value: Any, kind: type, where: str) -> Any:
+    if type(value) is not kind:
+        raise RunError(f"{_name(where)} is {type(value).__name__}, expected {kind.__name__}")
+    return value
+
+
+def _name(where: str) -> str:
+    return where.lstrip(".") or "the file"
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")

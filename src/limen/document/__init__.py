@@ -1,0 +1,44 @@
+"""What a page says, as data: a page, a terminal and other programs show the same document."""
+
+from __future__ import annotations
+
+from limen.document.blocks import (
+    Block,
+    Cell,
+    Charts,
+    Document,
+    Group,
+    Notes,
+    Picture,
+    Pictures,
+    Row,
+    Table,
+)
+from limen.document.charts import Chart, Line, Mark
+from limen.document.merging import merge, of_run
+from limen.document.numbers import likeness, number, percent
+from limen.document.stored import from_json, pictures_of, to_json
+
+__all__ = [
+    "Block",
+    "Cell",
+    "Chart",
+    "Charts",
+    "Document",
+    "Group",
+    "Line",
+    "Mark",
+    "Notes",
+    "Picture",
+    "Pictures",
+    "Row",
+    "Table",
+    "from_json",
+    "likeness",
+    "merge",
+    "number",
+    "of_run",
+    "percent",
+    "pictures_of",
+    "to_json",
+]

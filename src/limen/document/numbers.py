@@ -1,0 +1,65 @@
+"""How numbers are written for people, on pages and terminals alike."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+Form = Literal["number", "share", "likeness", "count"]
+"""How to write a number: three digits, a percentage, enough digits near 1, or a whole number."""
+
+FORMS: tuple[str, ...] = get_args(Form)
+
+
+def written(value: float | None, form: Form) -> str:
+    """A value in this form, and a dash where there is none.
+
+    Example:
+        >>> written(0.25, "number"), written(0.25, "share"), written(1234.0, "count"), written(None, "share")
+        ('0.25', '25.0\N{NO-BREAK SPACE}%', '1,234', '–')
+    """
+    if form == "count":
+        return "–" if value is None or math.isnan(value) else f"{value:,.0f}"
+    writers = {"number": number, "share": percent, "likeness": likeness}
+    return writers[form](value)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A value for people: three significant digits, thousands in groups, a dash where there is none.
+
+    Example:
+        >>> number(0.98765), number(12345.6), number(2e-5), number(float("inf")), number(None)
+        ('0.988', '12,346', '2e-5', '∞', '–')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("-", "−", value < 0)
+
+
+def likeness(value: float | None) -> str:
+    """A value near 1 for people: enough digits that what sets it apart from 1 is seen.
+
+    Example:
+        >>> likeness(0.9), likeness(0.99876), likeness(0.999987)
+        ('0.900', '0.9988', '0.999987')
+    """
+    if value is None or not 0 <= value < 1:
+        return number(value)
+    return f"{value:.{max(3, min(6, 1 - math.floor(math.log10(1 - value))))}f}"
+
+
+def percent(rate: float | None) -> str:
+    """A share in [0, 1] as a percentage; only all is 100 and only none is 0.
+
+    Example:
+        >>> percent(0.5), percent(0.9999), percent(1.0), percent(None)
+        ('50.0\N{NO-BREAK SPACE}%', '99.9\N{NO-BREAK SPACE}%', '100\N{NO-BREAK SPACE}%', '–')
+    """
+    if rate is None or math.isnan(rate):
+        return "–"
+    text = f"{rate:.0%}" if rate in (0, 1) else f"{min(max(rate, 0.001), 0.999):.1%}"
+    return text.replace("%", "\N{NO-BREAK SPACE}%")
