@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limen.pictures import outline, overlaid
 from limen.report import write_page
-from limen.report.attention import attention, outline, overlaid
+from limen.report.attention import attention
 from limen.report.series import series_of
 from limen.report.view import build
 from limen.runs import RunError, attention_path

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from limen import pictures
 from limen.document import Chart, Line, Mark
-from limen.report import choice, pictures
+from limen.report import choice
 from limen.report.gallery import PIXELS
 from limen.report.series import Series
 from limen.runs import Overlap, OverlapEvaluation, Run, attention_path, read_overlap
@@ -26,10 +26,6 @@ MEASURES = {
     "iou_outside": ("IoU outside", "perturbed pixels and those where the model does not look, likewise"),
 }
 """Title and meaning of each measure, in the order of the page."""
-
-_OPACITY = 0.65
-# Cyan, which the colour scale does not have, with a dark rim to stand out from its bright end.
-_OUTLINE, _RIM = (0, 229, 255), (0, 0, 4)
 
 
 @dataclass(frozen=True)
@@ -207,11 +203,15 @@ def _looks(
         }
         top = pictures.common_top([each for each in lost.values() if each is not None])
         panels = [
-            Panel(place, place in lost, None if each is None else _map(each, top, region))
+            Panel(
+                place,
+                place in lost,
+                None if each is None else pictures.data_url(pictures.outlined(each, top, region)),
+            )
             for place in places
             for each in (lost.get(place),)
         ]
-        url = pictures.data_url(overlaid(original, seen[..., 0] / 255, region))
+        url = pictures.data_url(pictures.overlaid(original, seen[..., 0] / 255, region))
         looks.append(Look(image_id, (original.shape[0], original.shape[1]), url, top, tuple(panels)))
     return looks
 
@@ -223,38 +223,5 @@ def _lost(run: Run, label: str, image_id: str, original: np.ndarray) -> np.ndarr
     return pictures.lost_structure(original, adversarial)
 
 
-def _map(lost: np.ndarray, top: float, region: np.ndarray) -> str:
-    picture = pictures.coloured(lost, top)
-    palette = picture.getpalette() or []
-    places = np.array(picture)
-    places[outline(~region)], places[outline(region)] = 0, len(palette) // 3
-    outlined = Image.fromarray(places)
-    outlined.putpalette([*palette, *_OUTLINE])
-    return pictures.data_url(outlined)
-
-
-def overlaid(original: np.ndarray, attention: np.ndarray, region: np.ndarray) -> Image.Image:
-    """An original under the colours of its attention, the stronger the more of it, with a region outlined.
-
-    Args:
-        original: Pixels (H, W, C) uint8.
-        attention: Attention in [0, 1], (H, W).
-        region: What to outline, (H, W) bool.
-    """
-    colours = np.asarray(pictures.coloured(attention, 1.0).convert("RGB"), float)
-    share = _OPACITY * attention[..., None]
-    mixed = np.rint((1 - share) * original + share * colours).astype(np.uint8)
-    mixed[outline(~region)], mixed[outline(region)] = _RIM, _OUTLINE
-    return Image.fromarray(mixed)
-
-
-def outline(region: np.ndarray) -> np.ndarray:
-    """The pixels of a region (H, W) that have a neighbour outside it.
-
-    Example:
-        >>> outline(np.ones((3, 3), bool)).any(), outline(np.eye(2, dtype=bool)).sum()
-        (np.False_, np.int64(2))
-    """
-    padded = np.pad(region, 1, mode="edge")
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return region & ~inner
+def _outlined(lost: np.ndarray, top: float, region: np.ndarray) -> str:
+    return pictures.data_url(pictures.outlined(lost, top, region))

@@ -10,8 +10,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from limen.document import Block, Chart, Charts, Document, Picture, Pictures, Table
+from limen.pictures import scale_colours
 from limen.report.chart import markup
-from limen.report.pictures import scale_colours
 from limen.report.templating import environment
 
 STYLES = ("chart.css", "blocks.css")

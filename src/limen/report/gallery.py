@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from limen.report import choice, pictures
+from limen import pictures
+from limen.report import choice
 from limen.report.metrics import Metric
 from limen.report.series import Series
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from limen.report import choice, pictures
+from limen import pictures
+from limen.report import choice
 from limen.report.gallery import PIXELS
 from limen.report.metrics import METRICS
 from limen.report.series import Series

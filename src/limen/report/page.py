@@ -12,10 +12,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from limen import __version__
+from limen import __version__, pictures
 from limen.document import percent
 from limen.errors import LimenError, UsageError
-from limen.report import attention, blocks, chart, pictures
+from limen.report import attention, blocks, chart
 from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run

@@ -1,4 +1,4 @@
-"""Pictures of the gallery: lossless PNG, magnified differences and maps of lost structure."""
+"""Pictures for people: magnified differences, maps of lost structure, and attention over an image."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ _ANCHORS = (
     "f7d13d",
     "fcffa4",
 )
+
+_OPACITY = 0.65
+# Cyan, which the colour scale does not have, with a dark rim to stand out from its bright end.
+_OUTLINE, _RIM = (0, 229, 255), (0, 0, 4)
 
 
 def data_url(picture: Image.Image | bytes) -> str:
@@ -113,6 +117,44 @@ def coloured(lost: np.ndarray, top: float) -> Image.Image:
     picture = Image.fromarray(steps)
     picture.putpalette(_palette())
     return picture
+
+
+def outlined(lost: np.ndarray, top: float, region: np.ndarray) -> Image.Image:
+    """A map as `coloured` draws it, with a region (H, W) bool outlined."""
+    picture = coloured(lost, top)
+    palette = picture.getpalette() or []
+    places = np.array(picture)
+    places[outline(~region)], places[outline(region)] = 0, len(palette) // 3
+    made = Image.fromarray(places)
+    made.putpalette([*palette, *_OUTLINE])
+    return made
+
+
+def overlaid(original: np.ndarray, attention: np.ndarray, region: np.ndarray) -> Image.Image:
+    """An original under the colours of its attention, the stronger the more of it, with a region outlined.
+
+    Args:
+        original: Pixels (H, W, C) uint8.
+        attention: Attention in [0, 1], (H, W).
+        region: What to outline, (H, W) bool.
+    """
+    colours = np.asarray(coloured(attention, 1.0).convert("RGB"), float)
+    share = _OPACITY * attention[..., None]
+    mixed = np.rint((1 - share) * original + share * colours).astype(np.uint8)
+    mixed[outline(~region)], mixed[outline(region)] = _RIM, _OUTLINE
+    return Image.fromarray(mixed)
+
+
+def outline(region: np.ndarray) -> np.ndarray:
+    """The pixels of a region (H, W) that have a neighbour outside it.
+
+    Example:
+        >>> outline(np.ones((3, 3), bool)).any(), outline(np.eye(2, dtype=bool)).sum()
+        (np.False_, np.int64(2))
+    """
+    padded = np.pad(region, 1, mode="edge")
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return region & ~inner
 
 
 def scale_colours() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limen.report import pictures
+from limen import pictures
 
 
 def decoded(url: str) -> np.ndarray:
