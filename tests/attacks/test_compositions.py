@@ -1,0 +1,300 @@
+"""Each named attack is the composition of its paper, written out: which parts, in which order, with what."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import pytest
+import torch
+
+from limen import attacks
+from limen.attacks.direction import (
+    Maximize,
+    NearestBoundary,
+    Normalize,
+    Precondition,
+    Sign,
+    SmoothGradient,
+    SmoothTotal,
+    TopSaliency,
+)
+from limen.attacks.feasible import AdaptiveSphere, Box, L0Ball, L2Ball, LinfBall, S2Ball, SameReach, SsimBall
+from limen.attacks.loop import Composition
+from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads, Margin, TargetAndRest
+from limen.attacks.perturbation import Additive, GraphSmooth, SigmoidBox
+from limen.attacks.search import InTurn, MultiplierSearch, Search
+from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius
+from limen.images import norm
+from limen.metrics import dissimilarity
+from limen.operators import Smoothing, SsimTensor
+
+from .networks import photos
+
+
+def once(**parts: Any) -> InTurn:
+    return InTurn((Composition(**parts),))
+
+
+def l2(images: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+    return norm(images - originals)
+
+
+def natural(exact: bool, border: float, tolerance: float = 1e-2, iterations: int = 6) -> Precondition:
+    tensor = functools.partial(SsimTensor.at, border=border)
+    return Precondition(tensor, exact=exact, tolerance=tolerance, iterations=iterations)
+
+
+SMOOTH = {
+    "kernel": "laplacian",
+    "rate": 10.0,
+    "alpha": 0.95,
+    "neighbours": 8,
+    "joint": True,
+    "solver": "conjugate_gradient",
+    "tolerance": 1e-4,
+    "iterations": 50,
+    "memory": 0.5,
+}
+CARLINI_WAGNER = {
+    "steps": 30,
+    "search_steps": 4,
+    "learning_rate": 0.1,
+    "final_rate": 0.3,
+    "initial_constant": 15.0,
+    "margin": 1.0,
+    "patience": 0.2,
+}
+
+
+def carlini_wagner(perturbation: Any, squared: bool = True) -> MultiplierSearch:
+    """Adam on ‖x − x0‖² + c·[m − lead]₊, over a search of c that keeps the nearest success."""
+    climb = Composition(
+        objective=DistanceAndHinge(constant=15.0, margin=1.0, squared=squared),
+        perturbation=perturbation,
+        feasible=Box(),
+        rule=(Adam(learning_rate=0.1), Scale(1.0, final=0.3)),
+        steps=30,
+        patience=0.2,
+        distance=l2,
+    )
+    return MultiplierSearch(climb, 4)
+
+
+PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
+    "fgsm": (  # Goodfellow et al. 2015: the corner of the ball that the gradient's sign points to
+        attacks.fgsm(eps=0.1),
+        once(objective=CrossEntropy(), rule=(Maximize(),), steps=1, feasible=LinfBall(eps=0.1)),
+    ),
+    "fgm": (
+        attacks.fgm(eps=2.0, loss="margin"),
+        once(objective=Margin(), rule=(Maximize(),), steps=1, feasible=L2Ball(eps=2.0)),
+    ),
+    "ifgsm": (  # Kurakin et al. 2017: signed steps, clipped to the ball
+        attacks.ifgsm(eps=0.1, steps=5, early_stop=True),
+        once(
+            objective=CrossEntropy(),
+            rule=(Sign(), Scale(0.02)),
+            steps=5,
+            feasible=LinfBall(eps=0.1),
+            early_stop=True,
+        ),
+    ),
+    "mifgsm": (  # Dong et al. 2018, eq. 6 and 7: momentum of gradients of unit L1 norm, then its sign
+        attacks.mifgsm(eps=0.1, steps=5, step_size=0.03, decay=0.9),
+        once(
+            objective=CrossEntropy(),
+            rule=(Normalize(1), Momentum(decay=0.9), Sign(), Scale(0.03)),
+            steps=5,
+            feasible=LinfBall(eps=0.1),
+        ),
+    ),
+    "pgd_linf": (  # Madry et al. 2018: the same from random starts
+        attacks.pgd_linf(eps=0.1, steps=5, restarts=2),
+        InTurn(
+            (
+                Composition(
+                    objective=CrossEntropy(),
+                    rule=(Sign(), Scale(0.05)),
+                    steps=5,
+                    feasible=LinfBall(eps=0.1),
+                    random_start=True,
+                ),
+            )
+            * 2
+        ),
+    ),
+    "pgd_l2": (  # Zhang et al. 2020, PGD2: steps of fixed length, scaled to the sphere
+        attacks.pgd_l2(eps=5.0, steps=20, step_size=3.0, exact=True),
+        once(
+            objective=CrossEntropy(),
+            rule=(Normalize(2), Scale(3.0)),
+            steps=20,
+            feasible=L2Ball(eps=5.0, exact=True),
+        ),
+    ),
+    "carlini_wagner_l2": (  # Carlini & Wagner 2017, Section VI-A
+        attacks.carlini_wagner_l2(**CARLINI_WAGNER),
+        carlini_wagner(SigmoidBox()),
+    ),
+    "ddn": (  # Rony et al. 2019, Algorithm 1: α from 1 to 0.01 along a cosine
+        attacks.ddn(steps=30, eps=0.5, gamma=0.05, step_size=1.0, loss="cross_entropy"),
+        once(
+            objective=CrossEntropy(),
+            rule=(Normalize(2), Scale(1.0, final=0.01)),
+            steps=30,
+            feasible=AdaptiveSphere(eps=0.5, gamma=0.05, final=0.005),
+            distance=l2,
+        ),
+    ),
+    "deepfool": (  # Moosavi-Dezfooli et al. 2016, Algorithm 2
+        attacks.deepfool(steps=30, classes=5, overshoot=0.03),
+        once(
+            objective=Leads(5),
+            rule=(NearestBoundary(), Scale(1.03)),
+            steps=30,
+            feasible=SameReach(),
+            early_stop=True,
+        ),
+    ),
+    "jsma": (  # Papernot et al. 2016, eq. 8: a value a step
+        attacks.jsma(eps=20, step_size=0.5),
+        once(
+            objective=TargetAndRest(),
+            rule=(TopSaliency(), Scale(0.5)),
+            steps=20,
+            feasible=L0Ball(eps=20),
+            early_stop=True,
+        ),
+    ),
+    "ssim_step": (  # Hua et al., eq. 3.4: ε·d/‖d‖₂, d = H⁻¹g
+        attacks.ssim_step(eps=2.0, border=0.25, tolerance=1e-4),
+        once(
+            objective=CrossEntropy(),
+            rule=(natural(True, 0.25, 1e-4, 500), Normalize(2), Scale(2.0)),
+            steps=1,
+            feasible=L2Ball(eps=2.0),
+        ),
+    ),
+    "ssim_step of a quality": (  # δᵀHδ/2 = 1 − SSIM, so the step has length √(2ε)
+        attacks.ssim_step(eps=0.02, measure="ssim", solver="diagonal", border=0.25),
+        once(
+            objective=CrossEntropy(),
+            rule=(natural(False, 0.25, 1e-3, 500), Scale(0.2)),
+            steps=1,
+            feasible=SsimBall(eps=0.02, border=0.25),
+        ),
+    ),
+    "ssim_pgd": (
+        attacks.ssim_pgd(eps=0.02, steps=5, solver="conjugate_gradient", border=0.25, early_stop=True),
+        once(
+            objective=CrossEntropy(),
+            rule=(natural(True, 0.25), Scale(0.1)),
+            steps=5,
+            feasible=SsimBall(eps=0.02, border=0.25),
+            early_stop=True,
+        ),
+    ),
+    "ssim_ddn": (
+        attacks.ssim_ddn(steps=30, gamma=0.64, step_size=0.5, border=0.25),
+        once(
+            objective=Margin(),
+            rule=(natural(False, 0.25), ShareOfRadius(0.5, final=0.02)),
+            steps=30,
+            feasible=AdaptiveSphere(
+                gamma=0.64, final=0.01, operator=functools.partial(SsimTensor.at, border=0.25)
+            ),
+            distance=dissimilarity,
+        ),
+    ),
+    "pgap": (  # Pochimireddy et al., Algorithm 1: re-centred balls, the mean kept, up to a lead of κ
+        attacks.pgap(eps=0.05, steps=7, kappa=20.0, per_channel=True),
+        once(
+            objective=Margin(kappa=20.0),
+            rule=(Maximize(),),
+            steps=7,
+            feasible=S2Ball(eps=0.05, recenter=True, mean=True, box=True, per_channel=True),
+            early_stop=True,
+        ),
+    ),
+    "fpgap": (  # Algorithm 2: the same without the mean
+        attacks.fpgap(eps=0.05, steps=7, box=False, early_stop=False),
+        once(
+            objective=Margin(kappa=50.0),
+            rule=(Maximize(),),
+            steps=7,
+            feasible=S2Ball(eps=0.05, recenter=True, mean=False, box=False),
+        ),
+    ),
+    "fpgap in one ball": (  # Frank and Wolfe's shrinking steps
+        attacks.fpgap(eps=0.05, steps=7, recenter=False),
+        once(
+            objective=Margin(kappa=50.0),
+            rule=(Maximize(), Scale(1.0, final=0.0)),
+            steps=7,
+            feasible=S2Ball(eps=0.05, recenter=False, mean=False),
+            early_stop=True,
+        ),
+    ),
+    "qpgd_l2": (  # Zhang et al. 2020, eq. 12: the gradient is smoothed before its normalisation
+        attacks.qpgd_l2(eps=5.0, steps=20, step_size=3.0, exact=True, **SMOOTH),
+        once(
+            objective=CrossEntropy(),
+            rule=(SmoothGradient(Smoothing(**SMOOTH)), Normalize(2), Scale(3.0)),
+            steps=20,
+            feasible=L2Ball(eps=5.0, exact=True),
+        ),
+    ),
+    "qpgd_l2 of the total": (
+        attacks.qpgd_l2(eps=5.0, steps=20, step_size=3.0, smooth="total", **SMOOTH),
+        once(
+            objective=CrossEntropy(),
+            rule=(Normalize(2), Scale(3.0), SmoothTotal(Smoothing(**SMOOTH))),
+            steps=20,
+            feasible=L2Ball(eps=5.0),
+        ),
+    ),
+    "smooth_carlini_wagner_l2": (  # Zhang et al. 2020, eq. 18: x = clip(x0 + ŝ(z))
+        attacks.smooth_carlini_wagner_l2(**CARLINI_WAGNER, distance="norm", **SMOOTH),
+        carlini_wagner(Additive((GraphSmooth(Smoothing(**SMOOTH)),)), squared=False),
+    ),
+}
+
+
+def written(value: Any) -> Any:
+    """A part as its name and what it holds, so that two of them can be compared and read."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        return type(value).__name__, {name: written(getattr(value, name)) for name in names}
+    if isinstance(value, functools.partial):
+        return value.func, value.args, value.keywords
+    if isinstance(value, tuple):
+        return tuple(written(item) for item in value)
+    return "a distance" if callable(value) else pytest.approx(value) if isinstance(value, float) else value
+
+
+def distance_of(search: Any) -> Any:
+    """What the search's climbs measure by, if they keep the nearest success."""
+    return (search.parts if isinstance(search, MultiplierSearch) else search.compositions[0]).distance
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_an_attack_is_the_composition_of_its_paper(name):
+    attack, search = PAPERS[name]
+    assert attack.name == name.partition(" ")[0]
+    assert written(attack.search) == written(search)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_an_attack_of_least_distance_keeps_the_nearest_by_the_measure_of_its_paper(name):
+    ours, theirs = (distance_of(search) for search in (PAPERS[name][0].search, PAPERS[name][1]))
+    if theirs is None:
+        assert ours is None
+    else:
+        a, b = photos(2, seed=0), photos(2, seed=1)
+        assert torch.allclose(ours(a, b), theirs(a, b))
+
+
+def test_every_attack_is_written_out():
+    assert {name.partition(" ")[0] for name in PAPERS} == set(attacks.FACTORIES)
