@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -17,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_configure() -> None:
     # Tests run side by side, one a core; torch's own threads would only contend.
     torch.set_num_threads(1)
+    # A slow machine is no fault of what is tested.
+    hypothesis.settings.register_profile("limen", deadline=None)
+    hypothesis.settings.load_profile("limen")
     declare_torchvision_operators()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,9 +15,8 @@ from torch import Tensor, nn
 
 from limen.errors import LimenError, UsageError
 
-_PIECE_VALUES = 8 * 3 * 224 * 224
-_PIECE_ROWS = 15
-_DENSE_ROWS = 16
+_PIECE_VALUES = 8 * 3 * 224 * 224  # smaller pieces cost more than the caches save
+_LARGE_IMAGE = 3 * 192 * 192  # smaller images gain nothing by pieces
 
 
 class ModelError(LimenError):
@@ -28,17 +28,16 @@ class Classifier:
 
     While it runs, the module is in eval mode and its parameters need no gradient; training flags
     and gradient flags are restored afterwards, also when it raises. Parameters' `.grad` is never
-    touched.
+    touched. The module gets a tensor of its own, so that one which works in place on its input changes
+    neither the caller's images nor an attack's.
 
-    On a CPU, the kernels of dense layers and convolutions change with the number of rows, and the
-    last bits of their results with them; an iterated attack makes that visible. So a
-    convolutional network is run in pieces of 2 to 15 images (a lone image is doubled, and its
-    double's result dropped), which also keeps them in the caches, and dense layers get 16 rows or
-    more. Within these limits a sample's logits and gradient are the same, bit for bit, in every batch.
+    The logits are the module's own, within the rounding of a pass: kernels change with the number of
+    rows, and the last bits of their results with them. On a CPU, a convolutional network is passed
+    large images in pieces that fit the caches, which is faster; a piece is as much as a batch can be.
 
     Args:
         module: Any network on (N, C, H, W); a Hugging Face model's `.logits` are taken.
-        mean: What the network expects subtracted, a number or one a channel; None for 0.
+        mean: What the network expects subtracted, a number or one per channel; None for 0.
         std: What the network expects to be divided by, likewise; None for 1.
         bounds: The range that the network's own preprocessing starts from, before mean and std:
             (0, 1), or (0, 255) for a network fed with bytes.
@@ -46,8 +45,8 @@ class Classifier:
         class_names: A name for each logit, for pages and tables.
 
     Raises:
-        UsageError: For a module that is none, a batch norm that would make a sample's logits
-            depend on its batch, or a mean, std or bounds that make no sense.
+        UsageError: For a module that is none or is not ready for use, a batch norm that would make a
+            sample's logits depend on its batch, or a mean, std or bounds that make no sense.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
@@ -68,32 +67,40 @@ class Classifier:
         if not isinstance(module, nn.Module):
             raise UsageError(f"the model must be a torch.nn.Module, not {type(module).__name__}")
         _refuse_batch_statistics(module)
+        _refuse_unready(module)
         self.module = module if device is None else module.to(checked_device(device))
         self.class_names = None if class_names is None else tuple(class_names)
         first = next(itertools.chain(module.parameters(), module.buffers()), None)
         self.device = first.device if first is not None else torch.device(device or "cpu")
         self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         self._scale, self._shift = _affine(mean, std, bounds, self.device)
-        on_cpu = self.device.type == "cpu"
-        self._dense = [part for part in module.modules() if isinstance(part, nn.Linear)] if on_cpu else []
-        self._in_pieces = on_cpu and any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())
+        self._convolutional = any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())
         self._frozen = False
+        self._tried = False
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N, K) of images (N, C, H, W) in [0, 1]; differentiable in the images.
 
         Raises:
-            UsageError: If the images' device, dtype or channels do not fit the model.
-            ModelError: If the module raises, or returns anything but N rows of finite logits.
+            UsageError: If the images' device, dtype or channels do not fit the model, `torch.autocast` is
+                on, or a gradient is asked for inside `torch.inference_mode`.
+            ModelError: If the module raises, returns anything but N rows of finite logits, or gives no
+                gradient where the images need one.
         """
         self._check_fit(images)
         with self.frozen():
-            logits = self._in_equal_pieces(images) if self._in_pieces else self._forward(images)
+            logits = self._pass(images) if self._tried else self._first_pass(images)
         return self._checked(logits, images)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Hold the module in eval mode, its parameters without gradient, until the block ends."""
+        """Hold the module in eval mode, its parameters without gradient, until the block ends.
+
+        Raises:
+            UsageError: If `torch.autocast` is on, which would round the caller's own numbers too.
+        """
+        if torch.is_autocast_enabled(self.device.type):
+            raise UsageError("torch.autocast is on; turn it on inside the network's forward instead")
         if self._frozen:
             yield
             return
@@ -105,8 +112,7 @@ class Classifier:
                 part.training = False
             for parameter in learning:
                 parameter.requires_grad_(False)
-            with _at_least(_DENSE_ROWS, self._dense):
-                yield
+            yield
         finally:
             self._frozen = False
             for part in training:
@@ -124,20 +130,33 @@ class Classifier:
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
-    def _in_equal_pieces(self, images: Tensor) -> Tensor:
-        count = len(images)
-        if count == 1:
-            logits = self._forward(images.expand(2, -1, -1, -1))
-            return logits[:1] if isinstance(logits, Tensor) else logits
-        values = max(1, images[:1].numel())
-        most = max(_PIECE_ROWS // 2, min(_PIECE_ROWS, _PIECE_VALUES // values))
-        if count <= most:
-            return self._forward(images)
-        return torch.cat([self._forward(piece) for piece in images.tensor_split(math.ceil(count / most))])
+    def _first_pass(self, images: Tensor) -> Any:
+        """The pass, and a warning if it moved torch's random numbers: such answers are not repeatable."""
+        before = _random_state(self.device)
+        logits = self._pass(images)
+        self._tried = True
+        if not torch.equal(before, _random_state(self.device)):
+            warnings.warn(
+                "the model draws random numbers in eval mode, so it may answer differently to the same "
+                "image: whether an attack succeeded may change from one call to the next",
+                stacklevel=3,
+            )
+        return logits
 
-    def _forward(self, images: Tensor) -> Tensor:
+    def _pass(self, images: Tensor) -> Any:
+        values = images[0].numel() if len(images) else 0
+        if values < _LARGE_IMAGE or not self._convolutional or images.device.type != "cpu":
+            return self._forward(images)
+        pieces = images.tensor_split(max(1, len(images) * values // _PIECE_VALUES))
+        answers = [self._forward(piece) for piece in pieces]
+        fit = len(answers) > 1 and all(isinstance(each, Tensor) and each.ndim == 2 for each in answers)
+        return torch.cat(answers) if fit else answers[0]
+
+    def _forward(self, images: Tensor) -> Any:
         try:
-            inputs = images if self._scale is None else torch.addcmul(self._shift, images, self._scale)
+            # A copy in any case, as the module may work in place on what it is given.
+            plain = self._scale is None
+            inputs = images.clone() if plain else torch.addcmul(self._shift, images, self._scale)
             output: Any = self.module(inputs)
         except Exception as error:
             raise ModelError(
@@ -146,6 +165,8 @@ class Classifier:
         return getattr(output, "logits", output)
 
     def _check_fit(self, images: Tensor) -> None:
+        if torch.is_inference_mode_enabled() and torch.is_grad_enabled():
+            raise UsageError("torch.inference_mode is on, where nothing has a gradient; use torch.no_grad")
         if images.device != self.device:
             raise UsageError(f"images are on {images.device}, the model on {self.device}; move one of them")
         if self.dtype is not None and images.dtype != self.dtype:
@@ -155,7 +176,7 @@ class Classifier:
         if self._scale is not None and self._scale.dtype != images.dtype:
             self._scale, self._shift = self._scale.to(images.dtype), self._shift.to(images.dtype)
 
-    def _checked(self, logits: Tensor, images: Tensor) -> Tensor:
+    def _checked(self, logits: Any, images: Tensor) -> Tensor:
         if not isinstance(logits, Tensor):
             raise ModelError(f"the model returned {type(logits).__name__}; expected a tensor of logits")
         if logits.ndim != 2 or logits.shape[0] != images.shape[0] or logits.shape[1] < 2:
@@ -163,35 +184,20 @@ class Classifier:
                 f"the model returned shape {tuple(logits.shape)} for {images.shape[0]} images; "
                 "expected (N, K) logits of K >= 2 classes"
             )
+        if not logits.is_floating_point():
+            raise ModelError(f"the model returned {logits.dtype}; expected floating-point logits")
         if self.class_names is not None and len(self.class_names) != logits.shape[1]:
             raise ModelError(f"{len(self.class_names)} class names for {logits.shape[1]} logits")
+        if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
+            raise ModelError("no gradient flows through the model: it detaches the images or uses no_grad")
         if not bool(torch.isfinite(logits.detach()).all()):
             bad = int((~torch.isfinite(logits).all(1)).sum())
             raise ModelError(f"the model returned NaN or infinite logits for {bad} of {len(logits)} images")
-        return logits
+        return logits.to(images.dtype)  # a network may work in half precision inside
 
 
-@contextmanager
-def _at_least(rows: int, layers: Sequence[nn.Linear]) -> Iterator[None]:
-    """Let dense layers on fewer rows than these run on so many, until the block ends."""
-    counts: dict[nn.Module, int] = {}
-
-    def fill(layer: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        counts[layer] = len(args[0])
-        if args[0].ndim != 2 or len(args[0]) >= rows:
-            return None
-        return (nn.functional.pad(args[0], (0, 0, 0, rows - len(args[0]))),)
-
-    def cut(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output[: counts[layer]]
-
-    hooks = [layer.register_forward_pre_hook(fill) for layer in layers]
-    hooks += [layer.register_forward_hook(cut) for layer in layers]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, name: str = "labels") -> None:
@@ -220,7 +226,7 @@ def checked_device(device: str | torch.device) -> torch.device:
     """The device of this name.
 
     Raises:
-        UsageError: If there is no such kind of device, or it is CUDA where torch sees none.
+        UsageError: If there is no such kind of device, or torch cannot compute on it here.
     """
     try:
         target = torch.device(device)
@@ -228,6 +234,10 @@ def checked_device(device: str | torch.device) -> torch.device:
         raise UsageError(f"unknown device {device!r}; use cpu, cuda or cuda:0") from None
     if target.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {device!r} was asked for, but this torch sees no CUDA device; use cpu")
+    try:
+        torch.zeros(1, device=target).tolist()
+    except Exception:  # of a dozen kinds, one for each back end
+        raise UsageError(f"this torch cannot compute on device {device!r}; use cpu, cuda or cuda:0") from None
     return target
 
 
@@ -237,13 +247,19 @@ def _affine(
     bounds: tuple[float, float],
     device: torch.device,
 ) -> Any:
-    low, high = bounds
+    try:
+        low, high = (float(bound) for bound in bounds)
+        shift, scale = (
+            torch.as_tensor(value, dtype=torch.float64).reshape(1, -1, 1, 1)
+            for value in (0.0 if mean is None else mean, 1.0 if std is None else std)
+        )
+    except (TypeError, ValueError, RuntimeError):
+        given = f"mean is {mean!r}, std {std!r} and bounds {bounds!r}"
+        raise UsageError(f"{given}; expected numbers, or one per channel for mean and std") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(f"bounds are {bounds}; expected a lower and a greater upper number")
     if mean is None and std is None and (low, high) == (0, 1):
         return None, None
-    shift = torch.as_tensor(0.0 if mean is None else mean, dtype=torch.float64).reshape(1, -1, 1, 1)
-    scale = torch.as_tensor(1.0 if std is None else std, dtype=torch.float64).reshape(1, -1, 1, 1)
     if not (
         bool(torch.isfinite(shift).all()) and bool((scale > 0).all()) and bool(torch.isfinite(scale).all())
     ):
@@ -256,8 +272,23 @@ def _affine(
 
 def _refuse_batch_statistics(module: nn.Module) -> None:
     for name, part in module.named_modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None:
+        # A scripted or traced module keeps only the name of what it was.
+        kind = getattr(part, "original_name", "")
+        normalises = isinstance(part, nn.modules.batchnorm._BatchNorm) or "BatchNorm" in kind
+        if normalises and getattr(part, "running_mean", None) is None:
             raise UsageError(
                 f"{name or 'the model'} is a batch norm without running statistics: a sample's logits would "
                 "depend on its batch; train it with track_running_stats=True"
             )
+
+
+def _refuse_unready(module: nn.Module) -> None:
+    for tensor in itertools.chain(module.parameters(), module.buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise UsageError(
+                "the model has lazy parameters without values; run it once on an image of its size"
+            )
+        if tensor.is_meta:
+            raise UsageError("the model's weights are on the meta device, which holds no values; load them")
+        if tensor.is_inference():
+            raise UsageError("the model was made in torch.inference_mode, so it has no gradient; use no_grad")

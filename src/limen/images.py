@@ -45,6 +45,9 @@ def check_images(images: Tensor, name: str = "images") -> None:
     """
     if not isinstance(images, Tensor):
         raise UsageError(f"{name} must be a torch.Tensor, not {type(images).__name__}")
+    if images.layout is not torch.strided or images.is_nested or images.is_meta:
+        kind = "nested" if images.is_nested else "meta" if images.is_meta else str(images.layout)
+        raise UsageError(f"{name} are a {kind} tensor; pass a dense one that holds its values")
     if images.ndim != 4:
         raise UsageError(f"{name} have shape {tuple(images.shape)}; expected (N, C, H, W)")
     if images.dtype == torch.uint8:
@@ -82,7 +85,7 @@ def check_pair(a: Tensor, b: Tensor) -> None:
 
 
 def per_sample(value: float | Tensor, images: Tensor, name: str = "value") -> Tensor:
-    """Make a budget or step one number a sample, shaped (N, 1, 1, 1) to broadcast over `images`.
+    """Make a budget or step one number per sample, shaped (N, 1, 1, 1) to broadcast over `images`.
 
     Args:
         value: A number, or a tensor of shape () or (N,).
@@ -114,21 +117,19 @@ def norm(batch: Tensor, order: float = 2) -> Tensor:
     """
     if batch.shape[0] == 0:
         return batch.new_zeros(0)
-    # In two stages, as torch adds float32 powers one after the other: over a million values that costs
-    # the fourth digit. The counts that order 0 gives in the first stage are added in the second.
+    # In two stages, for accuracy: torch adds float32 powers one after the other, and over a million
+    # values that costs the fourth digit. The counts that order 0 gives in the first are added in the second.
     rows = torch.linalg.vector_norm(batch, ord=order, dim=-1).reshape(batch.shape[0], -1)
     return torch.linalg.vector_norm(rows, ord=order or 1, dim=1)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Each sample's inner product over all its values, shape (N,)."""
-    # In two stages, as `norm`: BLAS would also let the number of samples decide how it adds.
-    rows = (a * b).sum(-1)
-    return rows if rows.ndim == 1 else rows.flatten(1).sum(1)
+    return (a * b).flatten(1).sum(1)  # whose pairwise sum keeps float32's digits
 
 
 def column(numbers: Tensor) -> Tensor:
-    """One number a sample (N,), shaped (N, 1, 1, 1) to broadcast over images."""
+    """One number per sample (N,), shaped (N, 1, 1, 1) to broadcast over images."""
     return numbers.reshape(-1, 1, 1, 1)
 
 

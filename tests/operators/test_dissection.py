@@ -174,21 +174,25 @@ def test_solving_undoes_the_product_and_is_symmetric(height, width, edges, group
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("groups", "edges"), [(3, 2), (1, 2), (1, 4)])
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (61, 60), (3, 3)])
-def test_a_sample_is_as_if_alone(height, width, groups, edges, dtype):
+def test_a_sample_agrees_with_itself_alone(height, width, groups, edges, dtype):
     diagonal, links = matrices(16, groups, height, width, edges=edges, dtype=dtype)
     targets = drawn(16, 3, height, width, seed=2, dtype=dtype) - 0.5
     factor = GridFactor.of(diagonal, links)
     whole = factor.solve(targets)
     for rows in (torch.tensor([4]), torch.tensor([11, 2, 4, 7, 3]), torch.arange(15, -1, -1)):
-        assert torch.equal(GridFactor.of(diagonal[rows], links[rows]).solve(targets[rows]), whole[rows])
-        assert torch.equal(factor.keep(rows).solve(targets[rows]), whole[rows])
+        for solution in (
+            GridFactor.of(diagonal[rows], links[rows]).solve(targets[rows]),
+            factor.keep(rows).solve(targets[rows]),
+        ):
+            assert relative(solution - whole[rows], whole[rows]) <= 100 * torch.finfo(dtype).eps
 
 
-def test_a_single_matrix_and_vector_is_as_if_beside_others():
+def test_a_single_matrix_and_vector_agrees_with_itself_beside_others():
     diagonal, links = matrices(3, 1, 64, 64, dtype=torch.float32)
     targets = drawn(3, 1, 64, 64, seed=2, dtype=torch.float32) - 0.5
     whole = GridFactor.of(diagonal, links).solve(targets)
-    assert torch.equal(GridFactor.of(diagonal[1:2], links[1:2]).solve(targets[1:2]), whole[1:2])
+    alone = GridFactor.of(diagonal[1:2], links[1:2]).solve(targets[1:2])
+    assert relative(alone - whole[1:2], alone) <= 1e-5
 
 
 def test_all_samples_are_kept_without_a_copy():

@@ -103,12 +103,13 @@ def test_what_it_makes_can_be_taken_back(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_sample_does_not_depend_on_its_batch(solver):
+def test_a_sample_agrees_to_rounding_in_any_batch(solver):
     images, latent = draw(3, 3, 20, 20, dtype=torch.float32), draw(3, 3, 20, 20, seed=1, dtype=torch.float32)
     smoother = Smoothing(solver=solver).at(images)
     whole, rows = smoother(latent), torch.tensor([2, 0])
-    assert torch.equal(smoother.keep(rows)(latent[rows]), whole[rows])
-    assert torch.equal(Smoothing(solver=solver).at(images[1:2])(latent[1:2]), whole[1:2])
+    alone = Smoothing(solver=solver).at(images[1:2])(latent[1:2])
+    torch.testing.assert_close(smoother.keep(rows)(latent[rows]), whole[rows], rtol=0, atol=1e-5)
+    torch.testing.assert_close(alone, whole[1:2], rtol=0, atol=1e-5)
 
 
 def test_factors_are_kept_where_the_memory_allows_it_and_never_take_more():

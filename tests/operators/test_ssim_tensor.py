@@ -91,17 +91,20 @@ def test_float32_is_float64_to_its_digits(border):
     assert (narrow.matvec(v.float()) - wide.matvec(v)).abs().max() <= 3e-4 * scale
 
 
-def test_a_sample_is_the_same_in_any_batch():
+def test_a_sample_agrees_to_rounding_in_any_batch():
     x = torch.cat([photograph(32).float(), drawn(6, 3, 32, 32, dtype=torch.float32)])
     v = drawn(7, 3, 32, 32, seed=1, dtype=torch.float32) - 0.5
     whole = SsimTensor.at(x)
     for row in (0, 3, 6):
         alone, only = SsimTensor.at(x[row : row + 1]), v[row : row + 1]
         kept = whole.keep(torch.tensor([row]))
-        assert torch.equal(kept.weight, alone.weight)
-        assert torch.equal(whole.matvec(v)[row : row + 1], alone.matvec(only))
-        assert torch.equal(whole.energy(v)[row : row + 1], kept.energy(only))
-        assert torch.equal(whole.preconditioner()(v)[row : row + 1], alone.preconditioner()(only))
+        for one, other in (
+            (kept.weight, alone.weight),
+            (whole.matvec(v)[row : row + 1], alone.matvec(only)),
+            (whole.energy(v)[row : row + 1], kept.energy(only)),
+            (whole.preconditioner()(v)[row : row + 1], alone.preconditioner()(only)),
+        ):
+            assert (one - other).norm() <= 1e-5 * other.norm()
 
 
 def test_no_samples_are_no_trouble():

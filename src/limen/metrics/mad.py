@@ -79,5 +79,5 @@ def combine(detected: Tensor, appearance: Tensor) -> Tensor:
 def _distortion(reference: Tensor, distorted: Tensor) -> Tensor:
     detected = detected_distortion(reference, distorted)
     appearance = appearance_distortion(reference, distorted)
-    # In float64 also because torch's powers of many float32 numbers differ in the last bit from those of few.
+    # In float64, as the detection stage is.
     return combine(detected, appearance.double()).to(reference.dtype)

@@ -1,7 +1,7 @@
 """The bilateral filter (Tomasi & Manduchi 1998), and its guided form, the joint bilateral filter.
 
 Kornia's, as fast and small on a CPU, unfolds all windows on a GPU or for a gradient (seven times the
-memory), and the size of the batch decides how it adds: it serves the tests as an oracle.
+memory): it serves the tests as an oracle.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def bilateral_filter(
         guide: What the range kernel looks at, (N, any channels, H, W); None for the images themselves.
         domain: Standard deviation of the domain kernel, in pixels.
         range: Standard deviation of the range kernel, in units of the guide.
-        radius: Half the window: it covers 2·radius + 1 pixels a side.
+        radius: Half the window: it covers 2·radius + 1 pixels on a side.
 
     Returns:
         Images of the same shape, each value between the least and the greatest of its

@@ -25,7 +25,7 @@ __all__ = ["OFFSETS", "GridFactor"]
 
 @dataclass(frozen=True)
 class GridFactor:
-    """A factorisation of N × G matrices on one grid, G of them a sample.
+    """A factorisation of N × G matrices on one grid, G of them per sample.
 
     Attributes:
         size: H, W.
@@ -83,7 +83,7 @@ class GridFactor:
         return cls((height, width), edges, upward, downward)
 
     def solve(self, targets: Tensor) -> Tensor:
-        """A⁻¹ y for one y (N, C, H, W) a sample; C is G, or anything where G is 1."""
+        """A⁻¹ y for one y (N, C, H, W) per sample; C is G, or anything where G is 1."""
         order = plan(*self.size, self.edges, targets.device)
         vectors = targets.flatten(2).flatten(0, 1).index_select(1, order.order)
         self._up(order, vectors)
@@ -156,9 +156,7 @@ def _product(vectors: Tensor, matrices: Tensor, fronts: Fronts) -> Tensor:
     each = len(vectors) // max(pairs, 1)
     lying = vectors.view(pairs, each, t, rows).transpose(1, 2).reshape(batch, each, rows)
     flat = matrices.view(batch, rows, columns)
-    if batch == 1:  # alone, it would be summed in another order than beside others
-        lying, flat = lying.expand(2, -1, -1), flat.expand(2, -1, -1)
-    product = torch.bmm(lying, flat)[:batch].view(pairs, t, each, columns)
+    product = torch.bmm(lying, flat).view(pairs, t, each, columns)
     return product.transpose(1, 2).reshape(pairs * each, t, columns)
 
 
@@ -190,7 +188,7 @@ def _fronts(fronts: Fronts, entries: Tensor) -> Tensor:
 
 
 def _add(matrices: Tensor, below: Fronts, rest: Tensor) -> None:
-    """Add what the fronts below left; by turns, for sums of one order."""
+    """Add what the fronts below left; by turns, so that a GPU's sums are the same whenever it adds them."""
     flat = matrices.view(len(matrices), -1)
     for first, end in pairwise(below.turns):
         places = (below.rows[first:end] + below.columns[first:end]).view(1, -1).expand(len(flat), -1)

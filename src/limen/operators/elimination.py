@@ -60,7 +60,7 @@ class Level:
 
 @lru_cache(maxsize=16)
 def levels(height: int, width: int, edges: int) -> tuple[Level, ...]:
-    """The levels from the whole grid to the leaves, for 2 or 4 edges a pixel."""
+    """The levels from the whole grid to the leaves, for 2 or 4 edges per pixel."""
     found, boxes = [], torch.tensor([[0, height, 0, width]])
     parents, turns = torch.zeros(1, dtype=torch.int64), (0, 1)
     while True:

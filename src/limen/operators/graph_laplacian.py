@@ -57,7 +57,7 @@ class GraphLaplacian:
             kernel: How likeness falls with the difference Δ of two pixels.
             rate: How fast.
             alpha: How much smoothness counts against nearness, from 0 (none) to below 1.
-            neighbours: 4 or 8 a pixel; those on the diagonal count as the others do.
+            neighbours: 4 or 8 per pixel; those on the diagonal count as the others do.
             joint: Whether Δ is the Euclidean distance over all channels, so that they share one
                 graph, rather than the difference in each channel.
 
@@ -80,7 +80,7 @@ class GraphLaplacian:
         return type(self)(self.links[rows], self.center, self.channels)
 
     def matvec(self, vectors: Tensor) -> Tensor:
-        """L v for one v (N, C, H, W) a sample."""
+        """L v for one v (N, C, H, W) per sample."""
         product = vectors * self.center
         for link, offset in zip(self.links.unbind(2), OFFSETS, strict=False):
             here, there = _ends(vectors.shape[2:], offset)

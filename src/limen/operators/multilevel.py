@@ -42,7 +42,7 @@ class Hats:
             images.reshape(1, count * channels, *self.size),
             (reach, width * self.spacing - self.size[1], reach, height * self.spacing - self.size[0]),
         )
-        if count * channels == 1:  # one plane alone would not count as depthwise
+        if count * channels == 1:  # alone it would not count as depthwise, and cuDNN would take it to TF32
             planes = planes.expand(1, 2, -1, -1)
         hat = self._hat(images).expand(planes.shape[1], 1, -1)
         groups = planes.shape[1]
@@ -73,7 +73,7 @@ class Multilevel:
     Attributes:
         diagonal: The operator's diagonal, (N, C, H, W).
         levels: The hat functions of each coarser level.
-        energies: φᵀAφ of each of their functions, (N, C, h, w) a level.
+        energies: φᵀAφ of each of their functions, (N, C, h, w) per level.
 
     Source:
         Bramble, Pasciak & Xu 1990, Parallel multilevel preconditioners, eq. 3.4, scaled by the
@@ -85,7 +85,7 @@ class Multilevel:
     energies: tuple[Tensor, ...]
 
     def __call__(self, residual: Tensor) -> Tensor:
-        """The map of one vector (N, C, H, W) a sample."""
+        """The map of one vector (N, C, H, W) per sample."""
         total = residual / self.diagonal
         for hats, energy in zip(self.levels, self.energies, strict=True):
             total += hats.spread(hats.collect(residual) / energy)

@@ -27,7 +27,7 @@ class Inverse(Protocol):
     """L⁻¹ for each sample."""
 
     def solve(self, targets: Tensor) -> Tensor:
-        """L⁻¹z for one z (N, C, H, W) a sample."""
+        """L⁻¹z for one z (N, C, H, W) per sample."""
         ...
 
     def keep(self, rows: Tensor) -> Self:
@@ -50,7 +50,7 @@ class Iterated:
     iterations: int
 
     def solve(self, targets: Tensor) -> Tensor:
-        """L⁻¹z for one z (N, C, H, W) a sample."""
+        """L⁻¹z for one z (N, C, H, W) per sample."""
         return conjugate_gradient(self.laplacian, targets, None, self.tolerance, self.iterations).values
 
     def keep(self, rows: Tensor) -> Self:
@@ -79,11 +79,11 @@ class Smoother:
     share: Tensor
 
     def __call__(self, latent: Tensor) -> Tensor:
-        """ŝ(z) for one z (N, C, H, W) a sample, differentiable once."""
+        """ŝ(z) for one z (N, C, H, W) per sample, differentiable once."""
         return _Smooth.apply(latent, self)
 
     def adjoint(self, gradient: Tensor) -> Tensor:
-        """ŝᵀ(g) for one g (N, C, H, W) a sample."""
+        """ŝᵀ(g) for one g (N, C, H, W) per sample."""
         return self.inverse.solve(gradient / self.share)
 
     def invert(self, smooth: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Smoothing:
             `GraphLaplacian.at`.
         rate: How fast.
         alpha: How much smoothness counts against nearness, from 0 (none) to below 1.
-        neighbours: 4 or 8 a pixel.
+        neighbours: 4 or 8 per pixel.
         joint: Whether all channels share a graph.
         solver: How L⁻¹z is found.
         tolerance: The relative residual of conjugate gradients; 0 for a fixed number of iterations,

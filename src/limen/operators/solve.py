@@ -16,7 +16,7 @@ class Preconditioner(Protocol):
     """A symmetric positive map that comes near an operator's inverse."""
 
     def __call__(self, residual: Tensor) -> Tensor:
-        """The map of one vector (N, C, H, W) a sample."""
+        """The map of one vector (N, C, H, W) per sample."""
         ...
 
     def keep(self, rows: Tensor) -> Self:
@@ -28,7 +28,7 @@ class Operator(Protocol):
     """A symmetric positive matrix for each sample of a batch of images, known by what it does."""
 
     def matvec(self, vectors: Tensor) -> Tensor:
-        """The product with one vector (N, C, H, W) a sample."""
+        """The product with one vector (N, C, H, W) per sample."""
         ...
 
     def energy(self, vectors: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Jacobi:
 
 @dataclass(frozen=True)
 class Solution:
-    """What conjugate gradients found, one row a sample.
+    """What conjugate gradients found, one row per sample.
 
     Attributes:
         values: x, of the target's shape.

@@ -101,7 +101,7 @@ class SsimTensor:
         return type(self)(self.pull[rows], self.weight[rows])
 
     def matvec(self, vectors: Tensor) -> Tensor:
-        """H v for one v (N, C, H, W) a sample."""
+        """H v for one v (N, C, H, W) per sample."""
         pulled = _filter(vectors).mul_(self.pull)
         return torch.addcmul(_filter(pulled), self.weight, vectors)
 
@@ -110,7 +110,7 @@ class SsimTensor:
         # Kept from the rounding of floats below 0, where smooth changes of flat images cost next to nothing.
         pulled = _filter(vectors).square_().mul_(self.pull)
         whole = vectors.square().mul_(self.weight)
-        return (whole.sum(-1).flatten(1).sum(1) + pulled.sum(-1).flatten(1).sum(1)).clamp_min_(0)
+        return (whole.flatten(1).sum(1) + pulled.flatten(1).sum(1)).clamp_min_(0)
 
     def diagonal(self) -> Tensor:
         """The diagonal of H, (N, C, H, W)."""

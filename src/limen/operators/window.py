@@ -40,7 +40,7 @@ def window_mean(images: Tensor) -> Tensor:
         return images[..., RADIUS:-RADIUS, RADIUS:-RADIUS]
     # All planes as the channels of one depthwise convolution: several times faster on a CPU than as
     # a batch, and never given to cuDNN's TF32, whose 10 bits would drown the variances. One plane
-    # alone would not count as depthwise, so it goes twice.
+    # alone would not count as depthwise and be given to TF32, so it goes twice.
     planes = images.reshape(1, count * channels, height, width)
     if count * channels == 1:
         planes = planes.expand(1, 2, height, width)
