@@ -39,10 +39,10 @@ def test_the_distances_asked_for_are_printed_in_their_order(limen, grid):
     header = next(line for line in result.stdout.splitlines() if "attack" in line)
     assert [cell.strip() for cell in header.split("┃")][4:-1] == [
         "fooled",
-        "mean psnr",
-        "median psnr",
-        "mean linf",
-        "median linf",
+        "mean PSNR, dB",
+        "median PSNR, dB",
+        "mean L∞, /255",
+        "median L∞, /255",
     ]
     assert not (grid / "report.html").exists()
 
@@ -54,8 +54,8 @@ def test_all_other_attacks_are_compared_image_by_image(limen, grid):
     records = records[(records.clean_prediction == records.label) & records.success]
     least = records.groupby([records.attack.str.startswith("fgsm"), "id"]).l2.min()
     both = least[True].to_frame("fgsm").join(least[False].rename("ddn"), how="inner")
-    _, (name, distance, images, share, ties, *medians) = cells(result.stdout, "fgsm")
-    assert (name, distance, images) == ("fgsm", "l2", str(len(both)))
+    _, (name, metric, images, share, ties, *medians) = cells(result.stdout, "fgsm")
+    assert (name, metric, images) == ("fgsm", "L₂", str(len(both)))
     assert share.startswith(f"{(both.fgsm < both.ddn).mean():.1%} [")
     assert ties == str((both.fgsm == both.ddn).sum())
     assert [float(each) for each in medians] == pytest.approx(both.median().tolist(), rel=1e-3)

@@ -12,7 +12,7 @@ def test_a_number_is_written_in_its_form_with_its_interval_below():
     cell = Cell(value=0.5, low=0.25, high=1.0, form="share", note="of 8\nimages")
     assert cell.shown == "50.0\N{NO-BREAK SPACE}%"
     assert cell.lines == ["25.0\N{NO-BREAK SPACE}% to 100\N{NO-BREAK SPACE}%", "of 8", "images"]
-    assert Cell(value=0.99876, form="likeness").shown == "0.9988"
+    assert Cell(value=0.99876, form="near_one").shown == "0.9988"
     assert Cell(value=1234, form="count").shown == "1,234"
 
 

@@ -5,12 +5,12 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limen.document import likeness, number
+from limen.document import near_one, number
 
 
 @given(st.floats(0, 1, exclude_max=True))
-def test_a_likeness_below_one_is_never_shown_as_one_unless_it_is_within_a_millionth(value: float):
-    assert float(likeness(value)) < 1 or 1 - value < 1e-6
+def test_a_value_below_one_is_never_shown_as_one_unless_it_is_within_a_millionth(value: float):
+    assert float(near_one(value)) < 1 or 1 - value < 1e-6
 
 
 @given(st.floats(1e-12, 1e12))

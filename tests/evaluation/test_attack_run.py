@@ -15,8 +15,9 @@ from limen.data import Dataset, Sample
 from limen.errors import UsageError
 from limen.evaluation import describe_run, run_attacks
 from limen.images import ImageFileError
+from limen.metrics import METRICS, Metric
 from limen.report import write_page
-from limen.runs import DISTANCES, SkippedImage, create_or_resume, open_run, summarize
+from limen.runs import MetricColumn, SkippedImage, create_or_resume, open_run, summarize
 
 SHAPE = (3, 16, 16)
 SMALL = (3, 10, 12)
@@ -92,7 +93,7 @@ def attack_run(tmp_path, classifier):
     """Run attacks into one directory and read it back."""
 
     def run(dataset, attacks, *, directory=tmp_path / "run", classifier=classifier, batch_size=2, **options):
-        settings = {key: options[key] for key in ("seed", "lattice", "targeted") if key in options}
+        settings = {key: options[key] for key in ("seed", "lattice", "targeted", "metrics") if key in options}
         manifest = describe_run(classifier, dataset, attacks, model_spec="brightness", **settings)
         with create_or_resume(directory, manifest) as writer:
             run_attacks(classifier, dataset, attacks, writer, batch_size=batch_size, **options)
@@ -121,7 +122,7 @@ def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
     assert fooled["seconds"] > 0
     for row in (held, bright):
         assert not row["success"]
-        assert [row[name] for name in DISTANCES] == [None] * len(DISTANCES)
+        assert {row[name] for name in METRICS} == {None}
     assert (bright["label"], bright["prediction"]) == (1, 1)
     np.testing.assert_array_equal(run.original("flat/0"), np.full((16, 16, 3), 100))
     np.testing.assert_array_equal(run.image("brighten", "flat/0"), np.full((16, 16, 3), 140))
@@ -132,7 +133,7 @@ def test_images_below_ssims_window_are_attacked_and_shown_without_it(attack_run)
     run = attack_run(grey(100, 20, shape=SMALL), {"brighten": Brighten(40 / 255)})
     fooled, held = run.table().to_pylist()
     assert (fooled["success"], held["success"]) == (True, False)
-    assert [name for name in DISTANCES if fooled[name] is None] == ["ssim", "mad"]
+    assert [name for name in METRICS if fooled[name] is None] == ["ssim", "mad"]
     assert fooled["linf"] == pytest.approx(40 / 255, rel=1e-5)
     (summary,) = summarize(run)
     assert (summary.medians["ssim"], summary.means["ssim"]) == (None, None)
@@ -159,6 +160,35 @@ def test_success_is_what_the_stored_image_does_not_what_the_attack_claims(attack
         ("shy", False, False),
         ("shy", True, False),
     ]
+
+
+def test_the_attacks_own_image_is_measured_beside_the_stored_one(attack_run):
+    float_run = attack_run(grey(100, 20), {"b": Brighten(40.4 / 255)}, lattice=None)
+    fooled, held = float_run.table().select(["linf", "linf_in_memory"]).to_pylist()
+    assert fooled["linf"] == pytest.approx(40 / 255, rel=1e-5)
+    assert fooled["linf_in_memory"] == pytest.approx(40.4 / 255, rel=1e-5)
+    assert held == {"linf": None, "linf_in_memory": None}
+
+
+def test_a_claim_that_the_file_does_not_keep_has_a_distance_in_memory_alone(attack_run):
+    (row,) = attack_run(grey(127), {"b": Brighten(0.4 / 255)}, lattice=None).table().to_pylist()
+    assert (row["linf"], row["linf_in_memory"]) == (None, pytest.approx(0.4 / 255, rel=1e-4))
+
+
+def test_on_the_lattice_both_settings_are_equal(attack_run):
+    for row in attack_run(grey(100, 20), {"b": Brighten(40 / 255)}).table().to_pylist():
+        assert [row[name] for name in METRICS] == [row[f"{name}_in_memory"] for name in METRICS]
+
+
+def test_a_metric_of_the_users_own_is_a_column_of_the_run(attack_run):
+    def drop(originals, images):
+        return (originals - images).amin((1, 2, 3))
+
+    own = Metric(MetricColumn("drop", "drop"), drop)
+    run = attack_run(grey(100, 20), {"b": Brighten(40 / 255)}, metrics=[own])
+    assert [column.key for column in run.manifest.metrics] == ["drop"]
+    assert run.table()["drop"].to_pylist() == [pytest.approx(-40 / 255, rel=1e-5), None]
+    assert "l2" not in run.table().column_names
 
 
 def test_without_a_lattice_an_image_may_succeed_in_memory_and_fail_in_its_file(attack_run):

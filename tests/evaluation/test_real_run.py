@@ -5,7 +5,8 @@ import torch
 
 import limen
 from limen.evaluation import describe_run, run_attacks
-from limen.runs import DISTANCES, create_or_resume, open_run
+from limen.metrics import METRICS
+from limen.runs import create_or_resume, open_run
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_everything_recorded_of_real_attacks_follows_from_the_files(real_run):
         assert (row["clean_prediction"], row["prediction"]) == (int(clean.argmax()), int(logits.argmax()))
         assert row["confidence"] == pytest.approx(float(logits.softmax(0).max()), rel=1e-4)
         assert row["success"] == row["success_in_memory"] == (row["prediction"] != row["label"])
-        for name in DISTANCES:
+        for name in METRICS:
             expected = float(limen.metrics.METRICS[name](original, stored)) if row["success"] else None
             assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-5))
         if row["success"] and row["attack"].startswith("pgd"):

@@ -42,7 +42,7 @@ def blurred(net) -> limen.Classifier:
 
 def test_every_record_is_what_the_other_classifier_says_of_the_two_files(run, blurred):
     before = {row["id"]: row for row in run.table().to_pylist() if row["attack"] == FGSM}
-    after = transfer(run, blurred, distances=("l2", "ssim")).to_pylist()
+    after = transfer(run, blurred, metrics=("l2", "ssim")).to_pylist()
     right = {key for key, row in before.items() if row["clean_prediction"] == row["label"]}
     assert {row["id"] for row in after if row["attack"] == FGSM} == right
     for row in after:
@@ -60,7 +60,7 @@ def test_every_record_is_what_the_other_classifier_says_of_the_two_files(run, bl
 
 
 def test_only_images_that_both_classify_correctly_count(run, net, blurred):
-    found = outcomes(transfer(run, blurred), [FGSM])
+    found = outcomes(transfer(run, blurred), [FGSM], run.manifest.metrics)
     expected = 0
     for row in run.table().filter(pc.field("attack") == FGSM).to_pylist():
         original = from_uint8(run.original(row["id"])[None])
@@ -73,7 +73,7 @@ def test_only_images_that_both_classify_correctly_count(run, net, blurred):
 def test_behind_nothing_an_attack_is_worth_what_it_was(run, net):
     same = transfer(run, net)
     for label in (FGSM, DDN):
-        was, now = (outcomes(table, [label]) for table in (run.table(), same))
+        was, now = (outcomes(table, [label], run.manifest.metrics) for table in (run.table(), same))
         assert figures(now).success == figures(was).success
         assert figures(now).mean.value == pytest.approx(figures(was).mean.value)
         assert now.backwards.sum() == was.backwards[was.correct].sum()
@@ -82,14 +82,17 @@ def test_behind_nothing_an_attack_is_worth_what_it_was(run, net):
 
 def test_the_protocol_takes_the_records(run, blurred):
     table = transfer(run, blurred)
-    found = {label: outcomes(table, [label]) for label in (FGSM, DDN)}
+    found = {label: outcomes(table, [label], run.manifest.metrics) for label in (FGSM, DDN)}
     # Just over the boundary of the attacked model is seldom over that of another.
-    assert figures(found[DDN]).success.value < figures(outcomes(run.table(), [DDN])).success.value
+    assert (
+        figures(found[DDN]).success.value
+        < figures(outcomes(run.table(), [DDN], run.manifest.metrics)).success.value
+    )
     assert compare(found[DDN], found[FGSM]).images <= figures(found[DDN]).images
 
 
 def test_batches_limits_and_attacks_choose_rows_and_change_none(run, blurred):
-    whole = transfer(run, blurred, distances=("l2",)).to_pylist()
+    whole = transfer(run, blurred, metrics=("l2",)).to_pylist()
     told = []
     part = transfer(
         run, blurred, [DDN], batch_size=7, limit=20, progress=lambda *counts: told.append(counts)
@@ -123,7 +126,7 @@ def test_a_targeted_image_transfers_if_the_other_classifier_sees_the_target(tmp_
 
 def test_what_cannot_be_done_is_refused(run, net):
     with pytest.raises(UsageError, match="'l3'"):
-        transfer(run, net, distances=("l3",))
+        transfer(run, net, metrics=("l3",))
     with pytest.raises(UsageError, match="limit must be at least 0"):
         transfer(run, net, limit=-1)
     with pytest.raises(UsageError, match="pgd_linf"):

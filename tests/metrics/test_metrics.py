@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +16,10 @@ from torch import Tensor
 from limen import metrics
 from limen.errors import UsageError
 from limen.images import quantize
-from limen.metrics import LEAST_SIDE, METRICS
+from limen.metrics import METRICS, Metric
+from limen.metrics.moments import BLOCK
+from limen.operators.window import TAPS
+from limen.runs import MetricColumn
 
 DISTANCES = ("l0", "l1", "l2", "linf", "mad", "ciede2000")
 EQUAL = dict.fromkeys(DISTANCES, 0.0) | {"psnr": math.inf, "wpsnr": math.inf, "ssim": 1.0}
@@ -52,15 +58,34 @@ def pairs(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
 
 
 def test_the_table_names_every_metric_by_its_own_name() -> None:
-    assert {name: function.__name__ for name, function in METRICS.items()} == {name: name for name in METRICS}
-    assert list(METRICS) == ["l0", "l1", "l2", "linf", "psnr", "wpsnr", "ssim", "mad", "ciede2000"]
-    assert set(METRICS) <= set(metrics.__all__)
+    assert {name: metric.function.__name__ for name, metric in METRICS.items()} == {n: n for n in METRICS}
+    assert {name: metric.column.key for name, metric in METRICS.items()} == {name: name for name in METRICS}
+    assert set(METRICS) <= set(metrics.__all__) == set(dir(metrics))
     assert all(callable(getattr(metrics, name)) or name.isupper() for name in metrics.__all__)
+    assert (METRICS["ssim"].least_side, METRICS["mad"].least_side) == (TAPS, BLOCK)
+
+
+def test_no_module_of_metrics_hides_a_function_of_its_name() -> None:
+    modules = {path.stem for path in Path(metrics.__file__).parent.glob("*.py")}
+    assert not modules & set(metrics.__all__)
+
+
+def test_the_table_opens_without_torch() -> None:
+    script = "import sys, limen.metrics; limen.metrics.METRICS['ssim'].column; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("given", [torch.zeros(()), torch.zeros(3), torch.zeros(2, 1), 0.5])
+def test_a_metric_that_is_not_one_number_per_image_is_refused(given: object) -> None:
+    mine = Metric(MetricColumn("mine", "mine"), lambda a, b: given)
+    with pytest.raises(UsageError, match=r"metric mine gives .*, not one number for each of 2 images"):
+        mine(*torch.rand(2, 2, 3, 4, 4))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_images_down_to_the_least_side_are_measured(name: str) -> None:
-    least = LEAST_SIDE.get(name, 1)
+    least = METRICS[name].least_side
     assert METRICS[name](*torch.rand(2, 1, 3, least, least + 1)).shape == (1,)
     if least > 1:
         with pytest.raises(UsageError, match="the images only"):
@@ -135,6 +160,7 @@ def test_more_noise_is_further_away(name: str) -> None:
     scales = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6)
     values = torch.cat([METRICS[name](image, image + scale * noise) for scale in scales])
     assert (values.diff() > 0).all() if name in DISTANCES else (values.diff() < 0).all()
+    assert METRICS[name].column.higher_is_better == (name not in DISTANCES)
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -13,7 +13,7 @@ from torch import Tensor
 from limen.errors import UsageError
 from limen.images import from_uint8, quantize
 from limen.metrics import local_similarity, ssim, ssim_map
-from limen.metrics.ssim import C1
+from limen.metrics.structural_similarity import C1
 from limen.operators.window import gaussian_window, mirror_pad, window_mean
 
 oracle = functools.partial(

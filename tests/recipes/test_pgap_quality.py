@@ -10,6 +10,7 @@ import pytest
 
 from limen.document import Charts, Table
 from limen.evaluation import quality_curve, rate_at
+from limen.metrics import METRICS
 from limen.recipes import RECIPES
 from limen.recipes.budgets import Budgets
 from limen.recipes.pgap import comparison, quality
@@ -48,7 +49,7 @@ def test_table_2_holds_the_papers_rate_beside_the_measured_one(request_in, told)
     assert rows["PGD-L2"][1].text == "–"
     records = open_run(request.out / quality.FOLDER).table()
     for competitor in (*QUICK, *STOPPING):
-        found = rate_at(quality_curve(records, competitor.labels("mnist", 3), "ssim"), 0.8)
+        found = rate_at(quality_curve(records, competitor.labels("mnist", 3), METRICS["ssim"].column), 0.8)
         (record,) = [each for each in made.records if each["attack"] == competitor.title]
         assert record["side"] == found.side
         assert record["rate"] == found.rate or (math.isnan(record["rate"]) and math.isnan(found.rate))

@@ -7,6 +7,7 @@ import pytest
 
 from limen.document import Charts
 from limen.errors import UsageError
+from limen.metrics import METRICS
 from limen.recipes.smooth import bench, characteristics
 from limen.recipes.smooth.characteristics import charts
 from limen.recipes.smooth.comparison import IN_THE_PAPER, TITLES, entries
@@ -18,10 +19,10 @@ def test_each_line_is_the_share_fooled_within_a_distance(smooth_request, told):
     blocks = [block for block in made.sheet.blocks if isinstance(block, Charts)]
     assert len(blocks) == 2
     by_title = {chart.title: chart for chart in blocks[0].charts}
-    assert next(iter(by_title)) == "Success within L2"
+    assert next(iter(by_title)) == "Success within L₂"
     rows = open_run(smooth_request.out / bench.FOLDER).table().to_pylist()
     rows = [row for row in rows if row["clean_prediction"] == row["label"]]
-    for title, name, sign in (("Success within L2", "l2", 1), ("Success within 1 − SSIM", "ssim", -1)):
+    for title, name, sign in (("Success within L₂", "l2", 1), ("Success within 1 − SSIM", "ssim", -1)):
         lines = {line.name: line for line in by_title[title].lines}
         assert tuple(lines) == TITLES
         for entry in entries("mnist", smooth_request)[IN_THE_PAPER]:
@@ -58,8 +59,8 @@ def test_the_figure_of_other_images_is_refused_and_can_be_forced(request_in, tol
 
 
 def test_a_line_starts_with_what_needed_no_distortion_and_an_empty_chart_is_left_out():
-    masked = Characteristic("mad", 4, 0, np.array([0.0, 2.0]), np.array([0.5, 0.75]))
-    nothing = Characteristic("mad", 4, 0, np.array([]), np.array([]))
+    masked = Characteristic(METRICS["mad"].column, 4, 0, np.array([0.0, 2.0]), np.array([0.5, 0.75]))
+    nothing = Characteristic(METRICS["mad"].column, 4, 0, np.array([]), np.array([]))
     (chart,) = charts({"mad": {"one": masked, "none": nothing}, "l2": {"one": nothing}})
     one, none = chart.lines
     assert one.y == (0.5, 0.5, 0.75, 0.75)

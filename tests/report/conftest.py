@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from limen.metrics import METRICS
 from limen.runs import (
     DataEntry,
     Manifest,
+    MetricColumn,
     ModelEntry,
     Overlap,
     OverlapEvaluation,
@@ -54,12 +56,14 @@ def write_run(
     class_names: Sequence[str] | None = ("cat", "dog"),
     size: int = 16,
     channels: int = 3,
+    metrics: Sequence[MetricColumn] = tuple(metric.column for metric in METRICS.values()),
 ) -> Run:
     """Write a run whose adversarial images differ from the originals by index + 1 steps of one value."""
     manifest = Manifest(
         model=ModelEntry("demo:photos", "ab12" * 16, None if class_names is None else tuple(class_names)),
         data=DataEntry("folder:photos", max(map(len, rows.values()), default=0)),
-    ).with_attacks(rows)
+    )
+    manifest = manifest.with_attacks(rows).with_metrics(metrics)
     with create_or_resume(directory, manifest) as writer:
         for label, of_attack in rows.items():
             originals = {

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limen.metrics import METRICS
 from limen.report.choice import spread
 from limen.report.curves import POINTS, bands, curve
 from limen.report.gallery import gallery
-from limen.report.metrics import METRICS
 from limen.report.series import series_of
 from limen.report.view import View, build, names
-from limen.runs import outcomes
+from limen.runs import outcomes, record_schema
 from limen.runs.bootstrap import share_interval
-from limen.runs.records import SCHEMA
+
+COLUMNS = tuple(metric.column for metric in METRICS.values())
 
 
 def pixels(url: str | None) -> np.ndarray:
@@ -89,11 +90,11 @@ def test_misclassified_images_count_in_one_denominator_only(make_run, record):
 
 def test_a_long_line_keeps_its_ends_within_the_limit_of_points():
     count = POINTS + 50
-    nothing = outcomes(SCHEMA.empty_table(), ["fgsm"])
+    nothing = outcomes(record_schema(COLUMNS).empty_table(), ["fgsm"], COLUMNS)
     all_fooled = {"correct": np.ones(count, bool), "success": np.ones(count, bool)}
     distances = {**nothing.distances, "l2": np.arange(count) + 1.0}
     many = replace(nothing, ids=tuple(map(str, range(count))), distances=distances, **all_fooled)
-    line = curve(many, METRICS[0], of_correct=True)
+    line = curve(many, COLUMNS[0], of_correct=True)
     assert len(line.x) == len(line.y) == POINTS
     assert (line.x[0], line.x[-1], line.y[-1]) == (1, count, 1)
     band = bands([line])[count]
@@ -220,9 +221,9 @@ def test_images_that_nothing_had_to_change_are_shown_only_where_others_are_too_f
 def test_large_pictures_lower_the_number_shown(make_run):
     # Two attacks make seven pictures an image.
     series = series_of(make_run(), "run")
-    shown = gallery(series, METRICS, 24, limit=16 * 16 * 7 * 3)
+    shown = gallery(series, COLUMNS, 24, limit=16 * 16 * 7 * 3)
     assert (shown.shown, shown.limited) == (3, True)
-    assert gallery(series, METRICS, 24, limit=1).shown == 1
+    assert gallery(series, COLUMNS, 24, limit=1).shown == 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "broken"])

@@ -7,18 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from limen.runs import DISTANCES, DataEntry, Manifest, ModelEntry, Settings
+from limen.metrics import METRICS
+from limen.runs import DataEntry, Manifest, ModelEntry, Settings
 
+COLUMNS = [metric.column for metric in METRICS.values()]
 LABELS = ("fgsm:eps=0.1", "ddn")
 
 
 @pytest.fixture
 def manifest() -> Manifest:
-    return Manifest(
+    described = Manifest(
         model=ModelEntry("demo:photos", "ab" * 32, ("cat", "<script>")),
         data=DataEntry("folder:photos,size=8", 4, ("cat", "<script>")),
         settings=Settings(seed=3),
-    ).with_attacks(LABELS)
+    )
+    return described.with_attacks(LABELS).with_metrics(COLUMNS)
 
 
 @pytest.fixture
@@ -47,7 +50,9 @@ def row() -> Callable[..., dict]:
             "forwards": 5,
             "backwards": 4,
             "seconds": 0.5,
-            **dict.fromkeys(DISTANCES, 0.25 if success else None),
+            "zero_gradients": 1,
+            "nonfinite_gradients": 0,
+            **{name: 0.25 if success else None for each in COLUMNS for name in (each.key, each.in_memory)},
             **changes,
         }
 

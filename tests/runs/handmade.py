@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from limen.runs import DISTANCES, Outcomes
-from limen.runs.records import SCHEMA
+from limen.metrics import METRICS
+from limen.runs import Outcomes, record_schema
+
+COLUMNS = {name: metric.column for name, metric in METRICS.items()}
 
 
 def record(label: str, image_id: str, success: bool = True, correct: bool = True, **changes) -> dict:
@@ -26,13 +28,13 @@ def record(label: str, image_id: str, success: bool = True, correct: bool = True
         "forwards": 5,
         "backwards": 4,
         "seconds": 0.5,
-        **dict.fromkeys(DISTANCES, 0.25 if success else None),
+        **dict.fromkeys(COLUMNS, 0.25 if success else None),
         **changes,
     }
 
 
 def table(rows: list[dict]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return pa.Table.from_pylist(rows, schema=record_schema(COLUMNS.values()))
 
 
 def made(images: list[tuple[bool, bool, float]], distance: str = "l2", name: str = "ddn") -> Outcomes:
@@ -49,7 +51,8 @@ def made(images: list[tuple[bool, bool, float]], distance: str = "l2", name: str
         correct=correct.astype(bool),
         success=success.astype(bool),
         in_memory=success.astype(bool),
-        distances={**dict.fromkeys(DISTANCES, nothing), distance: values},
+        distances={**dict.fromkeys(COLUMNS, nothing), distance: values},
+        metrics=COLUMNS,
         forwards=nothing,
         backwards=nothing,
         seconds=nothing,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.errors import UsageError
-from limen.runs import LIKENESSES, characteristic, figures, operating_characteristic
+from limen.runs import characteristic, figures, operating_characteristic
 from limen.runs.bootstrap import interval, resamples
 
 from .handmade import made
@@ -27,7 +27,7 @@ def test_the_characteristic_is_what_a_loop_over_images_counts(images, distance, 
     share = found.at(asked)
     low, high = found.band(share)
     for place, bound in enumerate(asked):
-        within = [value >= bound if distance in LIKENESSES else value <= bound for _, _, value in counted]
+        within = [value >= bound if distance == "psnr" else value <= bound for _, _, value in counted]
         count = sum(success and inside for (_, success, _), inside in zip(counted, within, strict=True))
         if counted:
             assert share[place] == pytest.approx(count / len(counted))
@@ -65,7 +65,7 @@ def test_the_band_is_that_of_the_resampled_characteristics():
         assert np.mean(ours == theirs.round(6)) > 0.9
 
 
-def test_a_likeness_falls_along_the_curve_and_may_begin_at_infinity():
+def test_where_higher_is_better_the_metric_falls_along_the_curve_and_may_begin_at_infinity():
     found = characteristic(
         made([(True, True, 30.0), (True, True, np.inf), (True, True, 50.0)], "psnr"), "psnr"
     )
@@ -74,7 +74,7 @@ def test_a_likeness_falls_along_the_curve_and_may_begin_at_infinity():
 
 
 def test_a_distance_that_records_do_not_have_is_refused():
-    with pytest.raises(UsageError, match="unknown distance 'l3'; did you mean"):
+    with pytest.raises(UsageError, match="unknown metric 'l3'; did you mean"):
         characteristic(made([]), "l3")
 
 

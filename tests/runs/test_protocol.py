@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.errors import UsageError
-from limen.runs import LIKENESSES, compare, figures, outcomes, pairs
+from limen.runs import compare, figures, outcomes, pairs
 
-from .handmade import made, record, table
+from .handmade import COLUMNS, made, record, table
 
 NAN, INF = float("nan"), float("inf")
 
@@ -17,7 +17,7 @@ NAN, INF = float("nan"), float("inf")
 def test_figures_are_of_the_correct_images_that_were_fooled():
     images = [(True, True, 1.0), (True, True, 4.0), (True, True, 2.5), (True, False, NAN), (False, True, 0.0)]
     found = figures(made(images))
-    assert (found.name, found.labels, found.distance, found.images) == ("ddn", ("ddn",), "l2", 4)
+    assert (found.name, found.labels, found.metric.key, found.images) == ("ddn", ("ddn",), "l2", 4)
     assert found.success.value == pytest.approx(3 / 4)
     assert (found.mean.value, found.median.value) == (pytest.approx(2.5), pytest.approx(2.5))
     assert found.mean.low <= found.mean.value <= found.mean.high
@@ -34,7 +34,7 @@ def test_a_grid_counts_as_one_attack_and_says_what_is_unfinished():
     labels = ("fgsm:eps=0.1", "fgsm:eps=0.2")
     rows = [record(labels[0], "a", success=False), record(labels[1], "a", l2=3.0)]
     rows += [record(labels[0], "b", l2=1.0), record(labels[1], "b", l2=2.0), record(labels[0], "c")]
-    found = figures(outcomes(table(rows), labels))
+    found = figures(outcomes(table(rows), labels, COLUMNS.values()))
     assert (found.name, found.images, found.unfinished) == ("fgsm", 2, 1)
     assert (found.success.value, found.mean.value) == (1.0, 2.0)
 
@@ -91,9 +91,9 @@ def test_a_comparison_is_what_a_loop_over_images_says(pairs, distance):
     found = compare(made(ours, distance, "a"), made(theirs, distance, "b"), distance)
     both = [(x, y) for (c, s, x), (d, t, y) in pairs if c and s and d and t]
     known = [(x, y) for x, y in both if x == x and y == y]
-    assert (found.name, found.against, found.distance) == ("a", "b", distance)
+    assert (found.name, found.against, found.metric.key) == ("a", "b", distance)
     assert (found.images, found.unmeasured) == (len(known), len(both) - len(known))
-    assert found.lower == sum(x > y if distance in LIKENESSES else x < y for x, y in known)
+    assert found.lower == sum(x > y if distance == "psnr" else x < y for x, y in known)
     assert found.ties == sum(x == y for x, y in known)
     if known:
         assert found.share.value == found.lower / len(known)
@@ -105,9 +105,13 @@ def test_a_comparison_is_what_a_loop_over_images_says(pairs, distance):
 def test_images_are_paired_by_their_ids():
     rows = [record("a", "x", l2=1.0), record("a", "y", l2=5.0), record("a", "z")]
     rows += [record("b", "y", l2=4.0), record("b", "w"), record("b", "x", l2=2.0)]
-    found = compare(outcomes(table(rows), ["a"]), outcomes(table(rows), ["b"]))
+    found = compare(
+        outcomes(table(rows), ["a"], COLUMNS.values()), outcomes(table(rows), ["b"], COLUMNS.values())
+    )
     assert (found.images, found.lower, found.median, found.median_against) == (2, 1, 3.0, 3.0)
-    ids, values = pairs(outcomes(table(rows), ["a"]), outcomes(table(rows), ["b"]))
+    ids, values = pairs(
+        outcomes(table(rows), ["a"], COLUMNS.values()), outcomes(table(rows), ["b"], COLUMNS.values())
+    )
     assert (ids, values.tolist()) == (("x", "y"), [[1.0, 5.0], [2.0, 4.0]])
 
 
@@ -122,5 +126,5 @@ def test_the_interval_of_a_comparison_is_wilsons(lower, images):
 
 def test_an_unknown_distance_is_refused():
     for call in (lambda: figures(made([]), "mda"), lambda: compare(made([]), made([]), "mda")):
-        with pytest.raises(UsageError, match="unknown distance 'mda'"):
+        with pytest.raises(UsageError, match="unknown metric 'mda'"):
             call()

@@ -9,23 +9,27 @@ import pytest
 
 from limen.errors import UsageError
 from limen.report import write_page
-from limen.runs import DISTANCES, RunError, create_or_resume, open_run, summarize
-from limen.runs.records import SCHEMA, encode_part, part_paths, read_part
+from limen.runs import RunError, create_or_resume, open_run, record_schema, summarize
+from limen.runs.records import encode_part, part_paths, read_part
+
+from .conftest import COLUMNS
+
+NAMES = tuple(each.key for each in COLUMNS)
 
 
 @pytest.fixture
 def part(tmp_path, row):
     path = tmp_path / "00000000.parquet"
-    path.write_bytes(encode_part("ddn", [row("a"), row("b", 1, success=False, target=2)]))
+    path.write_bytes(encode_part("ddn", [row("a"), row("b", 1, success=False, target=2)], COLUMNS))
     return path
 
 
 def test_a_part_gives_back_its_rows(part, row):
-    assert read_part(part).to_pylist() == [
+    assert read_part(part, COLUMNS).to_pylist() == [
         {"attack": "ddn", **row("a")},
         {"attack": "ddn", **row("b", 1, success=False, target=2)},
     ]
-    assert read_part(part, ("id", "l2")).to_pydict() == {"id": ["a", "b"], "l2": [0.25, None]}
+    assert read_part(part, COLUMNS, ("id", "l2")).to_pydict() == {"id": ["a", "b"], "l2": [0.25, None]}
 
 
 def test_a_part_says_which_format_it_has(part):
@@ -34,13 +38,13 @@ def test_a_part_says_which_format_it_has(part):
 
 def test_a_row_with_wrong_columns_or_values_is_refused(row):
     with pytest.raises(UsageError, match="seconds"):
-        encode_part("ddn", [{key: value for key, value in row("a").items() if key != "seconds"}])
+        encode_part("ddn", [{key: value for key, value in row("a").items() if key != "seconds"}], COLUMNS)
     with pytest.raises(UsageError, match="colour"):
-        encode_part("ddn", [row("a", colour=1)])
+        encode_part("ddn", [row("a", colour=1)], COLUMNS)
     with pytest.raises(UsageError, match="does not fit"):
-        encode_part("ddn", [row("a", steps="many")])
+        encode_part("ddn", [row("a", steps="many")], COLUMNS)
     with pytest.raises(UsageError, match="column label has empty values"):
-        encode_part("ddn", [row("a", label=None)])
+        encode_part("ddn", [row("a", label=None)], COLUMNS)
 
 
 def _without(*names):
@@ -76,7 +80,7 @@ def _cast(name, kind):
 def test_a_part_with_other_columns_is_one_error_that_names_the_file(part, change, message):
     pq.write_table(change(pq.read_table(part)), part)
     with pytest.raises(RunError, match=rf"00000000\.parquet: .*{message}"):
-        read_part(part)
+        read_part(part, COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -85,28 +89,32 @@ def test_a_part_with_other_columns_is_one_error_that_names_the_file(part, change
 def test_a_damaged_part_is_one_error_that_names_the_file(part, damage):
     part.write_bytes(damage(part.read_bytes()))
     with pytest.raises(RunError, match=r"00000000\.parquet: cannot be read"):
-        read_part(part)
+        read_part(part, COLUMNS)
 
 
-def test_a_distance_that_was_not_measured_is_null(part, row):
+def test_a_metric_that_was_not_measured_is_null(part, row):
     measured = {key: value for key, value in row("c").items() if key not in ("mad", "wpsnr")}
-    part.write_bytes(encode_part("ddn", [measured]))
-    assert read_part(part, ("mad", "l2", "id")).to_pydict() == {"mad": [None], "l2": [0.25], "id": ["c"]}
+    part.write_bytes(encode_part("ddn", [measured], COLUMNS))
+    assert read_part(part, COLUMNS, ("mad", "l2", "id")).to_pydict() == {
+        "mad": [None],
+        "l2": [0.25],
+        "id": ["c"],
+    }
 
 
-@pytest.mark.parametrize("missing", [("wpsnr", "mad"), DISTANCES])
-def test_a_part_from_before_a_distance_was_measured_reads_as_null_there(part, row, missing):
+@pytest.mark.parametrize("missing", [("wpsnr", "mad"), NAMES])
+def test_a_part_from_before_a_metric_was_measured_reads_as_null_there(part, row, missing):
     pq.write_table(_without(*missing)(pq.read_table(part)), part)
-    table = read_part(part)
-    assert table.schema.equals(SCHEMA)
+    table = read_part(part, COLUMNS)
+    assert table.schema.equals(record_schema(COLUMNS))
     assert table.to_pylist() == [
         {"attack": "ddn", **each, **dict.fromkeys(missing)}
         for each in (row("a"), row("b", 1, success=False, target=2))
     ]
-    assert read_part(part, ("mad", "id")).to_pydict() == {"mad": [None, None], "id": ["a", "b"]}
+    assert read_part(part, COLUMNS, ("mad", "id")).to_pydict() == {"mad": [None, None], "id": ["a", "b"]}
 
 
-def test_a_run_from_before_a_distance_was_measured_is_summed_up_shown_and_resumed(
+def test_a_run_from_before_a_metric_was_measured_is_summed_up_shown_and_resumed(
     tmp_path, manifest, row, pixels
 ):
     with create_or_resume(tmp_path, manifest) as run:
@@ -132,10 +140,10 @@ def test_a_run_from_before_a_distance_was_measured_is_summed_up_shown_and_resume
 def test_columns_that_a_later_limen_adds_are_passed_over(part):
     table = pq.read_table(part)
     pq.write_table(table.append_column("lpips", pa.array([0.1, 0.2])), part)
-    assert read_part(part).schema.names == SCHEMA.names
+    assert read_part(part, COLUMNS).schema.names == record_schema(COLUMNS).names
 
 
 def test_every_column_and_manifest_key_is_documented(manifest):
     page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
-    for name in (*SCHEMA.names, *json.loads(manifest.to_json())):
+    for name in (*record_schema([]).names, *NAMES, *json.loads(manifest.to_json())):
         assert f"`{name}`" in page

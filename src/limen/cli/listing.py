@@ -46,7 +46,7 @@ def _metrics() -> Table:
 
     rows = _table("metrics", "name", "what it is")
     for name, metric in METRICS.items():
-        rows.add_row(name, (metric.__doc__ or "").strip().partition("\n")[0])
+        rows.add_row(name, f"{metric.column.heading}: {metric.column.about}")
     return rows
 
 

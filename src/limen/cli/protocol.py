@@ -10,13 +10,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from limen.document import likeness, number
 from limen.errors import LimenError, UnknownNameError
 from limen.runs import (
-    LIKENESSES,
     Comparison,
     Figures,
     Measured,
+    MetricColumn,
     Run,
     RunError,
     compare,
@@ -53,7 +52,7 @@ def measure_protocol(run: Run, distances: Sequence[str], against: str | None) ->
     records = run.table()
     if not records.num_rows:
         raise RunError(f"{run.directory}: no image has been attacked yet; finish the run with limen attack")
-    attacks = outcomes_by_name(records, run.manifest.labels)
+    attacks = outcomes_by_name(records, run.manifest.labels, run.manifest.metrics)
     return Evaluated(
         {name: {each: figures(one, each) for each in distances} for name, one in attacks.items()},
         {
@@ -68,14 +67,12 @@ def protocol_table(evaluated: Evaluated, title: str | None) -> Table:
     """Success and distortion of each attack."""
     table = Table("attack", "budgets", title=title, title_justify="left")
     notes = ["over the images classified correctly before; brackets: 95 % bootstrap intervals over images"]
-    columns = next(iter(evaluated.figures.values()), {})
+    columns = [each.metric.heading for each in next(iter(evaluated.figures.values()), {}).values()]
     for name in ("correct", "fooled", *(f"{each} {name}" for name in columns for each in ("mean", "median"))):
         table.add_column(name, justify="right")
     for name, measured in evaluated.figures.items():
         first = next(iter(measured.values()))
-        cells = [
-            _text(part, distance) for distance, each in measured.items() for part in (each.mean, each.median)
-        ]
+        cells = [_text(part, each.metric) for each in measured.values() for part in (each.mean, each.median)]
         table.add_row(name, _budgets(first), str(first.images), _text(first.success), *cells)
         if first.unfinished:
             notes.append(f"{name}: images left out, done under some budgets only: {first.unfinished}")
@@ -96,10 +93,12 @@ def comparison_table(evaluated: Evaluated, against: str, title: str | None) -> T
         table.add_column(name, justify="right")
     for name, comparisons in evaluated.comparisons.items():
         for each in comparisons.values():
-            medians = [_number(value, each.distance) for value in (each.median, each.median_against)]
-            table.add_row(name, each.distance, str(each.images), _text(each.share), str(each.ties), *medians)
+            medians = [_number(value, each.metric) for value in (each.median, each.median_against)]
+            table.add_row(
+                name, each.metric.heading, str(each.images), _text(each.share), str(each.ties), *medians
+            )
             if each.unmeasured:
-                notes.append(f"{name}: images fooled by both without a {each.distance}: {each.unmeasured}")
+                notes.append(f"{name}: images fooled by both without a {each.metric.key}: {each.unmeasured}")
     table.caption = "\n".join(notes)
     return table
 
@@ -133,7 +132,7 @@ def _row(figures: Figures, comparison: Comparison | None) -> dict[str, object]:
     row: dict[str, object] = {
         "attack": figures.name,
         "budgets": _budgets(figures),
-        "distance": figures.distance,
+        "distance": figures.metric.key,
         "correct": figures.images,
         "unfinished": figures.unfinished,
         "unmeasured": figures.unmeasured,
@@ -164,13 +163,13 @@ def _budgets(figures: Figures) -> str:
     return " ".join(budget(label) or "default" for label in figures.labels)
 
 
-def _text(measured: Measured, distance: str | None = None) -> str:
-    value, low, high = (_number(each, distance) for each in (measured.value, measured.low, measured.high))
+def _text(measured: Measured, metric: MetricColumn | None = None) -> str:
+    value, low, high = (_number(each, metric) for each in (measured.value, measured.low, measured.high))
     return value if measured.value != measured.value else f"{value} [{low}, {high}]"
 
 
-def _number(value: float, distance: str | None) -> str:
-    """A value of a distance, or of a share, for people."""
-    if distance is None and value == value:
-        return f"{value:.1%}"
-    return likeness(value) if distance in LIKENESSES else number(value, 4)
+def _number(value: float, metric: MetricColumn | None) -> str:
+    """A value of a metric, or a share, for people."""
+    if metric is None:
+        return "–" if value != value else f"{value:.1%}"
+    return metric.shown(value, 4)

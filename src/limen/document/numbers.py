@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, get_args
 
-Form = Literal["number", "share", "likeness", "count"]
+Form = Literal["number", "share", "near_one", "count"]
 """How to write a number: three digits, a percentage, enough digits near 1, or a whole number."""
 
 FORMS: tuple[str, ...] = get_args(Form)
@@ -20,7 +20,7 @@ def written(value: float | None, form: Form) -> str:
     """
     if form == "count":
         return "–" if value is None or math.isnan(value) else f"{value:,.0f}"
-    writers = {"number": number, "share": percent, "likeness": likeness}
+    writers = {"number": number, "share": percent, "near_one": near_one}
     return writers[form](value)
 
 
@@ -40,11 +40,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("e-0", "e-").replace("-", "−", value < 0)
 
 
-def likeness(value: float | None) -> str:
+def near_one(value: float | None) -> str:
     """A value near 1 for people: enough digits that what sets it apart from 1 is seen.
 
     Example:
-        >>> likeness(0.9), likeness(0.99876), likeness(0.999987)
+        >>> near_one(0.9), near_one(0.99876), near_one(0.999987)
         ('0.900', '0.9988', '0.999987')
     """
     if value is None or not 0 <= value < 1:

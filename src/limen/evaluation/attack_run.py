@@ -14,6 +14,7 @@ from limen.evaluation.budget_grid import labels_of, pieces
 from limen.evaluation.cleans import classify
 from limen.evaluation.measure import measure
 from limen.images import LATTICE
+from limen.metrics import METRICS, Metric
 from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
 
 
@@ -33,6 +34,7 @@ def describe_run(
     seed: int = 0,
     lattice: int | None = LATTICE,
     targeted: bool = False,
+    metrics: Iterable[Metric] = tuple(METRICS.values()),
 ) -> Manifest:
     """The manifest of a run that `run_attacks` is about to do.
 
@@ -44,13 +46,18 @@ def describe_run(
         seed: Seed of everything random in the attacks.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
         targeted: Whether the attacks aim at the data set's targets.
+        metrics: What to measure distortion by.
+
+    Raises:
+        UsageError: If two metrics have one name, but not one source.
     """
-    return Manifest(
+    manifest = Manifest(
         model=ModelEntry(model_spec, classifier.fingerprint(), classifier.class_names),
         data=DataEntry(dataset.spec, len(dataset), dataset.class_names),
         settings=Settings(seed, lattice, targeted),
         device=str(classifier.device),
-    ).with_attacks(labels)
+    )
+    return manifest.with_attacks(labels).with_metrics(metric.column for metric in metrics)
 
 
 def run_attacks(
@@ -64,6 +71,7 @@ def run_attacks(
     seed: int = 0,
     lattice: int | None = LATTICE,
     targeted: bool = False,
+    metrics: Iterable[Metric] = tuple(METRICS.values()),
     progress: Progress | None = None,
 ) -> None:
     """Attack the images that the run has not finished, and write each batch as soon as it is done.
@@ -86,6 +94,7 @@ def run_attacks(
         seed: Seed of everything random in the attacks; as in the run's manifest, like the next two.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
         targeted: Whether the attacks aim at the data set's targets.
+        metrics: What to measure distortion by; the run's manifest has a column of each.
         progress: Called with each attack's label, finished images and all images.
 
     Raises:
@@ -111,7 +120,7 @@ def run_attacks(
         raise UsageError(f"asked to attack with {settings}, but the run was made for {run.manifest.settings}")
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
-    ids = dataset.ids[:limit]
+    measures, ids = tuple(metrics), dataset.ids[:limit]
     finished = {label: set(run.finished(label)) for label in labels_of(attacks)}
     unfinished = [i for i, each in enumerate(ids) if any(each not in done for done in finished.values())]
     counts = _Counts(
@@ -127,7 +136,7 @@ def run_attacks(
         run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
         for attack in attacks.items():
             for piece in pieces(*attack, cleans, finished, batch_size):
-                rows, pixels = measure(classifier, piece.attack, piece.cleans, settings)
+                rows, pixels = measure(classifier, piece.attack, piece.cleans, settings, measures)
                 for label, places in piece.places().items():
                     images = {rows[place]["id"]: pixels[place] for place in places}
                     run.write(label, [rows[place] for place in places], images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,28 @@ from limen.attacks import Attack, Outcome
 from limen.classifier import Classifier
 from limen.evaluation.cleans import Cleans, load, logits_of
 from limen.images import to_uint8
-from limen.metrics import LEAST_SIDE, METRICS
-from limen.runs import DISTANCES, Settings
+from limen.metrics import Metric
+from limen.runs import Settings
 
 
 def measure(
-    classifier: Classifier, attack: Attack, cleans: Cleans, settings: Settings
+    classifier: Classifier,
+    attack: Attack,
+    cleans: Cleans,
+    settings: Settings,
+    metrics: Sequence[Metric],
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Attack the images, and measure what a file would store.
+    """Attack the images, and measure what a file would store, and beside it the attack's own images.
 
     Returns:
         One record an image, and the pixels (N, H, W, C) uint8 to store.
     """
-    aims = cleans.labels if cleans.targets is None else cleans.targets
+    goals = cleans.labels if cleans.targets is None else cleans.targets
     begin = time.perf_counter()
     outcome = attack(
         classifier,
         cleans.images,
-        aims,
+        goals,
         targeted=settings.targeted,
         ids=cleans.ids,
         seed=settings.seed,
@@ -41,7 +46,7 @@ def measure(
     pixels = to_uint8(outcome.images)
     stored = load(pixels, classifier)
     confidences, predictions = logits_of(classifier, stored).softmax(1).max(1)
-    success = (predictions == aims) if settings.targeted else (predictions != aims)
+    success = (predictions == goals) if settings.targeted else (predictions != goals)
     columns: dict[str, list[Any]] = {
         "index": list(cleans.indices),
         "id": list(cleans.ids),
@@ -55,7 +60,7 @@ def measure(
         "success_in_memory": claimed,
         **_passes(outcome),
         "seconds": [seconds] * len(cleans.ids),
-        **_distances(cleans.images, stored, success),
+        **_both(metrics, cleans.images, stored, success, outcome),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return rows, pixels
@@ -69,15 +74,37 @@ def _passes(outcome: Outcome) -> dict[str, list[int]]:
     }
 
 
-def _distances(originals: Tensor, stored: Tensor, success: Tensor) -> dict[str, list[float | None]]:
-    reached = success.nonzero().flatten().tolist()
-    columns: dict[str, list[float | None]] = {name: [None] * len(stored) for name in DISTANCES}
-    if not reached:
-        return columns
-    pair, side = (originals[reached], stored[reached]), min(stored.shape[2:])
-    for name in (each for each in DISTANCES if side >= LEAST_SIDE.get(each, 1)):
-        with torch.no_grad():
-            values = METRICS[name](*pair).tolist()
-        for i, value in zip(reached, values, strict=True):
-            columns[name][i] = value
+def _both(
+    metrics: Sequence[Metric], originals: Tensor, stored: Tensor, success: Tensor, outcome: Outcome
+) -> dict[str, list[float | None]]:
+    """What each metric says of the stored images that fool, and of the attack's own."""
+    same = torch.equal(outcome.images, stored) and torch.equal(outcome.success, success)
+    found = distances(metrics, originals, stored, success)
+    own = found if same else distances(metrics, originals, outcome.images, outcome.success)
+    return found | {metric.column.in_memory: own[metric.column.key] for metric in metrics}
+
+
+def distances(
+    metrics: Sequence[Metric], originals: Tensor, images: Tensor, chosen: Tensor
+) -> dict[str, list[float | None]]:
+    """What each metric says of the chosen images; None for the others, and where they are too small for it.
+
+    Args:
+        metrics: The metrics.
+        originals: Images (N, C, H, W) in [0, 1].
+        images: What was made of them.
+        chosen: Which of them to measure, (N,) bool.
+
+    Returns:
+        N values by the metric's key.
+    """
+    reached = chosen.nonzero().flatten().tolist()
+    columns: dict[str, list[float | None]] = {each.column.key: [None] * len(images) for each in metrics}
+    if reached:
+        pair = originals[reached], images[reached]
+        for metric in (each for each in metrics if min(images.shape[2:]) >= each.least_side):
+            with torch.no_grad():
+                values = metric(*pair).tolist()
+            for i, value in zip(reached, values, strict=True):
+                columns[metric.column.key][i] = value
     return columns

@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from limen.errors import UnknownNameError, UsageError
-from limen.runs import DISTANCES
+from limen.errors import UsageError
+from limen.runs import MetricColumn
 from limen.runs.bootstrap import interval, means, resamples
-from limen.runs.outcomes import align, distortion
+from limen.runs.outcomes import align
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class QualityCurve:
 
     Attributes:
         labels: The attack's spec at each budget, in the order of the curve.
-        metric: The column of the records that says how near an image is to its original.
+        metric: What says how near an image is to its original.
         images: How many images count, N.
         rate: The share (B,) of them that is fooled.
         quality: The mean (B,) of the metric over those fooled; NaN where none is.
@@ -40,7 +40,7 @@ class QualityCurve:
     """
 
     labels: tuple[str, ...]
-    metric: str
+    metric: MetricColumn
     images: int
     rate: np.ndarray
     quality: np.ndarray
@@ -80,39 +80,37 @@ class RateAt:
 
 
 def quality_curve(
-    records: pa.Table, labels: Sequence[str], metric: str = "ssim", *, draws: int = 1000, seed: int = 0
+    records: pa.Table, labels: Sequence[str], metric: MetricColumn, *, draws: int = 1000, seed: int = 0
 ) -> QualityCurve:
     """The fooling rate and average quality of an attack at each of its budgets.
 
     Args:
         records: The records of a run, `run.table()`.
         labels: The attack's spec at each budget, from weak to strong.
-        metric: One of `limen.runs.DISTANCES`.
+        metric: One of the run's metrics.
         draws: How often the images are drawn anew, with replacement, for the intervals.
         seed: The seed of these draws.
 
     Raises:
-        UsageError: If the metric is unknown, no label is given, or a label has no records.
+        UsageError: If no label is given, or a label has no records.
 
     Example:
         >>> rows = [("a", "1", 0, 0, False, None), ("a", "2", 0, 0, True, 0.9)]
         >>> names = ("attack", "id", "label", "clean_prediction", "success", "ssim")
         >>> records = pa.Table.from_pylist([dict(zip(names, row)) for row in rows])
-        >>> curve = quality_curve(records, ["a"], "ssim")
+        >>> curve = quality_curve(records, ["a"], MetricColumn("ssim", "SSIM"))
         >>> curve.rate, curve.quality
         (array([0.5]), array([0.9]))
     """
-    if metric not in DISTANCES:
-        raise UnknownNameError("metric", metric, DISTANCES)
     if not labels:
         raise UsageError("a curve needs the label of at least one attack")
     recorded = set(records["attack"].unique().to_pylist())
     for label in labels:
         if label not in recorded:
             raise UsageError(f"there are no records of the attack {label!r}")
-    _, found, _ = align(records, labels, ("clean_prediction", "label", "success", metric))
+    _, found, _ = align(records, labels, ("clean_prediction", "label", "success", metric.key))
     correct = (found["clean_prediction"] == found["label"]).all(0)
-    fooled, values = found["success"].astype(bool)[:, correct], found[metric].astype(float)[:, correct]
+    fooled, values = found["success"].astype(bool)[:, correct], found[metric.key].astype(float)[:, correct]
     # An image that is fooled unchanged, which only a model of unsteady arithmetic allows, has no distance.
     columns = np.concatenate([fooled, np.where(fooled & np.isfinite(values), values, np.nan)])
     images, budgets = fooled.shape[1], len(labels)
@@ -137,15 +135,13 @@ def rate_at(curve: QualityCurve, quality: float) -> RateAt:
 
     Example:
         >>> ends = np.array([0.2, 0.6]), np.array([0.99, 0.97])
-        >>> curve = QualityCurve(("a", "b"), "ssim", 50, *ends, ends[0][None], ends[1][None])
+        >>> ssim = MetricColumn("ssim", "SSIM", higher_is_better=True)
+        >>> curve = QualityCurve(("a", "b"), ssim, 50, *ends, ends[0][None], ends[1][None])
         >>> round(rate_at(curve, 0.98).rate, 6), rate_at(curve, 0.9).side, rate_at(curve, 0.9).at_least
         (0.4, 'worse', 0.6)
     """
-    # Turned round for a likeness, so that both grow as images move away from their originals.
-    target, moved = (
-        float(distortion(curve.metric, np.array(quality))),
-        distortion(curve.metric, curve.quality),
-    )
+    moved_to = curve.metric.distortion
+    target, moved = float(moved_to(np.array(quality))), moved_to(curve.quality)
     known = ~np.isnan(moved)
     reached = curve.rate[known & (moved <= target)]
     at_least = float(reached.max()) if reached.size else math.nan
@@ -153,7 +149,7 @@ def rate_at(curve: QualityCurve, quality: float) -> RateAt:
     if math.isnan(rate):
         side = "worse" if reached.size else "better"
         return RateAt(quality, math.nan, math.nan, math.nan, side, at_least)
-    resampled = _crossing(curve.rates, distortion(curve.metric, curve.qualities), target)
+    resampled = _crossing(curve.rates, moved_to(curve.qualities), target)
     low, high = interval(resampled[:, None])
     return RateAt(quality, rate, float(low[0]), float(high[0]), "within", at_least)
 

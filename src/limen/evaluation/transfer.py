@@ -16,9 +16,9 @@ from limen.errors import UnknownNameError, UsageError
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.cleans import logits_of
 from limen.evaluation.fooled import load
-from limen.metrics import LEAST_SIDE, METRICS
-from limen.runs import DISTANCES, Run
-from limen.runs.records import SCHEMA
+from limen.evaluation.measure import distances
+from limen.metrics import METRICS, Metric
+from limen.runs import Run
 
 _SEEN = ("clean_prediction", "clean_confidence", "prediction", "confidence", "success")
 
@@ -28,7 +28,7 @@ def transfer(
     classifier: Classifier,
     attacks: Sequence[str] | None = None,
     *,
-    distances: Sequence[str] = ("l2",),
+    metrics: Sequence[str] = ("l2",),
     batch_size: int = 32,
     limit: int | None = None,
     progress: Progress | None = None,
@@ -44,7 +44,7 @@ def transfer(
         run: The run.
         classifier: The classifier to show its images to, with the classes of the run's model.
         attacks: Labels of the attacks; None for all.
-        distances: Which of `limen.runs.DISTANCES` to measure where it is fooled; the others are null.
+        metrics: Which of the run's metrics to measure where it is fooled; the others are null.
         batch_size: Images looked at side by side; memory is bounded by one batch.
         limit: Only the first so many images of the data set; None for all.
         progress: Called with each attack's label, finished images and all images.
@@ -54,7 +54,7 @@ def transfer(
         the other classifier; passes, seconds and success in memory remain the attack's.
 
     Raises:
-        UsageError: If the run lacks an attack, a distance is unknown, or the images do not fit.
+        UsageError: If the run lacks an attack, a metric is unknown, or the images do not fit.
         RunError: If a record or an image cannot be read.
 
     Source:
@@ -71,10 +71,11 @@ def transfer(
         ...     with limen.runs.create_or_resume(folder, manifest) as writer:
         ...         run_attacks(classifier, dataset, attacks, writer)
         ...     records = transfer(limen.runs.open_run(folder), Defended(classifier, bilateral))
-        >>> limen.runs.figures(limen.runs.outcomes(records, ["fgsm:eps=0.1"])).images
+        >>> columns = [metric.column for metric in limen.metrics.METRICS.values()]
+        >>> limen.runs.figures(limen.runs.outcomes(records, ["fgsm:eps=0.1"], columns)).images
         4
     """
-    records = _counted(run, attacks, distances, limit)
+    measures, records = _known(run, metrics), _counted(run, attacks, limit)
     places: dict[str, dict[str, int]] = {label: {} for label in attacks or run.manifest.labels}
     for place, row in enumerate(records.select(["attack", "id"]).to_pylist()):
         places[row["attack"]][row["id"]] = place
@@ -85,8 +86,8 @@ def transfer(
         if progress is not None:
             progress(label, done[label], len(places[label]))
 
-    seen = {name: np.full(len(records), np.nan) for name in (*_SEEN, *DISTANCES)}
-    aims = records["target" if run.manifest.settings.targeted else "label"].to_numpy()
+    seen = {name: np.full(len(records), np.nan) for name in (*_SEEN, *(m.key for m in run.manifest.metrics))}
+    goals = records["target" if run.manifest.settings.targeted else "label"].to_numpy()
     ids = list(dict.fromkeys(records.sort_by("index")["id"].to_pylist()))
     for label in places:
         finish(label, 0)
@@ -101,24 +102,27 @@ def transfer(
             here = [of_attack[batch[row]] for row in rows]
             stored = _load([run.image_path(label, batch[row]) for row in rows], classifier)
             predictions, confidences = _answers(classifier, stored)
-            success = (predictions == aims[here]) == run.manifest.settings.targeted
+            success = (predictions == goals[here]) == run.manifest.settings.targeted
             columns = (before[0][rows], before[1][rows], predictions, confidences, success)
             for name, values in zip(_SEEN, columns, strict=True):
                 seen[name][here] = values
-            fooled = success.nonzero()[0]
-            for name, values in _measured(originals[rows][fooled], stored[fooled], distances).items():
-                seen[name][np.array(here)[fooled]] = values
+            found = distances(measures, originals[rows], stored, torch.from_numpy(success))
+            for name, values in found.items():
+                seen[name][here] = np.array(values, float)
             finish(label, len(rows))
     return _with(records, seen)
 
 
-def _counted(
-    run: Run, attacks: Sequence[str] | None, distances: Sequence[str], limit: int | None
-) -> pa.Table:
+def _known(run: Run, names: Sequence[str]) -> list[Metric]:
+    known = {column.key for column in run.manifest.metrics} & METRICS.keys()
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("metric", name, known)
+    return [METRICS[name] for name in names]
+
+
+def _counted(run: Run, attacks: Sequence[str] | None, limit: int | None) -> pa.Table:
     """The records of these attacks on images that the attacked model classifies correctly."""
-    for name in distances:
-        if name not in DISTANCES:
-            raise UnknownNameError("distance", name, DISTANCES)
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
     counted = pc.field("clean_prediction") == pc.field("label")
@@ -141,22 +145,10 @@ def _answers(classifier: Classifier, images: Tensor) -> tuple[np.ndarray, np.nda
     return predictions.cpu().numpy(), confidences.cpu().numpy()
 
 
-def _measured(originals: Tensor, stored: Tensor, distances: Sequence[str]) -> dict[str, np.ndarray]:
-    if not len(stored):
-        return {}
-    side = min(stored.shape[2:])
-    with torch.no_grad():
-        return {
-            name: METRICS[name](originals, stored).cpu().numpy()
-            for name in distances
-            if side >= LEAST_SIDE.get(name, 1)
-        }
-
-
 def _with(records: pa.Table, columns: dict[str, np.ndarray]) -> pa.Table:
     """The records with these columns in place of their own; NaN is null."""
     for name, values in columns.items():
-        kind = SCHEMA.field(name)
+        kind = records.schema.field(name)
         array = pa.array(values, pa.float64(), from_pandas=True).cast(kind.type)
         records = records.set_column(records.schema.get_field_index(name), kind, array)
     return records

@@ -1,8 +1,8 @@
-"""Distances and likenesses of images, each one number a sample.
+"""How far images are from their originals, each metric one number per image.
 
 Every metric takes two batches (N, C, H, W) in [0, 1], float32 or float64, on any device, and gives
 (N,); all but `l0` and `mad` can be differentiated. The first batch holds the originals, which matters
-to `wpsnr` and `mad`. `METRICS` names them.
+to `wpsnr` and `mad`. `METRICS` names them, with how their values are read; it opens without torch.
 
 The public metrics check their input, which costs a pass over both batches. A loop that has checked
 its batch once builds on the unchecked parts they are made of instead: `limen.images.norm`,
@@ -17,38 +17,35 @@ tensor([20., 20.])
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from limen.metrics.table import METRICS, Metric
 
-from limen.metrics.ciede2000 import ciede2000, ciede2000_map, delta_e, rgb_to_lab
-from limen.metrics.lp import l0, l1, l2, linf
-from limen.metrics.mad import mad
-from limen.metrics.moments import BLOCK
-from limen.metrics.psnr import psnr
-from limen.metrics.ssim import dissimilarity, local_dissimilarity, local_similarity, ssim, ssim_map
-from limen.metrics.wpsnr import noise_visibility, wpsnr
-from limen.operators.window import TAPS
+if TYPE_CHECKING:
+    from limen.metrics.apparent_distortion import mad
+    from limen.metrics.colour_difference import ciede2000, ciede2000_map, delta_e, rgb_to_lab
+    from limen.metrics.lp import l0, l1, l2, linf
+    from limen.metrics.signal_to_noise import psnr
+    from limen.metrics.structural_similarity import (
+        dissimilarity,
+        local_dissimilarity,
+        local_similarity,
+        ssim,
+        ssim_map,
+    )
+    from limen.metrics.weighted_signal_to_noise import noise_visibility, wpsnr
 
-METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l0": l0,
-    "l1": l1,
-    "l2": l2,
-    "linf": linf,
-    "psnr": psnr,
-    "wpsnr": wpsnr,
-    "ssim": ssim,
-    "mad": mad,
-    "ciede2000": ciede2000,
+_PARTS = {
+    "colour_difference": ("ciede2000_map", "delta_e", "rgb_to_lab"),
+    "structural_similarity": ("dissimilarity", "local_dissimilarity", "local_similarity", "ssim_map"),
+    "weighted_signal_to_noise": ("noise_visibility",),
 }
-"""Every metric by its name, which is also its column in a run's records."""
-
-LEAST_SIDE: dict[str, int] = {"ssim": TAPS, "mad": BLOCK}
-"""The least height and width, in pixels, of the metrics that do not take images of any size."""
+_SOURCES = {name: module for module, names in _PARTS.items() for name in names}
 
 __all__ = [
-    "LEAST_SIDE",
     "METRICS",
+    "Metric",
     "ciede2000",
     "ciede2000_map",
     "delta_e",
@@ -67,3 +64,16 @@ __all__ = [
     "ssim_map",
     "wpsnr",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """A metric's function, or a part of one, imported when it is first asked for."""
+    if name in METRICS:
+        return METRICS[name].function
+    if name in _SOURCES:
+        return getattr(importlib.import_module(f"limen.metrics.{_SOURCES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from limen.errors import LimenError
-from limen.report.metrics import METRICS
 from limen.report.series import Series
 
 Key = tuple[str, str]
@@ -53,8 +52,9 @@ def distortions(series: Sequence[Series]) -> dict[Key, float]:
 
 
 def _relative(series: Series) -> np.ndarray:
-    for metric in (each for key in ("ssim", "l2") for each in METRICS if each.key == key):
-        values = np.where(series.success, metric.distortion(series.columns[metric.key]), np.nan)
+    columns = {each.key: each for each in series.run.manifest.metrics}
+    for metric in (columns[key] for key in ("ssim", "l2") if key in columns):
+        values = np.where(series.success, metric.plotted(series.columns[metric.key]), np.nan)
         if np.isfinite(values).any():
             return np.nan_to_num(values / (float(np.nanmedian(values)) or 1.0), nan=-np.inf)
     return np.full(len(series), -np.inf)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.report.metrics import Metric
-from limen.runs import Outcomes, characteristic
+from limen.runs import MetricColumn, Outcomes, characteristic
 from limen.runs.bootstrap import share_interval
 
 POINTS = 400
@@ -45,7 +44,7 @@ class Band:
     high: tuple[float, ...]
 
 
-def curve(outcomes: Outcomes, metric: Metric, of_correct: bool) -> Curve:
+def curve(outcomes: Outcomes, metric: MetricColumn, of_correct: bool) -> Curve:
     """The line of one attack over one metric.
 
     Args:
@@ -53,6 +52,9 @@ def curve(outcomes: Outcomes, metric: Metric, of_correct: bool) -> Curve:
         metric: What to measure distortion by.
         of_correct: Count only images that were classified correctly, else all.
     """
+    if metric.key not in outcomes.metrics:
+        counted, reached = outcomes.correct | (not of_correct), outcomes.success
+        return Curve(int(counted.sum()), int((counted & reached).sum()), 0.0, (), ())
     found = characteristic(outcomes, metric.key, of_correct=of_correct)
     x, y = metric.plotted(found.distances), found.shares
     start = float(y[np.isneginf(metric.distortion(found.distances))].max(initial=0.0))
@@ -63,7 +65,9 @@ def curve(outcomes: Outcomes, metric: Metric, of_correct: bool) -> Curve:
     return Curve(found.images, found.unmeasured, start, _short(x), _short(y))
 
 
-def curves(outcomes: Sequence[Outcomes], metrics: Sequence[Metric]) -> dict[str, dict[str, list[Curve]]]:
+def curves(
+    outcomes: Sequence[Outcomes], metrics: Sequence[MetricColumn]
+) -> dict[str, dict[str, list[Curve]]]:
     """All lines, by metric and then by denominator ("correct" or "all"), in the order of `outcomes`."""
     return {
         metric.key: {

@@ -10,8 +10,8 @@ import numpy as np
 
 from limen import pictures
 from limen.report import choice
-from limen.report.metrics import Metric
 from limen.report.series import Series
+from limen.runs import MetricColumn
 
 PIXELS = 32_000_000
 """Most pixels on a page, over all pictures: as base64 PNG even noise stays near 4 bytes each."""
@@ -105,7 +105,9 @@ class _Entry:
     lost: np.ndarray | None
 
 
-def gallery(series: Sequence[Series], metrics: Sequence[Metric], count: int, limit: int = PIXELS) -> Gallery:
+def gallery(
+    series: Sequence[Series], metrics: Sequence[MetricColumn], count: int, limit: int = PIXELS
+) -> Gallery:
     """Choose images, and make a tile for each of them under every attack.
 
     Args:
@@ -162,11 +164,11 @@ def _picture(path: Callable[..., Path], pixels: Callable[..., np.ndarray], *key:
 
 
 def _tile(
-    entry: _Entry, metrics: Sequence[Metric], originals: dict[str, int], factor: int, top: float
+    entry: _Entry, metrics: Sequence[MetricColumn], originals: dict[str, int], factor: int, top: float
 ) -> Tile:
     one = entry.series
     values = {key: column[entry.row] for key, column in one.columns.items()}
-    measured = {m.key: float(values[m.key]) for m in metrics}
+    measured = {m.key: float(values.get(m.key, np.nan)) for m in metrics}
     picture = entry.original or entry.adversarial
     state = "fooled" if one.success[entry.row] else "failed"
     return Tile(
@@ -192,6 +194,6 @@ def _tile(
     )
 
 
-def _order(metric: Metric, value: float) -> float | None:
+def _order(metric: MetricColumn, value: float) -> float | None:
     # JSON and HTML have no infinity; a PSNR of equal images only has to sort before all others.
     return None if np.isnan(value) else float(np.clip(metric.distortion(np.array(value)), -1e12, 1e12))

@@ -12,7 +12,6 @@ import numpy as np
 from limen import pictures
 from limen.report import choice
 from limen.report.gallery import PIXELS
-from limen.report.metrics import METRICS
 from limen.report.series import Series
 from limen.runs import Magnification, Run, magnified_path, read_magnification
 from limen.runs.files import decode_png
@@ -112,6 +111,6 @@ def _distances(series: Series, image_id: str) -> tuple[tuple[str, str], ...]:
     (rows,) = np.nonzero(series.columns["id"] == image_id)
     return tuple(
         (metric.title, metric.shown(float(series.columns[metric.key][rows[0]])))
-        for metric in METRICS
+        for metric in series.run.manifest.metrics
         if metric.key in STATED and rows.size and not np.isnan(series.columns[metric.key][rows[0]])
     )

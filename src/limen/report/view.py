@@ -12,9 +12,8 @@ from limen.report.attention import Attention, attention
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.magnification import Magnified, magnified
-from limen.report.metrics import METRICS, Metric
 from limen.report.series import Series, series_of
-from limen.runs import AttackSummary, Manifest, Outcomes, Run, families, outcomes, summary_of
+from limen.runs import AttackSummary, Manifest, MetricColumn, Outcomes, Run, families, outcomes, summary_of
 from limen.runs.grids import budget
 
 
@@ -71,7 +70,7 @@ class View:
     """
 
     runs: tuple[RunView, ...]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MetricColumn, ...]
     attacks: tuple[AttackRow, ...]
     families: tuple[AttackRow, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
@@ -94,17 +93,19 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
     by_run = {name: series_of(run, name) for name, run in runs.items()}
     series = [one for of_run in by_run.values() for one in of_run]
     attacks, merged = _attacks(runs)
-    lines = curves([of_family for _, of_family in merged], METRICS)
+    # Of several runs with different metrics, all.
+    metrics = tuple({each.key: each for run in runs.values() for each in run.manifest.metrics}.values())
+    lines = curves([of_family for _, of_family in merged], metrics)
     return View(
         runs=tuple(_run_view(name, run, by_run[name]) for name, run in runs.items()),
-        metrics=METRICS,
+        metrics=metrics,
         attacks=attacks,
         families=tuple(_attack_row(name, place, one) for place, (name, one) in enumerate(merged)),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         attention=attention(runs, series, pictures),
         magnified=magnified(runs, series, pictures),
-        gallery=gallery(series, METRICS, pictures),
+        gallery=gallery(series, metrics, pictures),
     )
 
 
@@ -143,8 +144,10 @@ def _attacks(runs: Mapping[str, Run]) -> tuple[tuple[AttackRow, ...], list[tuple
         records, of_label = run.table(), {}
         for labels in families(run.manifest.labels).values():
             for label in labels:
-                of_label[label] = _attack_row(name, len(merged), outcomes(records, [label]))
-            merged.append((name, outcomes(records, labels)))
+                of_label[label] = _attack_row(
+                    name, len(merged), outcomes(records, [label], run.manifest.metrics)
+                )
+            merged.append((name, outcomes(records, labels, run.manifest.metrics)))
         rows += [of_label[label] for label in run.manifest.labels]
     return tuple(rows), merged
 

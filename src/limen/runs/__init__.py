@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from limen.runs.characteristic import Characteristic, characteristic, operating_characteristic
+from limen.runs.columns import MetricColumn, record_schema
 from limen.runs.files import RunError
 from limen.runs.grids import families
 from limen.runs.magnification import Magnification, magnified_path, read_magnification, write_magnification
 from limen.runs.manifest import AttackEntry, DataEntry, Manifest, ModelEntry, Settings, SkippedImage
-from limen.runs.outcomes import LIKENESSES, Outcomes, outcomes, outcomes_by_name
+from limen.runs.outcomes import Outcomes, outcomes, outcomes_by_name
 from limen.runs.overlap import Estimate, Overlap
 from limen.runs.overlap_store import OverlapEvaluation, attention_path, read_overlap, write_overlap
 from limen.runs.protocol import Comparison, Figures, Measured, compare, figures, pairs
 from limen.runs.reader import Run, open_run
-from limen.runs.records import DISTANCES
 from limen.runs.summary import AttackSummary, summarize, summary_of
 from limen.runs.writer import RunWriter, create_or_resume
 
 __all__ = [
-    "DISTANCES",
-    "LIKENESSES",
     "AttackEntry",
     "AttackSummary",
     "Characteristic",
@@ -29,6 +27,7 @@ __all__ = [
     "Magnification",
     "Manifest",
     "Measured",
+    "MetricColumn",
     "ModelEntry",
     "Outcomes",
     "Overlap",
@@ -52,6 +51,7 @@ __all__ = [
     "pairs",
     "read_magnification",
     "read_overlap",
+    "record_schema",
     "summarize",
     "summary_of",
     "write_magnification",

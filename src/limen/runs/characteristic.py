@@ -8,7 +8,8 @@ import numpy as np
 
 from limen.errors import UsageError
 from limen.runs.bootstrap import share_interval
-from limen.runs.outcomes import Outcomes, distortion
+from limen.runs.columns import MetricColumn
+from limen.runs.outcomes import Outcomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,18 +19,19 @@ class Characteristic:
     Between two of its K points it has the value of the one with less distortion, before the first it is 0.
 
     Attributes:
-        distance: The distance that measures distortion.
+        metric: What measures distortion.
         images: Of how many images the shares are, N.
-        unmeasured: How many were fooled but have no such distance, and so are not in any share.
-        distances: Where the function rises, by growing distortion, so falling for a likeness, (K,). May
-            begin or end with an infinite value, as the PSNR of an image that was fooled unchanged.
+        unmeasured: How many were fooled but have no such value, and so are not in any share.
+        distances: Where the function rises, by growing distortion, so falling values of a metric of which
+            higher is better, (K,). May begin or end with an infinite value, as the PSNR of an image that was
+            fooled unchanged.
         shares: The function there, rising, in [0, 1], (K,).
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1.
     """
 
-    distance: str
+    metric: MetricColumn
     images: int
     unmeasured: int
     distances: np.ndarray
@@ -44,7 +46,7 @@ class Characteristic:
         Returns:
             Shares of that shape; NaN without images.
         """
-        here, asked = distortion(self.distance, self.distances), distortion(self.distance, distances)
+        here, asked = self.metric.distortion(self.distances), self.metric.distortion(distances)
         before = 0.0 if self.images else np.nan
         return np.concatenate([[before], self.shares])[np.searchsorted(here, asked, side="right")]
 
@@ -60,24 +62,25 @@ class Characteristic:
         return share_interval(self.shares if shares is None else shares, self.images)
 
 
-def characteristic(outcomes: Outcomes, distance: str = "l2", *, of_correct: bool = True) -> Characteristic:
+def characteristic(outcomes: Outcomes, metric: str = "l2", *, of_correct: bool = True) -> Characteristic:
     """Success against distortion of one attack.
 
     Args:
         outcomes: What the attack did to each image.
-        distance: One of `limen.runs.DISTANCES`.
+        metric: One of the run's metrics.
         of_correct: Count only images that were classified correctly before the attack, else all.
 
     Raises:
-        UsageError: If there is no such distance.
+        UsageError: If there is no such metric.
     """
+    column = outcomes.metric(metric)
     counted = outcomes.correct if of_correct else np.ones(len(outcomes.ids), bool)
-    values = outcomes.distortions(distance)
+    values = outcomes.distortions(metric)
     reached, images = counted & outcomes.success, int(counted.sum())
     placed = reached & ~np.isnan(values)
     x, shares = operating_characteristic(values, placed, images)
     unmeasured = int(reached.sum() - placed.sum())
-    return Characteristic(distance, images, unmeasured, distortion(distance, x), shares)
+    return Characteristic(column, images, unmeasured, column.distortion(x), shares)
 
 
 def operating_characteristic(

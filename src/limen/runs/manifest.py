@@ -13,6 +13,7 @@ from pathlib import Path
 from limen import __version__
 from limen.decoding import decode
 from limen.errors import UsageError
+from limen.runs.columns import MetricColumn
 from limen.runs.files import RunError, sync_folder, write_whole
 from limen.runs.names import attack_folder, is_safe_folder
 
@@ -101,6 +102,7 @@ class Manifest:
     data: DataEntry
     settings: Settings = field(default_factory=Settings)
     attacks: tuple[AttackEntry, ...] = ()
+    metrics: tuple[MetricColumn, ...] = ()
     skipped: tuple[SkippedImage, ...] = ()
     versions: dict[str, str] = field(default_factory=_installed_versions)
     device: str = "cpu"
@@ -130,6 +132,18 @@ class Manifest:
                 attacks.append(AttackEntry(label, attack_folder(label, taken)))
         return replace(self, attacks=tuple(attacks))
 
+    def with_metrics(self, metrics: Iterable[MetricColumn]) -> Manifest:
+        """The same manifest with the metrics that its records do not have columns of yet.
+
+        Raises:
+            UsageError: If two metrics have one name, but not one source.
+        """
+        columns = {each.key: each for each in self.metrics}
+        for each in metrics:
+            if columns.setdefault(each.key, each).code != each.code:
+                raise UsageError(f"two metrics are named {each.key}; rename one of them")
+        return replace(self, metrics=tuple(columns.values()))
+
     def with_skipped(self, skipped: Iterable[SkippedImage]) -> Manifest:
         """The same manifest with this list of skipped images."""
         return replace(self, skipped=tuple(skipped))
@@ -140,7 +154,7 @@ class Manifest:
         return [
             f"{name}: {mine[name]!r} in the run, {theirs[name]!r} now"
             for name in mine
-            if mine[name] != theirs[name]
+            if name in theirs and mine[name] != theirs[name]
         ]
 
     def _decisive(self) -> dict[str, object]:
@@ -150,6 +164,7 @@ class Manifest:
             "data": self.data.spec,
             "number of images": self.data.count,
             **asdict(self.settings),
+            **{f"code of metric {each.key}": each.code for each in self.metrics},
         }
 
     def to_json(self) -> str:
@@ -173,7 +188,12 @@ class Manifest:
             raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
         if version != FORMAT:
             raise RunError(f"has format {version!r}, expected {FORMAT}: not the manifest of a run")
-        manifest = decode(cls, content, "")
+        try:
+            manifest = decode(cls, content, "")
+        except UsageError as error:
+            raise RunError(str(error)) from None
+        if len({each.key for each in manifest.metrics}) < len(manifest.metrics):
+            raise RunError("two metrics share a name")
         _check_attacks(manifest)
         return manifest
 

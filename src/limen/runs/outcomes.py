@@ -10,11 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from limen.errors import UnknownNameError, UsageError
+from limen.runs.columns import MetricColumn
 from limen.runs.grids import families
-from limen.runs.records import DISTANCES
-
-LIKENESSES = frozenset({"psnr", "ssim", "wpsnr"})
-"""The distances that fall as an image moves away from its original."""
 
 _COSTS = ("forwards", "backwards", "seconds")
 
@@ -33,8 +30,9 @@ class Outcomes:
         correct: Which of them the model classified correctly before, (N,) bool.
         success: Which of them the attack fooled, (N,) bool.
         in_memory: Which of them it claimed to have fooled, before storage in 8 bits, (N,) bool.
-        distances: By name, the least distance of each image's successes, the greatest where it is one of
-            `LIKENESSES`, (N,); NaN where there is no success or no distance.
+        distances: By metric, the value of the least distortion among each image's successes, (N,); NaN
+            where there is no success or no value.
+        metrics: The metrics by their names.
         forwards: Forward passes over all budgets, (N,).
         backwards: Likewise backward passes.
         seconds: Likewise the time.
@@ -51,6 +49,7 @@ class Outcomes:
     success: np.ndarray
     in_memory: np.ndarray
     distances: Mapping[str, np.ndarray]
+    metrics: Mapping[str, MetricColumn]
     forwards: np.ndarray
     backwards: np.ndarray
     seconds: np.ndarray
@@ -61,62 +60,62 @@ class Outcomes:
         """Which images were classified correctly before and fooled, (N,) bool."""
         return self.correct & self.success
 
-    def distortions(self, distance: str) -> np.ndarray:
-        """A distance as something that grows as an image moves away from its original, (N,).
+    def metric(self, name: str) -> MetricColumn:
+        """The metric of this name.
 
         Raises:
-            UsageError: If there is no such distance.
+            UsageError: If the records have no such metric.
         """
-        if distance not in DISTANCES:
-            raise UnknownNameError("distance", distance, DISTANCES)
-        return distortion(distance, self.distances[distance])
+        if name not in self.metrics:
+            raise UnknownNameError("metric", name, self.metrics)
+        return self.metrics[name]
 
-    def measured(self, distance: str) -> np.ndarray:
-        """A distance of each correctly classified image; NaN where it is not fooled or has no finite one.
+    def distortions(self, metric: str) -> np.ndarray:
+        """A metric as something that grows as an image moves away from its original, (N,).
 
         Raises:
-            UsageError: If there is no such distance.
+            UsageError: If there is no such metric.
         """
-        values = distortion(distance, self.distortions(distance))
+        return self.metric(metric).distortion(self.distances[metric])
+
+    def measured(self, metric: str) -> np.ndarray:
+        """A metric of each correctly classified image; NaN where it is not fooled or has no finite value.
+
+        Raises:
+            UsageError: If there is no such metric.
+        """
+        values = self.distances[self.metric(metric).key]
         return np.where(self.success & np.isfinite(values), values, np.nan)[self.correct]
 
 
-def distortion(distance: str, values: np.ndarray) -> np.ndarray:
-    """Values of a distance as something that grows as an image moves away from its original.
-
-    Example:
-        >>> distortion("l2", np.array([1.0])), distortion("psnr", np.array([40.0]))
-        (array([1.]), array([-40.]))
-    """
-    return -values if distance in LIKENESSES else values
-
-
-def outcomes(records: pa.Table, labels: Sequence[str]) -> Outcomes:
+def outcomes(records: pa.Table, labels: Sequence[str], metrics: Iterable[MetricColumn]) -> Outcomes:
     """What attacks that differ in their budget alone did to each image.
 
     Args:
         records: The records of a run, `run.table()`.
         labels: The attack's label under each budget; a single one is taken as it is.
+        metrics: The metrics of the run, `run.manifest.metrics`.
 
     Raises:
         UsageError: If no label is given, or they differ in more than their budget.
 
     Example:
         >>> import limen
-        >>> outcomes(limen.runs.records.SCHEMA.empty_table(), ["ddn"]).ids
+        >>> outcomes(limen.runs.record_schema([]).empty_table(), ["ddn"], []).ids
         ()
     """
     if len(groups := families(labels)) != 1:
         raise UsageError(f"labels {list(labels)} are not one attack under several budgets")
     (name,) = groups
+    columns = {metric.key: metric for metric in metrics}
     ids, rows, unfinished = align(
-        records, labels, ("label", "clean_prediction", "success", "success_in_memory", *_COSTS, *DISTANCES)
+        records, labels, ("label", "clean_prediction", "success", "success_in_memory", *_COSTS, *columns)
     )
     success = rows["success"].astype(bool)
     best = {}
-    for each in DISTANCES:
-        values = np.where(success, distortion(each, rows[each]), np.nan)
-        best[each] = distortion(each, np.fmin.reduce(values, axis=0))
+    for key, metric in columns.items():
+        values = np.where(success, metric.distortion(rows[key].astype(float)), np.nan)
+        best[key] = metric.distortion(np.fmin.reduce(values, axis=0))
     return Outcomes(
         name=name,
         labels=tuple(labels),
@@ -125,19 +124,23 @@ def outcomes(records: pa.Table, labels: Sequence[str]) -> Outcomes:
         success=np.asarray(success.any(0)),
         in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
         distances=best,
+        metrics=columns,
         **{each: rows[each].sum(0) for each in _COSTS},
         unfinished=unfinished,
     )
 
 
-def outcomes_by_name(records: pa.Table, labels: Iterable[str]) -> dict[str, Outcomes]:
+def outcomes_by_name(
+    records: pa.Table, labels: Iterable[str], metrics: Sequence[MetricColumn]
+) -> dict[str, Outcomes]:
     """The outcomes of all attacks of a run, labels that differ in their budget alone merged, by name.
 
     Args:
         records: The records of a run, `run.table()`.
         labels: The labels of the run, `run.manifest.labels`.
+        metrics: The metrics of the run, `run.manifest.metrics`.
     """
-    return {name: outcomes(records, group) for name, group in families(labels).items()}
+    return {name: outcomes(records, group, metrics) for name, group in families(labels).items()}
 
 
 def align(

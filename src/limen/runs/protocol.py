@@ -9,7 +9,8 @@ from statistics import NormalDist
 import numpy as np
 
 from limen.runs.bootstrap import LEVEL, interval, means, medians, resamples, share_interval
-from limen.runs.outcomes import Outcomes, distortion
+from limen.runs.columns import MetricColumn
+from limen.runs.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Figures:
     Attributes:
         name: The attack, without its budget where it ran under several.
         labels: The label under each budget.
-        distance: The distance that measures distortion.
+        metric: What measures distortion.
         images: How many images were classified correctly, N.
         unfinished: How many further images some budgets, but not all, are done with; they are left out.
         unmeasured: How many images were fooled without a finite distance; they count as successes, but have
@@ -40,7 +41,7 @@ class Figures:
 
     name: str
     labels: tuple[str, ...]
-    distance: str
+    metric: MetricColumn
     images: int
     unfinished: int
     unmeasured: int
@@ -56,7 +57,7 @@ class Comparison:
     Attributes:
         name: One attack.
         against: The other.
-        distance: The distance that measures distortion.
+        metric: What measures distortion.
         images: How many images both fool, with a distance under each.
         unmeasured: How many further images both fool, without one.
         lower: On how many of them the first attack has less distortion.
@@ -71,7 +72,7 @@ class Comparison:
 
     name: str
     against: str
-    distance: str
+    metric: MetricColumn
     images: int
     unmeasured: int
     lower: int
@@ -81,23 +82,23 @@ class Comparison:
     median_against: float
 
 
-def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 1000, seed: int = 0) -> Figures:
+def figures(outcomes: Outcomes, metric: str = "l2", *, draws: int = 1000, seed: int = 0) -> Figures:
     """Success probability and conditional distortion of one attack, with percentile bootstrap intervals.
 
     Args:
         outcomes: What the attack did to each image.
-        distance: One of `limen.runs.DISTANCES`.
+        metric: One of the run's metrics.
         draws: How often the images, fooled or not, are drawn anew with replacement for the intervals of
             mean and median; 0 for none. That of the success probability needs no draws.
         seed: Seed of these draws.
 
     Raises:
-        UsageError: If there is no such distance.
+        UsageError: If there is no such metric.
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1, equation 20.
     """
-    values = outcomes.measured(distance)
+    values = outcomes.measured(metric)
     images, successes = len(values), int(outcomes.fooled.sum())
     share = successes / images if images else math.nan
     centre = _centres(np.ones((1, images)), values)
@@ -107,7 +108,7 @@ def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 1000, seed
     return Figures(
         name=outcomes.name,
         labels=outcomes.labels,
-        distance=distance,
+        metric=outcomes.metric(metric),
         images=images,
         unfinished=outcomes.unfinished,
         unmeasured=successes - int(np.count_nonzero(~np.isnan(values))),
@@ -117,32 +118,31 @@ def figures(outcomes: Outcomes, distance: str = "l2", *, draws: int = 1000, seed
     )
 
 
-def pairs(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> tuple[tuple[str, ...], np.ndarray]:
+def pairs(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> tuple[tuple[str, ...], np.ndarray]:
     """The distances of two attacks on each image that both fool, as a scatter of the two shows them.
 
     Args:
         outcomes: What one attack did to each image.
         against: What the other did.
-        distance: One of `limen.runs.DISTANCES`.
+        metric: One of the run's metrics.
 
     Returns:
         The n images' ids, and the distances (2, n); NaN where there is none.
 
     Raises:
-        UsageError: If there is no such distance.
+        UsageError: If there is no such metric.
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Figure 4.
     """
     ids, ours, theirs = np.intersect1d(outcomes.ids, against.ids, assume_unique=True, return_indices=True)
     both = outcomes.fooled[ours] & against.fooled[theirs]
-    found = np.stack(
-        [outcomes.distortions(distance)[ours][both], against.distortions(distance)[theirs][both]]
-    )
-    return tuple(ids[both].tolist()), distortion(distance, found)
+    key = outcomes.metric(metric).key
+    found = np.stack([outcomes.distances[key][ours][both], against.distances[key][theirs][both]])
+    return tuple(ids[both].tolist()), found
 
 
-def compare(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> Comparison:
+def compare(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> Comparison:
     """Which of two attacks takes less distortion, image by image, where both fool the model.
 
     Each image is compared with itself, so that how hard images differ in being fooled plays no part.
@@ -150,23 +150,22 @@ def compare(outcomes: Outcomes, against: Outcomes, distance: str = "l2") -> Comp
     Args:
         outcomes: What one attack did to each image.
         against: What the other did.
-        distance: One of `limen.runs.DISTANCES`. Of a likeness, a higher value is less distortion.
+        metric: One of the run's metrics.
 
     Raises:
-        UsageError: If there is no such distance.
+        UsageError: If there is no such metric.
     """
-    _, values = pairs(outcomes, against, distance)
-    placed = ~np.isnan(values).any(0)
-    mine, other = distortion(distance, values[:, placed])
+    _, values = pairs(outcomes, against, metric)
+    placed, column = ~np.isnan(values).any(0), outcomes.metric(metric)
+    mine, other = column.distortion(values[:, placed])
     lower, ties = int((mine < other).sum()), int((mine == other).sum())
     median, median_against = (
-        float(np.median(distortion(distance, values))) if values.size else math.nan
-        for values in (mine, other)
+        float(np.median(column.distortion(values))) if values.size else math.nan for values in (mine, other)
     )
     return Comparison(
         name=outcomes.name,
         against=against.name,
-        distance=distance,
+        metric=column,
         images=mine.size,
         unmeasured=int((~placed).sum()),
         lower=lower,

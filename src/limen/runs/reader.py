@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from limen.runs import records
+from limen.runs.columns import record_schema
 from limen.runs.files import RunError, decode_png
 from limen.runs.manifest import FILE, Manifest, read_manifest
 from limen.runs.names import ORIGINAL, image_name
@@ -22,14 +23,14 @@ class Run:
     manifest: Manifest
 
     def table(self) -> pa.Table:
-        """All records with the columns `records.SCHEMA`, sorted by attack and index.
+        """All records, sorted by attack and index, with the columns `FIXED` and those of the run's metrics.
 
         Raises:
             RunError: If a part cannot be read; the message names the file.
         """
-        parts = [records.SCHEMA.empty_table()]
+        parts = [record_schema(self.manifest.metrics).empty_table()]
         for path in records.part_paths(self.directory):
-            part = records.read_part(path)
+            part = records.read_part(path, self.manifest.metrics)
             unknown = set(part["attack"].unique().to_pylist()).difference(self.manifest.labels)
             if unknown:
                 raise RunError(

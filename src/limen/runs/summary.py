@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limen.runs.bootstrap import share_interval
 from limen.runs.outcomes import Outcomes, outcomes
 from limen.runs.protocol import figures
 from limen.runs.reader import Run
-from limen.runs.records import DISTANCES
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,22 @@ def summarize(run: Run) -> list[AttackSummary]:
         RunError: If the run's records cannot be read.
     """
     table = run.table()
-    return [summary_of(outcomes(table, [label])) for label in run.manifest.labels]
+    return [summary_of(outcomes(table, [label], run.manifest.metrics)) for label in run.manifest.labels]
 
 
 def summary_of(attack: Outcomes) -> AttackSummary:
     """Summarize one attack; its passes and seconds are those of all its budgets."""
-    measured = {name: figures(attack, name, draws=0) for name in DISTANCES}
-    success = next(iter(measured.values())).success
+    measured = {name: figures(attack, name, draws=0) for name in attack.metrics}
+    fooled = attack.success[attack.correct]
+    share = float(fooled.mean()) if fooled.size else math.nan
+    low, high = share_interval(np.array(share), fooled.size)
     return AttackSummary(
         label=attack.name,
         images=len(attack.ids),
         correct=int(attack.correct.sum()),
         success_all=_mean(attack.success),
-        success_correct=_number(success.value),
-        success_interval=None if math.isnan(success.value) else (success.low, success.high),
+        success_correct=_number(share),
+        success_interval=None if math.isnan(share) else (float(low), float(high)),
         medians={name: _number(each.median.value) for name, each in measured.items()},
         means={name: _number(each.mean.value) for name, each in measured.items()},
         forwards=_mean(attack.forwards),

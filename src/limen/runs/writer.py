@@ -84,7 +84,7 @@ class RunWriter:
 
         Args:
             label: The attack's label.
-            rows: A mapping an image, with the columns `records.COLUMNS`.
+            rows: A mapping per image, with the run's columns but `attack`; those of metrics may be missing.
             images: The adversarial pixels by id, each (H, W, C) uint8.
 
         Raises:
@@ -98,7 +98,7 @@ class RunWriter:
         again = self._finished[label].intersection(ids)
         if again:
             raise UsageError(f"{label!r} has finished these images already: {', '.join(sorted(again)[:5])}")
-        part = records.encode_part(label, rows)
+        part = records.encode_part(label, rows, self.manifest.metrics)
         self._write_images(folder, images)
         path = self.directory / records.FOLDER / f"{self._next_part:08d}.parquet"
         write_whole(path, part)
@@ -140,7 +140,7 @@ class RunWriter:
             sync_folder(path)
 
     def _note_part(self, path: Path) -> None:
-        table = records.read_part(path, ("attack", "id"))
+        table = records.read_part(path, self.manifest.metrics, ("attack", "id"))
         for label in table["attack"].unique().to_pylist():
             if label not in self._finished:
                 raise RunError(f"{path}: records of attack {label!r}, which {FILE} does not list")
@@ -153,7 +153,8 @@ class RunWriter:
 def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
     """Open a run for writing: a new one, or the one that is there if its results would be the same.
 
-    Attacks that an existing run does not have yet are added to it. The device, and which images are
+    Attacks and metrics that an existing run does not have yet are added to it; older records have no values
+    of such a metric. The device, and which images are
     attacked in which batches, may differ.
 
     Args:
@@ -213,7 +214,7 @@ def _merge(directory: Path, manifest: Manifest) -> Manifest:
         raise UsageError(
             f"{directory}: the run there has other settings ({'; '.join(differences)}); choose another --out"
         )
-    merged = existing.with_attacks(manifest.labels)
+    merged = existing.with_attacks(manifest.labels).with_metrics(manifest.metrics)
     if merged != existing:
         write_manifest(directory, merged)
     return merged

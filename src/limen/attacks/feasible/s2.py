@@ -14,7 +14,7 @@ from limen.attacks.feasible.rounding import SLACK, flat, stretch
 from limen.attacks.protocols import LATER, Point, Problem
 from limen.errors import UsageError
 from limen.images import norm, per_sample
-from limen.metrics.ssim import C2
+from limen.metrics.structural_similarity import C2
 
 
 @dataclass(frozen=True)

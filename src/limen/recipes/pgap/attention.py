@@ -12,6 +12,7 @@ from limen.catalog.parameters import value_text
 from limen.document import Cell, Chart, Charts, Document, Group, Line, Mark, Notes, Table, number, percent
 from limen.evaluation import QualityCurve, attention_overlap, quality_curve
 from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
+from limen.metrics import METRICS
 from limen.recipes.pgap.comparison import PAPER, charted
 from limen.recipes.recipe import Bench, Reproduction, Request, Showing, attacked, settings
 from limen.runs import Overlap
@@ -86,7 +87,7 @@ class Measured:
 
     def fooled(self, entry: Entry) -> QualityCurve:
         """The attack's fooling rate."""
-        return quality_curve(self.bench.records, [entry.spec])
+        return quality_curve(self.bench.records, [entry.spec], METRICS["ssim"].column)
 
 
 def measure(request: Request, showing: Showing) -> Measured:

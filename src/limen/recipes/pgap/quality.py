@@ -17,8 +17,6 @@ from limen.document import (
     Mark,
     Notes,
     Table,
-    likeness,
-    number,
     percent,
 )
 from limen.evaluation import QualityCurve, RateAt, quality_curve, rate_at
@@ -54,7 +52,8 @@ class Measured:
 
     def curve(self, competitor: Competitor, metric: str) -> QualityCurve:
         """The competitor's rate and average quality at each budget."""
-        return quality_curve(self.bench.records, competitor.labels(self.kind, self.budgets), metric)
+        columns = {each.key: each for each in self.bench.run.manifest.metrics}
+        return quality_curve(self.bench.records, competitor.labels(self.kind, self.budgets), columns[metric])
 
 
 def measure(request: Request, showing: Showing) -> Measured:
@@ -145,7 +144,7 @@ def _row(
 
 
 def _rate(found: RateAt, curve: QualityCurve) -> Cell:
-    name = _NAMES[curve.metric]
+    name = curve.metric.title
     if found.side == "within":
         return Cell(percent(found.rate), f"{percent(found.low)} to {percent(found.high)}")
     if found.side == "worse":
@@ -157,14 +156,12 @@ def _rate(found: RateAt, curve: QualityCurve) -> Cell:
 
 def _budget(curve: QualityCurve, place: int) -> Cell:
     quality = float(curve.quality[place])
-    shown = (
-        "none fooled" if math.isnan(quality) else f"{_NAMES[curve.metric]} {_shown(curve.metric, quality)}"
-    )
+    shown = "none fooled" if math.isnan(quality) else f"{curve.metric.title} {_shown(curve, quality)}"
     return Cell(percent(float(curve.rate[place])), shown)
 
 
-def _shown(metric: str, value: float) -> str:
-    return likeness(value) if metric == "ssim" else f"{number(value)} dB"
+def _shown(curve: QualityCurve, value: float) -> str:
+    return " ".join(filter(None, (curve.metric.shown(value), curve.metric.unit)))
 
 
 def _record(
@@ -173,7 +170,7 @@ def _record(
     return {
         "attack": competitor.title,
         "spec": spec,
-        "metric": curve.metric,
+        "metric": curve.metric.key,
         "quality": found.quality,
         "paper": paper,
         "rate": found.rate,
@@ -192,7 +189,7 @@ def _points(curves: Mapping[str, QualityCurve]) -> Iterator[dict[str, object]]:
         for values in zip(*columns, strict=True):
             yield {
                 "attack": title,
-                "metric": curve.metric,
+                "metric": curve.metric.key,
                 **dict(zip(names, values, strict=True)),
                 "images": curve.images,
             }

@@ -41,7 +41,7 @@ class Smooth(Bench):
 
     def outcomes(self, entry: Entry) -> Outcomes:
         """What the attack did to each image, at the best of its budgets."""
-        return outcomes(self.records, entry.labels(self.budgets))
+        return outcomes(self.records, entry.labels(self.budgets), self.run.manifest.metrics)
 
 
 def run(request: Request, dataset: Dataset, groups: Groups, showing: Showing) -> Smooth:

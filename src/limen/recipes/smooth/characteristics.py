@@ -14,8 +14,8 @@ from limen.recipes.smooth.bench import facts, notes, run
 from limen.recipes.smooth.comparison import DATA_SETS, PAPER, entries
 from limen.runs import Characteristic, Outcomes, characteristic
 
-DISTANCES = {"l2": "L2", "mad": "MAD", "ssim": "1 − SSIM"}
-"""What distortion is measured by, and what charts call it."""
+METRICS = ("l2", "mad", "ssim")
+"""What distortion is measured by."""
 
 CAPTION = (
     "Each line is the share of correctly classified images that the attack fools with at most a given "
@@ -63,8 +63,7 @@ def _figure(request: Request, showing: Showing, kind: str, figure: str) -> Repro
 def of_distances(attacks: Mapping[str, Outcomes]) -> dict[str, Curves]:
     """The lines of these attacks, by distance."""
     return {
-        distance: {title: characteristic(each, distance) for title, each in attacks.items()}
-        for distance in DISTANCES
+        metric: {title: characteristic(each, metric) for title, each in attacks.items()} for metric in METRICS
     }
 
 
@@ -74,18 +73,14 @@ def charts(curves: Mapping[str, Curves]) -> list[Chart]:
     Args:
         curves: The lines, by distance.
     """
-    return [
-        _chart(distance, of)
-        for distance, of in curves.items()
-        if any(_visible(each).any() for each in of.values())
-    ]
+    return [_chart(of) for of in curves.values() if any(_visible(each).any() for each in of.values())]
 
 
-def _chart(distance: str, curves: Curves) -> Chart:
+def _chart(curves: Curves) -> Chart:
     """Lines that rise in steps over one axis, from the least distortion of any of them to the greatest."""
     known = np.concatenate([_shown(each)[_visible(each)] for each in curves.values()])
     ends = float(known.min() / 1.1), float(known.max() * 1.1)
-    name = DISTANCES[distance]
+    name = next(iter(curves.values())).metric.axis
     return Chart(
         f"Success within {name}",
         name,
@@ -100,7 +95,7 @@ def _chart(distance: str, curves: Curves) -> Chart:
 
 def _shown(curve: Characteristic) -> np.ndarray:
     """Where the line rises, as the axis has it."""
-    return 1 - curve.distances if curve.distance == "ssim" else curve.distances
+    return curve.metric.plotted(curve.distances)
 
 
 def _visible(curve: Characteristic) -> np.ndarray:
@@ -126,7 +121,7 @@ def points(curves: Mapping[str, Curves]) -> Iterator[dict[str, object]]:
             for values in zip(each.distances, each.shares, *each.band(), strict=True):
                 yield {
                     "attack": title,
-                    "metric": each.distance,
+                    "metric": each.metric.key,
                     "images": each.images,
                     **dict(zip(names, map(float, values), strict=True)),
                 }

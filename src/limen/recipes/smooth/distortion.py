@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from limen import catalog
-from limen.document import Cell, Document, Group, Table, likeness, number, percent
+from limen.document import Cell, Document, Group, Table, near_one, number, percent
 from limen.recipes.recipe import Reproduction, Request, Showing, kind_of
 from limen.recipes.smooth.bench import Smooth, cell, columns, facts, notes, run
 from limen.recipes.smooth.comparison import (
@@ -103,7 +103,7 @@ def _measured(measured: _Figures) -> list[Cell]:
         cell(measured["l2"].success, percent),
         cell(measured["l2"].mean),
         cell(measured["mad"].median),
-        cell(measured["ssim"].mean, likeness),
+        cell(measured["ssim"].mean, near_one),
     ]
 
 

@@ -17,7 +17,7 @@ from limen.document import Cell, Charts, Document, Group, Table, percent
 from limen.evaluation import transfer
 from limen.recipes.recipe import Reproduction, Request, Showing, first_shape, kind_of
 from limen.recipes.smooth.bench import Smooth, cell, columns, facts, notes, run
-from limen.recipes.smooth.characteristics import CAPTION, DISTANCES, charts, of_distances, points
+from limen.recipes.smooth.characteristics import CAPTION, METRICS, charts, of_distances, points
 from limen.recipes.smooth.comparison import (
     DATA_SETS,
     FILTER,
@@ -70,7 +70,9 @@ class Shown:
 
     def outcomes(self, variant: str, entry: Entry) -> Outcomes:
         """What an attack's images are to a classifier."""
-        return outcomes(self.variants[variant], entry.labels(self.smooth.budgets))
+        return outcomes(
+            self.variants[variant], entry.labels(self.smooth.budgets), self.smooth.run.manifest.metrics
+        )
 
 
 def table_3(request: Request, showing: Showing) -> Reproduction:
@@ -134,7 +136,7 @@ def _show(request: Request, dataset: Dataset, groups: Groups, showing: Showing) 
                 smooth.run,
                 classifier,
                 list(labels),
-                distances=tuple(DISTANCES),
+                metrics=METRICS,
                 batch_size=request.batch_size,
                 limit=request.limit,
                 progress=lambda label, done, total, name=name, tell=progress: tell(

@@ -1,0 +1,130 @@
+"""Every metric in one table, which opens without torch: how it is shown, and where its function is."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from limen.errors import UsageError
+from limen.runs import MetricColumn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Function = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: called with originals and images, it gives one number per image.
+
+    Attributes:
+        column: Its name, and how people read it.
+        source: Its function, or the module of Limen that has a function of its name.
+        least_side: The least height and width, in pixels, of the images that it takes.
+        needs: What it takes beyond Limen itself, in words; empty for nothing.
+
+    Example:
+        >>> import torch
+        >>> mean = Metric(MetricColumn("mean", "mean change"), lambda a, b: (a - b).mean((1, 2, 3)))
+        >>> mean(torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4))
+        tensor([1., 1.])
+    """
+
+    column: MetricColumn
+    source: str | Function
+    least_side: int = 1
+    needs: str = ""
+
+    @property
+    def function(self) -> Function:
+        """The function itself, imported when it is first asked for."""
+        if callable(self.source):
+            return self.source
+        return getattr(importlib.import_module(f"limen.metrics.{self.source}"), self.column.key)
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Compare images.
+
+        Args:
+            a: Originals (N, C, H, W) in [0, 1].
+            b: Images of the same shape.
+
+        Returns:
+            One value per image, (N,).
+
+        Raises:
+            UsageError: If the metric refuses the images, or does not give one number per image.
+        """
+        values: Any = self.function(a, b)
+        if getattr(values, "shape", None) != (len(a),):
+            given = f"a shape {tuple(values.shape)}" if hasattr(values, "shape") else type(values).__name__
+            raise UsageError(
+                f"metric {self.column.key} gives {given}, not one number for each of {len(a)} images"
+            )
+        return values
+
+
+def _metric(
+    source: str, key: str, title: str, about: str, *, least_side: int = 1, needs: str = "", **shown: Any
+) -> Metric:
+    return Metric(MetricColumn(key, title, about=about, **shown), source, least_side, needs)
+
+
+_ALL = (
+    _metric("lp", "l2", "L₂", "Euclidean length of the change, pixel values in [0, 1]."),
+    _metric(
+        "lp",
+        "linf",
+        "L∞",
+        "Largest change of any value, in steps of the 8-bit lattice.",
+        unit="/255",
+        scale=255.0,
+    ),
+    _metric("lp", "l1", "L₁", "Sum of all changes, pixel values in [0, 1]."),
+    _metric("lp", "l0", "L₀", "How many values changed."),
+    _metric(
+        "structural_similarity",
+        "ssim",
+        "SSIM",
+        "Structural similarity; 1 is equal.",
+        least_side=11,
+        higher_is_better=True,
+        complement=True,
+    ),
+    _metric(
+        "apparent_distortion",
+        "mad",
+        "MAD",
+        "Most apparent distortion as seen by people; 0 is unseen, about 10 is plain noise.",
+        least_side=16,
+    ),
+    _metric(
+        "signal_to_noise",
+        "psnr",
+        "PSNR",
+        "Peak signal-to-noise ratio; higher is closer.",
+        unit="dB",
+        higher_is_better=True,
+    ),
+    _metric(
+        "weighted_signal_to_noise",
+        "wpsnr",
+        "wPSNR",
+        "Signal-to-noise ratio that counts less where the original is busy; higher is closer.",
+        unit="dB",
+        higher_is_better=True,
+    ),
+    _metric(
+        "colour_difference",
+        "ciede2000",
+        "CIEDE2000",
+        "Colour difference as seen by people; about 1 is just noticeable.",
+    ),
+)
+
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.column.key: metric for metric in _ALL})
+"""Every metric by its name, which is also its column in a run's records."""

@@ -1,0 +1,135 @@
+"""The columns of a run's records: those that every run has, and two for each of its metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from limen.document import near_one, number
+from limen.errors import UsageError
+
+FIXED = (
+    pa.field("attack", pa.string(), nullable=False),
+    pa.field("index", pa.int64(), nullable=False),
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("label", pa.int64(), nullable=False),
+    pa.field("target", pa.int64()),
+    pa.field("clean_prediction", pa.int64(), nullable=False),
+    pa.field("clean_confidence", pa.float64(), nullable=False),
+    pa.field("prediction", pa.int64(), nullable=False),
+    pa.field("confidence", pa.float64(), nullable=False),
+    pa.field("success", pa.bool_(), nullable=False),
+    pa.field("success_in_memory", pa.bool_(), nullable=False),
+    pa.field("steps", pa.int64(), nullable=False),
+    pa.field("forwards", pa.int64(), nullable=False),
+    pa.field("backwards", pa.int64(), nullable=False),
+    pa.field("zero_gradients", pa.int64()),
+    pa.field("nonfinite_gradients", pa.int64()),
+    pa.field("seconds", pa.float64(), nullable=False),
+)
+"""What the records of every run have."""
+
+NEEDED = frozenset(field.name for field in FIXED) - {"zero_gradients", "nonfinite_gradients"}
+"""What also the records of an older Limen have."""
+
+IN_MEMORY = "_in_memory"
+
+_KEY = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    """A metric as a column of the records, and how people read it.
+
+    Attributes:
+        key: The column that compares the stored image with its original, a lower-case name. The column
+            `KEY_in_memory` beside it compares the attack's own image, before it was stored in 8 bits. Either
+            is null where the attack failed, and where the image is too small for the metric.
+        title: What to call the metric in a heading.
+        unit: The unit after a value, empty where it has none.
+        scale: Factor from the stored value to the one shown.
+        higher_is_better: Whether a higher value means less distortion.
+        complement: Whether an axis shows one minus the value, so that it starts at no distortion.
+        about: One sentence that says what is measured.
+        code: The SHA-256 of the user's file that the metric comes from; None for what is installed.
+
+    Raises:
+        UsageError: If the key is no lower-case name, or that of another column.
+
+    Example:
+        >>> ssim = MetricColumn("ssim", "SSIM", higher_is_better=True, complement=True)
+        >>> ssim.axis, ssim.shown(0.99876), ssim.plotted(np.array([0.75]))
+        ('1 − SSIM', '0.9988', array([0.25]))
+    """
+
+    key: str
+    title: str
+    unit: str = ""
+    scale: float = 1.0
+    higher_is_better: bool = False
+    complement: bool = False
+    about: str = ""
+    code: str | None = None
+
+    def __post_init__(self) -> None:
+        taken = self.key in {field.name for field in FIXED} or self.key.endswith(IN_MEMORY)
+        if taken or not _KEY.fullmatch(self.key):
+            raise UsageError(
+                f"{self.key!r} cannot name the column of a metric; choose another name, in lower case"
+            )
+
+    @property
+    def in_memory(self) -> str:
+        """The column of the attack's own image, before storage."""
+        return self.key + IN_MEMORY
+
+    @property
+    def axis(self) -> str:
+        """The title of its axis."""
+        title = f"1 − {self.title}" if self.complement else self.title
+        return f"{title} ({self.unit})" if self.unit else title
+
+    @property
+    def heading(self) -> str:
+        """The title with the unit of the values below it."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    @property
+    def reverse(self) -> bool:
+        """Whether an axis runs from high to low, so that distortion grows to the right."""
+        return self.higher_is_better and not self.complement
+
+    def plotted(self, values: np.ndarray) -> np.ndarray:
+        """The values on an axis, in the shown unit."""
+        shown = values * self.scale
+        return 1 - shown if self.complement else shown
+
+    def shown(self, value: float | None, digits: int = 3) -> str:
+        """A value for people, in the shown unit but without its name."""
+        if value is None:
+            return number(None)
+        return near_one(value) if self.complement else number(value * self.scale, digits)
+
+    def distortion(self, values: np.ndarray) -> np.ndarray:
+        """The values as something that grows as an image moves away from its original, and back again.
+
+        Example:
+            >>> MetricColumn("psnr", "PSNR", higher_is_better=True).distortion(np.array([40.0]))
+            array([-40.])
+        """
+        return -values if self.higher_is_better else values
+
+
+def record_schema(metrics: Iterable[MetricColumn]) -> pa.Schema:
+    """The columns of the records of a run with these metrics.
+
+    Example:
+        >>> record_schema([MetricColumn("l2", "L₂")]).names[-2:]
+        ['l2', 'l2_in_memory']
+    """
+    measured = (pa.field(name, pa.float64()) for each in metrics for name in (each.key, each.in_memory))
+    return pa.schema([*FIXED, *measured])
