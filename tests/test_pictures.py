@@ -87,6 +87,13 @@ def test_the_scale_ends_at_a_round_value_above_the_peak(peak: float, top: float)
     assert pictures.common_top([np.full((4, 4), peak)]) == top
 
 
+def test_several_pictures_share_the_scale_and_factor_of_a_typical_one():
+    # Geometrically: between 0.01 and 0.1 lies 0.032, between 1 and 100 levels 10.
+    assert pictures.common_top([np.full((4, 4), 0.01), np.full((4, 4), 0.1)]) == 0.05
+    changes = [np.full((4, 4, 3), peak, np.int16) for peak in (1, 100)]
+    assert pictures.common_factor(changes) == 8
+
+
 def test_no_pictures_still_give_a_factor_and_a_scale():
     assert pictures.common_factor([]) == 1
     assert pictures.common_top([np.zeros((4, 4))]) == 1
