@@ -133,6 +133,15 @@ def test_the_interval_of_the_rate_at_a_quality_holds_it_and_narrows_with_more_im
     assert width(1600) < 0.5 * width(100)
 
 
+def test_the_interval_of_the_rate_at_a_quality_comes_of_the_qualities_of_every_resample():
+    # Resamples whose rates agree and whose qualities all move by s: the rate at 0.98 is 0.4 + 20·s.
+    moved = np.linspace(-0.005, 0.005, 1001)[:, None]
+    rate, quality = np.array([0.2, 0.6]), np.array([0.99, 0.97])
+    spread = QualityCurve(("a", "b"), SSIM, 100, rate, quality, rate + 0 * moved, quality + moved)
+    found = rate_at(spread, 0.98)
+    assert (found.rate, found.low, found.high) == pytest.approx((0.4, 0.305, 0.495), abs=1e-3)
+
+
 def test_between_budgets_the_rate_is_interpolated():
     found = rate_at(curve([(0.99, 0.1), (0.95, 0.5), (0.8, 0.8)]), 0.97)
     assert found.rate == pytest.approx(0.3)
