@@ -23,7 +23,7 @@ from pathlib import Path  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from limen import data, models  # noqa: E402
+from limen import catalog, data  # noqa: E402
 from limen.classifier import Classifier  # noqa: E402
 
 # Each network of nets.py, and the images it was trained for: a source, its folder and parameters.
@@ -56,7 +56,7 @@ def data_folder() -> Path:
 
 def load_network(name: str) -> nn.Module:
     """A network on RGB or grey images in [0, 1]; its parameters need no gradient on any side."""
-    module = models.SOURCES["python"](f"{data_folder() / 'nets.py'}:{name}").module
+    module = catalog.model(f"python:{data_folder() / 'nets.py'}:{name}").module
     return module.eval().requires_grad_(False)
 
 

@@ -13,7 +13,10 @@ WORD = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="="), min_size=1).filter(
     lambda text: text == text.strip()
 )
-VALUES = st.dictionaries(WORD, st.lists(TEXT, min_size=1, max_size=3).map(tuple), max_size=3)
+FURTHER = TEXT.filter(lambda text: text[0] != ",")
+VALUES = st.dictionaries(
+    WORD, st.builds(lambda first, more: (first, *more), TEXT, st.lists(FURTHER, max_size=2)), max_size=3
+)
 
 
 @given(WORD, TEXT, VALUES)
@@ -22,19 +25,32 @@ def test_a_written_spec_with_an_argument_reads_as_the_same_spec(name, argument, 
     assert Spec.parse(str(spec), argument=True) == spec
 
 
-@given(WORD, VALUES)
-def test_a_written_spec_without_an_argument_reads_as_the_same_spec(name, values):
-    spec = Spec(name, None, tuple(values.items()))
-    assert Spec.parse(str(spec), argument=False) == spec
+@given(WORD, st.sampled_from([None, ""]), VALUES)
+def test_a_written_spec_without_an_argument_reads_as_the_same_spec(name, argument, values):
+    spec = Spec(name, argument, tuple(values.items()))
+    assert Spec.parse(str(spec), argument=argument is not None) == spec
 
 
 def test_a_comma_instead_of_the_colon_leaves_the_argument_out():
-    assert Spec.parse("lite0,weights=a.pth", argument=True) == Spec("lite0", None, (("weights", ("a.pth",)),))
+    spec = Spec("lite0", "", (("weights", ("C:\\a.pth",)),))
+    assert str(spec) == "lite0,weights=C:\\a.pth"
+    assert Spec.parse(str(spec), argument=True) == spec
+    assert Spec.parse("lite0:,weights=C:\\a.pth", argument=True) == spec
+
+
+@pytest.mark.parametrize("text", ["", ",a", "b=1"])
+def test_a_further_value_that_would_read_as_something_else_is_not_written(text):
+    with pytest.raises(UsageError, match="that a spec cannot hold"):
+        str(Spec("pgd", None, (("eps", ("1", text)),)))
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("fgsm:0.1", "'0.1' is not key=value"), ("fgsm:eps=1,eps=2", "eps is given twice")],
+    [
+        ("fgsm:0.1", "'0.1' is not key=value"),
+        ("fgsm:eps=1,eps=2", "eps is given twice"),
+        ("fgsm,eps=1", "write fgsm:eps=1"),
+    ],
 )
 def test_what_is_no_list_of_keys_and_values_is_refused(text, complaint):
     with pytest.raises(UsageError, match=complaint):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from limen.errors import LimenError, UsageError
+from limen.identity import Identity
 
 _PIECE_VALUES = 8 * 3 * 224 * 224  # smaller pieces cost more than the caches save
 _LARGE_IMAGE = 3 * 192 * 192  # smaller images gain nothing by pieces
@@ -54,6 +55,9 @@ class Classifier:
         >>> classifier(torch.rand(3, 3, 2, 2)).shape
         torch.Size([3, 5])
     """
+
+    identity: Identity | None = None
+    """The spec that the model was made from, as data; None where it was made in Python."""
 
     def __init__(
         self,

@@ -33,8 +33,9 @@ def decode(kind: Any, value: Any, where: str) -> Any:
     """A value of this type, from what `json.loads` gave; the type's annotations are all of the format.
 
     Args:
-        kind: A dataclass, `tuple[X, ...]`, `tuple[X, Y]`, `Sequence[X]`, `dict[str, X]`, `X | None`, a union
-            of dataclasses of which `"kind"` names one, `Literal`, `Gap`, `Path`, or a plain type.
+        kind: A dataclass, `tuple[X, ...]`, `tuple[X, Y]`, `Sequence[X]`, `dict[str, X]` or `Mapping[str,
+            X]`, `X | None`, a union of types that JSON tells apart, a union of dataclasses of which `"kind"`
+            names one, `Literal`, `Gap`, `Path`, or a plain type.
         value: What was read.
         where: What to call the value in an error, with a leading dot.
 
@@ -69,7 +70,7 @@ def decode(kind: Any, value: Any, where: str) -> Any:
             decode(each, one, f"{where}[{i}]")
             for i, (each, one) in enumerate(zip(kinds, values, strict=True))
         )
-    if origin is dict:
+    if origin in (dict, collections.abc.Mapping):
         values = _expect(value, dict, where).items()
         return {key: decode(arguments[1], each, f"{where}.{key}") for key, each in values}
     if kind is float:
@@ -89,8 +90,14 @@ def _decode_entry(kind: Any, value: dict[str, Any], where: str) -> Any:
 
 
 def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if type(None) in kinds:
-        return None if value is None else decode(kinds[0], value, where)
+    if value is None and type(None) in kinds:
+        return None
+    plain = {_written(kind): kind for kind in kinds if kind is not type(None)}
+    if len(plain) > 1 and type(value) not in plain:
+        expected = " or ".join(kind.__name__ for kind in plain)
+        raise RunError(f"{_name(where)} is {type(value).__name__}, expected {expected}")
+    if len(plain) > 1 or type(None) in kinds:
+        return decode(plain.get(type(value), kinds[0]), value, where)
     entry = _expect(value, dict, where)
     name = entry.get("kind")
     for kind in kinds:
@@ -98,6 +105,12 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
             return decode(kind, entry, where)
     known = ", ".join(kind.__name__ for kind in kinds)
     raise RunError(f"{_name(where)} is of kind {name!r:.40}, expected one of {known}")
+
+
+def _written(kind: Any) -> type:
+    """What JSON writes a value of this type as."""
+    origin = typing.get_origin(kind)
+    return dict if is_dataclass(kind) else list if origin in (tuple, collections.abc.Sequence) else kind
 
 
 def _decode_float(value: Any, where: str) -> float:
@@ -112,7 +125,18 @@ def _decode_float(value: Any, where: str) -> float:
 def _expect(value: Any, kind: type, where: str) -> Any:
     if type(value) is not kind:
         raise RunError(f"{_name(where)} is {type(value).__name__}, expected {kind.__name__}")
+    if kind is str and not _is_text(value):
+        raise RunError(f"{_name(where)} is no text: it holds half of a character")
     return value
+
+
+def _is_text(value: str) -> bool:
+    # JSON can hold lone surrogates, which nothing can write out again.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(where: str) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from limen.errors import UsageError
 from limen.spec import write_spec
 
 Value = str | int | float | bool | None | tuple[float, ...]
@@ -48,6 +53,7 @@ class Identity:
         name: str | None = None,
         budget: str | None = None,
         code: str | None = None,
+        hidden: Collection[str] = (),
     ) -> Identity:
         """The identity of what a factory makes of these arguments.
 
@@ -57,6 +63,10 @@ class Identity:
             name: What a spec begins with; the factory's own name if not given.
             budget: Which parameter is the budget.
             code: The SHA-256 of the user's file that the factory is from.
+            hidden: Parameters that are no part of what is made, such as the device.
+
+        Raises:
+            UsageError: If an argument is nothing that can be kept as data.
 
         Example:
             >>> def fgsm(eps: float = 0.1, loss: str = "margin"): ...
@@ -66,7 +76,7 @@ class Identity:
         parameters: dict[str, Value] = {}
         stated = []
         for key, parameter in inspect.signature(factory).parameters.items():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or key in hidden:
                 continue
             if key in arguments or parameter.default is not parameter.empty:
                 parameters[key] = as_value(arguments.get(key, parameter.default))
@@ -101,8 +111,76 @@ class Identity:
         return hash((self.name, self.budget, self.code, frozenset(self.parameters.items())))
 
 
+@dataclass(frozen=True)
+class Named:
+    """Anything that can be called, with the identity that it has.
+
+    Example:
+        >>> halved = Named(Identity("halved", {}), lambda images: images / 2)
+        >>> halved(3.0), halved.identity.label
+        (1.5, 'halved')
+    """
+
+    identity: Identity
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the function."""
+        return self.function(*arguments, **keywords)
+
+
+def identify(thing: Any, hidden: Collection[str] = ()) -> Identity:
+    """What something made in Python is: the `identity` that it has, or else what can be told from its code.
+
+    That is a function of a module, such a function in a `functools.partial` with keywords, or an object of a
+    dataclass. The file that its code is in counts as part of it, except for Limen's own.
+
+    Args:
+        thing: Anything that can be called.
+        hidden: Parameters that are no part of what it is.
+
+    Raises:
+        UsageError: If it cannot be told, as of a lambda; the message says how to help.
+
+    Example:
+        >>> identify(functools.partial(write_spec, argument="x")).label
+        'write_spec:argument=x'
+    """
+    if isinstance(found := getattr(thing, "identity", None), Identity):
+        return found
+    function, given = thing, {}
+    if isinstance(thing, functools.partial) and not thing.args:
+        function, given = thing.func, thing.keywords
+    elif is_dataclass(thing) and not isinstance(thing, type):
+        function = type(thing)
+        given = {each.name: getattr(thing, each.name) for each in fields(thing) if each.init and each.compare}
+    name, module = getattr(function, "__qualname__", "<"), getattr(function, "__module__", None)
+    if "<" in name or not module:
+        raise UsageError(
+            f"{thing!r} cannot be told apart from others, as it has no name; write it as a function of a "
+            "module, or give it an attribute identity, such as limen.identity.Identity('mine', {'size': 3})"
+        )
+    if module.partition(".")[0] == "limen":
+        return Identity.of(function, given, name=name, hidden=hidden)
+    return Identity.of(function, given, name=f"{module}:{name}", code=_code(function), hidden=hidden)
+
+
+def _code(function: Callable[..., Any]) -> str | None:
+    """The SHA-256 of the file that a function is from, or of its own text where there is no file."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(function))
+        if file is not None and os.path.isfile(file):
+            return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
+    except (OSError, TypeError):
+        return None
+
+
 def as_value(value: Any) -> Value:
-    """A parameter as JSON keeps it: tensors as numbers, and what JSON does not know as its text.
+    """A parameter as JSON keeps it: tensors as numbers, functions by their names, paths as text.
+
+    Raises:
+        UsageError: If there is no text or number that it could be told by.
 
     Example:
         >>> import numpy as np
@@ -114,8 +192,13 @@ def as_value(value: Any) -> Value:
         value = value.tolist()
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and all(isinstance(each, bool | int | float) for each in value):
         return tuple(value)
-    if callable(value):
-        return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', type(value).__name__)}"
-    return str(value)
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if callable(value) and not is_dataclass(value):
+        return identify(value).label
+    text = str(value)
+    if " at 0x" in text:  # where it lies in memory, which says nothing of what it is
+        raise UsageError(f"{text} cannot be kept as a parameter; use numbers, text, or a dataclass of these")
+    return text

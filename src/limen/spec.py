@@ -1,10 +1,11 @@
 """Spec strings, read and written in one place: the one-line way to name anything in the catalog.
 
 A spec is `NAME[:ARGUMENT][,key=value…]` where the name takes an argument, such as a model, a data set or
-`python:FILE.py:NAME`, and `NAME[:key=value,…]` where it does not, such as an attack. Further values of a
-key follow it without a key of their own: `pgd_l2:eps=1,2,steps=40`. A comma inside an argument or a value
-is written twice: `folder:photos,,old,size=224` is the folder `photos,old`. Doubling, and not a backslash,
-because a backslash belongs to paths on Windows.
+`python:FILE.py:NAME`, and `NAME[:key=value,…]` where it does not, such as an attack. The name ends at the
+first colon or comma: a comma says that the argument is left out. Further values of a key follow it without
+a key of their own: `pgd_l2:eps=1,2,steps=40`. A comma inside an argument or a value is written twice:
+`folder:photos,,old,size=224` is the folder `photos,old`. Doubling, and not a backslash, because a backslash
+belongs to paths on Windows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Spec:
 
     Attributes:
         name: What it begins with.
-        argument: What follows the colon without a key; None where there is none.
+        argument: What follows the colon without a key; empty where it is left out, and None where the name
+            takes none.
         values: Each key with its one or several values, in the order in which they were written.
 
     Example:
@@ -53,20 +55,37 @@ class Spec:
             >>> Spec.parse("folder:photos,size=224", argument=True).argument
             'photos'
         """
-        name, colon, rest = text.partition(":")
-        if argument and not colon:
-            name, comma, rest = text.partition(",")
-            rest = comma + rest
+        name = spec_name(text)
+        separator, rest = text[len(name) : len(name) + 1], text[len(name) + 1 :]
+        if not argument and separator == ",":
+            raise UsageError(f"{name} takes its values after a colon: write {name}:{rest}")
         parts = _split(rest) if rest else []
-        first = parts.pop(0) if argument and parts else None
-        return cls(name.strip(), first or None, tuple(_gather(parts).items()))
+        first = None
+        if argument:
+            first = parts.pop(0) if parts and separator == ":" else ""
+        return cls(name.strip(), first, tuple(_gather(parts).items()))
 
     def __str__(self) -> str:
-        parts = [] if self.argument is None else [self.argument]
+        parts = []
         for key, texts in self.values:
+            if any(not text or text[0] == "," or "=" in text for text in texts[1:]):
+                raise UsageError(f"{key} has a further value that a spec cannot hold: {texts[1:]}")
             parts += [f"{key}={texts[0]}", *texts[1:]]
+        if self.argument:
+            parts.insert(0, self.argument)
         written = ",".join(part.replace(",", ",,") for part in parts)
-        return f"{self.name}:{written}" if written else self.name
+        separator = "," if self.argument == "" else ":"
+        return f"{self.name}{separator}{written}" if written else self.name
+
+
+def spec_name(text: str) -> str:
+    """What a spec string begins with, up to the first colon or comma.
+
+    Example:
+        >>> spec_name("pgd_l2:eps=3"), spec_name("lite0,weights=a.pth")
+        ('pgd_l2', 'lite0')
+    """
+    return re.split("[:,]", text, maxsplit=1)[0]
 
 
 def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object = None) -> str:
@@ -78,6 +97,16 @@ def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object
     """
     first = None if argument is None else value_text(argument)
     return str(Spec(name, first, tuple((key, (value_text(value),)) for key, value in values)))
+
+
+def stated(**values: object) -> list[tuple[str, object]]:
+    """The values that are not None, for a spec that leaves out what nobody asked for.
+
+    Example:
+        >>> write_spec("folder", stated(size=224, classes=None), "photos")
+        'folder:photos,size=224'
+    """
+    return [(key, value) for key, value in values.items() if value is not None]
 
 
 def value_text(value: object) -> str:

@@ -14,9 +14,10 @@ from torch import Tensor
 from limen import catalog
 from limen.attacks import FACTORIES
 from limen.catalog.grid import Grid, read_grid
-from limen.catalog.parameters import value_text
-from limen.catalog.spec import Catalog
+from limen.catalog.table import Catalog
 from limen.errors import UsageError
+from limen.identity import Identity
+from limen.spec import value_text
 
 
 def climb(
@@ -40,13 +41,14 @@ def grid(spec: str) -> Grid:
     return made
 
 
-def test_each_value_has_the_spec_that_it_would_have_alone():
+def test_each_value_is_what_it_would_be_alone():
     made = grid("climb:steps=5, eps=1/4, 2 ,1e3,path=x,,y")
-    assert made.labels == tuple(f"climb:steps=5,eps={eps},path=x,,y" for eps in ("1/4", "2", "1e3"))
+    assert made.labels == tuple(f"climb:eps={eps},steps=5,path=x,,y" for eps in ("0.25", "2", "1000"))
     assert made.values == (0.25, 2.0, 1000.0)
-    for label, value in zip(made.labels, made.values, strict=True):
+    for label, value, identity in zip(made.labels, made.values, made.identities, strict=True):
         alone = TABLE.make(label)
         assert (alone["eps"], alone["steps"], alone["path"]) == (value, 5, "x,y")
+        assert TABLE.read(label).identity == identity
 
 
 def test_the_attack_of_a_grid_takes_a_value_for_each_sample_in_double_precision():
@@ -97,12 +99,12 @@ def test_a_value_that_the_attack_refuses_alone_is_refused_in_a_grid(spec, messag
 
 
 def test_the_catalog_gives_an_attack_or_a_grid():
-    assert catalog.attack_or_grid("fgsm:eps=0.1").name == "fgsm"
+    assert catalog.attack_or_grid("fgsm:eps=0.1").identity.label == "fgsm:eps=0.1"
     assert isinstance(catalog.attack_or_grid("fgsm:eps=0.1,0.2"), Grid)
     with pytest.raises(UsageError, match="'40' is not key=value"):
         catalog.attack_or_grid("fgsm:40,eps=1,2")
-    with pytest.raises(UsageError, match="a value for each label"):
-        Grid(("a",), (), FACTORIES["fgsm"])
+    with pytest.raises(UsageError, match="a value for each identity"):
+        Grid((Identity("a", {}),), (), FACTORIES["fgsm"])
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=9, unique=True))

@@ -129,7 +129,11 @@ def test_bad_images_in_a_folder_are_reported_skipped_and_counted(limen, workshop
         (("--attack", "fgms"), 2, "attack spec 'fgms': unknown attack 'fgms'; did you mean 'fg"),
         (("--attack", "fgsm:eps=-1"), 2, "attack spec 'fgsm:eps=-1': eps"),
         (("--model", "pyton:nets.py:lamp"), 2, "unknown model 'pyton'; did you mean 'python'?"),
-        (("--model", "python:nets.py"), 2, "python:nets.py names no function; write python:FILE.py:FACTORY"),
+        (
+            ("--model", "python:nets.py"),
+            2,
+            "python:nets.py names nothing in a file; write python:FILE.py:NAME",
+        ),
         (("--model", "python:nets.py:lump"), 2, "unknown function in nets.py 'lump'; did you mean 'lamp'?"),
         (("--model", "python:nots.py:lamp"), 1, "nots.py: no such file"),
         (("--model", "python:nets.py:broken"), 1, "the model raised RuntimeError"),

@@ -14,6 +14,7 @@ import limen
 from limen.data import Dataset, Sample
 from limen.errors import UsageError
 from limen.evaluation import describe_run, run_attacks
+from limen.identity import Identity
 from limen.images import ImageFileError
 from limen.metrics import METRICS, Metric
 from limen.report import write_page
@@ -41,8 +42,13 @@ class Brighten:
     """Adds a constant; remembers how it was called."""
 
     amount: float
+    name: str = "b"
     claim: bool | None = None
-    calls: list[SimpleNamespace] = field(default_factory=list)
+    calls: list[SimpleNamespace] = field(default_factory=list, compare=False)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name, {"amount": self.amount})
 
     def __call__(self, classifier, images, labels, targeted=False, ids=None, seed=0, lattice=255) -> Any:
         self.calls.append(
@@ -107,7 +113,7 @@ def without_seconds(run) -> list[dict]:
 
 
 def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
-    run = attack_run(grey(100, 20, 200), {"brighten": Brighten(40 / 255)})
+    run = attack_run(grey(100, 20, 200), [Brighten(40 / 255, name="brighten")])
     fooled, held, bright = run.table().to_pylist()
     assert (fooled["id"], fooled["index"], fooled["label"], fooled["target"]) == ("flat/0", 0, 0, None)
     assert (fooled["clean_prediction"], fooled["prediction"], fooled["success"]) == (0, 1, True)
@@ -130,7 +136,7 @@ def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
 
 
 def test_images_below_ssims_window_are_attacked_and_shown_without_it(attack_run):
-    run = attack_run(grey(100, 20, shape=SMALL), {"brighten": Brighten(40 / 255)})
+    run = attack_run(grey(100, 20, shape=SMALL), [Brighten(40 / 255, name="brighten")])
     fooled, held = run.table().to_pylist()
     assert (fooled["success"], held["success"]) == (True, False)
     assert [name for name in METRICS if fooled[name] is None] == ["ssim", "mad"]
@@ -141,7 +147,7 @@ def test_images_below_ssims_window_are_attacked_and_shown_without_it(attack_run)
 
 
 def test_the_manifest_describes_model_data_and_settings(attack_run, classifier):
-    manifest = attack_run(grey(1, 2), {"b": Brighten(0.5)}, seed=7, lattice=None).manifest
+    manifest = attack_run(grey(1, 2), [Brighten(0.5)], seed=7, lattice=None).manifest
     assert (manifest.model.spec, manifest.model.weights) == ("brightness", classifier.fingerprint())
     assert manifest.model.class_names == ("dark", "bright", "never")
     assert (manifest.data.spec, manifest.data.count) == ("flat", 2)
@@ -151,7 +157,8 @@ def test_the_manifest_describes_model_data_and_settings(attack_run, classifier):
 
 def test_success_is_what_the_stored_image_does_not_what_the_attack_claims(attack_run):
     table = attack_run(
-        grey(20, 110), {"boast": Brighten(40 / 255, claim=True), "shy": Brighten(40 / 255, claim=False)}
+        grey(20, 110),
+        [Brighten(40 / 255, claim=True, name="boast"), Brighten(40 / 255, claim=False, name="shy")],
     )
     rows = [(row["attack"], row["success"], row["success_in_memory"]) for row in table.table().to_pylist()]
     assert rows == [
@@ -163,7 +170,7 @@ def test_success_is_what_the_stored_image_does_not_what_the_attack_claims(attack
 
 
 def test_the_attacks_own_image_is_measured_beside_the_stored_one(attack_run):
-    float_run = attack_run(grey(100, 20), {"b": Brighten(40.4 / 255)}, lattice=None)
+    float_run = attack_run(grey(100, 20), [Brighten(40.4 / 255)], lattice=None)
     fooled, held = float_run.table().select(["linf", "linf_in_memory"]).to_pylist()
     assert fooled["linf"] == pytest.approx(40 / 255, rel=1e-5)
     assert fooled["linf_in_memory"] == pytest.approx(40.4 / 255, rel=1e-5)
@@ -171,12 +178,12 @@ def test_the_attacks_own_image_is_measured_beside_the_stored_one(attack_run):
 
 
 def test_a_claim_that_the_file_does_not_keep_has_a_distance_in_memory_alone(attack_run):
-    (row,) = attack_run(grey(127), {"b": Brighten(0.4 / 255)}, lattice=None).table().to_pylist()
+    (row,) = attack_run(grey(127), [Brighten(0.4 / 255)], lattice=None).table().to_pylist()
     assert (row["linf"], row["linf_in_memory"]) == (None, pytest.approx(0.4 / 255, rel=1e-4))
 
 
 def test_on_the_lattice_both_settings_are_equal(attack_run):
-    for row in attack_run(grey(100, 20), {"b": Brighten(40 / 255)}).table().to_pylist():
+    for row in attack_run(grey(100, 20), [Brighten(40 / 255)]).table().to_pylist():
         assert [row[name] for name in METRICS] == [row[f"{name}_in_memory"] for name in METRICS]
 
 
@@ -185,7 +192,7 @@ def test_a_metric_of_the_users_own_is_a_column_of_the_run(attack_run):
         return (originals - images).amin((1, 2, 3))
 
     own = Metric(MetricColumn("drop", "drop"), drop)
-    run = attack_run(grey(100, 20), {"b": Brighten(40 / 255)}, metrics=[own])
+    run = attack_run(grey(100, 20), [Brighten(40 / 255)], metrics=[own])
     assert [column.key for column in run.manifest.metrics] == ["drop"]
     assert run.table()["drop"].to_pylist() == [pytest.approx(-40 / 255, rel=1e-5), None]
     assert "l2" not in run.table().column_names
@@ -193,7 +200,7 @@ def test_a_metric_of_the_users_own_is_a_column_of_the_run(attack_run):
 
 def test_without_a_lattice_an_image_may_succeed_in_memory_and_fail_in_its_file(attack_run):
     attack = Brighten(0.4 / 255)
-    run = attack_run(grey(127), {"b": attack}, lattice=None)
+    run = attack_run(grey(127), [attack], lattice=None)
     (row,) = run.table().to_pylist()
     assert attack.calls[0].lattice is None
     assert (row["success_in_memory"], row["success"], row["prediction"]) == (True, False, 0)
@@ -201,15 +208,15 @@ def test_without_a_lattice_an_image_may_succeed_in_memory_and_fail_in_its_file(a
 
 
 def test_a_misclassified_image_is_attacked_and_recorded_as_such(attack_run):
-    (row,) = attack_run(grey(100, labels=[1]), {"b": Brighten(0.0)}).table().to_pylist()
+    (row,) = attack_run(grey(100, labels=[1]), [Brighten(0.0)]).table().to_pylist()
     assert (row["label"], row["clean_prediction"], row["success"], row["linf"]) == (1, 0, True, 0.0)
 
 
 def test_each_attack_is_called_once_a_batch_with_ids_seed_and_lattice(attack_run, classifier):
     passes = []
     classifier.module.register_forward_hook(lambda module, inputs, output: passes.append(len(inputs[0])))
-    one, two = Brighten(0.1), Brighten(0.2)
-    attack_run(grey(*range(5)), {"one": one, "two": two}, seed=9, lattice=51)
+    one, two = Brighten(0.1, "one"), Brighten(0.2, "two")
+    attack_run(grey(*range(5)), [one, two], seed=9, lattice=51)
     for attack in (one, two):
         assert [call.ids for call in attack.calls] == [
             ("flat/0", "flat/1"),
@@ -223,7 +230,7 @@ def test_each_attack_is_called_once_a_batch_with_ids_seed_and_lattice(attack_run
 
 def test_a_targeted_run_aims_at_the_targets(attack_run):
     attack = Brighten(40 / 255)
-    run = attack_run(grey(100, 20, targets=[1, 1]), {"b": attack}, targeted=True)
+    run = attack_run(grey(100, 20, targets=[1, 1]), [attack], targeted=True)
     assert attack.calls[0].labels == [1, 1]
     rows = [
         (row["label"], row["target"], row["prediction"], row["success"]) for row in run.table().to_pylist()
@@ -234,7 +241,7 @@ def test_a_targeted_run_aims_at_the_targets(attack_run):
 def test_a_targeted_run_without_targets_is_refused_before_anything_is_attacked(attack_run, tmp_path):
     attack = Brighten(0.1)
     with pytest.raises(UsageError, match="flat: names no target classes"):
-        attack_run(grey(1, 2), {"b": attack}, targeted=True)
+        attack_run(grey(1, 2), [attack], targeted=True)
     assert not attack.calls
 
 
@@ -255,33 +262,33 @@ def test_a_class_that_the_model_lacks_is_named_before_anything_is_attacked(
 ):
     attack = Brighten(0.1)
     with pytest.raises(UsageError, match=message):
-        attack_run(dataset, {"b": attack}, **options)
+        attack_run(dataset, [attack], **options)
     assert not attack.calls
 
 
 def test_settings_other_than_the_runs_are_refused(tmp_path, classifier):
-    manifest = describe_run(classifier, grey(1), ["b"], model_spec="brightness")
+    manifest = describe_run(classifier, grey(1), [Brighten(0.1)], model_spec="brightness")
     with create_or_resume(tmp_path, manifest) as run, pytest.raises(UsageError, match="seed=1"):
-        run_attacks(classifier, grey(1), {"b": Brighten(0.1)}, run, seed=1)
+        run_attacks(classifier, grey(1), [Brighten(0.1)], run, seed=1)
     with create_or_resume(tmp_path, manifest) as run, pytest.raises(UsageError, match="limit"):
-        run_attacks(classifier, grey(1), {"b": Brighten(0.1)}, run, limit=-1)
+        run_attacks(classifier, grey(1), [Brighten(0.1)], run, limit=-1)
 
 
 def test_a_finished_run_repeats_nothing(attack_run):
-    first = attack_run(grey(*range(90, 95)), {"b": Brighten(0.2)})
+    first = attack_run(grey(*range(90, 95)), [Brighten(0.2)])
     again = Brighten(0.2)
-    assert attack_run(grey(*range(90, 95)), {"b": again}).table() == first.table()
+    assert attack_run(grey(*range(90, 95)), [again]).table() == first.table()
     assert not again.calls
 
 
 def test_a_limit_can_be_raised_and_attacks_added(attack_run, tmp_path):
     levels = range(90, 97)
-    attack_run(grey(*levels), {"a": Brighten(0.2)}, limit=3)
-    a, b = Brighten(0.2), Brighten(0.1)
-    run = attack_run(grey(*levels), {"a": a, "b": b}, batch_size=5)
+    attack_run(grey(*levels), [Brighten(0.2, name="a")], limit=3)
+    a, b = Brighten(0.2, "a"), Brighten(0.1)
+    run = attack_run(grey(*levels), [a, b], batch_size=5)
     assert [call.ids for call in a.calls] == [("flat/3", "flat/4"), ("flat/5", "flat/6")]
     assert [len(call.ids) for call in b.calls] == [5, 2]
-    whole = attack_run(grey(*levels), {"a": Brighten(0.2), "b": Brighten(0.1)}, directory=tmp_path / "whole")
+    whole = attack_run(grey(*levels), [Brighten(0.2, name="a"), Brighten(0.1)], directory=tmp_path / "whole")
     same = [{**row, "steps": 0, "forwards": 0, "backwards": 0} for row in without_seconds(run)]
     assert same == [{**row, "steps": 0, "forwards": 0, "backwards": 0} for row in without_seconds(whole)]
 
@@ -295,9 +302,9 @@ class Interrupt(Brighten):
 
 def test_an_interrupted_run_is_valid_and_ends_as_an_undisturbed_one(attack_run, tmp_path):
     levels = range(90, 99)
-    attacks = {"a": Brighten(0.2), "b": Brighten(0.1)}
+    attacks = [Brighten(0.2, name="a"), Brighten(0.1)]
     with pytest.raises(KeyboardInterrupt):
-        attack_run(grey(*levels), {"a": Brighten(0.2), "b": Interrupt(0.1)})
+        attack_run(grey(*levels), [Brighten(0.2, name="a"), Interrupt(0.1)])
     rows = open_run(tmp_path / "run").table().to_pydict()
     assert (rows["attack"].count("a"), rows["attack"].count("b")) == (6, 4)
     run = attack_run(grey(*levels), attacks)
@@ -308,23 +315,21 @@ def test_an_interrupted_run_is_valid_and_ends_as_an_undisturbed_one(attack_run, 
 
 def test_a_bad_image_is_recorded_and_counted_until_it_is_mended(attack_run):
     seen: list[tuple[str, int, int]] = []
-    run = attack_run(
-        grey(90, 91, 92, bad=[1]), {"b": Brighten(0.2)}, progress=lambda *values: seen.append(values)
-    )
+    run = attack_run(grey(90, 91, 92, bad=[1]), [Brighten(0.2)], progress=lambda *values: seen.append(values))
     assert run.manifest.skipped == (SkippedImage("flat/1", "flat/1: truncated"),)
     assert run.table()["id"].to_pylist() == ["flat/0", "flat/2"]
     assert seen == [("b", 0, 3), ("b", 0, 2), ("b", 2, 2)]
-    run = attack_run(grey(90, 91, 92), {"b": Brighten(0.2)})
+    run = attack_run(grey(90, 91, 92), [Brighten(0.2)])
     assert run.manifest.skipped == ()
     assert run.table()["id"].to_pylist() == ["flat/0", "flat/1", "flat/2"]
 
 
 def test_progress_starts_at_what_is_finished(attack_run):
     seen: list[tuple[str, int, int]] = []
-    attack_run(grey(*range(4)), {"a": Brighten(0.2)}, limit=2)
+    attack_run(grey(*range(4)), [Brighten(0.2, name="a")], limit=2)
     attack_run(
         grey(*range(4)),
-        {"a": Brighten(0.2), "b": Brighten(0.1)},
+        [Brighten(0.2, name="a"), Brighten(0.1)],
         progress=lambda *values: seen.append(values),
     )
     assert seen == [("a", 2, 4), ("b", 0, 4), ("b", 2, 4), ("a", 4, 4), ("b", 4, 4)]
@@ -340,23 +345,23 @@ def test_memory_is_bounded_by_a_batch(attack_run):
             alive.append(sum(each() is not None for each in made))
             return super().__call__(classifier, images, *arguments, **options)
 
-    attack_run(grey(*range(20)), {"w": Watched(0.1)})
+    attack_run(grey(*range(20)), [Watched(0.1)])
     assert len(alive) == 10
     assert max(alive) <= 2
 
 
 def test_a_model_in_double_precision_is_attacked_in_it(attack_run):
-    run = attack_run(grey(100), {"b": Brighten(40 / 255)}, classifier=limen.Classifier(Brightness().double()))
+    run = attack_run(grey(100), [Brighten(40 / 255)], classifier=limen.Classifier(Brightness().double()))
     assert run.table()["linf"].to_pylist() == [pytest.approx(40 / 255, rel=1e-6)]
 
 
 def test_an_attack_that_the_run_does_not_list_is_refused(tmp_path, classifier):
-    manifest = describe_run(classifier, grey(1), ["a"], model_spec="brightness")
+    manifest = describe_run(classifier, grey(1), [Brighten(0.1, "a")], model_spec="brightness")
     with create_or_resume(tmp_path, manifest) as run, pytest.raises(UsageError, match="no attack 'b'"):
-        run_attacks(classifier, grey(1), {"b": Brighten(0.1)}, run)
+        run_attacks(classifier, grey(1), [Brighten(0.1)], run)
 
 
 def test_a_changed_data_set_is_not_mixed_into_a_run(attack_run):
-    attack_run(grey(1, 2), {"b": Brighten(0.1)})
+    attack_run(grey(1, 2), [Brighten(0.1)])
     with pytest.raises(UsageError, match="number of images: 2 in the run, 3 now"):
-        attack_run(grey(1, 2, 3), {"b": Brighten(0.1)})
+        attack_run(grey(1, 2, 3), [Brighten(0.1)])

@@ -13,7 +13,7 @@ import limen
 from limen import catalog
 from limen.attacks import Attack
 from limen.catalog import Grid
-from limen.evaluation import describe_run, labels_of, run_attacks
+from limen.evaluation import describe_run, run_attacks
 from limen.runs import Run, create_or_resume, open_run
 
 GRIDS = (
@@ -60,8 +60,8 @@ def dataset(classifier) -> limen.data.Dataset:
 
 
 def run_of(directory: Path, classifier, dataset, specs, batch_size: int = 4, limit: int | None = None) -> Run:
-    attacks = {spec: catalog.attack_or_grid(spec) for spec in specs}
-    manifest = describe_run(classifier, dataset, labels_of(attacks), model_spec="rows")
+    attacks = [catalog.attack_or_grid(spec) for spec in specs]
+    manifest = describe_run(classifier, dataset, attacks, model_spec="rows")
     with create_or_resume(directory, manifest) as writer:
         run_attacks(classifier, dataset, attacks, writer, batch_size=batch_size, limit=limit)
     return open_run(directory)
@@ -101,12 +101,12 @@ def test_a_grid_makes_one_call_for_all_its_values_as_far_as_a_batch_holds_them(t
         sizes.append(len(eps))
         return limen.attacks.fgsm(eps=eps)
 
-    labels = ("a", "b", "c")
-    grid = Grid(labels, (0.01, 0.02, 0.03), make)
-    manifest = describe_run(classifier, dataset, labels, model_spec="rows")
+    values = (0.01, 0.02, 0.03)
+    grid = Grid(tuple(limen.attacks.fgsm(eps=value).identity for value in values), values, make)
+    manifest = describe_run(classifier, dataset, [grid], model_spec="rows")
     for directory, batch_size in (("wide", 64), ("narrow", 4)):
         with create_or_resume(tmp_path / directory, manifest) as writer:
-            run_attacks(classifier, dataset, {"grid": grid}, writer, batch_size=batch_size)
+            run_attacks(classifier, dataset, [grid], writer, batch_size=batch_size)
     # 7 images: 21 rows at once; then 12 rows of the first 4 images and 9 of the other 3.
     assert sizes == [21, 4, 4, 4, 4, 4, 1]
 
@@ -120,10 +120,10 @@ def test_a_grid_resumes_where_it_stopped_and_takes_further_values(tmp_path, clas
         return limen.attacks.pgd_l2(eps=eps, steps=4)
 
     values = (0.3, 0.7, 1.5)
-    labels = tuple(f"pgd_l2:eps={value:g},steps=4" for value in values)
-    manifest = describe_run(classifier, dataset, labels, model_spec="rows")
+    grid = Grid(tuple(limen.attacks.pgd_l2(eps=value, steps=4).identity for value in values), values, make)
+    manifest = describe_run(classifier, dataset, [grid], model_spec="rows")
     with create_or_resume(tmp_path / "run", manifest) as writer:
-        run_attacks(classifier, dataset, {"grid": Grid(labels, values, make)}, writer, batch_size=7)
+        run_attacks(classifier, dataset, [grid], writer, batch_size=7)
     assert sorted(itertools.chain(*calls)) == [0.3] * 4 + [0.7] * 4 + [1.5] * 7
     whole = run_of(tmp_path / "whole", classifier, dataset, ["pgd_l2:eps=0.3,0.7,1.5,steps=4"])
     assert_same(open_run(tmp_path / "run"), whole)
@@ -138,8 +138,8 @@ def test_a_value_that_stands_in_two_grids_is_attacked_once(tmp_path, classifier,
 
 def test_progress_is_told_for_each_value(tmp_path, classifier, dataset):
     seen: list[tuple[str, int, int]] = []
-    attacks = {"g": catalog.attack_or_grid("fgsm:eps=0.01,0.02")}
-    manifest = describe_run(classifier, dataset, labels_of(attacks), model_spec="rows")
+    attacks = [catalog.attack_or_grid("fgsm:eps=0.01,0.02")]
+    manifest = describe_run(classifier, dataset, attacks, model_spec="rows")
     with create_or_resume(tmp_path / "run", manifest) as writer:
         run_attacks(
             classifier, dataset, attacks, writer, batch_size=7, progress=lambda *told: seen.append(told)

@@ -22,7 +22,7 @@ FGSM, DDN = "fgsm:eps=0.02", "ddn:steps=10"
 def directory(tmp_path_factory):
     folder = tmp_path_factory.mktemp("magnification") / "run"
     classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=8)
-    attacks = {spec: limen.catalog.attack(spec) for spec in (FGSM, DDN)}
+    attacks = [limen.catalog.attack(spec) for spec in (FGSM, DDN)]
     manifest = describe_run(classifier, dataset, attacks, model_spec="demo:photos")
     with limen.runs.create_or_resume(folder, manifest) as writer:
         run_attacks(classifier, dataset, attacks, writer)

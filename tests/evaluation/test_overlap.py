@@ -149,7 +149,7 @@ def classifier() -> limen.Classifier:
 def directory(classifier, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("overlap") / "run"
     dataset = limen.data.demo("photos", count=12)
-    attacks = {spec: limen.catalog.attack(spec) for spec in (FGSM, DDN)}
+    attacks = [limen.catalog.attack(spec) for spec in (FGSM, DDN)]
     manifest = describe_run(classifier, dataset, attacks, model_spec="demo:photos")
     with limen.runs.create_or_resume(folder, manifest) as writer:
         run_attacks(classifier, dataset, attacks, writer)
@@ -191,7 +191,7 @@ def test_failures_and_images_that_were_wrong_before_do_not_count(classifier, tmp
     (batch,) = batches(limen.data.demo("photos", count=8), range(8), 8, pytest.fail)
     labels = batch.labels.numpy() + (np.arange(8) < 3)
     wrong = limen.data.from_arrays("some labels wrong", to_uint8(batch.images), labels % 12)
-    attacks = {"fgsm:eps=0": limen.attacks.fgsm(eps=0.0), FGSM: limen.attacks.fgsm(eps=0.06)}
+    attacks = [limen.attacks.fgsm(eps=0.0), limen.attacks.fgsm(eps=0.06)]
     manifest = describe_run(classifier, wrong, attacks, model_spec="demo:photos")
     with limen.runs.create_or_resume(tmp_path / "run", manifest) as writer:
         run_attacks(classifier, wrong, attacks, writer)
@@ -252,7 +252,9 @@ def test_an_evaluation_is_stored_in_its_run_with_maps_of_the_originals(run, clas
 
 
 def test_a_run_without_records_is_refused(classifier, tmp_path):
-    manifest = describe_run(classifier, limen.data.demo("photos", count=2), [DDN], model_spec="demo:photos")
+    manifest = describe_run(
+        classifier, limen.data.demo("photos", count=2), [limen.catalog.attack(DDN)], model_spec="demo:photos"
+    )
     with limen.runs.create_or_resume(tmp_path, manifest):
         pass
     with pytest.raises(UsageError, match="no records yet"):

@@ -22,10 +22,7 @@ def real_run(tmp_path_factory):
         net[1].weight.copy_(patterns)
         net[1].bias.copy_(-patterns.square().sum(1) / 2)
     classifier = limen.Classifier(net)
-    attacks = {
-        "pgd_l2:eps=4,steps=5": limen.attacks.pgd_l2(eps=4.0, steps=5),
-        "ddn": limen.attacks.ddn(steps=20),
-    }
+    attacks = [limen.attacks.pgd_l2(eps=4.0, steps=5), limen.attacks.ddn(steps=20)]
     directory = tmp_path_factory.mktemp("real") / "run"
     manifest = describe_run(classifier, dataset, attacks, model_spec="nearest pattern")
     with create_or_resume(directory, manifest) as run:

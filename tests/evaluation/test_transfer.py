@@ -28,7 +28,7 @@ def net() -> limen.Classifier:
 def run(tmp_path_factory, net) -> Run:
     dataset = limen.data.demo("digits", count=40)
     folder = tmp_path_factory.mktemp("run") / "run"
-    attacks = {label: limen.catalog.attack(label) for label in (FGSM, DDN)}
+    attacks = [limen.catalog.attack(label) for label in (FGSM, DDN)]
     with create_or_resume(folder, describe_run(net, dataset, attacks, model_spec="demo:digits")) as writer:
         run_attacks(net, dataset, attacks, writer)
     return open_run(folder)
@@ -114,7 +114,7 @@ def test_a_targeted_image_transfers_if_the_other_classifier_sees_the_target(tmp_
     pixels = np.array([[[[200], [50]]], [[[180], [30]]]], np.uint8)
     samples = [limen.data.Sample(str(i), image, 0, 1) for i, image in enumerate(from_uint8(pixels))]
     dataset = limen.data.Dataset("pairs", ("0", "1"), samples.__getitem__)
-    attacks = {"fgsm:eps=0.5": limen.attacks.fgsm(eps=0.5)}
+    attacks = [limen.attacks.fgsm(eps=0.5)]
     net = classes([0, 1])
     manifest = describe_run(net, dataset, attacks, model_spec="two", targeted=True)
     with create_or_resume(tmp_path / "run", manifest) as writer:

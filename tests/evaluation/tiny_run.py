@@ -17,10 +17,7 @@ def main(out: str) -> None:
     classifier = limen.Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 10)))
     pixels = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
     dataset = limen.data.from_arrays("noise", pixels, np.arange(60) % 10)
-    attacks = {
-        "pgd_l2:eps=1,steps=5": limen.attacks.pgd_l2(eps=1.0, steps=5),
-        "ddn:steps=5": limen.attacks.ddn(steps=5),
-    }
+    attacks = [limen.attacks.pgd_l2(eps=1.0, steps=5), limen.attacks.ddn(steps=5)]
     manifest = describe_run(classifier, dataset, attacks, model_spec="a linear model")
     with limen.runs.create_or_resume(out, manifest) as run:
         run_attacks(classifier, dataset, attacks, run, batch_size=3)

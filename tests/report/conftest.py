@@ -25,6 +25,8 @@ from limen.runs import (
 )
 from limen.runs.overlap import MEASURES
 
+from ..named import identity
+
 
 def row(index: int, key: str, success: bool = True, **changed: object) -> dict[str, object]:
     """A record of an image of class 0, whose distances grow with its index."""
@@ -63,7 +65,7 @@ def write_run(
         model=ModelEntry("demo:photos", "ab12" * 16, None if class_names is None else tuple(class_names)),
         data=DataEntry("folder:photos", max(map(len, rows.values()), default=0)),
     )
-    manifest = manifest.with_attacks(rows).with_metrics(metrics)
+    manifest = manifest.with_attacks(map(identity, rows)).with_metrics(metrics)
     with create_or_resume(directory, manifest) as writer:
         for label, of_attack in rows.items():
             originals = {

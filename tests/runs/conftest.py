@@ -10,6 +10,8 @@ import pytest
 from limen.metrics import METRICS
 from limen.runs import DataEntry, Manifest, ModelEntry, Settings
 
+from ..named import identity
+
 COLUMNS = [metric.column for metric in METRICS.values()]
 LABELS = ("fgsm:eps=0.1", "ddn")
 
@@ -21,7 +23,7 @@ def manifest() -> Manifest:
         data=DataEntry("folder:photos,size=8", 4, ("cat", "<script>")),
         settings=Settings(seed=3),
     )
-    return described.with_attacks(LABELS).with_metrics(COLUMNS)
+    return described.with_attacks(map(identity, LABELS)).with_metrics(COLUMNS)
 
 
 @pytest.fixture

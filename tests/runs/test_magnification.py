@@ -21,6 +21,8 @@ from limen.runs import (
 )
 from limen.runs.files import decode_png
 
+from ..named import identity
+
 FGSM, DDN = "fgsm:eps=0.1", "ddn"
 
 
@@ -89,7 +91,7 @@ def test_pictures_of_two_scales_are_never_listed_together(run, magnification, pi
 
 def test_a_resumed_run_keeps_its_pictures(run, magnification, pictures):
     write_magnification(run, magnification, pictures)
-    with create_or_resume(run.directory, run.manifest.with_attacks(["pgd"])):
+    with create_or_resume(run.directory, run.manifest.with_attacks([identity("pgd")])):
         pass
     assert read_magnification(open_run(run.directory)) == magnification
 

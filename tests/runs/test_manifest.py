@@ -1,51 +1,76 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import limen
+from limen import catalog
 from limen.errors import UsageError
+from limen.identity import Identity
 from limen.runs import AttackEntry, DataEntry, Manifest, ModelEntry, RunError, Settings, SkippedImage
-from limen.runs.manifest import FORMAT, read_manifest
+from limen.runs.manifest import FORMAT, read_manifest, write_manifest
+
+from ..named import identity
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.lists(st.floats(0, 1), max_size=3).map(tuple)
+)
+NAMES = st.text("abc_", min_size=1, max_size=3)
+IDENTITIES = st.builds(Identity, NAMES, st.dictionaries(NAMES, VALUES, max_size=3), st.none() | NAMES)
 
 
 @given(
     names=st.none() | st.lists(st.text(max_size=5), max_size=3).map(tuple),
     lattice=st.none() | st.integers(1, 255),
-    labels=st.lists(st.text(max_size=9), max_size=4),
+    attacks=st.lists(IDENTITIES, max_size=4, unique_by=lambda each: each.label),
     targeted=st.booleans(),
 )
-def test_a_manifest_survives_the_round_trip(names, lattice, labels, targeted):
+def test_a_manifest_survives_the_round_trip(names, lattice, attacks, targeted):
     manifest = Manifest(
-        model=ModelEntry("m", "00", names),
-        data=DataEntry("d", 3, names),
+        model=ModelEntry("m", "00", names, tuple(attacks[:2]), "ab"),
+        data=DataEntry("d", 3, names, "cd"),
         settings=Settings(2**40, lattice, targeted),
         skipped=(SkippedImage("é\n", "broken"),),
-    ).with_attacks(labels)
+    ).with_attacks(attacks)
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_the_file_has_the_documented_keys(manifest):
     content = json.loads(manifest.to_json())
-    assert content["format"] == 1
+    assert content["format"] == 2
     assert content["model"] == {
         "spec": "demo:photos",
         "weights": "ab" * 32,
         "class_names": ["cat", "<script>"],
+        "defenses": [],
+        "code": None,
     }
     assert content["data"]["count"] == 4
     assert content["settings"] == {"seed": 3, "lattice": 255, "targeted": False}
-    assert content["attacks"][0] == {"label": "fgsm:eps=0.1", "folder": "fgsm-eps=0.1"}
+    assert content["attacks"][0]["folder"] == "fgsm-eps=0.1"
+    assert content["attacks"][0]["identity"] == {
+        "name": "fgsm",
+        "parameters": {"eps": "0.1"},
+        "budget": "eps",
+        "stated": ["eps"],
+        "code": None,
+    }
     assert content["skipped"] == []
     assert {"python", "torch", "numpy"} <= content["versions"].keys()
     assert {"limen", "created", "device"} <= content.keys()
 
 
 def test_adding_attacks_keeps_the_folders_of_those_there(manifest):
-    more = manifest.with_attacks(["DDN", "ddn", "fgsm:eps=0.2"])
+    more = manifest.with_attacks(map(identity, ["DDN", "ddn", "fgsm:eps=0.2"]))
     assert more.attacks[:2] == manifest.attacks
     assert more.labels == ("fgsm:eps=0.1", "ddn", "DDN", "fgsm:eps=0.2")
     assert more.folder("DDN").lower() != "ddn"
@@ -84,7 +109,18 @@ def _changed(path: list, value):
     [
         (_changed(["format"], FORMAT + 1), "upgrade Limen"),
         (_changed(["format"], "1"), "not the manifest of a run"),
-        (_changed(["format"], True), "format is bool, expected int"),
+        (_changed(["format"], True), "expected 2: not the manifest of a run"),
+        (_changed(["format"], 1), "of Limen 0.1, .* give the run's limen attack command another --out"),
+        (
+            _changed(["attacks", 0, "identity", "parameters"], {"eps": {}}),
+            r"eps is dict, expected str or int",
+        ),
+        (
+            _changed(["attacks", 0, "identity", "parameters"], {"eps": ["a"]}),
+            r"eps\[0\] is str, expected float",
+        ),
+        (_changed(["model", "defenses"], ["blur"]), r"model.defenses\[0\] is str, expected dict"),
+        (_changed(["model", "class_names"], ["a\udcff"]), "is no text"),
         (_changed(["model"], None), "model is NoneType, expected dict"),
         (_changed(["model"], {"spec": "m"}), "model lacks weights, class_names"),
         (_changed(["model", "class_names"], [1]), r"model.class_names\[0\] is int, expected str"),
@@ -95,7 +131,7 @@ def _changed(path: list, value):
         (_changed(["attacks", 0, "folder"], "../../etc"), "no plain folder name"),
         (_changed(["attacks", 0, "folder"], "original"), "no plain folder name"),
         (_changed(["attacks", 0, "folder"], "DDN"), "share a label or a folder"),
-        (_changed(["attacks", 0, "label"], "ddn"), "share a label or a folder"),
+        (_changed(["attacks", 0, "identity"], asdict(identity("ddn"))), "share a label or a folder"),
         (lambda content: content.pop("skipped"), "the file lacks skipped"),
     ],
 )
@@ -120,5 +156,44 @@ def test_a_folder_without_a_run_is_named(tmp_path):
 
 
 def test_entries_with_folders_of_a_later_scheme_are_read_as_they_are(manifest):
-    other = replace(manifest, attacks=(AttackEntry("ddn", "anything"),))
+    other = replace(manifest, attacks=(AttackEntry(identity("ddn"), "anything"),))
     assert Manifest.from_json(other.to_json()).folder("ddn") == "anything"
+
+
+def test_attacks_that_differ_in_their_budget_alone_are_one_family(manifest):
+    more = manifest.with_attacks(map(identity, ["fgsm:eps=0.2", "fgsm:eps=0.1,loss=margin", "fgsm:eps=0.4"]))
+    assert more.families() == {
+        "fgsm": ("fgsm:eps=0.1", "fgsm:eps=0.2", "fgsm:eps=0.4"),
+        "ddn": ("ddn",),
+        "fgsm:eps=0.1,loss=margin": ("fgsm:eps=0.1,loss=margin",),
+    }
+    assert manifest.families() == {"fgsm:eps=0.1": ("fgsm:eps=0.1",), "ddn": ("ddn",)}
+    assert (more.attack("fgsm:eps=0.2").budget, more.attack("ddn").budget) == ("0.2", None)
+
+
+def test_a_parameter_that_is_no_budget_makes_another_attack(manifest):
+    """A first radius bounds nothing, so the best of two would be no single attack's result."""
+    attacks = [limen.attacks.ddn(eps=0.5).identity, limen.attacks.ddn(eps=2.0).identity]
+    families = replace(manifest, attacks=()).with_attacks(attacks).families()
+    assert families == {"ddn:eps=0.5": ("ddn:eps=0.5",), "ddn:eps=2": ("ddn:eps=2",)}
+
+
+def test_an_attack_written_in_another_way_is_the_one_that_is_there(manifest):
+    first, second = (catalog.attack(f"pgd_l2:{given}").identity for given in ("eps=3,steps=5", "steps=5"))
+    assert manifest.with_attacks([first]) == manifest.with_attacks([first, second])
+    assert manifest.with_attacks([first]).label_of(second) == "pgd_l2:eps=3,steps=5"
+
+
+def test_another_attack_of_the_same_label_is_refused_with_what_differs(manifest):
+    mine = Identity("python:my.py:blur", {"size": 3}, code="aa")
+    run = manifest.with_attacks([mine])
+    with pytest.raises(UsageError, match=r"python:my\.py:blur is not .*its file has changed"):
+        run.with_attacks([replace(mine, code="bb")])
+    with pytest.raises(UsageError, match="size: 3 in the run, 4 now"):
+        run.with_attacks([replace(mine, parameters={"size": 4})])
+
+
+def test_a_name_that_is_no_unicode_is_refused_before_it_is_written(tmp_path, manifest):
+    with pytest.raises(UsageError, match="rename"):
+        write_manifest(tmp_path, replace(manifest, data=DataEntry("d", 3, ("a\udcff",))))
+    assert list(tmp_path.iterdir()) == []

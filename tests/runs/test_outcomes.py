@@ -24,7 +24,7 @@ def test_an_image_is_fooled_if_any_budget_fools_it_with_the_least_distortion_of_
         record(GRID[2], "a", l2=2.0, psnr=30.0, ssim=None, success_in_memory=False),
         *(record(label, "b", success=False, correct=False) for label in GRID),
     ]
-    merged = outcomes(table(rows), GRID, COLUMNS.values())
+    merged = outcomes(table(rows), GRID, COLUMNS.values(), "pgd_l2")
     assert (merged.name, merged.labels, merged.ids) == ("pgd_l2", GRID, ("a", "b"))
     assert (merged.success.tolist(), merged.correct.tolist()) == ([True, False], [True, False])
     assert merged.in_memory.tolist() == [True, False]
@@ -47,9 +47,9 @@ def test_images_that_some_budgets_are_not_done_with_are_left_out_and_counted():
     assert outcomes(table(rows[:2]), GRID, COLUMNS.values()).ids == ()
 
 
-def test_labels_of_other_attacks_and_unknown_distances_are_refused():
-    with pytest.raises(UsageError, match="are not one attack under several budgets"):
-        outcomes(table([]), ["ddn", "fgsm"], COLUMNS.values())
+def test_no_labels_and_unknown_distances_are_refused():
+    with pytest.raises(UsageError, match="no label is given"):
+        outcomes(table([]), [], COLUMNS.values())
     with pytest.raises(UnknownNameError, match="unknown metric 'l3'"):
         outcomes(table([]), ["ddn"], COLUMNS.values()).measured("l3")
 
@@ -67,7 +67,7 @@ def test_merging_is_what_a_loop_over_images_says(cells, distance):
         record(label, key, success, correct, **{distance: value if success else None})
         for (label, key), (success, correct, value) in cells.items()
     ]
-    merged = outcomes_by_name(table(rows), GRID, [*COLUMNS.values()])["pgd_l2"]
+    merged = outcomes_by_name(table(rows), {"pgd_l2": GRID}, [*COLUMNS.values()])["pgd_l2"]
     everywhere = [key for key in "abcd" if all((label, key) in cells for label in GRID)]
     assert merged.ids == tuple(everywhere)
     assert merged.unfinished == len({key for _, key in cells}) - len(everywhere)

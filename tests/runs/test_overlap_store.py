@@ -17,6 +17,8 @@ from limen.runs.files import decode_png
 from limen.runs.overlap import MEASURES
 from limen.runs.overlap_store import FILE, FOLDER, attention_path, read_overlap, write_overlap
 
+from ..named import identity
+
 THRESHOLDS = np.array([0.01, 0.11, 0.5])
 
 
@@ -101,7 +103,7 @@ def test_a_failed_write_leaves_the_older_evaluation_whole(run, evaluation, maps,
 
 def test_a_resumed_run_keeps_its_evaluation(run, evaluation, maps):
     write_overlap(run, evaluation, maps)
-    with create_or_resume(run.directory, run.manifest.with_attacks(["pgd"])):
+    with create_or_resume(run.directory, run.manifest.with_attacks([identity("pgd")])):
         pass
     assert read_overlap(open_run(run.directory)).method == "gradcam++"
 

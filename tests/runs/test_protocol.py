@@ -34,7 +34,7 @@ def test_a_grid_counts_as_one_attack_and_says_what_is_unfinished():
     labels = ("fgsm:eps=0.1", "fgsm:eps=0.2")
     rows = [record(labels[0], "a", success=False), record(labels[1], "a", l2=3.0)]
     rows += [record(labels[0], "b", l2=1.0), record(labels[1], "b", l2=2.0), record(labels[0], "c")]
-    found = figures(outcomes(table(rows), labels, COLUMNS.values()))
+    found = figures(outcomes(table(rows), labels, COLUMNS.values(), "fgsm"))
     assert (found.name, found.images, found.unfinished) == ("fgsm", 2, 1)
     assert (found.success.value, found.mean.value) == (1.0, 2.0)
 

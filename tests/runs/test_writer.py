@@ -13,6 +13,8 @@ from limen.errors import UsageError
 from limen.runs import ModelEntry, RunError, Settings, SkippedImage, create_or_resume, open_run
 from limen.runs.files import unfinished
 
+from ..named import identity
+
 
 def test_what_is_written_is_read_back(tmp_path, manifest, row, pixels):
     with create_or_resume(tmp_path / "new" / "run", manifest) as run:
@@ -38,13 +40,13 @@ def test_a_resumed_run_knows_what_is_finished_and_takes_more_attacks(tmp_path, m
     with create_or_resume(tmp_path, manifest) as run:
         run.write("ddn", [row("a")], {"a": pixels(0)})
     with create_or_resume(
-        tmp_path, replace(manifest, attacks=(), device="cuda").with_attacks(["jsma"])
+        tmp_path, replace(manifest, attacks=(), device="cuda").with_attacks([identity("jsma")])
     ) as run:
         assert run.finished("ddn") == {"a"}
         assert run.finished("jsma") == frozenset()
         run.write("jsma", [row("a")], {"a": pixels(1)})
     read = open_run(tmp_path)
-    assert read.manifest == manifest.with_attacks(["jsma"])
+    assert read.manifest == manifest.with_attacks([identity("jsma")])
     assert read.table().num_rows == 2
 
 
@@ -233,6 +235,7 @@ _LIMITED = """
 import resource, sys
 import numpy as np
 from limen import runs
+
 manifest = runs.Manifest.from_json(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)

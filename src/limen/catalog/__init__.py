@@ -1,71 +1,75 @@
-"""Names and spec strings become models, data sets, attacks and defences.
+"""Names and spec strings become models, data sets, attacks, defences and metrics.
 
-A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for attacks and defences,
-with a comma inside a path written twice. Several values of one parameter of an attack,
-`pgd_l2:eps=1,2,4,steps=40`, make a grid.
+A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for all else, with a comma
+inside a path written twice. Several values of one parameter of an attack, `pgd_l2:eps=1,2,4,steps=40`, make a
+grid. `python:FILE.py:NAME[,key=value…]` names what a user's own file defines, of any kind.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from torch import Tensor
 
-from limen import attacks, defenses, models
+from limen import attacks, defenses, metrics, models
 from limen import data as datasets
-from limen.attacks import Attack
 from limen.catalog.grid import Grid, read_grid
+from limen.catalog.kinds import (
+    NamedAttack,
+    known_attack,
+    known_data,
+    known_metric,
+    known_model,
+    tried_defense,
+)
 from limen.catalog.parameters import Parameter
-from limen.catalog.spec import Catalog, Entry
+from limen.catalog.table import Catalog, Entry, Request
 from limen.classifier import Classifier
 from limen.data import Dataset
+from limen.identity import Named
+from limen.metrics import Metric
 
 __all__ = [
     "ATTACKS",
     "DATA",
     "DEFENSES",
+    "METRICS",
     "MODELS",
     "Catalog",
     "Entry",
     "Grid",
+    "NamedAttack",
     "Parameter",
+    "Request",
     "attack",
     "attack_or_grid",
     "data",
     "defense",
+    "metric",
     "model",
 ]
 
-MODELS = Catalog("model", models.SOURCES, hidden=frozenset({"device"}))
-"""The models that a spec can name."""
+MODELS = Catalog(
+    "model",
+    models.SOURCES,
+    "limen.models",
+    hidden=frozenset({"device"}),
+    own=models.from_function,
+    finish=known_model,
+)
+"""The models that a spec can name; a user's own is a function that returns a module or a `Classifier`."""
 
-DATA = Catalog("data", datasets.SOURCES)
-"""The data sets that a spec can name."""
+DATA = Catalog("data", datasets.SOURCES, "limen.data", finish=known_data)
+"""The data sets that a spec can name; a user's own is a function that returns a `Dataset`."""
 
-ATTACKS = Catalog("attack", attacks.FACTORIES, argument=False)
-"""The attacks that a spec can name."""
-
-
-def _prepared(defense: Callable[..., Tensor]) -> Callable[..., Callable[[Tensor], Tensor]]:
-    @functools.wraps(defense)
-    def prepare(**parameters: Any) -> Callable[[Tensor], Tensor]:
-        ready = functools.partial(defense, **parameters)
-        ready(torch.zeros(0, 3, 299, 299))  # a value that it refuses is refused here, where the spec is known
-        return ready
-
-    return prepare
-
+ATTACKS = Catalog("attack", attacks.FACTORIES, "limen.attacks", argument=False, finish=known_attack)
+"""The attacks that a spec can name; a user's own is a function that returns whatever is called as one."""
 
 DEFENSES = Catalog(
-    "defense",
-    {name: _prepared(defense) for name, defense in defenses.DEFENSES.items()},
-    argument=False,
-    hidden=frozenset({"images"}),
+    "defense", defenses.DEFENSES, "limen.defenses", argument=False, takes=1, finish=tried_defense
 )
-"""The defences that a spec can name."""
+"""The defences that a spec can name; a user's own is a function of images, and of keywords of its own."""
+
+METRICS = Catalog("metric", metrics.METRICS, "limen.metrics", argument=False, takes=2, finish=known_metric)
+"""The metrics that a spec can name; a user's own is a function of two batches of images, or a `Metric`."""
 
 
 def model(spec: str, device: str | torch.device | None = None) -> Classifier:
@@ -102,7 +106,7 @@ def data(spec: str) -> Dataset:
     return DATA.make(spec)
 
 
-def attack(spec: str) -> Attack:
+def attack(spec: str) -> NamedAttack:
     """The attack that a spec names.
 
     Args:
@@ -120,7 +124,7 @@ def attack(spec: str) -> Attack:
     return ATTACKS.make(spec)
 
 
-def attack_or_grid(spec: str) -> Attack | Grid:
+def attack_or_grid(spec: str) -> NamedAttack | Grid:
     """The attack that a spec names, or the grid where it gives a parameter several values.
 
     Args:
@@ -130,13 +134,13 @@ def attack_or_grid(spec: str) -> Attack | Grid:
         UsageError: As `attack`, or if the parameter cannot be a grid; the message begins with the spec.
 
     Example:
-        >>> attack_or_grid("pgd_l2:eps=1,2,4,steps=40").labels
-        ('pgd_l2:eps=1,steps=40', 'pgd_l2:eps=2,steps=40', 'pgd_l2:eps=4,steps=40')
+        >>> attack_or_grid("pgd_l2:eps=1,2,4,steps=20").labels
+        ('pgd_l2:eps=1,steps=20', 'pgd_l2:eps=2,steps=20', 'pgd_l2:eps=4,steps=20')
     """
     return read_grid(ATTACKS, spec) or attack(spec)
 
 
-def defense(spec: str) -> Callable[[Tensor], Tensor]:
+def defense(spec: str) -> Named:
     """The defence that a spec names, as a function of the images alone.
 
     Args:
@@ -151,3 +155,19 @@ def defense(spec: str) -> Callable[[Tensor], Tensor]:
         torch.Size([2, 3, 16, 16])
     """
     return DEFENSES.make(spec)
+
+
+def metric(spec: str) -> Metric:
+    """The metric that a spec names, as a function of two batches of images.
+
+    Args:
+        spec: For example `ssim` or `python:my.py:blur_aware`.
+
+    Raises:
+        UsageError: If the spec cannot be followed; the message begins with it.
+
+    Example:
+        >>> metric("linf")(torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8))
+        tensor([1., 1.])
+    """
+    return METRICS.make(spec)

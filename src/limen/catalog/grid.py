@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from limen.attacks import Attack
-from limen.catalog.spec import Catalog, Entry, split
+from limen.catalog.table import Catalog, Entry
 from limen.errors import UsageError
+from limen.identity import Identity
+
+if TYPE_CHECKING:
+    from limen.catalog.kinds import NamedAttack
 
 
 @dataclass(frozen=True)
@@ -18,28 +22,34 @@ class Grid:
     """One attack under several values of one parameter.
 
     Attributes:
-        labels: The spec of each value, as if the attack had it alone.
-        values: The values, in the order of `labels`.
-        make: The attack for a tensor (N,) with one value a sample.
+        identities: What the attack is under each value.
+        values: The values, in the order of `identities`.
+        make: The attack for a tensor (N,) with one value per sample.
 
     Raises:
-        UsageError: If labels and values are not equally many, or there are none.
+        UsageError: If identities and values are not equally many, or there are none.
     """
 
-    labels: tuple[str, ...]
+    identities: tuple[Identity, ...]
     values: tuple[float, ...]
-    make: Callable[[Tensor], Attack]
+    make: Callable[[Tensor], NamedAttack]
 
     def __post_init__(self) -> None:
-        if not self.labels or len(self.labels) != len(self.values):
-            raise UsageError(f"a grid needs a value for each label, not {self.values} for {self.labels}")
+        if not self.identities or len(self.identities) != len(self.values):
+            raise UsageError(f"a grid needs a value for each identity, not {self.values} for {self.labels}")
 
-    def attack(self, positions: Sequence[int]) -> Attack:
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the results under each value stand under in a run."""
+        return tuple(each.label for each in self.identities)
+
+    def attack(self, positions: Sequence[int]) -> NamedAttack:
         """The attack whose i-th sample has the value at `positions[i]` of the grid.
 
         Example:
             >>> from limen.attacks import fgsm
-            >>> Grid(("a", "b"), (0.1, 0.2), lambda eps: fgsm(eps=eps)).attack([0, 0, 1]).name
+            >>> identities = tuple(fgsm(eps=eps).identity for eps in (0.1, 0.2))
+            >>> Grid(identities, (0.1, 0.2), lambda eps: fgsm(eps=eps)).attack([0, 0, 1]).name
             'fgsm'
         """
         # Double precision, as Python's own numbers are, so that what a factory makes of the value
@@ -61,39 +71,31 @@ def read_grid(table: Catalog, spec: str) -> Grid | None:
         UsageError: If what the spec writes cannot be a grid, or one of its values is refused; the
             message begins with the spec.
     """
-    name, _, rest = spec.partition(":")
-    keys = _gather(split(rest))
-    swept = [place for place, (_, texts) in enumerate(keys) if len(texts) > 1]
+    parsed = table.parse(spec)
+    swept = [key for key, texts in parsed.values if len(texts) > 1]
     if not swept:
         return None
-    before, (key, texts), after = keys[: swept[0]], keys[swept[0]], keys[swept[0] + 1 :]
-    labels = tuple(_write(name, [*before, (key, [text]), *after]) for text in texts)
-    table.make(labels[0])  # its errors know the nearest names
+    keys = dict(parsed.values)
+    alone = [
+        str(replace(parsed, values=tuple({**keys, swept[0]: (text,)}.items()))) for text in keys[swept[0]]
+    ]
+    request = table.read(alone[0]) if len(swept) == 1 else None  # its errors know the nearest names
     try:
-        if len(swept) > 1:
-            both = " and ".join(keys[place][0] for place in swept)
-            raise UsageError(f"{both} have several values; a grid goes over one parameter")
-        values = _values(table.entry(name.strip()), key, texts)
+        if request is None:
+            raise UsageError(f"{' and '.join(swept)} have several values; a grid goes over one parameter")
+        (key,) = swept
+        values = _values(request.entry, key, keys[key])
     except UsageError as error:
         raise UsageError(f"{table.kind} spec {spec!r}: {error}") from error
-    for label in labels[1:]:
-        table.make(label)
-    base = _write(name, [*before, *after])
-    return Grid(labels, values, lambda tensor: table.make(base, **{key: tensor}))
-
-
-def _gather(parts: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Each key with its values; nothing if the first part has no key, which is no grid but an error."""
-    keys: list[tuple[str, list[str]]] = []
-    for part in parts:
-        key, equals, text = (piece.strip() for piece in part.partition("="))
-        if equals:
-            keys.append((key, [text]))
-        elif keys:
-            keys[-1][1].append(key)
-        else:
-            return []
-    return keys
+    for each in alone:
+        table.make(each)
+    others = {name: value for name, value in request.keywords.items() if name != key}
+    thing = request.entry.thing
+    return Grid(
+        tuple(table.read(each).identity for each in alone),
+        values,
+        lambda tensor: thing(**others, **{key: tensor}),
+    )
 
 
 def _values(entry: Entry, key: str, texts: Sequence[str]) -> tuple[float, ...]:
@@ -114,8 +116,3 @@ def _values(entry: Entry, key: str, texts: Sequence[str]) -> tuple[float, ...]:
         advice = f"; a grid can go over {able}" if able else ""
         raise UsageError(f"{key} takes one value for all images, so give the attack several times{advice}")
     return tuple(values)
-
-
-def _write(name: str, keys: Sequence[tuple[str, Sequence[str]]]) -> str:
-    given = ",".join(f"{key}={texts[0]}".replace(",", ",,") for key, texts in keys)
-    return f"{name}:{given}" if given else name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 import math
 import types
@@ -13,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from torch import Tensor
 
 from limen.errors import UsageError
+from limen.spec import value_text
 
 REQUIRED = inspect.Parameter.empty
 
@@ -26,7 +29,7 @@ class Parameter:
         types: The types that its value may have, most specific first; `None` and the members of a
             `Literal` stand for themselves.
         default: The value when the spec is silent, or `REQUIRED`.
-        per_sample: Whether, beside a number, it takes a tensor with one number a sample.
+        per_sample: Whether, beside a number, it takes a tensor with one number per sample.
     """
 
     name: str
@@ -75,53 +78,60 @@ class Parameter:
         raise UsageError(f"{self.name} must be {self.type_name}, not {text!r}")
 
 
-def value_text(value: Any) -> str:
-    """A parameter's value as a spec writes it.
-
-    Example:
-        >>> value_text(None), value_text(True), value_text(8 / 255), value_text(3.0)
-        ('none', 'true', '8/255', '3')
-    """
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        # Budgets are thought of in steps of an 8-bit image; 0.03137254901960784 says nothing to anyone.
-        short = f"{value:g}"
-        if float(short) == value:
-            return short
-        levels = f"{value * 255:.0f}"
-        return f"{levels}/255" if float(levels) / 255 == value else repr(value)
-    return str(value)
-
-
-def parameters(
-    factory: Callable[..., Any], *, argument: bool, hidden: frozenset[str] = frozenset()
-) -> tuple[Parameter | None, tuple[Parameter, ...]]:
-    """Read what a spec may give to a factory.
+def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozenset()) -> list[Parameter]:
+    """Read what a spec may give to a function.
 
     Args:
-        factory: A function with annotated parameters.
-        argument: Whether its first parameter is the spec's argument, given without a keyword.
+        function: Anything with a signature. A parameter without a type has that of its default.
         hidden: Parameters that the program sets, not the spec.
 
     Returns:
-        The argument (`None` if there is none) and the keyword parameters. A parameter whose type
-        cannot be written as text, such as a tensor, is left out.
+        Its parameters. One whose type cannot be written as text, such as a tensor, has no `types`.
+
+    Raises:
+        UsageError: If there is no signature, or a type in it cannot be found.
     """
-    hints = get_type_hints(factory)
-    found = []
-    for parameter in inspect.signature(factory).parameters.values():
+    try:
+        found, hints = inspect.signature(function).parameters.values(), _hints(function)
+    except (TypeError, ValueError, NameError, AttributeError) as error:
+        name = getattr(function, "__name__", type(function).__name__)
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"the parameters of {name} cannot be read ({reason}); write a function around it"
+        ) from error
+    read = []
+    for parameter in found:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in hidden:
             continue
-        hint = hints.get(parameter.name, str)
+        hint = parameter.annotation
+        if hint is REQUIRED or isinstance(hint, str):
+            untold = parameter.default is REQUIRED or parameter.default is None
+            untyped = object if isinstance(hint, str) else str if untold else type(parameter.default)
+            hint = hints.get(parameter.name, untyped)
         kinds = _flatten(hint)
-        if any(kind is not None for kind in kinds):
-            # A count decides how long a climb is, so all samples of a call must share it.
-            per_sample = Tensor in get_args(hint) and float in kinds
-            found.append(Parameter(parameter.name, kinds, parameter.default, per_sample))
-    if argument:
-        return (found[0], tuple(found[1:])) if found else (None, ())
-    return None, tuple(found)
+        if all(kind is None for kind in kinds):
+            kinds = ()
+        # A count decides how long a climb is, so all samples of a call must share it.
+        per_sample = Tensor in get_args(hint) and float in kinds
+        read.append(Parameter(parameter.name, kinds, parameter.default, per_sample))
+    return read
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    inner = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if isinstance(inner, type):
+        inner = inner.__init__
+    elif not inspect.isroutine(inner):
+        inner = type(inner).__call__
+    hints: dict[str, Any] = {}
+    for name, hint in getattr(inner, "__annotations__", {}).items():
+        # One by one, as a type that only a type checker imports must not cost the others.
+        with contextlib.suppress(NameError):
+            alone = types.SimpleNamespace(__annotations__={name: hint})
+            hints |= get_type_hints(alone, getattr(inner, "__globals__", None))
+    return hints
 
 
 def _flatten(hint: Any) -> tuple[Any, ...]:
@@ -183,10 +193,17 @@ def _read_text(text: str) -> str:
     return text
 
 
+def _read_path(text: str) -> Path:
+    try:
+        return Path(_read_text(text)).expanduser()
+    except RuntimeError:  # of a user who does not exist
+        raise ValueError(text) from None
+
+
 _READERS: dict[Any, Callable[[str], Any]] = {
     int: int,
     float: _read_float,
     bool: _read_bool,
     str: _read_text,
-    Path: lambda text: Path(_read_text(text)).expanduser(),
+    Path: _read_path,
 }

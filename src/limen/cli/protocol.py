@@ -19,19 +19,25 @@ from limen.runs import (
     Run,
     RunError,
     compare,
-    families,
     figures,
     outcomes_by_name,
 )
-from limen.runs.grids import budget
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What was measured of a run, by attack and then by distance; comparisons only where asked for."""
+    """What was measured of a run, by attack and then by distance; comparisons only where asked for.
 
+    `budgets` has the budgets of each attack that ran under several.
+    """
+
+    budgets: Mapping[str, str]
     figures: Mapping[str, Mapping[str, Figures]]
     comparisons: Mapping[str, Mapping[str, Comparison]]
+
+    def comparison(self, name: str, distance: str) -> Comparison | None:
+        """The comparison of an attack by a distance, if one was asked for."""
+        return self.comparisons.get(name, {}).get(distance)
 
 
 def measure_protocol(run: Run, distances: Sequence[str], against: str | None) -> Evaluated:
@@ -46,14 +52,19 @@ def measure_protocol(run: Run, distances: Sequence[str], against: str | None) ->
         UsageError: If a distance or the attack is not known.
         RunError: If there are no records, or they cannot be read.
     """
-    names = families(run.manifest.labels)
+    names = run.manifest.families()
     if against is not None and against not in names:
         raise UnknownNameError("attack", against, names)
     records = run.table()
     if not records.num_rows:
         raise RunError(f"{run.directory}: no image has been attacked yet; finish the run with limen attack")
-    attacks = outcomes_by_name(records, run.manifest.labels, run.manifest.metrics)
+    attacks = outcomes_by_name(records, names, run.manifest.metrics)
+    budgets = {
+        name: " ".join(run.manifest.attack(label).budget or "" for label in labels) if len(labels) > 1 else ""
+        for name, labels in names.items()
+    }
     return Evaluated(
+        budgets,
         {name: {each: figures(one, each) for each in distances} for name, one in attacks.items()},
         {
             name: {each: compare(one, attacks[against], each) for each in distances}
@@ -73,7 +84,7 @@ def protocol_table(evaluated: Evaluated, title: str | None) -> Table:
     for name, measured in evaluated.figures.items():
         first = next(iter(measured.values()))
         cells = [_text(part, each.metric) for each in measured.values() for part in (each.mean, each.median)]
-        table.add_row(name, _budgets(first), str(first.images), _text(first.success), *cells)
+        table.add_row(name, evaluated.budgets[name], str(first.images), _text(first.success), *cells)
         if first.unfinished:
             notes.append(f"{name}: images left out, done under some budgets only: {first.unfinished}")
         notes += [
@@ -110,7 +121,10 @@ def write_csv(path: Path, evaluated: Mapping[str, Evaluated]) -> None:
         LimenError: If the file cannot be written.
     """
     rows = [
-        {"run": run, **_row(figures, measured.comparisons.get(name, {}).get(distance))}
+        {
+            "run": run,
+            **_row(figures, measured.budgets[name], measured.comparisons.get(name, {}).get(distance)),
+        }
         for run, measured in evaluated.items()
         for name, by_distance in measured.figures.items()
         for distance, figures in by_distance.items()
@@ -128,10 +142,10 @@ def write_csv(path: Path, evaluated: Mapping[str, Evaluated]) -> None:
         ) from error
 
 
-def _row(figures: Figures, comparison: Comparison | None) -> dict[str, object]:
+def _row(figures: Figures, budgets: str, comparison: Comparison | None) -> dict[str, object]:
     row: dict[str, object] = {
         "attack": figures.name,
-        "budgets": _budgets(figures),
+        "budgets": budgets,
         "distance": figures.metric.key,
         "correct": figures.images,
         "unfinished": figures.unfinished,
@@ -155,12 +169,6 @@ def _row(figures: Figures, comparison: Comparison | None) -> dict[str, object]:
 
 def _cells(name: str, measured: Measured) -> dict[str, float]:
     return {name: measured.value, f"{name}_low": measured.low, f"{name}_high": measured.high}
-
-
-def _budgets(figures: Figures) -> str:
-    if len(figures.labels) == 1:
-        return ""
-    return " ".join(budget(label) or "default" for label in figures.labels)
 
 
 def _text(measured: Measured, metric: MetricColumn | None = None) -> str:

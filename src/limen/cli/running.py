@@ -10,7 +10,7 @@ from rich.table import Table
 from limen import catalog, runs
 from limen.cli.console import complain, output
 from limen.cli.progress import showing
-from limen.evaluation import describe_run, labels_of, run_attacks
+from limen.evaluation import describe_run, run_attacks
 from limen.images import LATTICE
 from limen.report import write_page
 
@@ -41,13 +41,12 @@ def execute(plan: Plan) -> None:
     Raises:
         LimenError: If a spec, the images or the folder cannot be used.
     """
-    attacks = {spec: catalog.attack_or_grid(spec) for spec in plan.attacks}
-    labels = labels_of(attacks)
+    attacks = [catalog.attack_or_grid(spec) for spec in plan.attacks]
     dataset = catalog.data(plan.data)
     classifier = catalog.model(plan.model, plan.device)
     settings = {"seed": plan.seed, "lattice": plan.lattice, "targeted": plan.targeted}
-    manifest = describe_run(classifier, dataset, labels, model_spec=plan.model, **settings)
-    with runs.create_or_resume(plan.out, manifest) as writer, showing(labels) as progress:
+    manifest = describe_run(classifier, dataset, attacks, **settings)
+    with runs.create_or_resume(plan.out, manifest) as writer, showing(manifest.labels) as progress:
         run_attacks(
             classifier,
             dataset,

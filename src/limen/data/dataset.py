@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +65,8 @@ class Dataset:
         ids: The samples' unique names, in their order.
         read: Reads the sample at a position; raises `ImageFileError` if its image cannot be used.
         class_names: The name of each class, where known.
+        content: A hash of what the samples are made from, where that has been read already: the arrays, or
+            the table of labels.
         redraw: For a set that draws its samples at random, the same set under another seed, so that
             training sees fresh samples in every epoch.
 
@@ -77,10 +81,16 @@ class Dataset:
     ids: tuple[str, ...] = field(repr=False)
     read: Callable[[int], Sample] = field(repr=False, compare=False)
     class_names: tuple[str, ...] | None = field(default=None, repr=False)
+    content: str = field(default="", repr=False)
     redraw: Callable[[int], Dataset] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def fingerprint(self) -> str:
+        """A SHA-256 hex digest of what is known without reading every image."""
+        known = json.dumps([self.ids, self.class_names, self.content])
+        return hashlib.sha256(known.encode()).hexdigest()
 
     def load(self, index: int) -> Sample:
         """Read one sample.
@@ -173,7 +183,10 @@ def from_arrays(
     def read(index: int) -> Sample:
         return Sample(ids[index], from_uint8(pixels[index : index + 1])[0], int(labels[index]))
 
-    return Dataset(spec, ids, read, tuple(class_names) if class_names is not None else None)
+    content = hashlib.sha256(repr((pixels.shape, labels.tolist())).encode())
+    content.update(np.ascontiguousarray(pixels).data)
+    names = tuple(class_names) if class_names is not None else None
+    return Dataset(spec, ids, read, names, content.hexdigest())
 
 
 def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int = 0) -> None:
@@ -210,15 +223,3 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     if not names or not all(names):
         raise DataError(f"{path}: expected the name of one class on each line, none of them empty")
     return names
-
-
-def spec_of(source: str, argument: object, **parameters: object) -> str:
-    """The spec string of a data set, without the parameters left at None.
-
-    Example:
-        >>> spec_of("folder", Path("photos"), size=224, classes=None)
-        'folder:photos,size=224'
-    """
-    given = [f"{name}={value}" for name, value in parameters.items() if value is not None]
-    # A comma inside a part of a spec is written twice.
-    return ",".join(part.replace(",", ",,") for part in (f"{source}:{argument}", *given))

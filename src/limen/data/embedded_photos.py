@@ -14,9 +14,10 @@ from functools import lru_cache, partial
 import numpy as np
 from PIL import Image
 
-from limen.data.dataset import DataError, Dataset, Sample, spec_of
+from limen.data.dataset import DataError, Dataset, Sample
 from limen.errors import UsageError
 from limen.images import from_uint8
+from limen.spec import stated, write_spec
 
 SIZE = 96
 """Height and width of a view, in pixels."""
@@ -79,7 +80,7 @@ def photos(split: str, count: int | None, seed: int = 0) -> Dataset:
         pixels = draw_view(names[label], split, np.random.default_rng((seed, index)))
         return Sample(ids[index], from_uint8(pixels[None])[0], label)
 
-    spec = spec_of("demo", "photos", split=None if split == "test" else split, count=count)
+    spec = write_spec("demo", stated(split=None if split == "test" else split, count=count), "photos")
     return Dataset(spec, ids, read, names, redraw=partial(photos, split, count))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
+from limen.data.dataset import DataError, Dataset, Sample, read_class_names
 from limen.data.files import inside, open_folder, survey
 from limen.images import IMAGE_SUFFIXES
+from limen.spec import stated, write_spec
 
 
 def folder(path: Path, *, size: int | None = None, classes: Path | None = None) -> Dataset:
@@ -43,7 +44,7 @@ def folder(path: Path, *, size: int | None = None, classes: Path | None = None) 
     def read(index: int) -> Sample:
         return Sample(ids[index], images.read(index), label_of[files[index].parent.name])
 
-    return Dataset(spec_of("folder", path, size=size, classes=classes), ids, read, names)
+    return Dataset(write_spec("folder", stated(size=size, classes=classes), path), ids, read, names)
 
 
 def _labels(folders: Sequence[Path], names: Sequence[str], classes: Path | None) -> dict[str, int]:

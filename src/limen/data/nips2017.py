@@ -7,13 +7,15 @@ Kurakin et al., "Adversarial Attacks and Defences Competition", 2018, arXiv:1804
 from __future__ import annotations
 
 import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from limen.compat import declare_torchvision_operators
-from limen.data.dataset import DataError, Dataset, Sample, check_labels, spec_of
+from limen.data.dataset import DataError, Dataset, Sample, check_labels
 from limen.data.files import open_folder, survey
+from limen.spec import stated, write_spec
 
 _CLASSES = 1000
 _COLUMNS = ("ImageId", "TrueLabel", "TargetClass")
@@ -43,7 +45,10 @@ def nips2017(path: Path, *, size: int | None = None) -> Dataset:
         return Sample(name, images.read(index), label - 1, target - 1)
 
     ids = tuple(row[0] for row in rows)
-    return Dataset(spec_of("nips2017", path, size=size), ids, read, _imagenet_names())
+    spec = write_spec("nips2017", stated(size=size), path)
+    return Dataset(
+        spec, ids, read, _imagenet_names(), content=hashlib.sha256(repr(rows).encode()).hexdigest()
+    )
 
 
 def _read_rows(table: Path) -> list[tuple[str, int, int]]:

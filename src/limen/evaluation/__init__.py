@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
-from limen.evaluation.budget_grid import labels_of
+from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.magnification import evaluate_magnification
 from limen.evaluation.overlap import attention_overlap, evaluate_overlap, overlap_measures
 from limen.evaluation.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.evaluation.transfer import transfer
 
 __all__ = [
+    "AnyAttack",
     "Progress",
     "QualityCurve",
     "RateAt",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from limen.attacks import Attack
-from limen.catalog import Grid
 from limen.classifier import Classifier
 from limen.data import Dataset, batches
 from limen.errors import UsageError
-from limen.evaluation.budget_grid import labels_of, pieces
+from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
 from limen.evaluation.cleans import classify
 from limen.evaluation.measure import measure
 from limen.images import LATTICE
@@ -28,9 +26,9 @@ class Progress(Protocol):
 def describe_run(
     classifier: Classifier,
     dataset: Dataset,
-    labels: Iterable[str],
+    attacks: Iterable[AnyAttack],
     *,
-    model_spec: str,
+    model_spec: str | None = None,
     seed: int = 0,
     lattice: int | None = LATTICE,
     targeted: bool = False,
@@ -41,29 +39,34 @@ def describe_run(
     Args:
         classifier: The model under test.
         dataset: The images.
-        labels: A label for each attack, its spec string; `labels_of` has those of attacks and grids.
-        model_spec: The spec that `classifier` was made from.
+        attacks: The attacks and grids; what each is, is told by its `identity`, or by its code.
+        model_spec: The spec that `classifier` was made from, or what to call it; if not given, the spec that
+            the catalog made it from, or the name of its module's class.
         seed: Seed of everything random in the attacks.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
         targeted: Whether the attacks aim at the data set's targets.
         metrics: What to measure distortion by.
 
     Raises:
-        UsageError: If two metrics have one name, but not one source.
+        UsageError: If it cannot be told what an attack or a defence of the classifier is, or two metrics have
+            one name, but not one source.
     """
+    known = classifier.identity
+    spec = model_spec or (type(classifier.module).__name__ if known is None else known.label)
+    code = None if known is None else known.code
     manifest = Manifest(
-        model=ModelEntry(model_spec, classifier.fingerprint(), classifier.class_names),
-        data=DataEntry(dataset.spec, len(dataset), dataset.class_names),
+        model=ModelEntry(spec, classifier.fingerprint(), classifier.class_names, code=code),
+        data=DataEntry(dataset.spec, len(dataset), dataset.class_names, dataset.fingerprint()),
         settings=Settings(seed, lattice, targeted),
         device=str(classifier.device),
     )
-    return manifest.with_attacks(labels).with_metrics(metric.column for metric in metrics)
+    return manifest.with_attacks(identities_of(attacks)).with_metrics(metric.column for metric in metrics)
 
 
 def run_attacks(
     classifier: Classifier,
     dataset: Dataset,
-    attacks: Mapping[str, Attack | Grid],
+    attacks: Sequence[AnyAttack],
     run: RunWriter,
     *,
     batch_size: int = 32,
@@ -86,8 +89,7 @@ def run_attacks(
     Args:
         classifier: The model under test.
         dataset: The images; one that cannot be read is recorded as skipped.
-        attacks: The attacks by label, and grids by any name. The run's manifest lists the label of each
-            attack and of each value of a grid.
+        attacks: The attacks and grids, all of them in the run's manifest.
         run: Where results go; nothing in it is repeated.
         batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by one batch.
         limit: Attack only the first so many images of the data set; None for all.
@@ -107,7 +109,7 @@ def run_attacks(
         >>> from limen.evaluation import describe_run
         >>> dataset = limen.data.demo("digits", count=4)
         >>> classifier = limen.Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)))
-        >>> attacks = {"fgsm:eps=0.1": limen.attacks.fgsm(eps=0.1)}
+        >>> attacks = [limen.attacks.fgsm(eps=0.1)]
         >>> manifest = describe_run(classifier, dataset, attacks, model_spec="a linear model")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with limen.runs.create_or_resume(folder, manifest) as run:
@@ -121,7 +123,10 @@ def run_attacks(
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
     measures, ids = tuple(metrics), dataset.ids[:limit]
-    finished = {label: set(run.finished(label)) for label in labels_of(attacks)}
+    of_attack = [
+        tuple(run.manifest.label_of(identity) for identity in identities_of([attack])) for attack in attacks
+    ]
+    finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
     unfinished = [i for i, each in enumerate(ids) if any(each not in done for done in finished.values())]
     counts = _Counts(
         progress, {label: len(done.intersection(ids)) for label, done in finished.items()}, len(ids)
@@ -134,8 +139,8 @@ def run_attacks(
     for batch in batches(dataset, unfinished, batch_size, skip):
         cleans = classify(classifier, dataset.spec, batch, targeted)
         run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
-        for attack in attacks.items():
-            for piece in pieces(*attack, cleans, finished, batch_size):
+        for attack, labels in zip(attacks, of_attack, strict=True):
+            for piece in pieces(attack, labels, cleans, finished, batch_size):
                 rows, pixels = measure(classifier, piece.attack, piece.cleans, settings, measures)
                 for label, places in piece.places().items():
                     images = {rows[place]["id"]: pixels[place] for place in places}

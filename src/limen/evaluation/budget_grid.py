@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from limen.attacks import Attack
+from limen.attacks import Outcome
 from limen.catalog import Grid
 from limen.evaluation.cleans import Cleans
+from limen.identity import Identity, identify
+
+AnyAttack = Grid | Callable[..., Outcome]
+"""A grid, or whatever is called as an attack is and returns an outcome."""
+
+_CALL = ("classifier", "images", "labels", "targeted", "ids", "seed", "lattice")
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class Piece:
         labels: The label of each row.
     """
 
-    attack: Attack
+    attack: Callable[..., Outcome]
     cleans: Cleans
     labels: tuple[str, ...]
 
@@ -32,32 +38,45 @@ class Piece:
         return found
 
 
-def labels_of(attacks: Mapping[str, Attack | Grid]) -> tuple[str, ...]:
-    """The labels under which the results of these attacks stand: a grid has one a value.
+def identities_of(attacks: Iterable[AnyAttack]) -> tuple[Identity, ...]:
+    """What these attacks are: a grid is one attack under each of its values.
+
+    Raises:
+        UsageError: If it cannot be told of one, as of a lambda; the message says how to help.
+    """
+    found: list[Identity] = []
+    for attack in attacks:
+        found += attack.identities if isinstance(attack, Grid) else [identify(attack, hidden=_CALL)]
+    return tuple(dict.fromkeys(found))
+
+
+def labels_of(attacks: Iterable[AnyAttack]) -> tuple[str, ...]:
+    """The labels under which the results of these attacks stand in a run that they begin.
 
     Example:
         >>> from limen import catalog
-        >>> specs = ["ddn", "fgsm:eps=0.1,0.2"]
-        >>> labels_of({spec: catalog.attack_or_grid(spec) for spec in specs})
+        >>> labels_of(catalog.attack_or_grid(spec) for spec in ["ddn", "fgsm:eps=0.1,0.2"])
         ('ddn', 'fgsm:eps=0.1', 'fgsm:eps=0.2')
     """
-    named = (attack.labels if isinstance(attack, Grid) else (name,) for name, attack in attacks.items())
-    return tuple(dict.fromkeys(label for labels in named for label in labels))
+    return tuple(identity.label for identity in identities_of(attacks))
 
 
 def pieces(
-    name: str, attack: Attack | Grid, cleans: Cleans, finished: Mapping[str, Collection[str]], most: int
+    attack: AnyAttack,
+    labels: tuple[str, ...],
+    cleans: Cleans,
+    finished: Mapping[str, Collection[str]],
+    most: int,
 ) -> Iterator[Piece]:
     """The calls that are left of an attack or grid on these images.
 
     Args:
-        name: The label of an attack; of no meaning to a grid.
         attack: What to run.
+        labels: The label of the attack, or of each value of the grid.
         cleans: The images.
         finished: The ids of the images that each label is done with.
         most: Rows of a call at most.
     """
-    labels = attack.labels if isinstance(attack, Grid) else (name,)
     # Value by value, so that those side by side are alike and leave the batch at about the same step.
     left = [
         (position, place)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from limen.attacks import Attack, Outcome
+from limen.attacks import Outcome
 from limen.classifier import Classifier
 from limen.evaluation.cleans import Cleans, load, logits_of
 from limen.images import to_uint8
@@ -20,7 +20,7 @@ from limen.runs import Settings
 
 def measure(
     classifier: Classifier,
-    attack: Attack,
+    attack: Callable[..., Outcome],
     cleans: Cleans,
     settings: Settings,
     metrics: Sequence[Metric],

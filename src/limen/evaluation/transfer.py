@@ -65,7 +65,7 @@ def transfer(
         >>> from limen.defenses import Defended, bilateral
         >>> from limen.evaluation import describe_run, run_attacks
         >>> classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=4)
-        >>> attacks = {"fgsm:eps=0.1": limen.attacks.fgsm(eps=0.1)}
+        >>> attacks = [limen.attacks.fgsm(eps=0.1)]
         >>> manifest = describe_run(classifier, dataset, attacks, model_spec="demo:photos")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with limen.runs.create_or_resume(folder, manifest) as writer:

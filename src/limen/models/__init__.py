@@ -12,7 +12,7 @@ from collections.abc import Callable
 from limen.classifier import Classifier
 from limen.models.demo import NETWORKS, demo
 from limen.models.libraries import hf, timm, torchvision
-from limen.models.python import python
+from limen.models.python import from_function
 from limen.models.weight_files import WeightsError, load_weights, read_metadata, read_weights
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "SOURCES",
     "WeightsError",
     "demo",
+    "from_function",
     "hf",
     "load_weights",
-    "python",
     "read_metadata",
     "read_weights",
     "timm",
@@ -34,6 +34,5 @@ SOURCES: dict[str, Callable[..., Classifier]] = {
     "timm": timm,
     "hf": hf,
     "demo": demo,
-    "python": python,
 }
 """The sources that a spec string can name."""

@@ -1,15 +1,9 @@
-"""`python:FILE.py:FACTORY`: any network that a function in a user's file returns.
-
-The file is run with all the rights of the user, as `python FILE.py` would run it.
-"""
+"""Any network that a user's function returns."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,104 +11,70 @@ import torch
 from torch import nn
 
 from limen.classifier import Classifier
-from limen.compat import declare_torchvision_operators
-from limen.errors import LimenError, UnknownNameError, UsageError
+from limen.errors import LimenError, UsageError
 from limen.models.weight_files import load_weights
 
 
-def python(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
-    """What a function without required arguments returns: `FILE.py:FACTORY`. This runs the file's code.
+def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
+    """A source of models of a function that returns a network, or a classifier.
 
     Args:
-        name: The file and the function, such as `nets.py:mobilenet_v2`. The function returns a network
-            that takes images in [0, 1], or a `limen.Classifier` where it needs a mean and a std.
-        weights: A file with weights for the network that it returns.
-        device: Where to run.
+        function: Returns a network that takes images in [0, 1], or a `limen.Classifier` where it needs a mean
+            and a std. Its parameters are the source's; one named `device` is given the device.
 
-    Raises:
-        UsageError: If the name is malformed, or the function needs arguments or returns something else.
-        UnknownNameError: If the file has no such function.
-        WeightsError: If the weights do not fit.
-        LimenError: If the file is missing or raises.
+    Returns:
+        A function with these parameters, and `weights`, a file for the network, and `device`. It raises a
+        LimenError if the function returns something else, or a classifier on another device.
+
+    Example:
+        >>> def lamp(classes: int = 2) -> nn.Module:
+        ...     return nn.Sequential(nn.Flatten(), nn.Linear(12, classes))
+        >>> from_function(lamp)(classes=3)(torch.rand(1, 3, 2, 2)).shape
+        torch.Size([1, 3])
     """
-    file, colon, factory_name = name.rpartition(":")
-    if not colon or not file.endswith(".py") or not factory_name:
-        raise UsageError(f"python:{name} names no function; write python:FILE.py:FACTORY")
-    declare_torchvision_operators()
-    made = _make(Path(file), factory_name)
-    module = made.module if isinstance(made, Classifier) else made
-    if not isinstance(module, nn.Module):
-        raise UsageError(
-            f"{file}: {factory_name}() returned {type(made).__name__}; it must return a torch.nn.Module or "
-            "a limen.Classifier"
-        )
-    if weights is not None:
-        load_weights(module, weights)
-    if not isinstance(made, Classifier):
-        return Classifier(module, device=device)
-    if device is not None and torch.device(device).type != made.device.type:
-        raise UsageError(
-            f"{file}: {factory_name}() returned a classifier on {made.device}, not on {device}; "
-            f"make it with device={device!r}, or return its module"
-        )
-    return made
-
-
-def _make(file: Path, factory_name: str) -> Any:
-    with _beside(file):
-        factory = _find(file, _run(file), factory_name)
-        try:
-            return factory()
-        except Exception as error:
-            raise LimenError(f"{file}: {factory_name}() raised {type(error).__name__}: {error}") from error
-
-
-def _run(file: Path) -> Any:
-    if not file.is_file():
-        raise LimenError(f"{file}: no such file")
-    # Under a name of its own, which the file cannot share with an installed package.
-    spec = importlib.util.spec_from_file_location(f"_limen_model_{file.stem}", file.resolve())
-    if spec is None or spec.loader is None:
-        raise LimenError(f"{file}: cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickles look their module up while it runs.
-    sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[spec.name]
-        raise LimenError(f"{file}: raised {type(error).__name__} when run: {error}") from error
-    return module
-
-
-def _find(file: Path, module: Any, name: str) -> Callable[[], Any]:
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        own = [
-            value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__
-        ]
-        known = [value.__name__ for value in own if inspect.isfunction(value) and value.__name__[0] != "_"]
-        raise UnknownNameError(f"function in {file}", name, known)
-    needed = [
-        parameter.name
-        for parameter in inspect.signature(factory).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-    if needed:
+        parameters = dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
         raise UsageError(
-            f"{file}: {name}() needs {', '.join(needed)}; give it defaults, or write a function that does"
-        )
-    return factory
+            f"{function!r} is no function whose parameters can be read; write one around it"
+        ) from None
+    takes_device = "device" in parameters
+
+    def source(*, weights: Path | None = None, device: str | None = None, **values: Any) -> Classifier:
+        if takes_device and device is not None:
+            values["device"] = device
+        name = f"{getattr(function, '__name__', function)}()"
+        made = function(**values)
+        module = made.module if isinstance(made, Classifier) else made
+        if not isinstance(module, nn.Module):
+            raise LimenError(
+                f"{_file(function)}{name} returned {type(made).__name__}; it must return a torch.nn.Module "
+                "or a limen.Classifier"
+            )
+        if weights is not None:
+            load_weights(module, weights)
+        if not isinstance(made, Classifier):
+            return Classifier(module, device=device)
+        if device is not None and torch.device(device).type != made.device.type:
+            raise UsageError(
+                f"{_file(function)}{name} returned a classifier on {made.device}, not on {device}; give it a "
+                "parameter device, or return its module"
+            )
+        return made
+
+    own = [each for each in parameters.values() if each.name not in ("weights", "device")]
+    added = [inspect.signature(source, eval_str=True).parameters[name] for name in ("weights", "device")]
+    source.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]
+        [each.replace(kind=each.KEYWORD_ONLY) for each in [*own, *added] if each.kind not in _VARIADIC]
+    )
+    source.__wrapped__ = function  # pyright: ignore[reportFunctionMemberAccess]
+    source.__doc__ = function.__doc__
+    return source
 
 
-@contextmanager
-def _beside(file: Path) -> Iterator[None]:
-    """Let the file import its neighbours while it runs, and nobody else afterwards."""
-    folder = str(file.resolve().parent)
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _file(function: Callable[..., Any]) -> str:
+    file = getattr(inspect.unwrap(function), "__globals__", {}).get("__file__")
+    return f"{Path(file).name}: " if file else ""

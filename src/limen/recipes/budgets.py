@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from limen.catalog.parameters import value_text
+from limen import catalog
 from limen.document import number
+from limen.evaluation import labels_of
+from limen.spec import Spec, value_text
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,22 @@ class Budgets:
         return f"eps {number(self.weakest)}{unit} to {number(self.strongest)}{unit}"
 
 
-def with_budget(attack: str, eps: str, rest: str) -> str:
-    """The spec of an attack with this budget, or with several between commas, and further parameters.
+def labels(spec: str) -> tuple[str, ...]:
+    """The labels of the records of an attack, or of a grid under each of its values.
 
     Example:
-        >>> with_budget("pgd_l2", "1,2", "steps=40"), with_budget("fgsm", "8/255", "")
+        >>> labels("pgd_l2:steps=20,eps=1,2")
+        ('pgd_l2:eps=1,steps=20', 'pgd_l2:eps=2,steps=20')
+    """
+    return labels_of([catalog.attack_or_grid(spec)])
+
+
+def grid_spec(attack: str, texts: Sequence[str], rest: str) -> str:
+    """The spec of an attack under these budgets, with further parameters.
+
+    Example:
+        >>> grid_spec("pgd_l2", ["1", "2"], "steps=40"), grid_spec("fgsm", ["8/255"], "")
         ('pgd_l2:eps=1,2,steps=40', 'fgsm:eps=8/255')
     """
-    return ",".join(part for part in (f"{attack}:eps={eps}", rest) if part)
+    others = Spec.parse(f"{attack}:{rest}", argument=False)
+    return str(replace(others, values=(("eps", tuple(texts)), *others.values)))

@@ -17,7 +17,7 @@ from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.document import Document
 from limen.errors import UnknownNameError, UsageError
-from limen.evaluation import Progress, describe_run, labels_of, run_attacks
+from limen.evaluation import Progress, describe_run, run_attacks
 from limen.images import LATTICE, ImageFileError
 from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole
@@ -151,10 +151,12 @@ def attacked(
     Raises:
         UsageError: If a spec cannot be followed, or the folder holds another run.
     """
-    attacks = {spec: catalog.attack_or_grid(spec) for spec in specs}
-    labels = labels_of(attacks)
-    manifest = describe_run(classifier, dataset, labels, model_spec=request.model, seed=request.seed)
-    with runs.create_or_resume(request.out / folder, manifest) as writer, showing(labels) as progress:
+    attacks = [catalog.attack_or_grid(spec) for spec in specs]
+    manifest = describe_run(classifier, dataset, attacks, seed=request.seed)
+    with (
+        runs.create_or_resume(request.out / folder, manifest) as writer,
+        showing(manifest.labels) as progress,
+    ):
         run_attacks(
             classifier,
             dataset,

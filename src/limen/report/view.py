@@ -13,8 +13,7 @@ from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.magnification import Magnified, magnified
 from limen.report.series import Series, series_of
-from limen.runs import AttackSummary, Manifest, MetricColumn, Outcomes, Run, families, outcomes, summary_of
-from limen.runs.grids import budget
+from limen.runs import AttackSummary, Manifest, MetricColumn, Outcomes, Run, outcomes, summary_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,9 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         runs=tuple(_run_view(name, run, by_run[name]) for name, run in runs.items()),
         metrics=metrics,
         attacks=attacks,
-        families=tuple(_attack_row(name, place, one) for place, (name, one) in enumerate(merged)),
+        families=tuple(
+            _attack_row(name, place, one, runs[name].manifest) for place, (name, one) in enumerate(merged)
+        ),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         attention=attention(runs, series, pictures),
@@ -142,23 +143,22 @@ def _attacks(runs: Mapping[str, Run]) -> tuple[tuple[AttackRow, ...], list[tuple
     merged: list[tuple[str, Outcomes]] = []
     for name, run in runs.items():
         records, of_label = run.table(), {}
-        for labels in families(run.manifest.labels).values():
+        for family, labels in run.manifest.families().items():
             for label in labels:
-                of_label[label] = _attack_row(
-                    name, len(merged), outcomes(records, [label], run.manifest.metrics)
-                )
-            merged.append((name, outcomes(records, labels, run.manifest.metrics)))
+                one = outcomes(records, [label], run.manifest.metrics)
+                of_label[label] = _attack_row(name, len(merged), one, run.manifest)
+            merged.append((name, outcomes(records, labels, run.manifest.metrics, family)))
         rows += [of_label[label] for label in run.manifest.labels]
     return tuple(rows), merged
 
 
-def _attack_row(run: str, family: int, attack: Outcomes) -> AttackRow:
+def _attack_row(run: str, family: int, attack: Outcomes, manifest: Manifest) -> AttackRow:
     claimed = attack.in_memory[attack.correct]
     several = len(attack.labels) > 1
     return AttackRow(
         run=run,
         family=family,
-        budgets=tuple(budget(label) or "default" for label in attack.labels) if several else (),
+        budgets=tuple(manifest.attack(label).budget or "" for label in attack.labels) if several else (),
         summary=summary_of(attack),
         memory_correct=float(claimed.mean()) if claimed.size else None,
         forwards=_median(attack.forwards),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from limen.runs.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.runs.columns import MetricColumn, record_schema
+from limen.runs.entries import AttackEntry, DataEntry, ModelEntry, Settings, SkippedImage
 from limen.runs.files import RunError
-from limen.runs.grids import families
 from limen.runs.magnification import Magnification, magnified_path, read_magnification, write_magnification
-from limen.runs.manifest import AttackEntry, DataEntry, Manifest, ModelEntry, Settings, SkippedImage
+from limen.runs.manifest import Manifest
 from limen.runs.outcomes import Outcomes, outcomes, outcomes_by_name
 from limen.runs.overlap import Estimate, Overlap
 from limen.runs.overlap_store import OverlapEvaluation, attention_path, read_overlap, write_overlap
@@ -41,7 +41,6 @@ __all__ = [
     "characteristic",
     "compare",
     "create_or_resume",
-    "families",
     "figures",
     "magnified_path",
     "open_run",

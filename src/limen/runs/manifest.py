@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,59 +13,19 @@ from pathlib import Path
 from limen import __version__
 from limen.decoding import decode
 from limen.errors import UsageError
+from limen.identity import Identity
 from limen.runs.columns import MetricColumn
+from limen.runs.entries import AttackEntry, DataEntry, ModelEntry, Settings, SkippedImage
 from limen.runs.files import RunError, sync_folder, write_whole
 from limen.runs.names import attack_folder, is_safe_folder
+from limen.spec import value_text
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run directory's layout; raised when an older Limen could no longer read it."""
 
 FILE = "run.json"
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "pyarrow")
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """The model under test: its spec, the sha256 of its weights, its class names where known."""
-
-    spec: str
-    weights: str
-    class_names: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class DataEntry:
-    """The data set: its spec, its number of images (bad ones too), its class names where known."""
-
-    spec: str
-    count: int
-    class_names: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What, besides model, data and attack, decides the result of a run."""
-
-    seed: int = 0
-    lattice: int | None = 255
-    targeted: bool = False
-
-
-@dataclass(frozen=True)
-class AttackEntry:
-    """An attack of the run: its label (the spec string) and its folder under `images/`."""
-
-    label: str
-    folder: str
-
-
-@dataclass(frozen=True)
-class SkippedImage:
-    """An image that could not be read, and why."""
-
-    id: str
-    reason: str
 
 
 def _now() -> str:
@@ -88,7 +48,8 @@ class Manifest:
 
     Example:
         >>> manifest = Manifest(model=ModelEntry("demo:photos", "ab12"), data=DataEntry("demo:photos", 16))
-        >>> manifest = manifest.with_attacks(["fgsm:eps=0.03", "ddn"])
+        >>> fgsm = Identity("fgsm", {"eps": 0.03}, budget="eps")
+        >>> manifest = manifest.with_attacks([fgsm, Identity("ddn", {})])
         >>> manifest.folder("fgsm:eps=0.03")
         'fgsm-eps=0.03'
         >>> Manifest.from_json(manifest.to_json()) == manifest
@@ -112,25 +73,75 @@ class Manifest:
         """The attacks' labels, in the order in which they were added."""
         return tuple(entry.label for entry in self.attacks)
 
-    def folder(self, label: str) -> str:
-        """The folder under `images/` of the attack with this label.
+    def attack(self, label: str) -> AttackEntry:
+        """The attack with this label.
 
         Raises:
             UsageError: If the run has no such attack.
         """
         for entry in self.attacks:
             if entry.label == label:
-                return entry.folder
+                return entry
         raise UsageError(f"the run has no attack {label!r}; it has: {', '.join(self.labels) or 'none'}")
 
-    def with_attacks(self, labels: Iterable[str]) -> Manifest:
-        """The same manifest with the attacks that it did not have yet, each given a folder."""
-        attacks = list(self.attacks)
-        for label in dict.fromkeys(labels):
-            if label not in self.labels:
-                taken = [entry.folder for entry in attacks]
-                attacks.append(AttackEntry(label, attack_folder(label, taken)))
-        return replace(self, attacks=tuple(attacks))
+    def folder(self, label: str) -> str:
+        """The folder under `images/` of the attack with this label.
+
+        Raises:
+            UsageError: If the run has no such attack.
+        """
+        return self.attack(label).folder
+
+    def label_of(self, identity: Identity) -> str:
+        """What records call the attack with this identity.
+
+        Raises:
+            UsageError: If the run has no such attack.
+        """
+        for entry in self.attacks:
+            if entry.identity == identity:
+                return entry.label
+        return self.attack(identity.label).label
+
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """The labels of attacks that differ in their budget alone, under what they have in common.
+
+        An attack that no other differs from so is alone under its own label.
+
+        Example:
+            >>> manifest = Manifest(model=ModelEntry("m", "ab12"), data=DataEntry("d", 16))
+            >>> attacks = [Identity("fgsm", {"eps": eps}, budget="eps") for eps in (0.1, 0.2)]
+            >>> manifest.with_attacks([*attacks, Identity("ddn", {})]).families()
+            {'fgsm': ('fgsm:eps=0.1', 'fgsm:eps=0.2'), 'ddn': ('ddn',)}
+        """
+        groups: dict[Identity, list[str]] = {}
+        for entry in self.attacks:
+            groups.setdefault(entry.identity.family(), []).append(entry.label)
+        named: dict[str, tuple[str, ...]] = {}
+        for family, labels in groups.items():
+            name = family.label if len(labels) > 1 else labels[0]
+            named[" ".join(labels) if name in named else name] = tuple(labels)
+        return named
+
+    def with_attacks(self, attacks: Iterable[Identity]) -> Manifest:
+        """The same manifest with the attacks that it did not have yet, each given a folder.
+
+        Raises:
+            UsageError: If another attack has the same label already.
+        """
+        entries = list(self.attacks)
+        for identity in dict.fromkeys(attacks):
+            if any(entry.identity == identity for entry in entries):
+                continue
+            for entry in entries:
+                if entry.label == identity.label:
+                    raise UsageError(
+                        f"attack {entry.label} is not the one of this name in the run "
+                        f"({_change(entry.identity, identity)}); choose another --out"
+                    )
+            taken = [entry.folder for entry in entries]
+            entries.append(AttackEntry(identity, attack_folder(identity.label, taken)))
+        return replace(self, attacks=tuple(entries))
 
     def with_metrics(self, metrics: Iterable[MetricColumn]) -> Manifest:
         """The same manifest with the metrics that its records do not have columns of yet.
@@ -161,15 +172,19 @@ class Manifest:
         return {
             "model": self.model.spec,
             "weights": self.model.weights,
+            "file of the model": self.model.code,
+            "defenses": _chain(self.model.defenses),
+            "files of the defenses": [defense.code for defense in self.model.defenses],
             "data": self.data.spec,
             "number of images": self.data.count,
+            "names, classes or labels of the data": self.data.fingerprint,
             **asdict(self.settings),
             **{f"code of metric {each.key}": each.code for each in self.metrics},
         }
 
     def to_json(self) -> str:
         """The text of `run.json`."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
@@ -186,6 +201,11 @@ class Manifest:
         version = content.get("format") if isinstance(content, dict) else None
         if type(version) is int and version > FORMAT:
             raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
+        if type(version) is int and version == 1:
+            raise RunError(
+                "is of Limen 0.1, which did not keep all parameters of attacks; give the run's limen attack "
+                "command another --out to make it anew, or open it with Limen 0.1"
+            )
         if version != FORMAT:
             raise RunError(f"has format {version!r}, expected {FORMAT}: not the manifest of a run")
         try:
@@ -218,8 +238,29 @@ def read_manifest(directory: Path) -> Manifest:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Replace the manifest of the run in `directory`, whole or not at all."""
-    write_whole(directory / FILE, manifest.to_json().encode())
+    try:
+        content = manifest.to_json().encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{error.object[error.start : error.end]!r} in a name is no Unicode; rename it"
+        ) from None
+    write_whole(directory / FILE, content)
     sync_folder(directory)
+
+
+def _chain(defenses: Sequence[Identity]) -> str:
+    return " then ".join(defense.label for defense in defenses) or "none"
+
+
+def _change(old: Identity, new: Identity) -> str:
+    """In what two identities with one label differ, in a few words."""
+    for key in dict.fromkeys([*old.parameters, *new.parameters]):
+        values = [
+            value_text(each.parameters[key]) if key in each.parameters else "no value" for each in (old, new)
+        ]
+        if values[0] != values[1]:
+            return f"{key}: {values[0]} in the run, {values[1]} now"
+    return "its file has changed" if old.code != new.code else "it is made otherwise"
 
 
 def _check_attacks(manifest: Manifest) -> None:

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from limen.errors import UnknownNameError, UsageError
 from limen.runs.columns import MetricColumn
-from limen.runs.grids import families
 
 _COSTS = ("forwards", "backwards", "seconds")
 
@@ -88,25 +87,27 @@ class Outcomes:
         return np.where(self.success & np.isfinite(values), values, np.nan)[self.correct]
 
 
-def outcomes(records: pa.Table, labels: Sequence[str], metrics: Iterable[MetricColumn]) -> Outcomes:
+def outcomes(
+    records: pa.Table, labels: Sequence[str], metrics: Iterable[MetricColumn], name: str | None = None
+) -> Outcomes:
     """What attacks that differ in their budget alone did to each image.
 
     Args:
         records: The records of a run, `run.table()`.
-        labels: The attack's label under each budget; a single one is taken as it is.
+        labels: The attack's label under each budget, as `limen.runs.Manifest.families` groups them.
         metrics: The metrics of the run, `run.manifest.metrics`.
+        name: What to call them together; the first label if not given.
 
     Raises:
-        UsageError: If no label is given, or they differ in more than their budget.
+        UsageError: If no label is given.
 
     Example:
         >>> import limen
         >>> outcomes(limen.runs.record_schema([]).empty_table(), ["ddn"], []).ids
         ()
     """
-    if len(groups := families(labels)) != 1:
-        raise UsageError(f"labels {list(labels)} are not one attack under several budgets")
-    (name,) = groups
+    if not labels:
+        raise UsageError("no label is given; an attack has one under each of its budgets")
     columns = {metric.key: metric for metric in metrics}
     ids, rows, unfinished = align(
         records, labels, ("label", "clean_prediction", "success", "success_in_memory", *_COSTS, *columns)
@@ -117,7 +118,7 @@ def outcomes(records: pa.Table, labels: Sequence[str], metrics: Iterable[MetricC
         values = np.where(success, metric.distortion(rows[key].astype(float)), np.nan)
         best[key] = metric.distortion(np.fmin.reduce(values, axis=0))
     return Outcomes(
-        name=name,
+        name=name or labels[0],
         labels=tuple(labels),
         ids=ids,
         correct=np.all(rows["clean_prediction"] == rows["label"], axis=0),
@@ -131,16 +132,16 @@ def outcomes(records: pa.Table, labels: Sequence[str], metrics: Iterable[MetricC
 
 
 def outcomes_by_name(
-    records: pa.Table, labels: Iterable[str], metrics: Sequence[MetricColumn]
+    records: pa.Table, families: Mapping[str, Sequence[str]], metrics: Sequence[MetricColumn]
 ) -> dict[str, Outcomes]:
     """The outcomes of all attacks of a run, labels that differ in their budget alone merged, by name.
 
     Args:
         records: The records of a run, `run.table()`.
-        labels: The labels of the run, `run.manifest.labels`.
+        families: The labels by name, `run.manifest.families()`.
         metrics: The metrics of the run, `run.manifest.metrics`.
     """
-    return {name: outcomes(records, group, metrics) for name, group in families(labels).items()}
+    return {name: outcomes(records, labels, metrics, name) for name, labels in families.items()}
 
 
 def align(

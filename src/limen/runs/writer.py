@@ -109,6 +109,7 @@ class RunWriter:
 
     def skip(self, image_id: str, reason: str) -> None:
         """Record an image that cannot be read; it is forgotten again once a later write holds it."""
+        image_id, reason = (text.encode(errors="backslashreplace").decode() for text in (image_id, reason))
         others = [each for each in self.manifest.skipped if each.id != image_id]
         self._set_skipped([*others, SkippedImage(image_id, reason)])
 
@@ -170,10 +171,11 @@ def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
 
     Example:
         >>> import tempfile
+        >>> from limen.identity import Identity
         >>> from limen.runs import DataEntry, Manifest, ModelEntry
         >>> manifest = Manifest(model=ModelEntry("demo:photos", "ab12"), data=DataEntry("demo:photos", 16))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with create_or_resume(folder, manifest.with_attacks(["ddn"])) as run:
+        ...     with create_or_resume(folder, manifest.with_attacks([Identity("ddn", {})])) as run:
         ...         run.finished("ddn")
         frozenset()
     """
@@ -214,7 +216,8 @@ def _merge(directory: Path, manifest: Manifest) -> Manifest:
         raise UsageError(
             f"{directory}: the run there has other settings ({'; '.join(differences)}); choose another --out"
         )
-    merged = existing.with_attacks(manifest.labels).with_metrics(manifest.metrics)
+    attacks = (entry.identity for entry in manifest.attacks)
+    merged = existing.with_attacks(attacks).with_metrics(manifest.metrics)
     if merged != existing:
         write_manifest(directory, merged)
     return merged

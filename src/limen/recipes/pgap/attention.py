@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from limen import catalog
-from limen.catalog.parameters import value_text
 from limen.document import Cell, Chart, Charts, Document, Group, Line, Mark, Notes, Table, number, percent
 from limen.evaluation import QualityCurve, attention_overlap, quality_curve
 from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
@@ -17,6 +16,7 @@ from limen.recipes.pgap.comparison import PAPER, charted
 from limen.recipes.recipe import Bench, Reproduction, Request, Showing, attacked, settings
 from limen.runs import Overlap
 from limen.runs.overlap import Estimate
+from limen.spec import value_text
 
 FOLDER = "pgap-attention"
 """The run that the recipes of this module share."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from limen.recipes.budgets import Budgets, with_budget
+from limen.recipes.budgets import Budgets, grid_spec, labels
 
 _Row = TypeVar("_Row")
 
@@ -44,13 +44,12 @@ class Competitor:
     paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def labels(self, kind: str, count: int) -> tuple[str, ...]:
-        """The attack's spec at each of so many budgets in geometric progression, weak to strong."""
-        texts = self.budgets[kind].texts(count)
-        return tuple(with_budget(self.attack, text, self.rest) for text in texts)
+        """The attack's label at each of so many budgets in geometric progression, weak to strong."""
+        return labels(self.grid(kind, count))
 
     def grid(self, kind: str, count: int) -> str:
         """All these budgets in one spec."""
-        return with_budget(self.attack, ",".join(self.budgets[kind].texts(count)), self.rest)
+        return grid_spec(self.attack, self.budgets[kind].texts(count), self.rest)
 
     def range(self, kind: str) -> str:
         """The ends of the budgets, for people."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from limen.recipes.budgets import Budgets, with_budget
+from limen.recipes.budgets import Budgets, grid_spec, labels
 from limen.recipes.recipe import Request
 
 PAPER = "Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples,"
@@ -82,16 +82,14 @@ class Entry:
     budgets: Budgets | None = None
 
     def labels(self, count: int) -> tuple[str, ...]:
-        """The spec under each of so many budgets."""
-        if self.budgets is None:
-            return (self.spec(count),)
-        return tuple(with_budget(self.attack, text, self.rest) for text in self.budgets.texts(count))
+        """The label under each of so many budgets."""
+        return labels(self.spec(count))
 
     def spec(self, count: int) -> str:
         """All budgets in one spec."""
         if self.budgets is None:
             return f"{self.attack}:{self.rest}"
-        return with_budget(self.attack, ",".join(self.budgets.texts(count)), self.rest)
+        return grid_spec(self.attack, self.budgets.texts(count), self.rest)
 
     def shown(self) -> str:
         """The attack and its settings, for people, in short lines."""

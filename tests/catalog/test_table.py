@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.metadata
 import math
 from pathlib import Path
 from typing import Literal
@@ -13,10 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from limen import catalog, data, defenses
-from limen.catalog.parameters import Parameter, value_text
-from limen.catalog.spec import Catalog
-from limen.data.dataset import spec_of
-from limen.errors import UnknownNameError, UsageError
+from limen.catalog.parameters import Parameter
+from limen.catalog.table import Catalog
+from limen.errors import LimenError, UnknownNameError, UsageError
+from limen.identity import Identity
+from limen.spec import stated, value_text, write_spec
 
 
 def climb(
@@ -99,7 +102,7 @@ def test_any_path_can_be_written(path, size):
 @given(st.text(",=:~. a", min_size=1), st.text(",=:. a", min_size=1))
 def test_the_spec_that_a_data_set_stores_reads_back(path, classes):
     classes = f"{classes}.txt".lstrip()
-    assert DATA.make(spec_of("listed", path, classes=classes)) == (path, classes)
+    assert DATA.make(write_spec("listed", stated(classes=classes), path)) == (path, classes)
 
 
 def test_a_stored_spec_with_commas_in_its_paths_reads_back(tmp_path):
@@ -129,7 +132,11 @@ def test_an_argument_with_a_default_may_be_left_out():
     ("catalog", "spec", "message"),
     [
         (ATTACKS, "climb:stpes=3", r"unknown parameter 'stpes'; did you mean 'steps'\? Known: early, eps"),
-        (ATTACKS, "clim", r"unknown attack 'clim'; did you mean 'climb'\? Known: bare, climb, refuses"),
+        (
+            ATTACKS,
+            "clim",
+            r"unknown attack 'clim'; did you mean 'climb'\? Known: bare, climb, python, refuses",
+        ),
         (ATTACKS, "", r"unknown attack ''. Known: bare"),
         (
             ATTACKS,
@@ -210,3 +217,72 @@ def test_a_defence_that_cannot_be_made_is_refused_with_its_spec(spec, complaint)
     with pytest.raises(UsageError, match=f"^defense spec '{spec}': ") as raised:
         catalog.defense(spec)
     assert complaint in str(raised.value)
+
+
+def test_specs_that_mean_the_same_name_one_thing():
+    same = (
+        "climb:steps=20,eps=8/255",
+        "climb:eps=8/255,steps=20",
+        "climb:steps=20",
+        "climb: steps=20 ,start=zero",
+    )
+    assert len({ATTACKS.read(spec).identity for spec in same}) == 1
+    identity = ATTACKS.read("climb:steps=20").identity
+    assert identity.label == "climb:steps=20"
+    assert identity.parameters["early"] is True
+    assert ATTACKS.read("climb").identity != identity
+
+
+def test_the_argument_is_part_of_what_a_thing_is_and_what_the_caller_gives_is_not():
+    first, second = (DATA.read(f"folder:{path},size=3").identity for path in ("a", "b"))
+    assert (first.label, first.parameters) == ("folder:a,size=3", {"size": 3})
+    assert first != second
+
+
+def test_what_a_run_kept_is_made_again():
+    identity = catalog.defense("bilateral:radius=3,range=1/3").identity
+    again = catalog.DEFENSES.restore(Identity(**dataclasses.asdict(identity)))
+    images = torch.rand(1, 3, 16, 16)
+    assert again.identity == identity
+    assert torch.equal(again(images), defenses.bilateral(images, radius=3, range=1 / 3))
+
+
+def test_what_is_not_what_it_was_is_not_made_again():
+    identity = catalog.defense("bilateral").identity
+    with pytest.raises(UsageError, match="its defaults have changed"):
+        catalog.DEFENSES.restore(
+            dataclasses.replace(identity, parameters={**identity.parameters, "radius": 4})
+        )
+    with pytest.raises(UsageError, match="unknown defense 'blur'"):
+        catalog.DEFENSES.restore(dataclasses.replace(identity, name="blur"))
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Declare entry points as an installed package would."""
+
+    def declare(group: str, **values: str) -> None:
+        points = [importlib.metadata.EntryPoint(name, value, group) for name, value in values.items()]
+
+        def entry_points(*, group: str):
+            return [point for point in points if point.group == group]
+
+        monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+
+    return declare
+
+
+def test_an_installed_package_adds_a_name(installed):
+    installed("limen.defenses", turned="limen.defenses.bilateral:bilateral", bilateral="no.such:thing")
+    images = torch.rand(1, 3, 16, 16)
+    assert torch.equal(catalog.defense("turned:radius=2")(images), defenses.bilateral(images, radius=2))
+    assert catalog.defense("turned:radius=2").identity.label == "turned:radius=2"
+    assert catalog.DEFENSES.names() == [*defenses.DEFENSES, "turned"]
+    assert catalog.DEFENSES.entry("turned").origin == "limen.defenses.bilateral"
+
+
+def test_a_broken_package_is_named_where_it_is_used_and_only_there(installed):
+    installed("limen.defenses", torn="limen_no_such_package:blur")
+    catalog.defense("bilateral")
+    with pytest.raises(LimenError, match="torn: limen_no_such_package, an installed package, cannot be used"):
+        catalog.defense("torn")

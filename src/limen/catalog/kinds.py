@@ -1,0 +1,72 @@
+"""What makes a thing of a user's file one of its kind: what it must return, and what it is told it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from limen.attacks import Attack
+from limen.catalog.table import Request
+from limen.classifier import Classifier
+from limen.data import Dataset
+from limen.errors import LimenError
+from limen.identity import Named
+from limen.metrics import Metric
+from limen.runs import MetricColumn
+
+NamedAttack = Attack | Named
+"""An attack that knows what it is: of Limen's parts, or what a user's function returns."""
+
+
+def known_model(classifier: Classifier, request: Request) -> Classifier:
+    """The classifier, told what it is."""
+    classifier.identity = request.identity
+    return classifier
+
+
+def known_data(dataset: Any, request: Request) -> Dataset:
+    """The data set, under the spec that names it where it is a user's own."""
+    if request.entry.origin == "limen":
+        return dataset
+    if not isinstance(dataset, Dataset):
+        raise LimenError(_returned(request, dataset, "a limen.data.Dataset"))
+    return dataclasses.replace(dataset, spec=request.identity.label)
+
+
+def known_attack(attack: Any, request: Request) -> NamedAttack:
+    """The attack, told what it is where it is a user's own."""
+    if request.entry.origin == "limen":
+        return attack
+    if isinstance(attack, Attack):
+        return Attack(request.identity, attack.search)
+    if not callable(attack):
+        raise LimenError(
+            _returned(request, attack, "an attack, which is called as limen's own and returns an Outcome")
+        )
+    return Named(request.identity, attack)
+
+
+def tried_defense(defense: Named, request: Request) -> Named:
+    """The defence; a value that Limen's own refuses is refused here, where the spec is known."""
+    if request.entry.origin == "limen":
+        defense(torch.zeros(0, 3, 299, 299))
+    return defense
+
+
+def known_metric(metric: Named, request: Request) -> Metric:
+    """The metric; a user's own function is shown under its name, and may be a `Metric` that says more."""
+    entry = request.entry
+    if entry.origin == "limen":
+        return entry.thing
+    if isinstance(entry.thing, Metric):
+        column = entry.thing.column
+    else:
+        name = entry.name.rpartition(":")[2]
+        column = MetricColumn(name, name, about=entry.summary)
+    return Metric(dataclasses.replace(column, code=entry.code), metric, getattr(entry.thing, "least_side", 1))
+
+
+def _returned(request: Request, made: Any, wanted: str) -> str:
+    return f"{request.entry.name} returned {type(made).__name__}; it must return {wanted}"

@@ -1,0 +1,293 @@
+"""Tables of things by name, one for each kind: Limen's own, installed packages', and the user's files'."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limen.catalog.parameters import REQUIRED, Parameter, parameters
+from limen.errors import LimenError, UnknownNameError, UsageError
+from limen.identity import Identity, Named, Value
+from limen.spec import Spec, spec_name, value_text
+from limen.user_code import find
+
+PYTHON = "python"
+"""The name that stands for the user's files: `python:FILE.py:NAME`."""
+
+_COMMAS = "; a comma inside a path is written twice"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a table knows of one thing.
+
+    Attributes:
+        name: What a spec of it begins with, such as `pgd_l2` or `python:my.py:blur`.
+        thing: The thing itself, mostly a function.
+        argument: What follows the colon without a keyword, if anything does.
+        parameters: The keyword parameters, typed, with their defaults.
+        summary: The first line of its docstring.
+        origin: Where it comes from: `limen`, an installed package, or a file.
+        code: The SHA-256 of the user's file; None for what is installed.
+    """
+
+    name: str
+    thing: Any
+    argument: Parameter | None
+    parameters: tuple[Parameter, ...]
+    summary: str
+    origin: str = "limen"
+    code: str | None = None
+
+    @property
+    def accepts(self) -> str:
+        """Everything that a spec of this name may say, in one line."""
+        given = [str(parameter) for parameter in self.parameters]
+        if self.argument is not None:
+            given.insert(0, self.argument.name.upper())
+        return f"{self.name} accepts {', '.join(given) or 'no parameters'}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A spec that was read: the thing that it names, and the values that it gives.
+
+    Attributes:
+        entry: What is known of the thing.
+        argument: The argument; None where there is none.
+        keywords: The values of the parameters that the spec gives, by name.
+        hidden: Parameters that are no part of what the thing is.
+    """
+
+    entry: Entry
+    argument: Any
+    keywords: Mapping[str, Any]
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def identity(self) -> Identity:
+        """What the spec names, as data: equal for all specs that mean the same."""
+        entry, hidden = self.entry, self.hidden
+        name = entry.name
+        if entry.argument is not None:
+            hidden |= {entry.argument.name}
+            name += "" if self.argument is None else f":{value_text(self.argument)}"
+        budget = getattr(entry.thing, "budget", None)
+        return Identity.of(
+            entry.thing, self.keywords, name=name, budget=budget, code=entry.code, hidden=hidden
+        )
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All things of one kind that a spec can name.
+
+    A name is looked for among Limen's own, then among those of installed packages, which declare them as
+    entry points. `python:FILE.py:NAME` is what NAME is in the user's own file.
+
+    Attributes:
+        kind: What they are, as errors call it.
+        factories: Limen's own by name.
+        group: The group of entry points, such as `limen.attacks`; None for no others.
+        argument: Whether Limen's own take an argument before their keywords.
+        takes: How many leading parameters are given later, when the thing is used, such as the images that a
+            defence takes. With 0 a factory is called, and what it returns is used.
+        hidden: Parameters that the caller of `make` gives, not the spec.
+        own: Makes of a user's or package's thing what `factories` would hold; None if it is that already.
+        finish: Called with what was made and the request; what it returns is used instead.
+
+    Example:
+        >>> def blur(images, size: int = 3): ...
+        >>> Catalog("defense", {"blur": blur}, argument=False, takes=1).make("blur:size=5").identity.label
+        'blur:size=5'
+    """
+
+    kind: str
+    factories: Mapping[str, Callable[..., Any]]
+    group: str | None = None
+    argument: bool = True
+    takes: int = 0
+    hidden: frozenset[str] = frozenset()
+    own: Callable[[Any], Any] | None = None
+    finish: Callable[[Any, Request], Any] | None = None
+
+    def names(self) -> list[str]:
+        """The names of Limen's own, then those of installed packages."""
+        return list(dict.fromkeys([*self.factories, *self._installed()]))
+
+    def entry(self, name: str) -> Entry:
+        """What is known of one name.
+
+        Args:
+            name: A name of the table, or `python:FILE.py:NAME`.
+
+        Raises:
+            UnknownNameError: If there is no such thing.
+            LimenError: If the user's file, or the installed package, cannot be used.
+        """
+        if name in self.factories:
+            return self._entry(name, self.factories[name], "limen", argument=self.argument)
+        if name.startswith(f"{PYTHON}:"):
+            found = find(name.removeprefix(f"{PYTHON}:"))
+            return self._entry(name, self._owned(found.value), str(found.file), found.code)
+        installed = self._installed()
+        if name not in installed:
+            raise UnknownNameError(self.kind, name, [*self.names(), PYTHON])
+        return self._entry(name, self._owned(_load(installed[name])), _package(installed[name]))
+
+    def entries(self) -> list[Entry]:
+        """Everything in the table, in its order."""
+        return [self.entry(name) for name in self.names()]
+
+    def parse(self, spec: str) -> Spec:
+        """A spec string as data, read as its name demands.
+
+        Raises:
+            UsageError: If it is malformed; the message begins with it.
+        """
+        name = spec_name(spec).strip()
+        if name != PYTHON and name not in self.names():
+            raise self._told(spec, UnknownNameError(self.kind, name, [*self.names(), PYTHON]))
+        argument = name == PYTHON or (name in self.factories and self.argument)
+        try:
+            return Spec.parse(spec, argument=argument)
+        except UsageError as error:
+            known = "" if name == PYTHON else f". {self.entry(name).accepts}"
+            raise self._told(spec, UsageError(f"{error}{_COMMAS if argument else ''}{known}")) from error
+
+    def read(self, spec: str, given: Iterable[str] = ()) -> Request:
+        """What a spec names, and the values that it gives, typed.
+
+        Args:
+            spec: The spec string.
+            given: Parameters that the spec may leave out although they have no default.
+
+        Raises:
+            UsageError: If the spec is malformed, names something unknown, or leaves out what is needed; the
+                message begins with the spec.
+            LimenError: If the user's file, or the installed package, cannot be used.
+        """
+        parsed = self.parse(spec)
+        try:
+            if parsed.name == PYTHON:
+                return self._request(self.entry(f"{PYTHON}:{parsed.argument}"), "", parsed.values, given)
+            return self._request(self.entry(parsed.name), parsed.argument or "", parsed.values, given)
+        except UsageError as error:
+            raise self._told(spec, error) from error
+
+    def make(self, spec: str, **given: Any) -> Any:
+        """What a spec names.
+
+        Args:
+            spec: The spec string.
+            **given: Further keyword arguments, passed on as they are.
+
+        Raises:
+            UsageError: As `read`, or if a value is refused.
+            LimenError: As `read`.
+        """
+        request = self.read(spec, given)
+        try:
+            return self._made(request, given)
+        except UsageError as error:
+            raise self._told(spec, error) from error
+
+    def restore(self, identity: Identity, **given: Any) -> Any:
+        """What an identity names, as a run keeps it; not for things that take an argument.
+
+        Raises:
+            UsageError: If there is no such thing any more, or another one of this name.
+            LimenError: As `read`.
+        """
+        entry = self.entry(identity.name)
+        stated: dict[str, Value] = {key: identity.parameters.get(key) for key in identity.stated}
+        values = tuple((key, (value_text(value),)) for key, value in stated.items())
+        request = self._request(entry, "", values, given)
+        if request.identity != identity:
+            change = "its file has changed" if entry.code != identity.code else "its defaults have changed"
+            raise UsageError(f"{self.kind} {identity.label} is not what it was: {change}")
+        return self._made(request, given)
+
+    def _made(self, request: Request, given: Mapping[str, Any]) -> Any:
+        arguments = [] if request.argument is None else [request.argument]
+        keywords = {**request.keywords, **given}
+        if self.takes:
+            made = Named(request.identity, functools.partial(request.entry.thing, **keywords))
+        else:
+            made = request.entry.thing(*arguments, **keywords)
+        return made if self.finish is None else self.finish(made, request)
+
+    def _request(
+        self, entry: Entry, argument: str, values: Iterable[tuple[str, tuple[str, ...]]], given: Iterable[str]
+    ) -> Request:
+        first = None
+        if entry.argument is not None:
+            if argument:
+                first = entry.argument.parse(argument)
+            elif entry.argument.default is REQUIRED:
+                wanted = entry.argument.name.upper()
+                raise UsageError(f"{entry.name} needs {wanted}: write {entry.name}:{wanted}")
+        elif argument:
+            raise UsageError(f"{entry.name} takes no argument. {entry.accepts}")
+        return Request(entry, first, _keywords(entry, values, frozenset(given)), self.hidden)
+
+    def _entry(
+        self, name: str, thing: Any, origin: str, code: str | None = None, *, argument: bool = False
+    ) -> Entry:
+        if not callable(thing):
+            raise UsageError(f"{name} is {type(thing).__name__}, which cannot be called")
+        found = parameters(thing, hidden=self.hidden)[self.takes :]
+        first = found.pop(0) if argument and found else None
+        summary = (thing.__doc__ or "").strip().partition("\n")[0]
+        return Entry(name, thing, first, tuple(each for each in found if each.types), summary, origin, code)
+
+    def _owned(self, thing: Any) -> Any:
+        return thing if self.own is None else self.own(thing)
+
+    def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:
+        points = importlib.metadata.entry_points(group=self.group) if self.group else ()
+        return {point.name: point for point in points if point.name not in self.factories}
+
+    def _told(self, spec: str, error: UsageError) -> UsageError:
+        return UsageError(f"{self.kind} spec {spec!r}: {error}")
+
+
+def _load(point: importlib.metadata.EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LimenError(
+            f"{point.name}: {_package(point)}, an installed package, cannot be used ({reason}); "
+            "mend or remove it"
+        ) from error
+
+
+def _package(point: importlib.metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
+
+
+def _keywords(
+    entry: Entry, values: Iterable[tuple[str, tuple[str, ...]]], given: frozenset[str]
+) -> dict[str, Any]:
+    known = {parameter.name: parameter for parameter in entry.parameters}
+    read: dict[str, Any] = {}
+    for key, (text, *more) in values:
+        if key not in known and not known:
+            raise UsageError(entry.accepts)
+        if key not in known:
+            raise UnknownNameError("parameter", key, known)
+        if more:
+            hint = "" if entry.argument is None else _COMMAS
+            raise UsageError(f"{more[0]!r} is not key=value{hint}. {entry.accepts}")
+        try:
+            read[key] = known[key].parse(text)
+        except UsageError as error:
+            raise UsageError(f"{error}. {entry.accepts}") from None
+    for name, parameter in known.items():
+        if parameter.default is REQUIRED and name not in read and name not in given:
+            raise UsageError(f"{name} is missing. {entry.accepts}")
+    return read

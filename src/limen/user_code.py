@@ -1,0 +1,152 @@
+"""`python:FILE.py:NAME`: what a user's own file defines.
+
+The file is run with all the rights of the user, as `python FILE.py` would run it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from limen.compat import declare_torchvision_operators
+from limen.errors import LimenError, UnknownNameError, UsageError
+
+_loaded: dict[Path, tuple[str, ModuleType]] = {}
+
+
+@dataclass(frozen=True)
+class UserThing:
+    """Something that a user's file defines.
+
+    Attributes:
+        value: What it is; of a function or class, one that may import the file's neighbours when it is
+            called, and whose errors name the file.
+        file: The file.
+        name: Its name there.
+        code: The SHA-256 of the file.
+    """
+
+    value: Any
+    file: Path
+    name: str
+    code: str
+
+
+def find(reference: str) -> UserThing:
+    """What `FILE.py:NAME` names. This runs the file's code, once a process as long as the file is the same.
+
+    Raises:
+        UsageError: If the reference is malformed.
+        UnknownNameError: If the file has nothing of this name.
+        LimenError: If the file is missing or raises; the message names it, in one line.
+
+    Example:
+        >>> find("nets.py")
+        Traceback (most recent call last):
+        limen.errors.UsageError: python:nets.py names nothing in a file; write python:FILE.py:NAME
+    """
+    path, colon, name = reference.rpartition(":")
+    if not colon or not path.endswith(".py") or not name:
+        raise UsageError(f"python:{reference} names nothing in a file; write python:FILE.py:NAME")
+    file = Path(path)
+    code, module = _run(file)
+    if not hasattr(module, name):
+        own = [
+            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+        ]
+        raise UnknownNameError(f"function in {file}", name, [key for key in own if key[0] != "_"])
+    value = getattr(module, name)
+    return UserThing(_told(file, name, value) if inspect.isroutine(value) else value, file, name, code)
+
+
+def _told(file: Path, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        with beside(file), telling(f"{file}: {name}() raised"):
+            return function(*arguments, **keywords)
+
+    return call
+
+
+def _run(file: Path) -> tuple[str, ModuleType]:
+    try:
+        content = file.expanduser().read_bytes()
+        place = file.expanduser().resolve()
+    except FileNotFoundError:
+        raise LimenError(f"{file}: no such file") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise LimenError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    code = hashlib.sha256(content).hexdigest()
+    if place in _loaded and _loaded[place][0] == code:
+        return _loaded[place]
+    # Under a name of its own, which the file cannot share with an installed package or another file.
+    name = f"_limen_{file.stem}_{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, place)
+    if spec is None or spec.loader is None:
+        raise LimenError(f"{file}: cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    declare_torchvision_operators()
+    # Dataclasses and pickles look their module up while it runs.
+    sys.modules[name] = module
+    try:
+        with beside(place), telling(f"{file}: raised", "when run"), _own_arguments(place):
+            exec(compile(content, place, "exec", dont_inherit=True), vars(module))  # noqa: S102 - what was asked for
+    except BaseException:
+        del sys.modules[name]
+        raise
+    _loaded[place] = code, module
+    return _loaded[place]
+
+
+@contextmanager
+def telling(before: str, after: str = "") -> Iterator[None]:
+    """Turn whatever a user's code raises into one error of one line.
+
+    Raises:
+        LimenError: Its own pass; others become one that says what was raised.
+    """
+    try:
+        yield
+    except LimenError:
+        raise
+    except (Exception, SystemExit) as error:
+        _tell(error, before, after)
+
+
+def _tell(error: BaseException, before: str, after: str) -> NoReturn:
+    kind = " ".join(part for part in (before, type(error).__name__, after) if part)
+    said = " ".join(str(error).split())
+    raise LimenError(f"{kind}: {said}" if said else kind) from error
+
+
+@contextmanager
+def beside(file: Path) -> Iterator[None]:
+    """Let a file import its neighbours while it runs, and nobody else afterwards."""
+    folder = str(file.expanduser().resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+
+
+@contextmanager
+def _own_arguments(file: Path) -> Iterator[None]:
+    """Hide the command line: a file that parses its own arguments would take Limen's for them."""
+    arguments = sys.argv
+    sys.argv = [str(file)]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
