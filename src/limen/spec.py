@@ -113,8 +113,8 @@ def value_text(value: object) -> str:
     """A value as a spec writes it.
 
     Example:
-        >>> value_text(None), value_text(True), value_text(8 / 255), value_text(3.0)
-        ('none', 'true', '8/255', '3')
+        >>> value_text(None), value_text(True), value_text(8 / 255), value_text(0.25 / 255), value_text(3.0)
+        ('none', 'true', '8/255', '0.25/255', '3')
     """
     if value is None or isinstance(value, bool):
         return str(value).lower()
@@ -123,7 +123,7 @@ def value_text(value: object) -> str:
         short = f"{value:g}"
         if float(short) == value:
             return short
-        levels = f"{value * 255:.0f}"
+        levels = f"{value * 255:.4g}"
         return f"{levels}/255" if float(levels) / 255 == value else repr(value)
     return str(value)
 

@@ -1,73 +1,59 @@
-"""`limen reproduce` prints a table and leaves page, table and run."""
+"""`limen reproduce` prints a table and leaves page, records and run."""
 
 from __future__ import annotations
 
 import pytest
 
-from limen import recipes
-from limen.document import Cell, Document, Group, Notes, Table
-from limen.recipes import RECIPES, Recipe, Reproduction
+from limen.recipes import RECIPES
 
 OPTIONS = ("--model", "demo:digits", "--data", "demo:digits,count=4", "--out", "out")
+OWN = """
+from limen.document import Cell, Charts, Document, Group, Table
+from limen.recipes import Bench, about, recipe, records
+
+
+def describe(made):
+    row = [Cell("FGSM", "fgsm:eps=1"), Cell(value=made["rate"][0].as_py(), form="share", note="79 to 86")]
+    table = Table("Rates", "A caption.", ["Attack", "Rate"], [Group("Fixed", [row])])
+    return Document("Small", "here", about(made)["facts"], [table, Charts("Unprinted", "", [])])
+
+
+@recipe(describe)
+def small(bench: Bench, *, rate: float = 0.827):
+    with bench.showing(["step"]) as progress:
+        progress("step", 4, 4)
+    names = ("model", "data", "limit", "batch_size", "device", "seed")
+    return records([{"rate": rate}], facts=[(name, str(getattr(bench, name))) for name in names])
+"""
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list:
-    """A recipe `small`, and the requests that it gets."""
-    requests: list = []
-
-    def make(request, showing) -> Reproduction:
-        requests.append(request)
-        request.out.mkdir(exist_ok=True)
-        with showing(["step"]) as progress:
-            progress("step", 4, 4)
-        row = [Cell("FGSM", "fgsm:eps=1"), Cell("82.7 %", "79 % to 86 %")]
-        table = Table("Rates", "A caption.", ["Attack", "Rate"], [Group("Fixed", [row])])
-        return Reproduction(
-            Document("Small", "here", [], [table, Notes("Notes", ["one"])]), [{"rate": 0.827}]
-        )
-
-    monkeypatch.setitem(RECIPES, "small", Recipe("small", "Small", "here", "anything", make))
-    return requests
+def own(workshop) -> str:
+    (workshop / "mine.py").write_text(OWN)
+    return "python:mine.py:small"
 
 
-def test_the_table_is_printed_and_page_and_table_are_written(limen, workshop, asked):
-    result = limen("reproduce", "small", *OPTIONS)
+def test_the_table_is_printed_and_page_and_records_are_written(limen, workshop, own):
+    result = limen("reproduce", own, *OPTIONS)
     assert result.exit_code == 0, result.stderr
-    for text in ("Rates", "82.7 %", "79 % to 86 %", "page out/small.html", "csv  out/small.csv"):
+    files = ("parquet out/small.parquet", "csv     out/small.csv", "html    out/small.html")
+    for text in ("Rates", "82.7\N{NO-BREAK SPACE}%", "79 to 86", *files):
         assert text in result.stdout
+    assert "Unprinted" not in result.stdout
     assert "A caption." in (workshop / "out" / "small.html").read_text()
-    assert (workshop / "out" / "small.csv").read_text() == "rate\n0.827\n"
+    assert (workshop / "out" / "small.csv").read_text().splitlines()[1] == "0.827"
     assert "step: 4 of 4 images" in result.stderr
 
 
-def test_options_reach_the_recipe(limen, workshop, asked):
-    options = (
-        "--limit",
-        3,
-        "--batch-size",
-        2,
-        "--seed",
-        7,
-        "--budgets",
-        5,
-        "--like",
-        "mnist",
-        "--quality",
-        0.9,
-        "--steps",
-        40,
-        "--search-steps",
-        3,
-        "--robust",
-        "demo:photos",
-    )
-    assert limen("reproduce", "small", *OPTIONS, *options).exit_code == 0
-    (request,) = asked
-    assert (request.model, request.data, str(request.out)) == ("demo:digits", "demo:digits,count=4", "out")
-    assert (request.limit, request.batch_size, request.seed, request.budgets) == (3, 2, 7, 5)
-    assert (request.steps, request.search_steps, request.robust) == (40, 3, "demo:photos")
-    assert (request.like, request.quality, request.device) == ("mnist", 0.9, "cpu")
+def test_options_reach_the_recipe(limen, workshop, own):
+    options = ("--limit", 3, "--batch-size", 2, "--seed", 7)
+    result = limen("reproduce", f"{own},rate=0.5", *OPTIONS, *options)
+    assert result.exit_code == 0, result.stderr
+    page = (workshop / "out" / "small-rate=0.5.html").read_text()
+    expected = {"model": "demo:digits", "data": "demo:digits,count=4", "device": "cpu"}
+    for name, value in {**expected, "limit": 3, "batch_size": 2, "seed": 7}.items():
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+    assert "50.0\N{NO-BREAK SPACE}%" in result.stdout
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest(limen, workshop):
@@ -77,9 +63,17 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(limen, workshop):
     assert not (workshop / "out").exists()
 
 
-def test_every_recipe_is_listed(limen):
+def test_an_option_that_the_recipe_does_not_use_is_refused(limen, workshop):
+    result = limen("reproduce", "pgap-table-1:quality=0.9", *OPTIONS)
+    assert result.exit_code == 2
+    assert "pgap-table-1 accepts no parameters" in result.stderr
+    assert limen("reproduce", "pgap-table-2", "--quality", 0.9, *OPTIONS).exit_code == 2
+    assert not (workshop / "out").exists()
+
+
+def test_every_recipe_is_listed_with_its_options(limen):
     listed = limen("list", "recipes").stdout
-    for recipe in recipes.RECIPES.values():
-        (row,) = [line for line in listed.splitlines() if line.startswith(f"│ {recipe.name} ")]
-        assert recipe.title in row
-        assert recipe.paper in row
+    for name in RECIPES.names():
+        (row,) = [line for line in listed.splitlines() if line.startswith(f"│ {name} ")]
+        assert "et al., " in row
+    assert "quality: number | none = none" in listed

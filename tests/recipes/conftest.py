@@ -1,16 +1,21 @@
-"""Requests on the embedded digits, and the recipes' attacks reduced to a few quick ones."""
+"""Benches on the embedded digits, and recipes measured there and described from their stored records."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from limen.document import Document
 from limen.evaluation import Progress
-from limen.recipes import Request
+from limen.recipes import RECIPES, Bench, Rows
+
+Made = Callable[[str, Bench], tuple[Rows, Document]]
 
 
 @dataclass
@@ -32,12 +37,12 @@ def told() -> Told:
 
 
 @pytest.fixture
-def request_in(tmp_path: Path) -> Callable[..., Request]:
-    """A request on twelve digits, in a folder of its own unless told otherwise."""
+def bench_in(tmp_path: Path, told: Told) -> Callable[..., Bench]:
+    """A bench on twelve digits, in a folder of its own unless told otherwise."""
 
-    def make(out: Path = tmp_path / "out", **changed: object) -> Request:
-        options: dict = {"limit": 12, "batch_size": 12, "budgets": 3, **changed}
-        return Request("demo:digits", "demo:digits,count=20", out, **options)
+    def make(out: Path = tmp_path / "out", **changed: object) -> Bench:
+        options: dict = {"limit": 12, "showing": told, **changed}
+        return Bench("demo:digits", "demo:digits,count=20", out, **options)
 
     return make
 
@@ -49,6 +54,19 @@ def smooth_out(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def smooth_request(request_in, smooth_out) -> Request:
-    """Few digits, budgets, steps and climbs."""
-    return request_in(smooth_out, limit=10, batch_size=32, budgets=2, steps=12, search_steps=3)
+def smooth_bench(bench_in, smooth_out) -> Bench:
+    return bench_in(smooth_out, limit=10)
+
+
+@pytest.fixture
+def made() -> Made:
+    """The rows of a recipe, and what it says of them after they were stored and read."""
+
+    def make(spec: str, bench: Bench) -> tuple[Rows, Document]:
+        recipe = RECIPES.make(spec)
+        stored = io.BytesIO()
+        pq.write_table(recipe.measure(bench), stored)
+        records = pq.read_table(stored)
+        return Rows(records.to_pylist()), recipe.describe(records)
+
+    return make

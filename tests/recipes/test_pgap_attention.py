@@ -7,55 +7,59 @@ import itertools
 import pytest
 
 from limen import catalog
-from limen.document import Charts, Table
 from limen.evaluation import attention_overlap
+from limen.recipes import Entry
 from limen.recipes.pgap import attention
-from limen.recipes.pgap.attention import Entry
 from limen.runs import open_run
 
-FIXED = (
-    Entry("FGSM", "fgsm:eps=0.5", {"precision": 0.1613, "pixels": 0.98, "recall": 0.97, "iou_outside": 0.8}),
-    Entry("PGD-L2", "pgd_l2:eps=6,steps=4"),
-)
-STOPPING = (Entry("PGD-L2, early stop", "pgd_l2:eps=6,steps=4,early_stop=true"),)
+PRINTED = {"paper": {"precision": 0.1613, "pixels": 0.98, "recall": 0.97, "iou_outside": 0.8}}
+QUICK = {
+    "fixed": (Entry("FGSM", "fgsm:eps=0.5", printed=PRINTED), Entry("PGD", "pgd_l2:eps=6,steps=4")),
+    "stopping": (Entry("PGD, early stop", "pgd_l2:eps=6,steps=4,early_stop=true"),),
+}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(attention, "_GROUPS", {"fixed": FIXED, "stopping": STOPPING})
-    monkeypatch.setattr(attention, "_CHARTS", {"fixed": FIXED, "equal": STOPPING})
+    monkeypatch.setattr(attention, "ENTRIES", QUICK)
 
 
-def test_table_1_holds_the_means_of_the_overlap_beside_the_papers(request_in, told):
-    request = request_in()
-    made = attention.table_1(request, told)
-    high, low = [block for block in made.sheet.blocks if isinstance(block, Table)]
+@pytest.mark.usefixtures("quick")
+def test_table_1_holds_the_means_of_the_overlap_beside_the_papers(bench_in, made):
+    rows, document = made("pgap-table-1", bench := bench_in())
+    high, low = document.blocks[:2]
     first = high.groups[0].rows[0]
     assert first[0].note == "fgsm:eps=0.5"
-    assert first[2].note.splitlines()[-1] == "paper 0.161"
+    assert first[2].note.splitlines()[-1] == "paper: 0.161"
     assert "paper" not in low.groups[0].rows[0][2].note
-    run = open_run(request.out / attention.FOLDER)
+    run = open_run(bench.out / attention.FOLDER)
     (overlap,) = attention_overlap(
         run, catalog.model("demo:digits"), attacks=["pgd_l2:eps=6,steps=4"], thresholds=[0.11]
     )
-    (record,) = [
-        row
-        for row in made.records
-        if (row["attack"], row["threshold"], row["measure"]) == ("PGD-L2", 0.11, "pixels")
-    ]
-    assert record["mean"] == pytest.approx(overlap.means()["pixels"].mean[0])
-    assert record["images"] == len(overlap.ids)
-    assert record["paper"] is None
+    row = rows.one(attack="PGD", at=0.11, statistic="pixels")
+    assert row["value"] == pytest.approx(overlap.pixels.mean())
+    assert (row["images"], row["paper"]) == (len(overlap.ids), None)
+    assert rows.one(attack="PGD", statistic="fooled")["value"] == pytest.approx(len(overlap.ids) / 12)
 
 
-def test_figure_5_shares_the_run_and_sweeps_the_threshold(request_in, told):
-    attention.table_1(request_in(), told)
+@pytest.mark.usefixtures("quick")
+def test_figure_5_shares_the_run_and_sweeps_the_threshold(bench_in, made, told):
+    made("pgap-table-1", bench := bench_in())
     told.counts.clear()
-    made = attention.figure_5(request_in(), told)
+    rows, document = made("pgap-figure-5", bench)
     attacked = [counts for label, *counts in told.counts if not label.startswith("overlap")]
     assert {count for counts in attacked for count in counts} == {12}
-    blocks = [block for block in made.sheet.blocks if isinstance(block, Charts)]
-    assert [[len(chart.lines) for chart in block.charts] for block in blocks] == [[2] * 4, [1] * 4]
-    pixels = blocks[0].charts[1].lines[0].y
+    assert [[len(chart.lines) for chart in block.charts] for block in document.blocks[:2]] == [
+        [2] * 4,
+        [3] * 4,
+    ]
+    pixels = document.blocks[0].charts[1].lines[0].y
     assert all(later <= earlier for earlier, later in itertools.pairwise(pixels))
-    assert {0.11, 0.01} < {row["threshold"] for row in made.records}
+    assert {0.11, 0.01} < {row["at"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    "entry", [each for group in attention.ENTRIES.values() for each in group], ids=lambda each: each.title
+)
+def test_every_entry_names_an_attack(entry):
+    catalog.attack(entry.spec)

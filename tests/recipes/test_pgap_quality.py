@@ -2,103 +2,178 @@
 
 from __future__ import annotations
 
-import math
-import re
+import dataclasses
+import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from limen.document import Charts, Table
-from limen.evaluation import quality_curve, rate_at
-from limen.metrics import METRICS
-from limen.recipes import RECIPES
-from limen.recipes.budgets import Budgets
-from limen.recipes.pgap import comparison, quality
-from limen.recipes.pgap.comparison import Competitor
+from limen import catalog
+from limen.recipes import FLOATS, STORED, Budgets, Entry
+from limen.recipes.entries import shown
+from limen.recipes.pgap import quality
 from limen.runs import open_run
+from limen.spec import Spec
 
-QUICK = (
-    Competitor(
-        "FGSM",
-        "fgsm",
-        "",
-        {"mnist": Budgets(8, 128, levels=True)},
-        paper={"ssim": {"mnist": 0.0556}, "psnr": {}},
+L2 = Budgets(0.5, 8)
+PRINTED = {"paper": {"rate ssim": 0.0556, "rate psnr": 0.1592}}
+QUICK = {
+    "fixed": (
+        Entry("FGSM", "fgsm", Budgets(8, 128, levels=True), PRINTED),
+        Entry("PGD", "pgd_l2:steps=4", L2),
     ),
-    Competitor("PGD-L2", "pgd_l2", "steps=4", {"mnist": Budgets(0.5, 8)}),
-)
-STOPPING = (
-    Competitor("PGD-L2, early stop", "pgd_l2", "steps=4,early_stop=true", {"mnist": Budgets(0.5, 8)}),
-)
+    "stopping": (Entry("PGD, early stop", "pgd_l2:steps=4,early_stop=true", L2),),
+}
+FOLDERS = {STORED: quality.FOLDER, FLOATS: f"{quality.FOLDER}-floats"}
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(quality, "_GROUPS", {"fixed": QUICK, "stopping": STOPPING})
-    monkeypatch.setattr(quality, "_CHARTS", {"fixed": QUICK, "equal": (QUICK[0], *STOPPING)})
+    monkeypatch.setattr(quality, "rivals", lambda kind: QUICK)
+
+
+@pytest.fixture(scope="session")
+def quick_out(tmp_path_factory) -> Path:
+    """The folder of the runs that most tests of this file share."""
+    return tmp_path_factory.mktemp("quality") / "out"
+
+
+def counted(out, pixels: str, metric: str) -> dict[str, tuple[float, float | None]]:
+    """By label, the share of correct images fooled and their mean quality, from a loop."""
+    ending, found = "" if pixels == STORED else "_in_memory", {}
+    for row in open_run(out / FOLDERS[pixels]).table().to_pylist():
+        if row["clean_prediction"] == row["label"]:
+            found.setdefault(row["attack"], []).append((row[f"success{ending}"], row[f"{metric}{ending}"]))
+    return {
+        label: (
+            sum(success for success, _ in rows) / len(rows),
+            statistics.mean(values) if (values := [value for success, value in rows if success]) else None,
+        )
+        for label, rows in found.items()
+    }
 
 
 @pytest.mark.usefixtures("quick")
-def test_table_2_holds_the_papers_rate_beside_the_measured_one(request_in, told):
-    request = request_in(quality=0.8)
-    made = quality.table_2(request, told)
-    (table,) = [block for block in made.sheet.blocks if isinstance(block, Table)]
-    rows = {row[0].text: row for group in table.groups for row in group.rows}
-    assert list(rows) == ["FGSM", "PGD-L2", "PGD-L2, early stop"]
-    assert rows["FGSM"][1].text == "5.6\N{NO-BREAK SPACE}%"
-    assert rows["PGD-L2"][1].text == "–"
-    records = open_run(request.out / quality.FOLDER).table()
-    for competitor in (*QUICK, *STOPPING):
-        found = rate_at(quality_curve(records, competitor.labels("mnist", 3), METRICS["ssim"].column), 0.8)
-        (record,) = [each for each in made.records if each["attack"] == competitor.title]
-        assert record["side"] == found.side
-        assert record["rate"] == found.rate or (math.isnan(record["rate"]) and math.isnan(found.rate))
-        assert record["spec"] == competitor.grid("mnist", 3)
+@pytest.mark.parametrize("pixels", [FLOATS, STORED])
+def test_each_budget_stands_with_its_rate_and_quality_in_both_settings(bench_in, quick_out, made, pixels):
+    rows, _ = made("pgap-table-2:budgets=3", bench := bench_in(quick_out))
+    expected = counted(bench.out, pixels, "ssim")
+    assert len(expected) == 9
+    for row in rows.where(pixels=pixels, statistic="budget"):
+        grid = catalog.attack_or_grid(row["spec"])
+        budgets = dict(Spec.parse(row["spec"], argument=False).values)["eps"]
+        label = dict(zip(budgets, grid.labels, strict=True))[row["budget"]]
+        rate, mean = expected[label]
+        assert row["value"] == pytest.approx(rate)
+        assert row["at"] == (None if mean is None else pytest.approx(mean))
+        assert row["low"] <= row["value"] <= row["high"]
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_three_views_share_one_run(request_in, told):
-    quality.table_2(request_in(), told)
-    told.counts.clear()
-    made = quality.table_3(request_in(), told)
-    assert made.records[0]["metric"] == "psnr"
-    assert made.records[0]["quality"] == 25.0
-    figure = quality.figure_6(request_in(), told)
-    assert {count for _, *counts in told.counts for count in counts} == {12}
-    charts = [chart for block in figure.sheet.blocks if isinstance(block, Charts) for chart in block.charts]
-    assert [len(chart.lines) for chart in charts] == [2, 2, 2, 2]
-    # The point of each budget is in the table of the figure.
-    points = [row for row in figure.records if row["attack"] == "PGD-L2" and row["metric"] == "ssim"]
-    assert [row["rate"] for row in points] == list(charts[0].lines[1].y)
-    np.testing.assert_allclose([1 - row["quality"] for row in points], charts[0].lines[1].x)
+def test_in_floats_budgets_lie_between_the_steps_of_the_lattice(bench_in, made):
+    rows, _ = made("pgap-table-2:budgets=3", bench_in(limit=1))
+    budgets = {
+        pixels: [row["budget"] for row in of.where(attack="FGSM", statistic="budget")]
+        for pixels, of in rows.by("pixels")
+    }
+    assert budgets == {FLOATS: ["0.5/255", "8/255", "128/255"], STORED: ["8/255", "32/255", "128/255"]}
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_rate_lies_on_the_line_between_the_budgets_around_the_quality(bench_in, quick_out, made):
+    rows, document = made("pgap-table-2:quality=0.8,budgets=3", bench_in(quick_out))
+    cells = {row[0].text: row for group in document.blocks[0].groups for row in group.rows}
+    assert list(cells) == ["FGSM", "PGD", "PGD, early stop"]
+    within = 0
+    for place, pixels in ((1, FLOATS), (4, STORED)):
+        for attack, of in rows.where(pixels=pixels).by("attack"):
+            points = [(1.0 - row["at"], row["value"]) for row in of.where(statistic="budget") if row["at"]]
+            rate, cell = of.one(statistic="rate"), cells[attack][place]
+            if points[0][0] <= 0.2 <= points[-1][0]:
+                within += 1
+                assert rate["value"] == pytest.approx(np.interp(0.2, *zip(*points, strict=True)))
+                assert cell.value == rate["value"]
+            else:
+                assert rate["value"] is None
+                assert "SSIM stays" in cell.note
+    assert within
+    assert "paper: 5.6" in cells["FGSM"][1].note
+    assert "paper" not in cells["PGD"][1].note
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("target", "says"), [(0.01, "SSIM stays above 0.01"), (1.0, "SSIM stays below 1")])
-def test_a_quality_that_was_not_reached_is_said_to_be_so(request_in, told, target, says):
-    made = quality.table_2(request_in(quality=target), told)
-    (table,) = [block for block in made.sheet.blocks if isinstance(block, Table)]
-    cell = table.groups[0].rows[1][2]
+def test_a_quality_that_was_not_reached_is_said_to_be_so(bench_in, quick_out, made, target, says):
+    _, document = made(f"pgap-table-2:quality={target},budgets=3", bench_in(quick_out))
+    cell = document.blocks[0].groups[0].rows[1][4]
     assert cell.note == says
-    assert re.fullmatch(r"–|(≥ )?[\d.]+\N{NO-BREAK SPACE}%", cell.text)
+    assert cell.text == "–" or cell.text.rstrip("%").strip("≥\N{NO-BREAK SPACE} ").replace(".", "").isdigit()
 
 
-def test_budgets_rise_geometrically_and_lattice_steps_are_whole():
-    eps = [float(label.split("eps=")[1].split(",")[0]) for label in QUICK[1].labels("mnist", 5)]
-    np.testing.assert_allclose(eps, np.geomspace(0.5, 8, 5), rtol=5e-3)
-    labels = comparison.AS_IN_THE_PAPER[0].labels("imagenet", 8)
-    assert labels[0] == "fgsm:eps=1/255"
-    assert labels[-1] == "fgsm:eps=16/255"
-    assert len(set(labels)) == len(labels) < 8
+@pytest.mark.usefixtures("quick")
+def test_the_three_views_share_their_runs_and_the_figure_draws_each_budget(bench_in, made, told):
+    bench = bench_in()
+    made("pgap-table-2:budgets=3", bench)
+    told.counts.clear()
+    table, _ = made("pgap-table-3:budgets=3", bench)
+    assert (table[0]["metric"], table[0]["at"]) == ("psnr", 25.0)
+    rows, document = made("pgap-figure-6:budgets=3", bench)
+    assert {count for _, *counts in told.counts for count in counts} == {12}
+    ssim, psnr = document.blocks[2].charts
+    assert document.blocks[2].title == f"Settings of the paper, {STORED}"
+    assert [line.name for line in ssim.lines] == ["FGSM", "PGD"]
+    points = rows.where(pixels=STORED, attack="PGD", statistic="budget")
+    np.testing.assert_allclose(ssim.lines[1].y, points.where(metric="ssim").column("value"))
+    np.testing.assert_allclose(ssim.lines[1].x, 1 - np.array(points.where(metric="ssim").column("at")))
+    np.testing.assert_allclose(psnr.lines[1].x, points.where(metric="psnr").column("at"))
+    assert psnr.marks[0].x == 25.0
+
+
+@pytest.mark.parametrize("kind", ["imagenet", "cifar10", "mnist"])
+def test_every_rival_can_be_run_as_a_grid_in_both_settings(kind):
+    for entry in (each for group in quality.rivals(kind).values() for each in group):
+        for lattice in (None, 255):
+            texts = entry.budgets.texts(8, lattice)
+            grid = catalog.attack_or_grid(entry.under(texts))
+            assert len(grid.labels) == len(texts)
+            grid.attack([0, 1])
 
 
 def test_the_printed_figures_are_those_of_the_tables():
-    rows = {each.title: each.paper for each in comparison.AS_IN_THE_PAPER}
-    assert [rows[name]["ssim"]["mnist"] for name in ("FGSM", "FGM", "PGD", "PGD-L2", "FPGAP")] == [
-        *(0.0556, 0.3004, 0.066, 0.1891, 0.9953)
-    ]
-    assert [rows[name]["psnr"]["imagenet"] for name in ("FGSM", "FGM", "PGD", "PGD-L2", "FPGAP")] == [
-        *(0.4822, 0.66434, 0.4942, 0.74458, 0.99998)
-    ]
-    assert rows["PGAP"] == {}
-    assert {"pgap-table-2", "pgap-table-3", "pgap-figure-6"} <= set(RECIPES)
+    titles = ("FGSM", "FGM", "PGD", "PGD-L2", "FPGAP")
+    mnist, imagenet = (
+        {each.title: each for each in next(iter(quality.rivals(kind).values()))}
+        for kind in ("mnist", "imagenet")
+    )
+    rates = [mnist[title].paper("rate", "ssim")["paper"] for title in titles]
+    assert rates == [0.0556, 0.3004, 0.066, 0.1891, 0.9953]
+    rates = [imagenet[title].paper("rate", "psnr")["paper"] for title in titles]
+    assert rates == [0.4822, 0.66434, 0.4942, 0.74458, 0.99998]
+    assert mnist["PGAP"].paper("rate", "ssim") == {"paper": None}
+
+
+def test_the_budgets_of_a_spec_are_shown_by_their_ends():
+    entry = Entry("PGD", "pgd_linf:steps=50", Budgets(1, 16, levels=True))
+    assert shown(entry.under(entry.budgets.texts(4))) == ("pgd_linf:steps=50", "eps 1/255 to 16/255")
+
+
+@pytest.mark.data
+def test_on_mnist_the_papers_ordering_holds_at_fixed_budgets_and_an_early_stop_narrows_it(
+    real_data, bench_in, made
+):
+    bench = dataclasses.replace(
+        bench_in(limit=16, batch_size=64),
+        model=f"python:{real_data}/nets.py:mnist_cnn",
+        data=f"mnist:{real_data}/mnist",
+    )
+    rows, document = made("pgap-table-2:budgets=4", bench)
+    assert document.title == "Fooling rate at equal SSIM, MNIST"
+    for _, of in rows.by("pixels"):
+        # Beyond its range a curve gives what its best budget reaches.
+        rate = {attack: of_attack.one(statistic="rate") for attack, of_attack in of.by("attack")}
+        bound = {attack: of_attack.one(statistic="rate at least") for attack, of_attack in of.by("attack")}
+        rate = {name: row["value"] or bound[name]["value"] for name, row in rate.items()}
+        assert rate["FGSM"] < rate["PGD-L2"] < rate["FPGAP"]
+        assert rate["PGD-L2"] < rate["PGD-L2, early stop"]
+        assert rate["SSIM-PGD, early stop"] == 1

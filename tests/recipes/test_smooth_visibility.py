@@ -8,82 +8,76 @@ import numpy as np
 import torch
 from PIL import Image
 
-from limen.document import Charts, Pictures, Table
 from limen.images import from_uint8
-from limen.recipes.smooth import bench, visibility
-from limen.recipes.smooth.comparison import BEST, CW, IN_THE_PAPER, SMOOTH_CW, entries
-from limen.recipes.smooth.visibility import Pairs
+from limen.recipes import records
+from limen.recipes.smooth import common, visibility
+from limen.recipes.smooth.rivals import BEST, CW, IN_THE_PAPER, SMOOTH_CW, Caps, without_budgets
+from limen.recipes.smooth.visibility import worst_first
 from limen.runs import open_run
 from limen.structure import common_scale, magnify
 
+SPEC = "smooth-figure-4:steps=12,search_steps=3"
 
-def pairs_in(request, setting: str) -> dict[str, tuple[dict, dict]]:
+
+def pairs_in(bench, setting: str) -> dict[str, tuple[dict, dict]]:
     """The records of C&W and sC&W by image, where both fool it."""
-    labels = [each.spec(1) for each in entries("mnist", request)[setting] if each.title in (CW, SMOOTH_CW)]
+    rows = open_run(bench.out / common.FOLDER).table().to_pylist()
+    names = {each.spec.partition(":")[0]: each for each in without_budgets("mnist", Caps(12, 3))[setting]}
+    hinge = "initial_constant=15" if setting == IN_THE_PAPER else "learning_rate=0.3"
     found: dict[str, dict[str, dict]] = {}
-    for row in open_run(request.out / bench.FOLDER).table().to_pylist():
-        if row["attack"] in labels and row["success"] and row["clean_prediction"] == row["label"]:
-            found.setdefault(row["id"], {})[row["attack"]] = row
-    return {key: (rows[labels[0]], rows[labels[1]]) for key, rows in found.items() if len(rows) == 2}
+    for row in rows:
+        name = row["attack"].partition(":")[0]
+        if name in names and hinge in row["attack"] and row["success"]:
+            found.setdefault(row["id"], {})[name] = row
+    order = ("carlini_wagner_l2", "smooth_carlini_wagner_l2")
+    return {key: tuple(of[name] for name in order) for key, of in found.items() if len(of) == 2}
 
 
-def test_each_image_that_both_fool_is_a_point(smooth_request, told):
-    made = visibility.figure_4(smooth_request, told)
-    (charts,) = [block for block in made.sheet.blocks if isinstance(block, Charts)]
-    for setting, chart in zip((IN_THE_PAPER, BEST), charts.charts, strict=True):
-        expected = pairs_in(smooth_request, setting)
-        records = {row["id"]: row for row in made.records if row["setting"] == setting}
-        assert records.keys() == expected.keys()
+def test_each_image_that_both_fool_is_a_point(smooth_bench, made):
+    rows, document = made(SPEC, smooth_bench)
+    charts, worse = document.blocks[:2]
+    assert pairs_in(smooth_bench, IN_THE_PAPER)
+    for setting, chart, group in zip((IN_THE_PAPER, BEST), charts.charts, worse.groups, strict=True):
+        expected = pairs_in(smooth_bench, setting)
+        found = {row["id"]: row for row in rows.where(group=setting)}
+        assert found.keys() == expected.keys()
         for key, (rough, soft) in expected.items():
-            assert (records[key]["mad_cw"], records[key]["mad_scw"]) == (rough["mad"], soft["mad"])
-            assert (records[key]["l2_cw"], records[key]["l2_scw"]) == (rough["l2"], soft["l2"])
+            assert (found[key]["mad_cw"], found[key]["mad_scw"]) == (rough["mad"], soft["mad"])
+            assert (found[key]["l2_cw"], found[key]["l2_scw"]) == (rough["l2"], soft["l2"])
         points, diagonal = chart.lines
         assert not points.joined
         assert len(points.x) == len(expected)
         assert diagonal.x == diagonal.y
         assert chart.x_range == chart.y_range
-    (worse,) = [block for block in made.sheet.blocks if isinstance(block, Table)]
-    for setting, group in zip((IN_THE_PAPER, BEST), worse.groups, strict=True):
-        expected = pairs_in(smooth_request, setting)
         named = {key for key, (rough, soft) in expected.items() if soft["mad"] > rough["mad"]}
         assert {row[0].text for row in group.rows} == named
         assert f"{len(named)} of {len(expected)}" in group.title
 
 
-def test_pictures_are_magnified_on_one_scale(smooth_request, told):
-    made = visibility.figure_4(smooth_request, told)
-    first, second = [block for block in made.sheet.blocks if isinstance(block, Pictures)]
+def test_pictures_are_magnified_on_one_scale(smooth_bench, made):
+    _, document = made(SPEC, smooth_bench)
+    first, second = document.blocks[2:4]
     assert (first.title, second.title) == (f"Magnified: {IN_THE_PAPER.lower()}", f"Magnified: {BEST.lower()}")
-    row = first.rows[0]
-    key = row.title.partition(",")[0]
-    run = open_run(smooth_request.out / bench.FOLDER)
-    rough, soft = pairs_in(smooth_request, IN_THE_PAPER)[key]
+    key = first.rows[0].title.partition(",")[0]
+    run = open_run(smooth_bench.out / common.FOLDER)
+    rough, soft = pairs_in(smooth_bench, IN_THE_PAPER)[key]
     pixels = [run.original(key), *(run.image(row["attack"], key) for row in (rough, soft))]
     expected = common_scale(magnify(from_uint8(np.stack(pixels))))
-    for picture, image in zip(row.pictures, expected, strict=True):
-        shown = Image.open(io.BytesIO(picture.image))
-        found = torch.from_numpy(np.array(shown)).float() / 255
+    for picture, image in zip(first.rows[0].pictures, expected, strict=True):
+        found = torch.from_numpy(np.array(Image.open(io.BytesIO(picture.image)))).float() / 255
         torch.testing.assert_close(found, image[0], atol=0.51 / 255, rtol=0)
-    assert [picture.title for picture in row.pictures] == ["Original", CW, SMOOTH_CW]
-    assert row.pictures[1].note.startswith("MAD ")
-
-
-def pairs(mad, l2=None) -> Pairs:
-    mad = np.array(mad, float)
-    ids = tuple("abcdefghij"[: mad.shape[1]])
-    entry = visibility.Entry("t", "ddn")
-    return Pairs(entry, entry, ids, mad, mad if l2 is None else np.array(l2, float))
+    assert [picture.title for picture in first.rows[0].pictures] == ["Original", CW, SMOOTH_CW]
+    assert first.rows[0].pictures[1].note.startswith("MAD ")
 
 
 def test_images_are_ordered_by_mad_and_then_by_l2():
-    by_mad = pairs([[1, 1, 1], [0.5, 3, 1]])
-    np.testing.assert_array_equal(by_mad.order, [1, 2, 0])
-    by_l2 = pairs([[0, 0, 0], [0, 0, 0]], [[1, 1, 1], [2, 4, 3]])
-    np.testing.assert_array_equal(by_l2.order, [1, 2, 0])
+    assert worst_first(np.array([[1, 1, 1], [0.5, 3, 1]]), np.zeros((2, 3))) == [1, 2, 0]
+    assert worst_first(np.zeros((2, 3)), np.array([[1, 1, 1], [2, 4, 3]])) == [1, 2, 0]
 
 
 def test_without_a_pair_there_are_no_points_and_nothing_fails():
-    none = pairs(np.zeros((2, 0)))
-    (chart,) = visibility._charts({"s": none}).charts
-    assert chart.lines[0].x == ()
-    assert visibility._worse({"s": none}).groups[0].title.startswith("s: 0 of 0, so on –")
+    nothing = records([], facts={"Model": "m", "Data": "d"}, kind="mnist", capped=False)
+    charts, worse, *pictures, _ = visibility.smooth_figure_4.describe(nothing).blocks
+    assert charts.charts[0].lines[0].x == ()
+    assert worse.groups[0].title == f"{IN_THE_PAPER}: 0 of 0, so on – it is no more visible"
+    assert all(block.rows == () for block in pictures)

@@ -20,6 +20,7 @@ def list_(
     """List models, data, attacks, defences, metrics and recipes, with parameters and defaults."""
     from limen import catalog
     from limen.cli.console import output
+    from limen.recipes import RECIPES
 
     tables = {
         "models": lambda: _specs("models", catalog.MODELS),
@@ -27,7 +28,7 @@ def list_(
         "attacks": lambda: _specs("attacks", catalog.ATTACKS),
         "defenses": lambda: _specs("defenses", catalog.DEFENSES),
         "metrics": _metrics,
-        "recipes": _recipes,
+        "recipes": lambda: _specs("recipes", RECIPES),
     }
     for name in tables if kind is None else (kind,):
         output().print(tables[name]())
@@ -47,15 +48,6 @@ def _metrics() -> Table:
     rows = _table("metrics", "name", "what it is")
     for name, metric in METRICS.items():
         rows.add_row(name, f"{metric.column.heading}: {metric.column.about}")
-    return rows
-
-
-def _recipes() -> Table:
-    from limen.recipes import RECIPES
-
-    rows = _table("recipes", "name", "what it shows", "paper", "needs")
-    for recipe in RECIPES.values():
-        rows.add_row(recipe.name, recipe.title, recipe.paper, recipe.needs)
     return rows
 
 

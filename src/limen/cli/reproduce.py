@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,14 @@ from limen.cli.options import BatchSize, Device, Seed
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="What to reproduce; `limen list recipes` names everything.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="What to reproduce, with its options, such as pgap-table-2:quality=0.99; "
+            "`limen list recipes` names everything.",
+        ),
+    ],
     model: Annotated[str, typer.Option(metavar="SPEC", help="Model, such as torchvision:mobilenet_v2.")],
     data: Annotated[str, typer.Option(metavar="SPEC", help="Images, such as nips2017:FOLDER,size=224.")],
     out: Annotated[
@@ -24,29 +31,6 @@ def reproduce(
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
-    budgets: Annotated[
-        int, typer.Option(metavar="K", min=1, help="Budgets an attack, where there is a grid.")
-    ] = 8,
-    like: Annotated[
-        Literal["imagenet", "cifar10", "mnist"] | None,
-        typer.Option(help="The paper's data set to stand beside; told by the images if not given."),
-    ] = None,
-    quality: Annotated[
-        float | None, typer.Option(metavar="Q", help="Compare at this average quality, not at the paper's.")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="At most so many steps in a climb, to save time."),
-    ] = None,
-    search_steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most so many climbs in a search, likewise.")
-    ] = None,
-    robust: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPEC", help="A robust model, where images are shown to one that was not attacked."
-        ),
-    ] = None,
 ) -> None:
     """Reproduce a table or figure of a paper, beside the figures that it printed.
 
@@ -57,29 +41,13 @@ def reproduce(
     from limen.cli.progress import showing
     from limen.cli.tables import printed
     from limen.document import Table
-    from limen.errors import UnknownNameError
-    from limen.recipes import RECIPES, Request, write
+    from limen.recipes import Bench
+    from limen.recipes import reproduce as made_of
 
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    request = Request(
-        model,
-        data,
-        out,
-        limit=limit,
-        batch_size=batch_size,
-        device=device,
-        seed=seed,
-        budgets=budgets,
-        like=like,
-        quality=quality,
-        steps=steps,
-        search_steps=search_steps,
-        robust=robust,
-    )
-    made = RECIPES[name].make(request, showing)
-    for block in made.sheet.blocks:
+    bench = Bench(model, data, out, limit, batch_size, device, seed, showing)
+    document, files = made_of(recipe, bench)
+    for block in document.blocks:
         if isinstance(block, Table):
             output().print(printed(block))
-    for what, path in write(made, out, name).items():
-        output().print(f"{what:5}{path}")
+    for what, path in files.items():
+        output().print(f"{what:8}{path}")

@@ -1,0 +1,187 @@
+"""What recipes measure on: one model, one data set, and runs of attacks in a folder that recipes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from limen import catalog, runs
+from limen.classifier import Classifier
+from limen.data import Dataset
+from limen.errors import UsageError
+from limen.evaluation import Progress, describe_run, labels_of, run_attacks
+from limen.images import LATTICE, ImageFileError
+from limen.recipes.entries import Entry, Groups
+from limen.recipes.records import Row
+
+Kind = Literal["imagenet", "cifar10", "mnist"]
+"""The kinds of images that the papers measure on."""
+
+FLOATS, STORED = "floats", "8 bits"
+"""The two settings of a table: the images in memory, and the images as files store them."""
+
+Showing = Callable[[Iterable[str]], AbstractContextManager[Progress]]
+"""Shows the progress of what has these labels while its block runs."""
+
+_IN_MEMORY = "_in_memory"
+
+
+@contextmanager
+def silent(labels: Iterable[str]) -> Iterator[Progress]:
+    """Show no progress."""
+    yield lambda label, done, total: None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An entry that was run.
+
+    Attributes:
+        entry: The entry.
+        columns: What its rows begin with: pixels, group, attack and spec.
+        budgets: Its budgets as specs write them, weak to strong; none where the spec states one, or none.
+        labels: Its label in the run under each; or the one that it has.
+        run: The run.
+        records: The records of all images that count. In floats, success and distances are those in memory.
+    """
+
+    entry: Entry
+    columns: Row
+    budgets: tuple[str, ...]
+    labels: tuple[str, ...]
+    run: runs.Run
+    records: pa.Table
+
+    def outcomes(self, records: pa.Table | None = None) -> runs.Outcomes:
+        """What the attack did to each image, at the best of its budgets; as other records of the run say."""
+        found = self.records if records is None else records
+        return runs.outcomes(found, self.labels, self.run.manifest.metrics)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the user of any recipe decides.
+
+    Attributes:
+        model: Spec of the model.
+        data: Spec of the images.
+        out: Folder of the runs and pages; recipes that need the same run share it there.
+        limit: Only the first so many images; None for all.
+        batch_size: Rows attacked side by side.
+        device: Where to compute.
+        seed: Seed of everything that is drawn.
+        showing: Shows progress.
+    """
+
+    model: str
+    data: str
+    out: Path
+    limit: int | None = None
+    batch_size: int = 32
+    device: str = "cpu"
+    seed: int = 0
+    showing: Showing = silent
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The model."""
+        return catalog.model(self.model, self.device)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images."""
+        return catalog.data(self.data)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The shape (C, H, W) of the first image that can be read."""
+        for index in range(len(self.dataset)):
+            try:
+                return tuple(self.dataset.load(index).image.shape)
+            except ImageFileError:
+                continue
+        raise UsageError(f"{self.dataset.spec}: no image can be read")
+
+    @property
+    def kind(self) -> Kind:
+        """The papers' data set that the images are like: grey ones MNIST, small ones CIFAR-10."""
+        channels, *sides = self.shape
+        return "mnist" if channels == 1 else "cifar10" if max(sides) < 64 else "imagenet"
+
+    def attacked(self, folder: str, groups: Groups, budgets: int = 1, pixels: str = STORED) -> list[Ran]:
+        """Do what is left of a run of these attacks.
+
+        Args:
+            folder: The run's folder in `out`; in floats, that with an ending.
+            groups: The attacks.
+            budgets: How many budgets an attack is given that has several.
+            pixels: `STORED`, or `FLOATS` for attacks that round nothing.
+
+        Raises:
+            UsageError: If a spec cannot be followed, or the folder holds another run.
+        """
+        lattice, name = (LATTICE, folder) if pixels == STORED else (None, f"{folder}-{pixels}")
+        planned = [
+            (group, entry, () if entry.budgets is None else entry.budgets.texts(budgets, lattice))
+            for group, entries in groups.items()
+            for entry in entries
+        ]
+        attacks = {spec: catalog.attack_or_grid(spec) for spec in (each.under(at) for _, each, at in planned)}
+        what, how = (
+            (self.classifier, self.dataset, [*attacks.values()]),
+            {"seed": self.seed, "lattice": lattice},
+        )
+        with (
+            runs.create_or_resume(self.out / name, describe_run(*what, **how)) as writer,
+            self.showing(labels_of(what[-1])) as progress,
+        ):
+            how |= {"limit": self.limit, "batch_size": self.batch_size, "progress": progress}
+            run_attacks(*what, writer, **how)
+        run = runs.open_run(self.out / name)
+        records = run.table() if pixels == STORED else as_in_memory(run.table())
+        if self.limit is not None:
+            # An earlier bench may have gone further.
+            records = records.filter(pc.field("index") < self.limit)
+        ran = []
+        for group, entry, texts in planned:
+            spec = entry.under(texts)
+            columns = {"pixels": pixels, "group": group, "attack": entry.title, "spec": spec}
+            ran.append(Ran(entry, columns, texts, labels_of([attacks[spec]]), run, records))
+        return ran
+
+    def in_both(self, folder: str, groups: Groups, budgets: int = 1) -> list[Ran]:
+        """The attacks in floats, as papers have them, and on the lattice of 8-bit files."""
+        both = (self.attacked(folder, groups, budgets, pixels) for pixels in (FLOATS, STORED))
+        return [ran for attacked in both for ran in attacked]
+
+
+def facts(ran: Sequence[Ran]) -> dict[str, str]:
+    """What every page says of how it was made."""
+    manifest, records = ran[0].run.manifest, ran[0].records
+    correct = records.filter(pc.field("clean_prediction") == pc.field("label"))
+    images, right = (len(set(table["id"].to_pylist())) for table in (records, correct))
+    in_floats = "in floats, and " if any(each.columns["pixels"] == FLOATS for each in ran) else ""
+    return {
+        "Model": manifest.model.spec,
+        "Data": manifest.data.spec,
+        "Images": f"{images} of {manifest.data.count}, {right} classified correctly",
+        "Measured": f"{in_floats}as stored on a lattice of {LATTICE} steps, 8-bit PNG",
+        "Seed": str(manifest.settings.seed),
+        "Computed on": manifest.device,
+        "Made": f"{manifest.created[:10]} with Limen {manifest.limen}",
+    }
+
+
+def as_in_memory(records: pa.Table) -> pa.Table:
+    """Records whose success and distances are those of the attack's own image, before storage."""
+    for name in (each for each in records.column_names if each.endswith(_IN_MEMORY)):
+        kept = name.removesuffix(_IN_MEMORY)
+        records = records.set_column(records.column_names.index(kept), kept, records[name])
+    return records

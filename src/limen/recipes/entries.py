@@ -1,0 +1,103 @@
+"""What recipes run: attacks with what the paper calls them and printed of them, and grids of budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from limen.errors import UsageError
+from limen.images import LATTICE
+from limen.spec import Spec, value_text
+
+_WIDTH = 48
+_FINER = 16
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Budgets in geometric progression.
+
+    Attributes:
+        weakest: The least, in steps of the 8-bit lattice if `levels`.
+        strongest: The greatest.
+        levels: Whether the budget bounds each value, so that on a lattice only whole steps differ. In floats
+            the weakest is then a sixteenth of what it is on the lattice.
+    """
+
+    weakest: float
+    strongest: float
+    levels: bool = False
+
+    def texts(self, count: int, lattice: int | None = LATTICE) -> tuple[str, ...]:
+        """So many budgets as specs write them, weak to strong; fewer where they round to the same level.
+
+        Args:
+            count: How many, 1 or more.
+            lattice: The steps between 0 and 1 that the attacks keep to; None for floats.
+
+        Example:
+            >>> Budgets(0.5, 8).texts(3), Budgets(1, 4, levels=True).texts(8)
+            (('0.5', '2', '8'), ('1/255', '2/255', '3/255', '4/255'))
+            >>> Budgets(1, 4, levels=True).texts(4, lattice=None)
+            ('0.0625/255', '0.25/255', '1/255', '4/255')
+        """
+        if count < 1:
+            raise UsageError(f"budgets is {count}; expected 1 or more")
+        finer = _FINER if self.levels and lattice is None else 1
+        values = np.geomspace(self.weakest / finer, self.strongest, count)
+        if self.levels and lattice is not None:
+            values = np.unique(values.round())
+        return tuple(value_text(float(f"{each:.3g}")) + ("/255" if self.levels else "") for each in values)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One attack of a table.
+
+    Attributes:
+        title: What the paper calls it.
+        spec: The attack, without its budget where it has several.
+        budgets: Its budgets; None where the spec states one, or the attack has none.
+        printed: What the paper prints of it: by column of the records, such as `paper`, its figures by name.
+    """
+
+    title: str
+    spec: str
+    budgets: Budgets | None = None
+    printed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def under(self, texts: Sequence[str]) -> str:
+        """The spec with these budgets, a grid where there are several; as it is without any.
+
+        Example:
+            >>> Entry("PGD", "pgd_l2:steps=40").under(["1", "2"]), Entry("DDN", "ddn").under([])
+            ('pgd_l2:eps=1,2,steps=40', 'ddn')
+        """
+        spec = Spec.parse(self.spec, argument=False)
+        return str(replace(spec, values=(("eps", tuple(texts)), *spec.values))) if texts else self.spec
+
+    def paper(self, *figure: str | None) -> dict[str, float | None]:
+        """The columns of a row that hold what the paper prints for it, for a figure named by these words."""
+        name = " ".join(filter(None, figure))
+        return {column: figures.get(name) for column, figures in self.printed.items()}
+
+
+Groups = Mapping[str, Sequence[Entry]]
+"""Attacks by the title that they stand under."""
+
+
+def shown(spec: str) -> tuple[str, str]:
+    """The spec of an attack or grid for people: short lines without the budgets, and the ends of these.
+
+    Example:
+        >>> shown("pgd_l2:eps=1,2,4,steps=40"), shown("ddn")
+        (('pgd_l2:steps=40', 'eps 1 to 4'), ('ddn', ''))
+    """
+    parsed = Spec.parse(spec, argument=False)
+    grids = [(key, texts) for key, texts in parsed.values if len(texts) > 1]
+    lines = [str(replace(parsed, values=tuple(each for each in parsed.values if each not in grids)))]
+    while len(lines[-1]) > _WIDTH and (cut := lines[-1].rfind(",", 0, _WIDTH)) > 0:
+        lines[-1:] = [lines[-1][: cut + 1], lines[-1][cut + 1 :]]
+    return "\n".join(lines), ", ".join(f"{key} {texts[0]} to {texts[-1]}" for key, texts in grids)

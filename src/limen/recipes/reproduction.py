@@ -1,0 +1,88 @@
+"""All recipes by name, and what `limen reproduce` writes: records first, then the page made from them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from limen.catalog import Catalog
+from limen.document import Document
+from limen.errors import UsageError
+from limen.recipes.bench import Bench
+from limen.recipes.pgap import attention, quality
+from limen.recipes.recipe import ready
+from limen.recipes.records import about, saying
+from limen.recipes.smooth import success, visibility
+from limen.report.sheet import write_sheet
+from limen.runs.files import write_whole, writing
+from limen.runs.names import attack_folder
+
+_ALL = (
+    *(attention.pgap_table_1, quality.pgap_table_2, quality.pgap_table_3),
+    *(attention.pgap_figure_5, quality.pgap_figure_6),
+    *(success.smooth_table_1, success.smooth_table_3, visibility.smooth_figure_4),
+    *(success.smooth_figure_5, success.smooth_figure_6, success.smooth_figure_7),
+)
+
+RECIPES = Catalog(
+    "recipe",
+    {each.__name__.replace("_", "-"): each for each in _ALL},
+    "limen.recipes",
+    argument=False,
+    takes=1,
+    finish=ready,
+)
+"""The recipes that a spec can name; a user's own is a function of a bench, under `recipe`."""
+
+
+def reproduce(spec: str, bench: Bench) -> tuple[Document, dict[str, Path]]:
+    """Measure what a recipe is about, keep its records, and write the page that they make.
+
+    Args:
+        spec: The recipe with its options, such as `pgap-table-2:quality=0.99`.
+        bench: What to measure on; the files are written to its `out`.
+
+    Returns:
+        What the page says, and the files by their endings: parquet, csv and html.
+
+    Raises:
+        UsageError: If the spec cannot be followed, or model, data and recipe do not fit.
+        LimenError: If a file cannot be read or written.
+    """
+    made = RECIPES.make(spec)
+    records = saying(made.measure(bench), recipe=spec)
+    # Of a user's own, the name without the path to its file.
+    identity = replace(made.identity, name=made.identity.name.rpartition(":")[2])
+    stem = attack_folder(identity.label, taken=())
+    files = {ending: bench.out / f"{stem}.{ending}" for ending in ("parquet", "csv", "html")}
+    binary, text = io.BytesIO(), io.BytesIO()
+    pq.write_table(records, binary)
+    with writing(bench.out):
+        bench.out.mkdir(parents=True, exist_ok=True)
+    write_whole(files["parquet"], binary.getvalue())
+    plain = [field.name for field in records.schema if not pa.types.is_binary(field.type)]
+    pyarrow.csv.write_csv(records.select(plain), text)
+    write_whole(files["csv"], text.getvalue())
+    document = described(files["parquet"])
+    write_sheet(document, files["html"])
+    return document, files
+
+
+def described(path: Path | str) -> Document:
+    """What the records of a recipe show, from their Parquet file alone.
+
+    Raises:
+        UsageError: If the file cannot be read, or holds no records of a recipe.
+    """
+    try:
+        records = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: cannot be read as the records of a recipe ({error})") from error
+    if "recipe" not in about(records):
+        raise UsageError(f"{path}: not the records of a recipe")
+    return RECIPES.make(about(records)["recipe"]).describe(records)
