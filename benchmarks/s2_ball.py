@@ -24,8 +24,8 @@ import skimage.data
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible import S2Ball
-from limen.attacks.protocols import Problem, sample_seeds
+from limen.attacks.constraint import S2Ball
+from limen.attacks.part import Problem, sample_seeds
 
 TIMES, DIFFERENCE = 1000, 1e-6
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")
@@ -64,7 +64,8 @@ def gradient_for(images: Tensor) -> Tensor:
 
 def ball_around(images: Tensor, eps: float) -> S2Ball:
     labels = torch.zeros(len(images), dtype=torch.int64)
-    return S2Ball(eps=eps).prepare(Problem(images, labels, False, None, sample_seeds(0, range(len(images)))))
+    seeds = sample_seeds(0, range(len(images)))
+    return S2Ball(eps=eps).bind(Problem(originals=images, labels=labels, seeds=seeds))
 
 
 def compare(images: Tensor, eps: float, options: argparse.Namespace) -> tuple[object, str, str, float, float]:

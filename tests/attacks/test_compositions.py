@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from limen import attacks
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import AdaptiveSphere, L0Ball, L2Ball, LinfBall, S2Ball, SameReach, SsimBall
 from limen.attacks.direction import (
     Maximize,
     NearestBoundary,
@@ -20,10 +22,9 @@ from limen.attacks.direction import (
     SmoothTotal,
     TopSaliency,
 )
-from limen.attacks.feasible import AdaptiveSphere, Box, L0Ball, L2Ball, LinfBall, S2Ball, SameReach, SsimBall
-from limen.attacks.loop import Composition
-from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads, Margin, TargetAndRest
+from limen.attacks.objective import ClassMargins, CrossEntropy, DistanceAndHinge, Margin, TargetAndRest
 from limen.attacks.perturbation import Additive, GraphSmooth, SigmoidBox
+from limen.attacks.protocols import Constraint
 from limen.attacks.search import InTurn, MultiplierSearch, Search
 from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius
 from limen.images import norm
@@ -69,11 +70,11 @@ CARLINI_WAGNER = {
 
 
 def carlini_wagner(perturbation: Any, squared: bool = True) -> MultiplierSearch:
-    """Adam on ‖x − x0‖² + c·[m − lead]₊, over a search of c that keeps the nearest success."""
+    """Adam on ‖x − x0‖² + c·[m − logit margin]₊, over a search of c that keeps the nearest success."""
     climb = Composition(
         objective=DistanceAndHinge(constant=15.0, margin=1.0, squared=squared),
         perturbation=perturbation,
-        feasible=Box(),
+        constraint=Constraint(),
         rule=(Adam(learning_rate=0.1), Scale(1.0, final=0.3)),
         steps=30,
         patience=0.2,
@@ -85,11 +86,11 @@ def carlini_wagner(perturbation: Any, squared: bool = True) -> MultiplierSearch:
 PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
     "fgsm": (  # Goodfellow et al. 2015: the corner of the ball that the gradient's sign points to
         attacks.fgsm(eps=0.1),
-        once(objective=CrossEntropy(), rule=(Maximize(),), steps=1, feasible=LinfBall(eps=0.1)),
+        once(objective=CrossEntropy(), rule=(Maximize(),), steps=1, constraint=LinfBall(eps=0.1)),
     ),
     "fgm": (
         attacks.fgm(eps=2.0, loss="margin"),
-        once(objective=Margin(), rule=(Maximize(),), steps=1, feasible=L2Ball(eps=2.0)),
+        once(objective=Margin(), rule=(Maximize(),), steps=1, constraint=L2Ball(eps=2.0)),
     ),
     "ifgsm": (  # Kurakin et al. 2017: signed steps, clipped to the ball
         attacks.ifgsm(eps=0.1, steps=5, early_stop=True),
@@ -97,7 +98,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(Sign(), Scale(0.02)),
             steps=5,
-            feasible=LinfBall(eps=0.1),
+            constraint=LinfBall(eps=0.1),
             early_stop=True,
         ),
     ),
@@ -107,7 +108,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(Normalize(1), Momentum(decay=0.9), Sign(), Scale(0.03)),
             steps=5,
-            feasible=LinfBall(eps=0.1),
+            constraint=LinfBall(eps=0.1),
         ),
     ),
     "pgd_linf": (  # Madry et al. 2018: the same from random starts
@@ -118,11 +119,11 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
                     objective=CrossEntropy(),
                     rule=(Sign(), Scale(0.05)),
                     steps=5,
-                    feasible=LinfBall(eps=0.1),
+                    constraint=LinfBall(eps=0.1),
                     random_start=True,
                 ),
-            )
-            * 2
+            ),
+            restarts=2,
         ),
     ),
     "pgd_l2": (  # Zhang et al. 2020, PGD2: steps of fixed length, scaled to the sphere
@@ -131,7 +132,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(Normalize(2), Scale(3.0)),
             steps=20,
-            feasible=L2Ball(eps=5.0, exact=True),
+            constraint=L2Ball(eps=5.0, exact=True),
         ),
     ),
     "carlini_wagner_l2": (  # Carlini & Wagner 2017, Section VI-A
@@ -144,17 +145,17 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(Normalize(2), Scale(1.0, final=0.01)),
             steps=30,
-            feasible=AdaptiveSphere(eps=0.5, gamma=0.05, final=0.005),
+            constraint=AdaptiveSphere(eps=0.5, gamma=0.05, final=0.005),
             distance=l2,
         ),
     ),
     "deepfool": (  # Moosavi-Dezfooli et al. 2016, Algorithm 2
         attacks.deepfool(steps=30, classes=5, overshoot=0.03),
         once(
-            objective=Leads(5),
+            objective=ClassMargins(5),
             rule=(NearestBoundary(), Scale(1.03)),
             steps=30,
-            feasible=SameReach(),
+            constraint=SameReach(),
             early_stop=True,
         ),
     ),
@@ -164,7 +165,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=TargetAndRest(),
             rule=(TopSaliency(), Scale(0.5)),
             steps=20,
-            feasible=L0Ball(eps=20),
+            constraint=L0Ball(eps=20),
             early_stop=True,
         ),
     ),
@@ -174,7 +175,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(natural(True, 0.25, 1e-4, 500), Normalize(2), Scale(2.0)),
             steps=1,
-            feasible=L2Ball(eps=2.0),
+            constraint=L2Ball(eps=2.0),
         ),
     ),
     "ssim_step of a quality": (  # δᵀHδ/2 = 1 − SSIM, so the step has length √(2ε)
@@ -183,7 +184,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(natural(False, 0.25, 1e-3, 500), Scale(0.2)),
             steps=1,
-            feasible=SsimBall(eps=0.02, border=0.25),
+            constraint=SsimBall(eps=0.02, border=0.25),
         ),
     ),
     "ssim_pgd": (
@@ -192,7 +193,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(natural(True, 0.25), Scale(0.1)),
             steps=5,
-            feasible=SsimBall(eps=0.02, border=0.25),
+            constraint=SsimBall(eps=0.02, border=0.25),
             early_stop=True,
         ),
     ),
@@ -202,7 +203,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=Margin(),
             rule=(natural(False, 0.25), ShareOfRadius(0.5, final=0.02)),
             steps=30,
-            feasible=AdaptiveSphere(
+            constraint=AdaptiveSphere(
                 gamma=0.64, final=0.01, operator=functools.partial(SsimTensor.at, border=0.25)
             ),
             distance=dissimilarity,
@@ -214,7 +215,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=Margin(kappa=20.0),
             rule=(Maximize(),),
             steps=7,
-            feasible=S2Ball(eps=0.05, recenter=True, mean=True, box=True, per_channel=True),
+            constraint=S2Ball(eps=0.05, recenter=True, mean=True, box=True, per_channel=True),
             early_stop=True,
         ),
     ),
@@ -224,7 +225,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=Margin(kappa=50.0),
             rule=(Maximize(),),
             steps=7,
-            feasible=S2Ball(eps=0.05, recenter=True, mean=False, box=False),
+            constraint=S2Ball(eps=0.05, recenter=True, mean=False, box=False),
         ),
     ),
     "fpgap in one ball": (  # Frank and Wolfe's shrinking steps
@@ -233,7 +234,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=Margin(kappa=50.0),
             rule=(Maximize(), Scale(1.0, final=0.0)),
             steps=7,
-            feasible=S2Ball(eps=0.05, recenter=False, mean=False),
+            constraint=S2Ball(eps=0.05, recenter=False, mean=False),
             early_stop=True,
         ),
     ),
@@ -243,7 +244,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(SmoothGradient(Smoothing(**SMOOTH)), Normalize(2), Scale(3.0)),
             steps=20,
-            feasible=L2Ball(eps=5.0, exact=True),
+            constraint=L2Ball(eps=5.0, exact=True),
         ),
     ),
     "qpgd_l2 of the total": (
@@ -252,7 +253,7 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
             objective=CrossEntropy(),
             rule=(Normalize(2), Scale(3.0), SmoothTotal(Smoothing(**SMOOTH))),
             steps=20,
-            feasible=L2Ball(eps=5.0),
+            constraint=L2Ball(eps=5.0),
         ),
     ),
     "smooth_carlini_wagner_l2": (  # Zhang et al. 2020, eq. 18: x = clip(x0 + ŝ(z))

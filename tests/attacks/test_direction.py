@@ -7,30 +7,29 @@ import pytest
 import torch
 from torch import Tensor
 
+from limen.attacks.constraint import LinfBall
 from limen.attacks.direction import Maximize, NearestBoundary, Normalize, Precondition, Sign, TopSaliency
-from limen.attacks.feasible import Box, LinfBall
-from limen.attacks.protocols import Point, Problem, Slope, sample_seeds
+from limen.attacks.protocols import Constraint, State
 from limen.images import dot, norm
 from limen.metrics import ssim, ssim_map
 from limen.operators import SsimTensor
 
 from .networks import generator
+from .states import problem_of, state_of
 
 
-def slope_of(images: Tensor, values: Tensor, gradient: Tensor, originals=None, feasible=None) -> Slope:
-    originals = images if originals is None else originals
-    labels = torch.zeros(len(images), dtype=torch.int64)
-    problem = Problem(originals, labels, False, None, sample_seeds(0, range(len(images))))
-    point = Point(images, images, torch.zeros(len(images), 2), labels, labels > 0, 0.0, problem)
-    return Slope(values, gradient, point, (feasible or Box()).prepare(problem))
+def state_at(images: Tensor, values: Tensor, gradient: Tensor, originals=None, constraint=None) -> State:
+    problem = problem_of(images if originals is None else originals)
+    bound = (constraint or Constraint()).bind(problem)
+    return state_of(problem, images, values=values, gradient=gradient, constraint=bound)
 
 
-def moved(direction, slope: Slope) -> Tensor:
-    return direction(slope.gradient.clone(), slope)[0]
+def moved(direction, state: State) -> Tensor:
+    return direction(state.gradient.clone(), state)[0]
 
 
-def plain(gradient: Tensor) -> Slope:
-    return slope_of(torch.full_like(gradient, 0.5), torch.zeros(len(gradient)), gradient)
+def plain(gradient: Tensor) -> State:
+    return state_at(torch.full_like(gradient, 0.5), torch.zeros(len(gradient)), gradient)
 
 
 @pytest.mark.parametrize("order", [1, 2, math.inf])
@@ -51,26 +50,26 @@ def test_signs_are_signs():
 def test_maximise_moves_to_the_corner_of_the_set():
     gradient = torch.tensor([-3.0, 0.0, 2.0]).reshape(1, 1, 1, 3)
     images, originals = torch.full_like(gradient, 0.55), torch.full_like(gradient, 0.5)
-    slope = slope_of(images, torch.zeros(1), gradient, originals, LinfBall(eps=0.1))
-    assert torch.allclose(images + moved(Maximize(), slope), torch.tensor([0.4, 0.5, 0.6]))
+    state = state_at(images, torch.zeros(1), gradient, originals, LinfBall(eps=0.1))
+    assert torch.allclose(images + moved(Maximize(), state), torch.tensor([0.4, 0.5, 0.6]))
 
 
 def test_the_nearest_boundary_by_hand():
     # Distances 6/3 = 2 and 4/1 = 4: the first, along (3, 0), at 2 units.
     gradient = torch.tensor([[3.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 1, 2)
-    slope = slope_of(torch.full((1, 1, 1, 2), 0.5), torch.tensor([[-6.0, -4.0]]), gradient)
-    assert torch.allclose(moved(NearestBoundary(), slope), torch.tensor([2.0, 0.0]))
+    state = state_at(torch.full((1, 1, 1, 2), 0.5), torch.tensor([[-6.0, -4.0]]), gradient)
+    assert torch.allclose(moved(NearestBoundary(), state), torch.tensor([2.0, 0.0]))
 
 
 def test_a_boundary_without_gradient_is_never_the_nearest():
     gradient = torch.tensor([[0.0, 0.0], [0.0, 2.0]]).reshape(1, 2, 1, 1, 2)
-    slope = slope_of(torch.full((1, 1, 1, 2), 0.5), torch.tensor([[-1e-3, -4.0]]), gradient)
-    assert torch.allclose(moved(NearestBoundary(), slope), torch.tensor([0.0, 2.0]))
+    state = state_at(torch.full((1, 1, 1, 2), 0.5), torch.tensor([[-1e-3, -4.0]]), gradient)
+    assert torch.allclose(moved(NearestBoundary(), state), torch.tensor([0.0, 2.0]))
 
 
 def test_boundaries_without_any_gradient_give_no_move():
-    slope = slope_of(torch.full((1, 1, 1, 2), 0.5), torch.tensor([[-1.0, -4.0]]), torch.zeros(1, 2, 1, 1, 2))
-    assert moved(NearestBoundary(), slope).abs().sum() == 0
+    state = state_at(torch.full((1, 1, 1, 2), 0.5), torch.tensor([[-1.0, -4.0]]), torch.zeros(1, 2, 1, 1, 2))
+    assert moved(NearestBoundary(), state).abs().sum() == 0
 
 
 def saliency_by_brute_force(target, rest, image, original) -> tuple[int, float]:
@@ -90,7 +89,7 @@ def test_the_top_saliency_is_that_of_brute_force(seed):
     gradient = torch.randn(1, 2, 1, 3, 3, generator=random)
     originals = torch.randint(0, 3, (1, 1, 3, 3), generator=random) / 2
     images = torch.where(torch.rand(1, 1, 3, 3, generator=random) < 0.3, 1 - originals, originals)
-    move = moved(TopSaliency(), slope_of(images, torch.zeros(1, 2), gradient, originals)).flatten()
+    move = moved(TopSaliency(), state_at(images, torch.zeros(1, 2), gradient, originals)).flatten()
     target, rest = gradient[0].flatten(1).tolist()
     where, way = saliency_by_brute_force(
         target, rest, images.flatten().tolist(), originals.flatten().tolist()
@@ -121,16 +120,16 @@ def uneven(count: int, dtype: torch.dtype = torch.float64) -> Tensor:
     return images.to(dtype)
 
 
-def directed(part: Precondition, slope: Slope) -> Tensor:
-    return moved(part.prepare(slope.point.problem), slope)
+def directed(part: Precondition, state: State) -> Tensor:
+    return moved(part.bind(state.problem), state)
 
 
 @pytest.mark.parametrize("border", MEASURES)
 def test_the_natural_gradient_is_that_of_a_dense_solve(border):
     images = uneven(3)
     gradient = torch.randn(images.shape, generator=generator(1), dtype=torch.float64)
-    slope = slope_of(images, torch.zeros(3), gradient)
-    found = directed(natural(border, exact=True, tolerance=1e-10, iterations=2000), slope)
+    state = state_at(images, torch.zeros(3), gradient)
+    found = directed(natural(border, exact=True, tolerance=1e-10, iterations=2000), state)
     for image, g, u in zip(images.split(1), gradient, found, strict=True):
         matrix = hessian(image, border)
         d = torch.linalg.solve(matrix, g.flatten())
@@ -142,7 +141,7 @@ def test_the_natural_gradient_is_that_of_a_dense_solve(border):
 def test_the_diagonal_stands_for_the_matrix_where_it_is_not_solved(border):
     images = uneven(3)
     gradient = torch.randn(images.shape, generator=generator(1), dtype=torch.float64)
-    found = directed(natural(border), slope_of(images, torch.zeros(3), gradient))
+    found = directed(natural(border), state_at(images, torch.zeros(3), gradient))
     for image, g, u in zip(images.split(1), gradient, found, strict=True):
         diagonal = hessian(image, border).diagonal()
         d = g.flatten() / diagonal
@@ -152,7 +151,7 @@ def test_the_diagonal_stands_for_the_matrix_where_it_is_not_solved(border):
 def test_a_rough_tolerance_is_kept():
     images = uneven(2)
     gradient = torch.randn(images.shape, generator=generator(1), dtype=torch.float64)
-    found = directed(natural(exact=True, tolerance=1e-2), slope_of(images, torch.zeros(2), gradient))
+    found = directed(natural(exact=True, tolerance=1e-2), state_at(images, torch.zeros(2), gradient))
     for image, g, u in zip(images.split(1), gradient, found, strict=True):
         target = g.flatten() / g.norm()
         product = hessian(image, "reflect") @ u.flatten()
@@ -166,7 +165,7 @@ def test_the_natural_gradient_forgets_the_length_but_not_the_zero(exact, dtype):
     scales = torch.tensor([1.0, 1e-25, 0.0, 1e25], dtype=dtype).reshape(4, 1, 1, 1)
     images = uneven(1, dtype).expand(4, -1, -1, -1)
     drawn = torch.randn(images[:1].shape, generator=generator(1), dtype=torch.float64).to(dtype)
-    found = directed(natural(exact=exact), slope_of(images, torch.zeros(4), drawn * scales))
+    found = directed(natural(exact=exact), state_at(images, torch.zeros(4), drawn * scales))
     assert torch.equal(found[2], torch.zeros_like(found[2]))
     peak = found[0].abs().max()
     assert peak > 0
@@ -179,14 +178,14 @@ def test_the_natural_gradient_forgets_the_length_but_not_the_zero(exact, dtype):
 def test_a_natural_gradient_is_the_same_in_any_batch_and_writes_over_nothing(exact):
     images = uneven(5, torch.float32)
     gradient = torch.randn(images.shape, generator=generator(1))
-    slope = slope_of(images, torch.zeros(5), gradient)
-    before, part = gradient.clone(), natural(exact=exact).prepare(slope.point.problem)
-    whole = moved(part, slope)
-    assert torch.equal(slope.gradient, before)
-    assert torch.equal(slope.point.images, images)
+    state = state_at(images, torch.zeros(5), gradient)
+    before, part = gradient.clone(), natural(exact=exact).bind(state.problem)
+    whole = moved(part, state)
+    assert torch.equal(state.gradient, before)
+    assert torch.equal(state.images, images)
     for rows in (torch.tensor([3]), torch.tensor([4, 0])):
-        alone = slope_of(images[rows], torch.zeros(len(rows)), gradient[rows])
-        assert torch.equal(moved(part.keep(rows), alone), whole[rows])
+        alone = state_at(images[rows], torch.zeros(len(rows)), gradient[rows])
+        assert torch.equal(moved(part.select(rows), alone), whole[rows])
         assert torch.equal(directed(natural(exact=exact), alone), whole[rows])
 
 
@@ -195,6 +194,6 @@ def test_on_a_flat_image_the_natural_gradient_is_finite(exact):
     images = torch.full((2, 3, 16, 16), 0.5)
     gradient = torch.randn(images.shape, generator=generator(1))
     gradient[1] = 1.0
-    found = directed(natural(exact=exact), slope_of(images, torch.zeros(2), gradient))
+    found = directed(natural(exact=exact), state_at(images, torch.zeros(2), gradient))
     assert found.isfinite().all()
     assert (dot(found, gradient) > 0).all()

@@ -4,16 +4,16 @@ import math
 
 import torch
 
+from limen.attacks.composition import Composition
 from limen.attacks.direction import SmoothGradient
 from limen.attacks.guided import Guided
-from limen.attacks.loop import Composition
 from limen.attacks.objective import CrossEntropy
-from limen.attacks.protocols import Problem, sample_seeds
 from limen.attacks.search import InTurn
 from limen.operators import Smoothing
 from limen.operators.smoother import COPIES, GIB, GridFactor
 
 from .networks import SIZE, photos
+from .states import problem_of
 
 
 def need() -> float:
@@ -22,8 +22,7 @@ def need() -> float:
 
 def test_its_smoother_is_that_of_the_originals():
     images = photos(2)
-    problem = Problem(images, torch.zeros(2, dtype=torch.int64), False, 255, sample_seeds(0, range(2)))
-    smoother = Guided(Smoothing(alpha=0.9)).prepare(problem).smoother
+    smoother = Guided(Smoothing(alpha=0.9)).bind(problem_of(images)).smoother
     assert torch.equal(smoother(images), Smoothing(alpha=0.9).at(images)(images))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -8,11 +9,12 @@ from torch import nn
 
 from limen import Classifier
 from limen.attacks import Attack
-from limen.attacks.direction import Maximize, NearestBoundary, Normalize, Sign
-from limen.attacks.feasible import AdaptiveSphere, Box, L0Ball, LinfBall
-from limen.attacks.loop import Composition
-from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import AdaptiveSphere, L0Ball, LinfBall
+from limen.attacks.direction import Maximize, NearestBoundary, Normalize, Sign, TopSaliency
+from limen.attacks.objective import ClassMargins, CrossEntropy, DistanceAndHinge, Margin, TargetAndRest
 from limen.attacks.perturbation import SigmoidBox
+from limen.attacks.protocols import Constraint, Transform
 from limen.attacks.search import InTurn
 from limen.attacks.update import Adam, Scale, ShareOfRadius
 from limen.errors import UsageError
@@ -21,7 +23,7 @@ from limen.images import norm
 from .networks import SIZE, photos, smooth_mlp, task
 
 CLIMB = Composition(
-    objective=CrossEntropy(), rule=(Sign(), Scale(0.01)), steps=10, feasible=LinfBall(eps=0.1)
+    objective=CrossEntropy(), rule=(Sign(), Scale(0.01)), steps=10, constraint=LinfBall(eps=0.1)
 )
 
 
@@ -44,25 +46,81 @@ class Fixed(nn.Module):
         return images.flatten(1)[:, :2] * 0 + torch.tensor([1.0, 0.0])
 
 
+class _OfTheImage(Transform):
+    """A transform of one's own that says nothing of its variables."""
+
+
+class _Unread(Transform):
+    """Makes nothing of several functions."""
+
+    takes = gives = "a target and the rest"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"steps": 0}, "steps is 0; expected an integer of 1 or more"),
         ({"steps": 2.5}, "steps is 2.5"),
         ({"steps": True}, "steps is True"),
-        ({"rule": (Maximize(),), "feasible": Box()}, "Box has no linear maximiser"),
-        ({"rule": (Maximize(),), "feasible": L0Ball(eps=3)}, "L0Ball has no linear maximiser"),
+        ({"rule": (Maximize(),), "constraint": Constraint()}, "Constraint has no linear maximiser"),
+        ({"rule": (Maximize(),), "constraint": L0Ball(eps=3)}, "L0Ball has no linear maximiser"),
         (
             {"rule": (ShareOfRadius(0.5, final=0.1),)},
-            "LinfBall has no radius, so no step can be",
+            "LinfBall has no radius, so no step of ShareOfRadius can be",
         ),
-        ({"rule": (ShareOfRadius(0.5, final=0.1),), "feasible": Box()}, "Box has no radius"),
-        ({"random_start": True, "feasible": Box()}, "Box is unbounded or cannot be sampled"),
+        ({"rule": (ShareOfRadius(0.5, final=0.1),), "constraint": Constraint()}, "Constraint has no radius"),
+        ({"random_start": True, "constraint": Constraint()}, "Constraint is unbounded or cannot be sampled"),
         (
             {"perturbation": SigmoidBox(), "rule": (Maximize(),)},
             "Maximize moves an image, but the variables of SigmoidBox are not the image",
         ),
-        ({"perturbation": SigmoidBox(), "rule": (NearestBoundary(),)}, "NearestBoundary moves an image"),
+        (
+            {"objective": ClassMargins(), "perturbation": SigmoidBox(), "rule": (NearestBoundary(),)},
+            "NearestBoundary moves an image",
+        ),
+        ({"rule": ()}, r"rule is \(\); expected a tuple"),
+        ({"rule": Sign()}, r"rule is Sign\(\); expected a tuple"),
+        (
+            {"rule": (Sign(), lambda move, state: (move, None))},
+            "rule holds <function .* derive from Transform",
+        ),
+        (
+            {"constraint": Scale(1.0)},
+            r"constraint is Scale\(.*; expected a part that derives from Constraint",
+        ),
+        ({"objective": None}, "None is no objective, nor a function"),
+        ({"distance": "l2"}, "distance is 'l2'; expected a function of images and originals"),
+        ({"patience": -1}, "patience is -1; expected None, or a share of the steps"),
+        ({"patience": 1.5}, "patience is 1.5"),
+        ({"patience": math.nan}, "patience is nan"),
+        (
+            {"objective": ClassMargins(), "rule": (NearestBoundary(),), "patience": 0.1},
+            "patience needs an objective of one function, not margins of classes",
+        ),
+        (
+            {"objective": ClassMargins(), "rule": (Normalize(),)},
+            "Normalize moves along one function, but ClassMargins gives margins of classes",
+        ),
+        (
+            {"objective": Margin(), "rule": (NearestBoundary(),)},
+            "NearestBoundary moves along margins of classes, but Margin gives one function",
+        ),
+        (
+            {"objective": ClassMargins(), "rule": (TopSaliency(),)},
+            "TopSaliency moves along a target and the rest, but ClassMargins gives margins of classes",
+        ),
+        (
+            {"objective": ClassMargins(), "rule": (NearestBoundary(), NearestBoundary())},
+            "NearestBoundary moves along margins of classes, but NearestBoundary gives one function",
+        ),
+        (
+            {"objective": TargetAndRest(), "rule": (_Unread(),)},
+            "_Unread gives a target and the rest, of which",
+        ),
+        (
+            {"perturbation": SigmoidBox(), "rule": (_OfTheImage(), Sign())},
+            "_OfTheImage moves an image, but the variables of SigmoidBox",
+        ),
     ],
 )
 def test_pairings_that_mean_nothing_are_refused_when_built(changes, reason):
@@ -117,7 +175,7 @@ def test_the_nearest_success_is_kept_where_distance_counts():
         return norm(images - originals)
 
     problem = task(smooth_mlp(), photos(4))
-    wild = dataclasses.replace(CLIMB, rule=(Sign(), Scale(0.02)), feasible=LinfBall(eps=0.3))
+    wild = dataclasses.replace(CLIMB, rule=(Sign(), Scale(0.02)), constraint=LinfBall(eps=0.3))
     last = attacked(wild, problem.classifier.module, problem.images, problem.labels)
     least = attacked(
         dataclasses.replace(wild, distance=l2), problem.classifier.module, problem.images, problem.labels
@@ -130,47 +188,38 @@ def test_the_nearest_success_is_kept_where_distance_counts():
 
 def test_an_objective_of_several_functions_costs_a_backward_pass_each():
     problem = task(smooth_mlp(classes=5), photos(2))
-    parts = dataclasses.replace(CLIMB, objective=Leads(3), rule=(_First(), Sign(), Scale(0.01)))
+    parts = dataclasses.replace(CLIMB, objective=ClassMargins(3), rule=(_First(), Sign(), Scale(0.01)))
     outcome = attacked(parts, problem.classifier.module, problem.images, problem.labels)
     assert outcome.backwards.tolist() == [30, 30]
     assert outcome.success.all()
 
 
 @dataclasses.dataclass(frozen=True)
-class _First:
+class _First(Transform):
     """The gradient of the first function."""
 
-    def prepare(self, problem):
-        return self
+    takes = "margins of classes"
 
-    def keep(self, rows):
-        return self
-
-    def __call__(self, move, slope):
+    def __call__(self, move, state):
         return move[:, 0].clone(), self
 
 
 @dataclasses.dataclass(frozen=True)
-class _ToTheSphere:
+class _ToTheSphere(Transform):
     """Ten times as far as the set reaches, whose radius is noted."""
 
     radii: list
+    needs_radius = True
 
-    def prepare(self, problem):
-        return self
-
-    def keep(self, rows):
-        return self
-
-    def __call__(self, move, slope):
-        self.radii.append(slope.feasible.radius.flatten().tolist())
-        return move.sign_().mul_(10 * slope.feasible.radius), self
+    def __call__(self, move, state):
+        self.radii.append(state.constraint.radius.flatten().tolist())
+        return move.sign_().mul_(10 * state.constraint.radius), self
 
 
-def test_a_rule_moves_in_the_set_as_it_reacted_to_the_point():
+def test_a_rule_moves_in_the_set_as_it_stands_after_the_iterate():
     radii = []
     sphere = AdaptiveSphere(eps=0.8, gamma=0.5, final=0.5)
-    parts = dataclasses.replace(CLIMB, rule=(_ToTheSphere(radii),), feasible=sphere, steps=2)
+    parts = dataclasses.replace(CLIMB, rule=(_ToTheSphere(radii),), constraint=sphere, steps=2)
     attacked(parts, Fixed(), photos(1), torch.tensor([0]), lattice=None)
     assert radii == [[pytest.approx(0.8 * 1.5)], [pytest.approx(0.8 * 1.5**2)]]
 
@@ -194,7 +243,7 @@ def test_what_breaks_its_budget_is_given_back():
             return images.clamp_(0, 1)
 
     problem = task(smooth_mlp(), photos(3))
-    parts = dataclasses.replace(CLIMB, feasible=Leaky(eps=0.01), rule=(Normalize(), Scale(1.0)))
+    parts = dataclasses.replace(CLIMB, constraint=Leaky(eps=0.01), rule=(Normalize(), Scale(1.0)))
     outcome = attacked(parts, problem.classifier.module, problem.images, problem.labels)
     assert not outcome.success.any()
     assert torch.equal(outcome.images, problem.images)

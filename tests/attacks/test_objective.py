@@ -6,41 +6,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Leads, Margin, TargetAndRest, lead
-from limen.attacks.protocols import Point, Problem, sample_seeds
+from limen.attacks.objective import (
+    ClassMargins,
+    CrossEntropy,
+    DistanceAndHinge,
+    Margin,
+    TargetAndRest,
+    logit_margin,
+)
+from limen.attacks.protocols import State
 
 from .networks import SIZE, generator, smooth_mlp
+from .states import problem_of, state_of
 
 
-def point_of(images: Tensor, logits: Tensor, labels: Tensor, targeted: bool, originals=None) -> Point:
+def state_at(images: Tensor, logits: Tensor, labels: Tensor, targeted: bool, originals=None) -> State:
     originals = images.detach() if originals is None else originals
-    problem = Problem(originals, labels, targeted, None, sample_seeds(0, range(len(images))))
-    predictions = logits.detach().argmax(1)
-    return Point(images, images, logits, predictions, problem.adversarial(predictions), 0.0, problem)
+    return state_of(problem_of(originals, labels=labels, targeted=targeted), images, logits=logits)
 
 
-def logits_only(logits: Tensor, labels: Tensor, targeted: bool) -> Point:
-    return point_of(torch.zeros(len(logits), 1, 2, 2, dtype=logits.dtype), logits, labels, targeted)
+def logits_only(logits: Tensor, labels: Tensor, targeted: bool) -> State:
+    return state_at(torch.zeros(len(logits), 1, 2, 2, dtype=logits.dtype), logits, labels, targeted)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6), st.booleans())
-def test_the_lead_is_positive_exactly_where_the_attack_succeeds(seed, classes, targeted):
+def test_the_logit_margin_is_positive_exactly_where_the_attack_succeeds(seed, classes, targeted):
     logits = torch.randn(8, classes, generator=generator(seed))
     labels = torch.randint(classes, (8,), generator=generator(seed + 1))
-    point = logits_only(logits, labels, targeted)
-    assert torch.equal(lead(point) > 0, point.success)
+    state = logits_only(logits, labels, targeted)
+    assert torch.equal(logit_margin(state) > 0, state.success)
 
 
-def test_leads_by_hand():
+def test_logit_margins_by_hand():
     logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
     labels = torch.tensor([0, 2])
-    assert lead(logits_only(logits, labels, False)).tolist() == [-1.0, 4.0]
-    assert lead(logits_only(logits, labels, True)).tolist() == [1.0, -4.0]
+    assert logit_margin(logits_only(logits, labels, False)).tolist() == [-1.0, 4.0]
+    assert logit_margin(logits_only(logits, labels, True)).tolist() == [1.0, -4.0]
     assert Margin(kappa=0.5)(logits_only(logits, labels, False)).tolist() == [-1.0, 0.5]
-    assert Leads(5)(logits_only(logits, labels, False)).tolist() == [[-1.0, -2.0], [4.0, -1.0]]
-    assert Leads(1)(logits_only(logits, labels, False)).tolist() == [[-1.0], [4.0]]
-    assert Leads(5)(logits_only(logits, labels, True)).tolist() == [[1.0], [-4.0]]
+    assert ClassMargins(5)(logits_only(logits, labels, False)).tolist() == [[-1.0, -2.0], [4.0, -1.0]]
+    assert ClassMargins(1)(logits_only(logits, labels, False)).tolist() == [[-1.0], [4.0]]
+    assert ClassMargins(5)(logits_only(logits, labels, True)).tolist() == [[1.0], [-4.0]]
     assert TargetAndRest()(logits_only(logits, labels, True)).tolist() == [[3.0, 3.0], [1.0, 5.0]]
     assert TargetAndRest()(logits_only(logits, labels, False)).tolist() == [[-3.0, -3.0], [-1.0, -5.0]]
 
@@ -52,17 +58,17 @@ def test_cross_entropy_by_hand():
     assert torch.allclose(CrossEntropy()(logits_only(logits, labels, True)), -expected)
 
 
-def test_the_hinge_pays_for_a_missing_lead_by_the_constant_of_its_sample():
+def test_the_hinge_pays_for_a_missing_margin_by_the_constant_of_its_sample():
     originals = torch.zeros(2, 1, 2, 2)
     logits, labels = torch.tensor([[3.0, 1.0], [0.0, 5.0]]), torch.tensor([0, 0])
-    point = point_of(originals + 0.5, logits, labels, False, originals)
-    objective = DistanceAndHinge(constant=torch.tensor([10.0, 100.0]), margin=1.0).prepare(point.problem)
-    assert objective(point).tolist() == pytest.approx([-(1.0 + 10 * 3.0), -1.0])
+    state = state_at(originals + 0.5, logits, labels, False, originals)
+    objective = DistanceAndHinge(constant=torch.tensor([10.0, 100.0]), margin=1.0).bind(state.problem)
+    assert objective(state).tolist() == pytest.approx([-(1.0 + 10 * 3.0), -1.0])
 
 
 @pytest.mark.parametrize(
     "objective",
-    [CrossEntropy(), Margin(), DistanceAndHinge(constant=2.0, margin=5.0), Leads(2), TargetAndRest()],
+    [CrossEntropy(), Margin(), DistanceAndHinge(constant=2.0, margin=5.0), ClassMargins(2), TargetAndRest()],
     ids=lambda objective: type(objective).__name__,
 )
 def test_gradients_are_those_of_finite_differences(objective, targeted):
@@ -71,5 +77,5 @@ def test_gradients_are_those_of_finite_differences(objective, targeted):
     labels = torch.tensor([0, 2])
     images = (originals * 0.9).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda x: objective(point_of(x, network(x), labels, targeted, originals)), images, fast_mode=True
+        lambda x: objective(state_at(x, network(x), labels, targeted, originals)), images, fast_mode=True
     )

@@ -9,12 +9,11 @@ import torch
 
 from limen import Classifier
 from limen.attacks import Attack, qpgd_l2, smooth_carlini_wagner_l2
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import AdaptiveSphere, L2Ball, LinfBall
 from limen.attacks.direction import Normalize, SmoothGradient, SmoothTotal
-from limen.attacks.feasible import AdaptiveSphere, L2Ball, LinfBall
-from limen.attacks.loop import Composition
 from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Margin
 from limen.attacks.perturbation import Additive, GraphSmooth, Masked, SigmoidBox
-from limen.attacks.protocols import Point, Problem, Slope, sample_seeds
 from limen.attacks.search import InTurn
 from limen.attacks.update import Adam, Scale
 from limen.errors import UsageError
@@ -23,7 +22,8 @@ from limen.operators import GraphLaplacian, Smoothing
 from limen.operators.smoother import COPIES, GIB, GridFactor
 
 from .networks import SIZE, photos, smooth_mlp, task
-from .table import same
+from .states import problem_of, state_of
+from .table import alike
 
 SMOOTH = GraphSmooth(Smoothing(alpha=0.9))
 
@@ -32,11 +32,6 @@ def left_half(images):
     mask = torch.zeros_like(images[:1, :1])
     mask[..., : SIZE // 2] = 1
     return mask
-
-
-def problem_of(images) -> Problem:
-    labels = torch.zeros(len(images), dtype=torch.int64)
-    return Problem(images, labels, False, None, sample_seeds(0, range(len(images))))
 
 
 def roughness(delta, images):
@@ -56,7 +51,7 @@ PERTURBATIONS = [
 @pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda p: str(getattr(p, "maps", p))[:40])
 def test_variables_make_the_image_they_came_from(perturbation):
     images = photos(3, low=0, high=256).double()
-    bound = perturbation.prepare(problem_of(images))
+    bound = perturbation.bind(problem_of(images))
     for other in (images, photos(3, seed=1).double()):
         variables = bound.invert(other)
         assert variables.isfinite().all()
@@ -64,13 +59,13 @@ def test_variables_make_the_image_they_came_from(perturbation):
 
 
 def test_a_perturbation_starts_at_nothing():
-    bound = Additive((SMOOTH,)).prepare(problem_of(photos(2)))
+    bound = Additive((SMOOTH,)).bind(problem_of(photos(2)))
     assert not bound.invert(photos(2)).any()
 
 
 def test_a_smooth_perturbation_is_the_smoothed_variables_and_its_gradient_their_adjoint():
     images = photos(2).double()
-    bound = Additive((SMOOTH,)).prepare(problem_of(images))
+    bound = Additive((SMOOTH,)).bind(problem_of(images))
     smoother = SMOOTH.smoothing.at(images)
     variables = (0.1 * torch.randn(images.shape, dtype=torch.float64)).requires_grad_()
     made, weights = bound.images(variables), torch.randn(images.shape, dtype=torch.float64)
@@ -81,7 +76,7 @@ def test_a_smooth_perturbation_is_the_smoothed_variables_and_its_gradient_their_
 
 def test_a_value_at_its_bound_may_come_back_but_not_go_further():
     images = torch.full((1, 1, 1, 4), 0.5)
-    bound = Additive(()).prepare(problem_of(images))
+    bound = Additive(()).bind(problem_of(images))
     variables = torch.tensor([[[[2.0, 2.0, -2.0, -2.0]]]], requires_grad=True)
     made = bound.images(variables)
     assert made.flatten().tolist() == [1, 1, 0, 0]
@@ -89,11 +84,11 @@ def test_a_value_at_its_bound_may_come_back_but_not_go_further():
     assert gradient.flatten().tolist() == [0, -1, 1, 0]
 
 
-def climb(perturbation, feasible, **changes) -> Attack:
+def climb(perturbation, constraint, **changes) -> Attack:
     settings = {
         "objective": Margin(),
         "perturbation": perturbation,
-        "feasible": feasible,
+        "constraint": constraint,
         "rule": (Normalize(), Scale(0.4)),
         "steps": 12,
         **changes,
@@ -103,16 +98,16 @@ def climb(perturbation, feasible, **changes) -> Attack:
 
 @pytest.mark.parametrize("lattice", [None, 255])
 @pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda p: str(getattr(p, "maps", p))[:40])
-@pytest.mark.parametrize("feasible", [L2Ball(eps=1.5), LinfBall(eps=0.12)], ids=lambda f: type(f).__name__)
-def test_any_perturbation_climbs_within_any_ball(perturbation, feasible, lattice):
+@pytest.mark.parametrize("constraint", [L2Ball(eps=1.5), LinfBall(eps=0.12)], ids=lambda f: type(f).__name__)
+def test_any_perturbation_climbs_within_any_ball(perturbation, constraint, lattice):
     problem = task(smooth_mlp(), photos(4))
-    attack = climb(perturbation, feasible)
+    attack = climb(perturbation, constraint)
     outcome = attack(problem.classifier, problem.images, problem.labels, lattice=lattice)
     assert outcome.success.all()
     assert problem.fooled(outcome.images).all()
     delta = outcome.images - problem.images
-    length = norm(delta) if isinstance(feasible, L2Ball) else norm(delta, torch.inf)
-    assert (length <= feasible.eps * (1 + 1e-5)).all()
+    length = norm(delta) if isinstance(constraint, L2Ball) else norm(delta, torch.inf)
+    assert (length <= constraint.eps * (1 + 1e-5)).all()
     assert (length > 0).all()
 
 
@@ -162,13 +157,11 @@ def test_a_move_of_the_whole_perturbation_smooths_it_whole():
     problem = problem_of(images)
     moved = images + 0.05 * torch.rand(images.shape, dtype=torch.float64)
     move = torch.randn(images.shape, dtype=torch.float64)
-    logits = torch.zeros(2, 2)
-    point = Point(moved, moved, logits, logits.argmax(1), torch.zeros(2).bool(), 0.0, problem)
-    slope = Slope(torch.zeros(2), move, point, L2Ball())
+    state = state_of(problem, moved, gradient=move)
     smoother = SMOOTH.smoothing.at(images)
-    made, _ = SmoothTotal(SMOOTH.smoothing).prepare(problem)(move.clone(), slope)
+    made, _ = SmoothTotal(SMOOTH.smoothing).bind(problem)(move.clone(), state)
     assert torch.allclose(moved + made, images + smoother(moved + move - images))
-    made, _ = SmoothGradient(SMOOTH.smoothing).prepare(problem)(move.clone(), slope)
+    made, _ = SmoothGradient(SMOOTH.smoothing).bind(problem)(move.clone(), state)
     assert torch.allclose(made, smoother(move))
 
 
@@ -194,7 +187,7 @@ def test_a_batch_whose_factors_would_not_fit_is_attacked_in_parts_to_the_same_en
     assert held == [7]
     parts = attack_within(3.2 * need)(*call)
     assert held == [7, 3, 3, 1]
-    assert same(parts, whole)
+    assert alike(parts, whole)
 
 
 def test_budgets_of_samples_go_with_them_into_their_part():
@@ -202,7 +195,7 @@ def test_budgets_of_samples_go_with_them_into_their_part():
     problem, eps = task(smooth_mlp(), photos(5)), torch.tensor([0.2, 0.4, 0.6, 0.8, 1.0])
     call = (problem.classifier, problem.images, problem.labels)
     whole, parts = (qpgd_l2(eps=eps, steps=3, alpha=0.5, memory=share * need)(*call) for share in (100, 2.1))
-    assert same(parts, whole)
+    assert alike(parts, whole)
     for wrong in (torch.ones(4), torch.ones(6)):
         with pytest.raises(UsageError, match=r"eps has shape \(\d,\); expected"):
             qpgd_l2(eps=wrong, memory=2.1 * need)(*call)

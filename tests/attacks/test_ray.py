@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limen.attacks.feasible import ray as rays
-from limen.attacks.feasible.ray import ClippedRay, total
+from limen.attacks.constraint import ray as rays
+from limen.attacks.constraint.ray import ClippedRay, total
 from limen.images import norm
 
 from .networks import generator
@@ -22,7 +22,14 @@ def drawn_ray(seed: int, radius: float, balanced: bool, most: float = 1e6) -> Cl
         direction -= direction.mean((1, 2, 3), keepdim=True)
     low = -torch.rand(direction.shape, generator=random, dtype=torch.float64)
     number = torch.ones(6, 1, 1, 1, dtype=torch.float64)
-    return ClippedRay(direction, low, low + 1, radius**2 * number, most * number, balanced)
+    return ClippedRay(
+        direction=direction,
+        low=low,
+        high=low + 1,
+        square=radius**2 * number,
+        most=most * number,
+        balanced=balanced,
+    )
 
 
 @quick

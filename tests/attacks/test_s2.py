@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import cvxpy
 import numpy as np
@@ -13,13 +14,13 @@ from torch import Tensor, nn
 
 from limen import Classifier
 from limen.attacks import fpgap, pgap
+from limen.attacks.constraint import S2Ball
 from limen.attacks.direction import Maximize
-from limen.attacks.feasible import S2Ball
-from limen.attacks.protocols import Point, Problem, Slope, sample_seeds
 from limen.errors import UsageError
 from limen.images import norm, quantize
 
 from .networks import conv_net, generator, photos, task
+from .states import problem_of, state_of
 
 quick = settings(max_examples=40, deadline=None)
 seeds = st.integers(0, 10_000)
@@ -55,13 +56,8 @@ def kind_of(name: str, side: int = 6, dtype: torch.dtype = torch.float64) -> Ten
     return images.to(dtype)
 
 
-def problem_of(originals: Tensor, lattice: int | None = None) -> Problem:
-    labels = torch.zeros(len(originals), dtype=torch.int64)
-    return Problem(originals, labels, False, lattice, sample_seeds(0, range(len(originals))))
-
-
 def ball_around(originals: Tensor, eps: float | Tensor, lattice: int | None = None, **settings) -> S2Ball:
-    return S2Ball(eps=eps, **settings).prepare(problem_of(originals, lattice))
+    return S2Ball(eps=eps, **settings).bind(problem_of(originals, lattice))
 
 
 def gradient_for(images: Tensor, seed: int = 0) -> Tensor:
@@ -182,15 +178,13 @@ def test_the_printed_k21_leaves_the_ball_that_the_derived_one_keeps_to(eps):
 def climbed(ball: S2Ball, originals: Tensor, steps: int) -> list[Tensor]:
     """The images of a climb along random gradients, as the loop makes them."""
     problem = problem_of(originals)
-    ball, path = ball.prepare(problem), [originals]
+    ball, path = ball.bind(problem), [originals]
     for step in range(steps):
-        point = Point(
-            path[-1], path[-1].clone(), torch.zeros(3, 2), problem.labels, problem.labels > 0, 0.0, problem
-        )
         gradient = gradient_for(originals, step)
-        slope = Slope(torch.zeros(3), gradient, point, ball.react(point))
-        move, _ = Maximize()(gradient.clone(), slope)
-        path.append(slope.feasible.project(point.exact + move))
+        state = state_of(problem, path[-1], gradient=gradient)
+        state = replace(state, constraint=ball.update(state))
+        move, _ = Maximize()(gradient.clone(), state)
+        path.append(state.constraint.project(path[-1] + move))
     return path
 
 

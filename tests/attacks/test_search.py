@@ -6,18 +6,19 @@ import pytest
 import torch
 
 from limen.attacks import Attack, search
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import LinfBall
 from limen.attacks.direction import Maximize, Sign
-from limen.attacks.feasible import LinfBall
-from limen.attacks.loop import Best, Composition
 from limen.attacks.objective import CrossEntropy, DistanceAndHinge
+from limen.attacks.outcome import Best
 from limen.attacks.perturbation import SigmoidBox
-from limen.attacks.protocols import Problem, sample_seeds
 from limen.attacks.search import InTurn, MultiplierSearch
 from limen.attacks.update import Adam, Scale
 from limen.errors import UsageError
 from limen.images import norm
 
 from .networks import photos, smooth_mlp, task
+from .states import problem_of
 
 LAGRANGIAN = Composition(
     objective=DistanceAndHinge(constant=1.0),
@@ -29,7 +30,7 @@ LAGRANGIAN = Composition(
 
 
 def fast_gradient(eps: float) -> Composition:
-    return Composition(objective=CrossEntropy(), rule=(Maximize(),), steps=1, feasible=LinfBall(eps=eps))
+    return Composition(objective=CrossEntropy(), rule=(Maximize(),), steps=1, constraint=LinfBall(eps=eps))
 
 
 def test_multipliers_bracket_the_least_that_suffices_for_each_sample(monkeypatch):
@@ -41,7 +42,7 @@ def test_multipliers_bracket_the_least_that_suffices_for_each_sample(monkeypatch
         return tried[-1] >= needed
 
     monkeypatch.setattr(search, "climb", climb)
-    problem = Problem(photos(4), torch.zeros(4, dtype=torch.int64), False, None, sample_seeds(0, range(4)))
+    problem = problem_of(photos(4))
     MultiplierSearch(LAGRANGIAN, 12)(None, problem, Best(problem))
     path = torch.stack(tried).double()
     assert path.shape == (12, 4)
@@ -61,7 +62,7 @@ def test_a_multiplier_search_leaves_out_what_is_settled(monkeypatch):
         return torch.tensor([True, True, False])
 
     monkeypatch.setattr(search, "climb", climb)
-    problem = Problem(photos(3), torch.zeros(3, dtype=torch.int64), False, None, sample_seeds(0, range(3)))
+    problem = problem_of(photos(3))
     MultiplierSearch(LAGRANGIAN, 3)(None, problem, Best(problem))
     assert seen == [[0, 1, 2], [0, 2], [0, 2]]
 
@@ -73,7 +74,7 @@ def test_a_multiplier_search_needs_rounds(rounds):
 
 
 def test_a_multiplier_search_needs_a_multiplier():
-    with pytest.raises(UsageError, match="needs the objective DistanceAndHinge"):
+    with pytest.raises(UsageError, match="needs an objective with a constant"):
         MultiplierSearch(dataclasses.replace(LAGRANGIAN, objective=CrossEntropy()), 3)
 
 
@@ -100,12 +101,12 @@ def test_restarts_run_only_what_is_not_yet_fooled_and_start_elsewhere():
         objective=CrossEntropy(),
         rule=(Sign(), Scale(1e-6)),
         steps=1,
-        feasible=LinfBall(eps=0.2),
+        constraint=LinfBall(eps=0.2),
         random_start=True,
     )
 
     def restarted(times: int):
-        attack = Attack("restarts", InTurn((parts,) * times))
+        attack = Attack("restarts", InTurn((parts,), restarts=times))
         return attack(problem.classifier, problem.images, problem.labels)
 
     once, often = restarted(1), restarted(20)
@@ -116,3 +117,37 @@ def test_restarts_run_only_what_is_not_yet_fooled_and_start_elsewhere():
     assert (often.steps[once.success] == 1).all()
     assert (often.steps[~once.success] > 1).all()
     assert (often.forwards == 1 + 2 * often.steps).all()
+
+
+@pytest.mark.parametrize(
+    ("compositions", "restarts", "reason"),
+    [
+        ((), 1, r"\(\) is nothing to try"),
+        ((fast_gradient(0.1),), 0, "restarts is 0; expected an integer"),
+        ((fast_gradient(0.1),), 2, "restarts is 2, but every try is the same without random_start"),
+    ],
+)
+def test_what_would_try_nothing_or_the_same_again_is_refused(compositions, restarts, reason):
+    with pytest.raises(UsageError, match=reason):
+        InTurn(compositions, restarts)
+
+
+def test_restarts_bind_only_the_samples_that_go_on():
+    bound = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Watched(LinfBall):
+        def bind(self, problem):
+            bound.append(len(problem.labels))
+            return super().bind(problem)
+
+    problem = task(smooth_mlp(), photos(12))
+    parts = dataclasses.replace(
+        fast_gradient(0.0), constraint=Watched(eps=0.2), random_start=True, rule=(Sign(), Scale(1e-6))
+    )
+    outcome = Attack("restarts", InTurn((parts,), restarts=5))(
+        problem.classifier, problem.images, problem.labels
+    )
+    assert bound[:2] == [12, 12]
+    assert bound[2] == 12 - int((outcome.steps == 1).sum()) < 12
+    assert bound == sorted(bound, reverse=True)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from skimage import data
 from torch import Tensor
 
-from limen.attacks.feasible import SsimBall
-from limen.attacks.protocols import Problem, sample_seeds
+from limen.attacks.constraint import SsimBall
 from limen.errors import UsageError
 from limen.images import column, from_uint8, quantize
 from limen.metrics import dissimilarity, ssim
 
 from .networks import generator
+from .states import problem_of
 
 KINDS = ("random", "flat", "photograph", "half flat", "black and white")
 MOVES = ("noise", "smooth", "middle", "frame")
@@ -52,9 +52,7 @@ def perturbation(kind: str, images: Tensor, seed: int) -> Tensor:
 
 
 def ball_around(originals: Tensor, eps, lattice: int | None = None, border="reflect") -> SsimBall:
-    labels = torch.zeros(len(originals), dtype=torch.int64)
-    problem = Problem(originals, labels, False, lattice, sample_seeds(0, range(len(originals))))
-    return SsimBall(eps=eps, border=border).prepare(problem)
+    return SsimBall(eps=eps, border=border).bind(problem_of(originals, lattice))
 
 
 def cost(images: Tensor, originals: Tensor) -> Tensor:
@@ -108,7 +106,7 @@ def test_away_from_the_bounds_projection_scales_to_the_ellipsoid(kind, move, see
     once = ball.project(originals + delta)
     free = ((once > 0) & (once < 1)).flatten(1).all(1)
     assert torch.allclose(once[free], (originals + delta / 1.5**0.5)[free], atol=1e-9)
-    assert torch.allclose(ball.keep(free.nonzero()[:, 0]).project(once[free]), once[free], atol=1e-9)
+    assert torch.allclose(ball.select(free.nonzero()[:, 0]).project(once[free]), once[free], atol=1e-9)
     assert torch.equal(ball.project(originals + delta), once)
     assert (cost(once[free], originals[free]) > 0).all()
 
@@ -153,7 +151,7 @@ def test_each_sample_has_its_own_budget(lattice):
     assert (cost(stored, originals) >= 0.8 * eps).all()
     second = ball_around(originals[1:2], 0.1, lattice)
     assert torch.allclose(second.store(second.project(far[1:2].clone())), stored[1:2], atol=1e-7)
-    assert torch.equal(ball.keep(torch.tensor([1])).store(ball.project(far.clone())[1:2]), stored[1:2])
+    assert torch.equal(ball.select(torch.tensor([1])).store(ball.project(far.clone())[1:2]), stored[1:2])
 
 
 def test_the_judge_of_the_loop_is_the_metric():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from limen.attacks.factory import Attack, Factory, Outcome, attack
+from limen.attacks.factory import Attack, Factory, attack
+from limen.attacks.library.carlini_wagner import carlini_wagner_l2
+from limen.attacks.library.ddn import ddn
+from limen.attacks.library.deepfool import deepfool
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
-from limen.attacks.library.minimal import carlini_wagner_l2, ddn, deepfool
 from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
+from limen.attacks.outcome import Outcome
 
 FACTORIES: dict[str, Factory[...]] = {
     factory.__name__: factory

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from limen.attacks.guided import Guided
-from limen.attacks.protocols import LATER, Maximisable, Part, Problem, Slope
+from limen.attacks.part import Problem, rows
+from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm
 from limen.operators import Jacobi, Operator, Preconditioner, conjugate_gradient
 
 
 @dataclass(frozen=True)
-class Sign(Part):
+class Sign(Transform):
     """Steepest in L∞: the sign of every value."""
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+    any_variables: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         return move.sign_(), self
 
 
 @dataclass(frozen=True)
-class Normalize(Part):
+class Normalize(Transform):
     """Unit length in an Lp norm; L2 makes it the steepest direction there. A zero stays zero.
 
     Attributes:
@@ -32,23 +35,25 @@ class Normalize(Part):
     """
 
     order: float = 2
+    any_variables: ClassVar[bool] = True
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         length = norm(move, self.order).reshape(-1, *[1] * (move.ndim - 1))
         return move.div_(length.clamp_min(torch.finfo(move.dtype).tiny)), self
 
 
 @dataclass(frozen=True)
-class Maximize(Part):
-    """To the member of the feasible set with the greatest inner product with the gradient."""
+class Maximize(Transform):
+    """To the member of the constraint with the greatest inner product with the gradient."""
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
-        assert isinstance(slope.feasible, Maximisable)  # noqa: S101 (a composition refuses other sets)
-        return slope.feasible.maximise(move).sub_(slope.point.exact), self
+    needs_maximiser: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        return state.constraint.maximise(move).sub_(state.exact), self
 
 
 @dataclass(frozen=True)
-class Precondition(Part):
+class Precondition(Transform):
     """Steepest in the norm of a symmetric positive operator A: A⁻¹g, of length 1 in √(uᵀAu).
 
     Attributes:
@@ -62,15 +67,15 @@ class Precondition(Part):
     exact: bool = False
     tolerance: float = 1e-2
     iterations: int = 100
-    metric: Operator = LATER
-    inverse: Preconditioner = LATER
+    metric: Operator = rows()
+    inverse: Preconditioner = rows()
 
-    def prepare(self, problem: Problem) -> Self:
+    def bind(self, problem: Problem) -> Self:
         metric = self.operator(problem.originals)
         inverse = metric.preconditioner() if self.exact else Jacobi(metric.diagonal())
         return replace(self, metric=metric, inverse=inverse)
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         tiny = torch.finfo(move.dtype).tiny
         # Its length does not matter, and its squares must not underflow.
         gradient = move / column(norm(move, torch.inf)).clamp_min(tiny)
@@ -86,35 +91,37 @@ class Precondition(Part):
 
 
 @dataclass(frozen=True)
-class SmoothGradient(Guided):
+class SmoothGradient(Guided, Transform):
     """The gradient, smooth as the original is: ŝ(g) (Zhang et al. 2020, eq. 12)."""
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         return self.smoother(move), self
 
 
 @dataclass(frozen=True)
-class SmoothTotal(Guided):
+class SmoothTotal(Guided, Transform):
     """To the whole perturbation after the move, made smooth as the original is: x0 + ŝ(x + move − x0)."""
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
-        delta = slope.point.exact - slope.point.problem.originals
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        delta = state.exact - state.problem.originals
         return self.smoother(move.add_(delta)).sub_(delta), self
 
 
 @dataclass(frozen=True)
-class NearestBoundary(Part):
+class NearestBoundary(Transform):
     """To the nearest of the k linearised boundaries (Moosavi-Dezfooli et al. 2016, Algorithm 2).
 
-    Takes the gradients (n, k, …) of k leads and gives one move (n, …). Values at their end of
+    Takes the gradients (n, k, …) of k logit margins and gives one move (n, …). Values at their end of
     [0, 1] are left out: they cannot help, and would make the boundary seem nearer than it is.
     """
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
-        images = slope.point.images[:, None]
+    takes: ClassVar[Kind] = "margins of classes"
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        images = state.images[:, None]
         move = move.masked_fill_(((move > 0) & (images >= 1)) | ((move < 0) & (images <= 0)), 0)
         lengths = torch.linalg.vector_norm(move.flatten(2), dim=2)
-        gaps = slope.values.detach().abs()
+        gaps = state.values.abs()
         nearest = (gaps / lengths.clamp_min(1e-12)).masked_fill(lengths == 0, torch.inf).argmin(1)
         rows = torch.arange(len(move), device=move.device)
         gap, length = gaps[rows, nearest], lengths[rows, nearest]
@@ -122,7 +129,7 @@ class NearestBoundary(Part):
 
 
 @dataclass(frozen=True)
-class TopSaliency(Part):
+class TopSaliency(Transform):
     """The one value of greatest saliency, up or down (Papernot et al. 2016, eq. 8, single feature).
 
     Takes the gradients (n, 2, …) of the target and of the rest. A value counts if it raises the
@@ -130,9 +137,11 @@ class TopSaliency(Part):
     its end of [0, 1], does not.
     """
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
+    takes: ClassVar[Kind] = "a target and the rest"
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         target, rest = move[:, 0], move[:, 1]
-        images, originals = slope.point.images, slope.point.problem.originals
+        images, originals = state.images, state.problem.originals
         room = torch.where(target > 0, images < 1, images > 0) & (images == originals)
         saliency = (target * rest).neg_().masked_fill_(~room, 0).flatten(1)
         best, index = saliency.max(1)

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import ParamSpec, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from limen.attacks.loop import Best
-from limen.attacks.protocols import Problem, sample_seeds
+from limen.attacks.outcome import Best, Outcome
+from limen.attacks.part import Problem, sample_seeds
 from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels
 from limen.errors import UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an attack found, one row a sample.
-
-    Attributes:
-        images: The adversarial images (N, C, H, W), on the 8-bit lattice unless it was turned
-            off; a failed sample's original, as it was given.
-        success: Whether (N,) the model's prediction on these images is what the attack was after.
-        predictions: The model's predictions (N,): on the adversarial image of a success, on the
-            last image tried of a failure.
-        steps: Moves made (N,), over all restarts and searches.
-        forwards: Forward passes (N,) that the sample took part in.
-        backwards: Backward passes (N,) whose gradient the sample used.
-    """
-
-    images: Tensor
-    success: Tensor
-    predictions: Tensor
-    steps: Tensor
-    forwards: Tensor
-    backwards: Tensor
 
 
 class Attack:
@@ -102,10 +77,13 @@ class Attack:
         if len(ids) != len(images):
             raise UsageError(f"{len(ids)} ids for {len(images)} images")
         seeds = sample_seeds(seed, ids).to(images.device)
-        problem = Problem(images.detach(), labels, targeted, lattice, seeds)
+        problem = Problem(
+            originals=images.detach(), labels=labels, seeds=seeds, targeted=targeted, lattice=lattice
+        )
         with classifier.frozen(), torch.no_grad():
-            bests = [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
-        return _joined(bests)
+            return Outcome.joined(
+                [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
+            )
 
     def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
         """The samples, cut into as many as the parts can be bound to at once."""
@@ -115,21 +93,14 @@ class Attack:
             return
         self.search.check(problem)
         for rows in torch.arange(count, device=problem.labels.device).split(int(size)):
-            yield self.search.keep(rows), problem.keep(rows)
+            yield self.search.select(rows), problem.select(rows)
 
 
-def _run(search: Search, classifier: Classifier, problem: Problem) -> Best:
+def _run(search: Search, classifier: Classifier, problem: Problem) -> Outcome:
     best = Best(problem)
     if len(problem.labels):
         search(classifier, problem, best)
-    return best
-
-
-def _joined(bests: Sequence[Best]) -> Outcome:
-    names = [field.name for field in dataclasses.fields(Outcome)]
-    if len(bests) == 1:
-        return Outcome(**{name: getattr(bests[0], name) for name in names})
-    return Outcome(**{name: torch.cat([getattr(best, name) for best in bests]) for name in names})
+    return best.outcome()
 
 
 P = ParamSpec("P")
@@ -154,15 +125,15 @@ def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory
 
     Example:
         >>> from limen.attacks.direction import Sign
-        >>> from limen.attacks.feasible import LinfBall
-        >>> from limen.attacks.loop import Composition
+        >>> from limen.attacks.constraint import LinfBall
+        >>> from limen.attacks.composition import Composition
         >>> from limen.attacks.objective import Margin
         >>> from limen.attacks.search import InTurn
         >>> from limen.attacks.update import Scale
         >>> @attack(budget="eps")
         ... def one_step(eps: float = 0.1) -> InTurn:
         ...     ball, rule = LinfBall(eps=eps), (Sign(), Scale(eps))
-        ...     return InTurn((Composition(objective=Margin(), feasible=ball, rule=rule, steps=1),))
+        ...     return InTurn((Composition(objective=Margin(), constraint=ball, rule=rule, steps=1),))
         >>> one_step(0.2).identity.label, one_step.budget
         ('one_step:eps=0.2', 'eps')
     """

@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from limen.attacks.protocols import LATER, Part, Problem
+from limen.attacks.part import Part, Problem, rows
 from limen.operators import Smoother, Smoothing
 
 
@@ -20,9 +20,9 @@ class Guided(Part):
     """
 
     smoothing: Smoothing
-    smoother: Smoother = LATER
+    smoother: Smoother = rows()
 
-    def prepare(self, problem: Problem) -> Self:
+    def bind(self, problem: Problem) -> Self:
         """Bind to the samples of a call."""
         return replace(self, smoother=self.smoothing.at(problem.originals))
 

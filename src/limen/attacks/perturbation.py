@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from limen.attacks.guided import Guided
-from limen.attacks.protocols import LATER, Part, Problem
+from limen.attacks.part import Problem, rows
+from limen.attacks.protocols import Map, Perturbation
 
 
 @dataclass(frozen=True)
-class Pixels(Part):
-    """The image itself."""
-
-    @property
-    def is_image(self) -> bool:
-        return True
-
-    def invert(self, images: Tensor) -> Tensor:
-        return images.clone()
-
-    def images(self, variables: Tensor) -> Tensor:
-        return variables
-
-
-@dataclass(frozen=True)
-class SigmoidBox(Part):
+class SigmoidBox(Perturbation):
     """x = σ(w): free variables that can never leave [0, 1] (Carlini & Wagner 2017, Section V-B).
 
     Attributes:
@@ -39,10 +25,6 @@ class SigmoidBox(Part):
 
     slack: float = 1e-6
 
-    @property
-    def is_image(self) -> bool:
-        return False
-
     def invert(self, images: Tensor) -> Tensor:
         return torch.logit(images.mul(1 - 2 * self.slack).add_(self.slack))
 
@@ -50,28 +32,8 @@ class SigmoidBox(Part):
         return torch.sigmoid(variables)
 
 
-class Map(Protocol):
-    """A linear map of perturbations, bound to the originals."""
-
-    def prepare(self, problem: Problem) -> Self:
-        """Bind to the samples of a call."""
-        ...
-
-    def keep(self, rows: Tensor) -> Self:
-        """The same map for the samples at `rows`."""
-        ...
-
-    def __call__(self, delta: Tensor) -> Tensor:
-        """What the map makes of a perturbation, differentiable."""
-        ...
-
-    def invert(self, delta: Tensor) -> Tensor:
-        """What it makes this perturbation of; where it cannot, a near one."""
-        ...
-
-
 @dataclass(frozen=True)
-class Additive(Part):
+class Additive(Perturbation):
     """x = clip(x0 + M(z), 0, 1): a perturbation that comes of free variables by linear maps, in turn.
 
     Attributes:
@@ -79,14 +41,10 @@ class Additive(Part):
     """
 
     maps: tuple[Map, ...]
-    originals: Tensor = LATER
+    originals: Tensor = rows()
 
-    @property
-    def is_image(self) -> bool:
-        return False
-
-    def prepare(self, problem: Problem) -> Self:
-        return replace(super().prepare(problem), originals=problem.originals)
+    def bind(self, problem: Problem) -> Self:
+        return replace(super().bind(problem), originals=problem.originals)
 
     def invert(self, images: Tensor) -> Tensor:
         delta = images - self.originals
@@ -122,7 +80,7 @@ class _Clip(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class GraphSmooth(Guided):
+class GraphSmooth(Guided, Map):
     """Smooth as the original is: ŝ(z) (Zhang et al. 2020, eq. 17)."""
 
     def __call__(self, delta: Tensor) -> Tensor:
@@ -133,7 +91,7 @@ class GraphSmooth(Guided):
 
 
 @dataclass(frozen=True)
-class Masked(Part):
+class Masked(Map):
     """Only where a mask lets it be: m ⊙ δ.
 
     Attributes:
@@ -142,9 +100,9 @@ class Masked(Part):
     """
 
     mask: Callable[[Tensor], Tensor]
-    share: Tensor = LATER
+    share: Tensor = rows()
 
-    def prepare(self, problem: Problem) -> Self:
+    def bind(self, problem: Problem) -> Self:
         return replace(self, share=self.mask(problem.originals).expand_as(problem.originals))
 
     def __call__(self, delta: Tensor) -> Tensor:

@@ -1,299 +1,240 @@
-"""What the parts of an attack are, and what they see.
+"""What the parts of an attack are, and the state of the samples that they work on.
 
-A part is an immutable value. `prepare` binds it to the samples of a call, after which every
-tensor it holds has one row a sample; `keep` drops the rows of finished samples. A part that
-changes as the attack goes on (momentum, a shrinking radius) returns its successor.
+A part is an immutable value: its settings. `bind` gives the same part with what belongs to the samples of a
+call; `select` narrows that to some of them. A part that changes as the attack goes on (momentum, a shrinking
+radius) returns its successor. A `Perturbation` that says no more is the image itself, and a `Constraint` any
+image in [0, 1].
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
-import torch
 from torch import Tensor
 
-from limen.images import per_sample
+from limen.attacks.part import Part, Problem, rows
+from limen.errors import UsageError
+from limen.images import quantize
 
 
 @dataclass(frozen=True)
-class Part:
-    """A value whose fields are settings, other parts, and tensors of one row a sample."""
-
-    def prepare(self, problem: Problem) -> Self:
-        """Bind to the samples of a call: settings of shape (N,) broadcast over their images."""
-        return self._map(lambda name, value: _prepare(name, value, problem))
-
-    def keep(self, rows: Tensor) -> Self:
-        """The same part for the samples at `rows`; of one not bound yet, its settings of shape (N,)."""
-        return self._map(lambda _, value: _keep(value, rows))
-
-    def check(self, problem: Problem) -> None:
-        """Refuse settings of another number of samples than the problem has."""
-        self._map(lambda name, value: _check(name, value, problem))
-
-    def capacity(self, images: Tensor) -> float:
-        """How many images of this size it may be bound to at once; infinite for most parts."""
-        values = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return min((_capacity(value, images) for value in values), default=math.inf)
-
-    def _map(self, change: Callable[[str, Any], Any]) -> Self:
-        old = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        new = {name: change(name, value) for name, value in old.items()}
-        if all(new[name] is old[name] for name in old):
-            return self
-        return dataclasses.replace(self, **new)
-
-
-LATER: Any = None
-"""The default of a field that `prepare` fills in."""
-
-
-@dataclass(frozen=True)
-class Problem(Part):
-    """The samples under attack.
+class State(Part):
+    """Everything with one row per sample that still climbs; `select` narrows all of it at once.
 
     Attributes:
-        originals: Images (n, C, H, W) in [0, 1].
-        labels: The classes (n,) to leave, or to reach if `targeted`.
-        targeted: Whether success is to reach the label rather than to leave it.
-        lattice: Steps between 0 and 1 that the stored image has; None for floats.
-        seeds: One random seed (n,) a sample, made from the call's seed and the sample's id.
-    """
-
-    originals: Tensor
-    labels: Tensor
-    targeted: bool
-    lattice: int | None
-    seeds: Tensor
-
-    def prepare(self, problem: Problem) -> Self:
-        """A problem is bound to its samples from the start."""
-        return self
-
-    def adversarial(self, predictions: Tensor) -> Tensor:
-        """Which predictions (n,) are what the attack is after."""
-        return (predictions == self.labels) if self.targeted else (predictions != self.labels)
-
-    def draw(self, sampler: Callable[..., Tensor], salt: int = 0) -> Tensor:
-        """Random numbers of the images' shape, each sample's from its own seed.
-
-        Args:
-            sampler: `torch.rand` or `torch.randn`.
-            salt: Tells draws of one sample apart.
-        """
-        shape, dtype = self.originals.shape[1:], self.originals.dtype
-        generator = torch.Generator()
-        drawn = torch.empty(self.originals.shape, dtype=dtype)
-        for row, seed in enumerate(self.seeds.tolist()):
-            generator.manual_seed((seed + salt * 0x9E3779B97F4A7C15) % 2**63)
-            drawn[row] = sampler(shape, generator=generator, dtype=dtype)
-        return drawn.to(self.originals.device)
-
-
-def sample_seeds(seed: int, ids: Sequence[object]) -> Tensor:
-    """One seed a sample from the call's seed and the sample's id, whatever its place in a batch.
-
-    Example:
-        >>> bool((sample_seeds(0, ["a", "b"])[1:] == sample_seeds(0, ["b"])).all())
-        True
-    """
-    digests = (hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in ids)
-    return torch.tensor([int.from_bytes(digest) >> 1 for digest in digests], dtype=torch.int64)
-
-
-@dataclass(frozen=True)
-class Point(Part):
-    """One iterate of each sample, as the model saw it.
-
-    Attributes:
-        images: What a file would store (n, C, H, W), and the model was fed.
-        exact: The image before rounding; it receives the gradient of `images` (straight through).
+        problem: The samples.
+        objective: What is climbed, bound to them; likewise the next three.
+        perturbation: What the free variables are.
+        constraint: What the result may be, as it stands at this step.
+        rule: The transforms that turn a gradient into a move.
+        places: Each sample's row (n,) in the call.
+        variables: The free variables (n, …).
+        exact: The iterate (n, C, H, W) before rounding; the gradient of `images` is handed on to it.
+        images: The iterate as a file would store it, which the model was fed.
         logits: The model's answer (n, K).
         predictions: The class (n,) of the greatest logit.
         success: Whether (n,) the prediction is what the attack is after.
+        values: What is climbed: (n,), or (n, k) for an objective of k functions.
+        gradient: Its gradient with respect to the variables, (n, …) or (n, k, …); not finite values are 0.
+        zero: Of how many (n,) of the functions the gradient is 0 everywhere.
+        nonfinite: Of how many (n,) it holds NaN or infinity.
+        reached: The objective's values (n,) when `patience` last looked at them.
         progress: The share of all steps that have been made, from 0 to 1.
-        problem: The samples.
     """
 
-    images: Tensor
-    exact: Tensor
-    logits: Tensor
-    predictions: Tensor
-    success: Tensor
-    progress: float
     problem: Problem
+    objective: Objective
+    perturbation: Perturbation
+    constraint: Constraint
+    rule: tuple[Transform, ...]
+    places: Tensor = rows()
+    variables: Tensor = rows()
+    exact: Tensor = rows()
+    images: Tensor = rows()
+    logits: Tensor = rows()
+    predictions: Tensor = rows()
+    success: Tensor = rows()
+    values: Tensor = rows()
+    gradient: Tensor = rows()
+    zero: Tensor = rows()
+    nonfinite: Tensor = rows()
+    reached: Tensor = rows()
+    progress: float = 0.0
 
-    def detach(self) -> Self:
-        """The same point without its autograd graph."""
-        return self._map(lambda _, value: value.detach() if isinstance(value, Tensor) else value)
+
+Kind = Literal["one function", "margins of classes", "a target and the rest"]
+"""What an objective climbs, and a transform takes: one function (n,), or several (n, k) of one meaning."""
 
 
 @dataclass(frozen=True)
-class Slope(Part):
-    """The objective's value and gradient at a point.
+class Objective(Part):
+    """What is climbed: a differentiable function of the state's iterate.
 
     Attributes:
-        values: What is climbed: (n,), or (n, k) for an objective of k functions.
-        gradient: Its gradient with respect to the free variables (n, …), or (n, k, …).
-        point: Where it was taken.
-        feasible: The set that the result must lie in, as it stands at this step.
+        gives: Whether it is one function, (n,), or several, (n, k).
     """
 
-    values: Tensor
-    gradient: Tensor
-    point: Point
-    feasible: Feasible
+    gives: ClassVar[Kind] = "one function"
+
+    def __call__(self, state: State) -> Tensor:
+        """The objective's values at `state.images` and `state.logits`."""
+        raise NotImplementedError
 
 
-class Objective(Protocol):
-    """What is climbed: a differentiable function of the point, (n,), or (n, k) for k functions."""
-
-    def __call__(self, point: Point) -> Tensor:
-        """The objective's values at the point."""
-        ...
-
-    def prepare(self, problem: Problem) -> Self:
-        """Bind to the samples of a call."""
-        ...
-
-    def keep(self, rows: Tensor) -> Self:
-        """The same part for the samples at `rows`."""
-        ...
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A plain function of images (n, C, H, W), logits (n, K) and labels (n,), which gives (n,)."""
 
 
-class Perturbation(Protocol):
-    """What the free variables are, and how they make an image."""
+@dataclass(frozen=True)
+class Function(Objective):
+    """A loss of one's own: it is climbed where labels are to be left, and descended where they are targets.
+
+    Attributes:
+        function: Of images, logits and labels.
+    """
+
+    function: Loss
+
+    def __call__(self, state: State) -> Tensor:
+        """The loss, or its negative for targets."""
+        values = self.function(state.images, state.logits, state.problem.labels)
+        if not isinstance(values, Tensor) or values.shape != state.problem.labels.shape:
+            what = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise UsageError(
+                f"{self.function} gives {what}; expected one value per sample, {(len(state.images),)}"
+            )
+        return -values if state.problem.targeted else values
+
+
+def as_objective(thing: Objective | Loss) -> Objective:
+    """The objective itself, or that of a plain function."""
+    if isinstance(thing, Objective):
+        return thing
+    if not callable(thing):
+        raise UsageError(f"{thing!r} is no objective, nor a function of images, logits and labels")
+    return Function(thing)
+
+
+@dataclass(frozen=True)
+class Perturbation(Part):
+    """What the free variables are, and how they make an image; the image itself, if not said otherwise."""
 
     @property
     def is_image(self) -> bool:
-        """Whether the variables are the image itself, so that sets and steps act on them directly."""
-        ...
-
-    def prepare(self, problem: Problem) -> Self:
-        """Bind to the samples of a call."""
-        ...
-
-    def keep(self, rows: Tensor) -> Self:
-        """The same part for the samples at `rows`."""
-        ...
+        """Whether the variables are the image itself, so that constraints and moves act on them directly."""
+        return type(self).images is Perturbation.images
 
     def invert(self, images: Tensor) -> Tensor:
         """Fresh variables that make these images."""
-        ...
+        return images.clone()
 
     def images(self, variables: Tensor) -> Tensor:
         """Images (n, C, H, W) in [0, 1] of the variables, differentiable."""
-        ...
+        return variables
 
 
-class Feasible(Protocol):
-    """What the result may be. Every set lies in [0, 1] and contains the original."""
+@dataclass(frozen=True)
+class Map(Part):
+    """A linear map of perturbations, bound to the originals."""
 
-    def prepare(self, problem: Problem) -> Self:
+    def __call__(self, delta: Tensor) -> Tensor:
+        """What the map makes of a perturbation, differentiable."""
+        raise NotImplementedError
+
+    def invert(self, delta: Tensor) -> Tensor:
+        """What it makes this perturbation of; where it cannot, a near one."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Constraint(Part):
+    """What the result may be: any image in [0, 1], where a class says no more.
+
+    Every set lies in [0, 1] and contains the original.
+
+    Attributes:
+        has_radius: Whether it is a ball or sphere.
+        originals: What it is around (n, C, H, W).
+        radius: Of a ball or sphere: its radius (n, 1, 1, 1), infinite where it has none yet.
+        lattice: Steps between 0 and 1 that a stored image has; None for floats.
+    """
+
+    has_radius: ClassVar[bool] = False
+    originals: Tensor = rows()
+    radius: Tensor = rows()
+    lattice: int | None = field(default=None, kw_only=True)
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether every image in [0, 1] is a member, so that nothing needs to be projected."""
+        return type(self).project is Constraint.project
+
+    @property
+    def has_maximiser(self) -> bool:
+        """Whether it knows where a linear function is greatest on it."""
+        return type(self).maximise is not Constraint.maximise
+
+    @property
+    def can_be_sampled(self) -> bool:
+        """Whether a random start can be drawn from it."""
+        return type(self).sample is not Constraint.sample
+
+    def bind(self, problem: Problem) -> Self:
         """Bind to the samples of a call."""
-        ...
+        return replace(super().bind(problem), originals=problem.originals, lattice=problem.lattice)
 
-    def keep(self, rows: Tensor) -> Self:
-        """The same part for the samples at `rows`."""
-        ...
-
-    def react(self, point: Point) -> Self:
+    def update(self, state: State) -> Self:
         """The set as it stands after this iterate; most sets stay as they are."""
-        ...
+        return self
 
     def project(self, images: Tensor) -> Tensor:
         """The nearest member, or a near one; may overwrite `images`."""
-        ...
+        return images.clamp_(0, 1)
 
     def store(self, images: Tensor) -> Tensor:
         """A fresh member on the lattice, near these members."""
-        ...
+        return images.clone() if self.lattice is None else quantize(images, self.lattice)
 
     def contains(self, images: Tensor) -> Tensor:
         """Which images (n,) are members, up to the rounding of floats."""
-        ...
-
-
-@runtime_checkable
-class Maximisable(Protocol):
-    """A feasible set that knows where a linear function is greatest on it."""
+        low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
+        return (low >= 0) & (high <= 1)
 
     def maximise(self, gradient: Tensor) -> Tensor:
         """The member (n, C, H, W) of greatest inner product with the gradient."""
-        ...
-
-
-@runtime_checkable
-class Round(Protocol):
-    """A feasible set that is a ball or sphere."""
-
-    @property
-    def radius(self) -> Tensor:
-        """Its radius (n, 1, 1, 1); infinite where it has none yet."""
-        ...
-
-
-@runtime_checkable
-class Samplable(Protocol):
-    """A feasible set from which a random start can be drawn."""
+        raise NotImplementedError
 
     def sample(self, problem: Problem, salt: int) -> Tensor:
         """A random member (n, C, H, W), drawn from the samples' own seeds."""
-        ...
+        raise NotImplementedError
 
 
-class Transform(Protocol):
-    """One link of the rule that turns a gradient into a move; may overwrite `move`, not the slope."""
+@dataclass(frozen=True)
+class Transform(Part):
+    """One link of the rule that turns a gradient into a move.
 
-    def prepare(self, problem: Problem) -> Self:
-        """Bind to the samples of a call."""
-        ...
+    Attributes:
+        takes: What it takes the gradient or move of.
+        gives: What it makes of that.
+        any_variables: Whether it moves any free variables; if not, only an image.
+        needs_maximiser: Whether the constraint must have a linear maximiser.
+        needs_radius: Whether it must have a radius.
+    """
 
-    def keep(self, rows: Tensor) -> Self:
-        """The same part for the samples at `rows`."""
-        ...
+    takes: ClassVar[Kind] = "one function"
+    gives: ClassVar[Kind] = "one function"
+    any_variables: ClassVar[bool] = False
+    needs_maximiser: ClassVar[bool] = False
+    needs_radius: ClassVar[bool] = False
 
-    def __call__(self, move: Tensor, slope: Slope) -> tuple[Tensor, Self]:
-        """The transformed move, and this link's successor."""
-        ...
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        """The transformed move, and this link's successor; may overwrite `move`, not the state."""
+        raise NotImplementedError
 
 
 def cosine(first: float | Tensor, last: float | Tensor, progress: float) -> float | Tensor:
     """From `first` at progress 0 to `last` at progress 1, along a half cosine."""
     return last + (first - last) * ((1 + math.cos(math.pi * progress)) / 2)
-
-
-def _prepare(name: str, value: Any, problem: Problem) -> Any:
-    if isinstance(value, Tensor):
-        return per_sample(value, problem.originals, name)
-    if isinstance(value, tuple):
-        return tuple(_prepare(name, item, problem) for item in value)
-    return value.prepare(problem) if hasattr(value, "prepare") else value
-
-
-def _check(name: str, value: Any, problem: Problem) -> Any:
-    if isinstance(value, Tensor):
-        per_sample(value, problem.originals, name)
-    for item in value if isinstance(value, tuple) else (value,):
-        if isinstance(item, Part):
-            item.check(problem)
-    return value
-
-
-def _capacity(value: Any, images: Tensor) -> float:
-    if isinstance(value, tuple):
-        return min((_capacity(item, images) for item in value), default=math.inf)
-    return value.capacity(images) if isinstance(value, Part) else math.inf
-
-
-def _keep(value: Any, rows: Tensor) -> Any:
-    if isinstance(value, Tensor):
-        return value[rows] if value.ndim else value
-    if isinstance(value, tuple):
-        return tuple(_keep(item, rows) for item in value)
-    return value.keep(rows) if hasattr(value, "keep") else value

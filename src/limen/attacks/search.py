@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Protocol, Self
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from limen.attacks.loop import Best, Composition, climb, look_at_originals
-from limen.attacks.objective import DistanceAndHinge
-from limen.attacks.protocols import Part, Problem
+from limen.attacks.composition import Composition
+from limen.attacks.loop import climb, settle_originals
+from limen.attacks.outcome import Best
+from limen.attacks.part import Part, Problem
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import per_sample
@@ -32,7 +32,7 @@ class Search(Protocol):
         """Refuse settings of another number of samples than the problem has."""
         ...
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The same search for the samples at `rows`."""
         ...
 
@@ -41,28 +41,48 @@ class Search(Protocol):
 class InTurn(Part):
     """Try compositions one after the other, each on the samples that none before has fooled.
 
-    One composition is a plain attack; the same one several times, restarts; one for each of a
-    rising row of budgets, a budget grid that keeps the least that succeeds.
+    One composition is a plain attack; one for each of a rising row of budgets, a budget grid that keeps
+    the least that succeeds.
 
     Attributes:
         compositions: What to try.
+        restarts: How many times to go through them, from other random starts.
     """
 
     compositions: tuple[Composition, ...]
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.compositions or not isinstance(self.compositions, tuple):
+            raise UsageError(f"{self.compositions!r} is nothing to try; expected a tuple of compositions")
+        _check_count("restarts", self.restarts)
+        if self.restarts > 1 and not any(parts.random_start for parts in self.compositions):
+            raise UsageError(
+                f"restarts is {self.restarts}, but every try is the same without random_start; set it"
+            )
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         if self.compositions[0].random_start:
-            look_at_originals(self.compositions[0].prepare(problem), classifier, problem, best)
-        for salt, parts in enumerate(self.compositions):
+            settle_originals(self.compositions[0].bind(problem), classifier, problem, best)
+        for salt in range(self.restarts * len(self.compositions)):
             rows = (~best.success).nonzero()[:, 0]
             if len(rows) == 0:
                 return
-            climb(parts.prepare(problem), classifier, problem, best, rows, salt)
+            those = problem.select(rows)
+            parts = self.compositions[salt % len(self.compositions)].select(rows).bind(those)
+            climb(parts, classifier, those, best, rows, salt)
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """An objective with a multiplier, whose least sufficient value can be searched."""
+
+    constant: float | Tensor
 
 
 @dataclass(frozen=True)
 class MultiplierSearch(Part):
-    """Search each sample's least sufficient multiplier of a `DistanceAndHinge` (Carlini & Wagner 2017).
+    """Search each sample's least sufficient multiplier of an objective (Carlini & Wagner 2017).
 
     After a success the multiplier is halved toward the greatest that failed; after a failure it
     grows tenfold until one succeeds, then bisects.
@@ -76,22 +96,29 @@ class MultiplierSearch(Part):
     rounds: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.rounds, bool) or not isinstance(self.rounds, int) or self.rounds < 1:
-            raise UsageError(f"search_steps is {self.rounds!r}; expected an integer of 1 or more")
-        if not isinstance(self.parts.objective, DistanceAndHinge):
-            raise UsageError("a multiplier search needs the objective DistanceAndHinge")
+        _check_count("search_steps", self.rounds)
+        if not isinstance(self.parts.objective, Weighted):
+            raise UsageError(
+                "a multiplier search needs an objective with a constant, as DistanceAndHinge has"
+            )
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
-        hinge, parts = self.parts.objective, self.parts.prepare(problem)
-        assert isinstance(hinge, DistanceAndHinge)  # noqa: S101 (checked when built)
-        constant = per_sample(hinge.constant, best.distance, "initial_constant")
+        parts = self.parts.bind(problem)
+        objective: Any = parts.objective
+        first: Any = self.parts.objective
+        constant = per_sample(first.constant, best.distance, "initial_constant")
         lower, upper = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
         for _ in range(self.rounds):
             rows = (~best.settled).nonzero()[:, 0]
             if len(rows) == 0:
                 return
-            trial = dataclasses.replace(parts, objective=dataclasses.replace(hinge, constant=constant))
-            succeeded = climb(trial, classifier, problem, best, rows)
+            trial = replace(parts, objective=replace(objective, constant=constant))
+            succeeded = climb(trial.select(rows), classifier, problem.select(rows), best, rows)
             upper = torch.where(succeeded, torch.minimum(upper, constant), upper)
             lower = torch.where(succeeded, lower, torch.maximum(lower, constant))
             constant = torch.where(upper.isinf(), constant * 10, (lower + upper) / 2)
+
+
+def _check_count(name: str, count: int) -> None:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise UsageError(f"{name} is {count!r}; expected an integer of 1 or more")

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from limen.attacks.objective import CrossEntropy, Margin
+from limen.attacks.protocols import Loss as Function
+from limen.attacks.protocols import Objective, as_objective
 from limen.errors import UnknownNameError, UsageError
+from limen.images import norm
 
-Loss = Literal["cross_entropy", "margin"]
+Loss = Literal["cross_entropy", "margin"] | Function
+"""A loss by its name, or a function of images, logits and labels that gives a value per sample, (n,): it is
+climbed where labels are to be left, and descended where they are targets."""
+
+_LOSSES: dict[str, Callable[[], Objective]] = {"cross_entropy": CrossEntropy, "margin": Margin}
+
+MOST = 1_000_000
+"""How many steps or tries may be asked for: more is a slip, and would never end."""
 
 
-def loss_named(name: Loss) -> CrossEntropy | Margin:
-    """The objective of this name."""
-    if name not in get_args(Loss):
-        raise UnknownNameError("loss", str(name), get_args(Loss))
-    return CrossEntropy() if name == "cross_entropy" else Margin()
+def loss_named(loss: Loss) -> Objective:
+    """The objective of this name, or of this function."""
+    if callable(loss):
+        return as_objective(loss)
+    if loss not in _LOSSES:
+        raise UnknownNameError("loss", str(loss), _LOSSES)
+    return _LOSSES[loss]()
 
 
 def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Tensor:
@@ -46,16 +59,12 @@ def step_length(step_size: float | Tensor | None, default: float | Tensor) -> fl
 
 
 def count(name: str, value: int) -> int:
-    """The value, if it is an integer of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} is {value!r}; expected an integer of 1 or more")
+    """The value, if it is an integer from 1 to a million."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+        raise UsageError(f"{name} is {value!r}; expected an integer from 1 to {MOST:,}")
     return value
 
 
-def restart_count(restarts: int, random_start: bool) -> int:
-    """How many restarts: more than one only from random starts, as others would repeat the same climb."""
-    if count("restarts", restarts) > 1 and not random_start:
-        raise UsageError(
-            f"restarts is {restarts}, but without random_start every try is the same; set random_start"
-        )
-    return restarts
+def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
+    """‖x − x0‖₂ (n,)."""
+    return norm(images - originals)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import L0Ball
 from limen.attacks.direction import TopSaliency
 from limen.attacks.factory import attack
-from limen.attacks.feasible import L0Ball
 from limen.attacks.library.arguments import positive
-from limen.attacks.loop import Composition
 from limen.attacks.objective import TargetAndRest
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
@@ -24,7 +24,7 @@ def jsma(eps: int | Tensor = 100, step_size: float = 1.0) -> Search:
     logit is lowered and the others' raised (Wiyatno & Xu 2018, non-targeted JSMA).
 
     Args:
-        eps: The budget in L0: how many values may change, a number or one a sample; 1 or more.
+        eps: The budget in L0: how many values may change, a number or one per sample; 1 or more.
         step_size: By how much a value changes; 1 sends it to 0 or 1.
 
     Source:
@@ -42,7 +42,7 @@ def jsma(eps: int | Tensor = 100, step_size: float = 1.0) -> Search:
         objective=TargetAndRest(),
         rule=(TopSaliency(), Scale(positive("step_size", step_size))),
         steps=int(most),
-        feasible=L0Ball(eps=eps),
+        constraint=L0Ball(eps=eps),
         early_stop=True,
     )
     return InTurn((parts,))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import L2Ball
 from limen.attacks.direction import Maximize, Normalize
 from limen.attacks.factory import attack
-from limen.attacks.feasible import L2Ball
-from limen.attacks.library.arguments import Loss, budget, count, loss_named, restart_count, step_length
-from limen.attacks.loop import Composition
+from limen.attacks.library.arguments import Loss, budget, count, loss_named, step_length
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 
@@ -20,7 +20,7 @@ def fgm(eps: float | Tensor = 3.0, loss: Loss = "cross_entropy") -> Search:
     What the bounds of [0, 1] take away is given to the other values, so the budget is used whole.
 
     Args:
-        eps: The budget in L2, a number or one a sample.
+        eps: The budget in L2, a number or one per sample.
         loss: What is climbed.
 
     Source:
@@ -31,7 +31,7 @@ def fgm(eps: float | Tensor = 3.0, loss: Loss = "cross_entropy") -> Search:
         'fgm'
     """
     ball = L2Ball(eps=budget(eps))
-    parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, feasible=ball)
+    parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, constraint=ball)
     return InTurn((parts,))
 
 
@@ -49,7 +49,7 @@ def pgd_l2(
     """Steps of fixed L2 length along the gradient, projected to the L2 ball or sphere.
 
     Args:
-        eps: The budget in L2, a number or one a sample.
+        eps: The budget in L2, a number or one per sample.
         steps: How many steps.
         step_size: The length of a step in L2; None for 2.5 · eps / steps.
         exact: Whether every iterate has length eps exactly (Zhang et al. 2020, PGD2), where the
@@ -71,8 +71,8 @@ def pgd_l2(
         objective=loss_named(loss),
         rule=(Normalize(), Scale(step_length(step_size, 2.5 * eps / steps))),
         steps=steps,
-        feasible=L2Ball(eps=eps, exact=exact),
+        constraint=L2Ball(eps=eps, exact=exact),
         random_start=random_start,
         early_stop=early_stop,
     )
-    return InTurn((parts,) * restart_count(restarts, random_start))
+    return InTurn((parts,), restarts)

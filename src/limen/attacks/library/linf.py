@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import LinfBall
 from limen.attacks.direction import Maximize, Normalize, Sign
 from limen.attacks.factory import attack
-from limen.attacks.feasible import LinfBall
 from limen.attacks.library.arguments import (
     Loss,
     budget,
     count,
     loss_named,
     positive,
-    restart_count,
     step_length,
 )
-from limen.attacks.loop import Composition
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Momentum, Scale
 
@@ -26,7 +25,7 @@ def fgsm(eps: float | Tensor = 8 / 255, loss: Loss = "cross_entropy") -> Search:
     """One step to the corner of the L∞ ball that the gradient points to.
 
     Args:
-        eps: The budget in L∞, a number or one a sample.
+        eps: The budget in L∞, a number or one per sample.
         loss: What is climbed.
 
     Source:
@@ -37,7 +36,7 @@ def fgsm(eps: float | Tensor = 8 / 255, loss: Loss = "cross_entropy") -> Search:
         'fgsm'
     """
     ball = LinfBall(eps=budget(eps))
-    parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, feasible=ball)
+    parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, constraint=ball)
     return InTurn((parts,))
 
 
@@ -52,7 +51,7 @@ def ifgsm(
     """Signed steps from the original, projected to the L∞ ball.
 
     Args:
-        eps: The budget in L∞, a number or one a sample.
+        eps: The budget in L∞, a number or one per sample.
         steps: How many steps.
         step_size: The length of a step in L∞; None for eps / steps, which just reaches the budget.
         loss: What is climbed.
@@ -70,7 +69,7 @@ def ifgsm(
         objective=loss_named(loss),
         rule=(Sign(), Scale(step_length(step_size, eps / steps))),
         steps=steps,
-        feasible=LinfBall(eps=eps),
+        constraint=LinfBall(eps=eps),
         early_stop=early_stop,
     )
     return InTurn((parts,))
@@ -88,7 +87,7 @@ def mifgsm(
     """Signed steps along a running sum of gradients of unit L1 norm.
 
     Args:
-        eps: The budget in L∞, a number or one a sample.
+        eps: The budget in L∞, a number or one per sample.
         steps: How many steps.
         step_size: The length of a step in L∞; None for eps / steps.
         decay: The momentum μ.
@@ -108,7 +107,7 @@ def mifgsm(
         objective=loss_named(loss),
         rule=(Normalize(1), momentum, Sign(), Scale(step_length(step_size, eps / steps))),
         steps=steps,
-        feasible=LinfBall(eps=eps),
+        constraint=LinfBall(eps=eps),
         early_stop=early_stop,
     )
     return InTurn((parts,))
@@ -127,7 +126,7 @@ def pgd_linf(
     """Signed steps from a random point of the L∞ ball, projected to the ball.
 
     Args:
-        eps: The budget in L∞, a number or one a sample.
+        eps: The budget in L∞, a number or one per sample.
         steps: How many steps.
         step_size: The length of a step in L∞; None for 2.5 · eps / steps.
         random_start: Whether to start at a random point of the ball rather than at the original.
@@ -147,8 +146,8 @@ def pgd_linf(
         objective=loss_named(loss),
         rule=(Sign(), Scale(step_length(step_size, 2.5 * eps / steps))),
         steps=steps,
-        feasible=LinfBall(eps=eps),
+        constraint=LinfBall(eps=eps),
         random_start=random_start,
         early_stop=early_stop,
     )
-    return InTurn((parts,) * restart_count(restarts, random_start))
+    return InTurn((parts,), restarts)

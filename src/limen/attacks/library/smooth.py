@@ -6,12 +6,12 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import L2Ball
 from limen.attacks.direction import Normalize, SmoothGradient, SmoothTotal
 from limen.attacks.factory import attack
-from limen.attacks.feasible import L2Ball
 from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
-from limen.attacks.library.minimal import least_distance
-from limen.attacks.loop import Composition
+from limen.attacks.library.carlini_wagner import least_distance
 from limen.attacks.perturbation import Additive, GraphSmooth
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
@@ -55,7 +55,7 @@ def smooth_carlini_wagner_l2(
         final_rate: The share of the learning rate that is left at the last step, reached along a
             cosine; 1 keeps it.
         initial_constant: The first multiplier c of the hinge.
-        margin: The lead in logits at which the hinge lets go.
+        margin: The logit margin at which the hinge lets go.
         patience: A sample ends a climb when its objective has not improved by 0.01 % over this
             share of the steps; None to go on. Adam's first steps overshoot in smooth perturbations, and
             a short patience takes that for the end.
@@ -123,7 +123,7 @@ def qpgd_l2(
     in the space of smooth perturbations instead.
 
     Args:
-        eps: The budget in L2, a number or one a sample.
+        eps: The budget in L2, a number or one per sample.
         steps: How many steps.
         step_size: The length of a step in L2; None for 2.5 · eps / steps.
         exact: Whether every iterate has length eps exactly (the paper), where the bounds of [0, 1]
@@ -164,7 +164,7 @@ def qpgd_l2(
         objective=loss_named(loss),
         rule=rule,
         steps=steps,
-        feasible=L2Ball(eps=eps, exact=exact),
+        constraint=L2Ball(eps=eps, exact=exact),
         early_stop=early_stop,
     )
     return InTurn((parts,))

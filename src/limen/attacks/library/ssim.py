@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import S2Ball
 from limen.attacks.direction import Maximize
 from limen.attacks.factory import attack
-from limen.attacks.feasible import S2Ball
 from limen.attacks.library.arguments import budget, count, positive
-from limen.attacks.loop import Composition
 from limen.attacks.objective import Margin
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
@@ -31,7 +31,7 @@ def pgap(
     as quick as the closed form of `fpgap`.
 
     Args:
-        eps: The budget ε of a step, a number or one a sample, less than 1. T steps spend at most
+        eps: The budget ε of a step, a number or one per sample, less than 1. T steps spend at most
             T · ε in √(1 − S2).
         steps: How many steps.
         recenter: Whether the budget is counted anew from the image of each step, as in the paper. If
@@ -39,7 +39,7 @@ def pgap(
         box: Whether a step heeds [0, 1]. If not, it is the closed form of eq. 9 without the
             bounds, brought to the nearest image of its set that lies in them.
         per_channel: Whether mean and S2 are those of every channel by itself.
-        kappa: The lead in logits κ at which the climb ends.
+        kappa: The logit margin κ at which the climb ends.
         early_stop: Whether a sample stops at its first success.
 
     Source:
@@ -69,14 +69,14 @@ def fpgap(
     What the mean drifts is taken from the budget, so S2 ≥ 1 − ε² holds all the same.
 
     Args:
-        eps: The budget ε of a step, a number or one a sample, less than 1.
+        eps: The budget ε of a step, a number or one per sample, less than 1.
         steps: How many steps.
         recenter: Whether the budget is counted anew from the image of each step, as in the paper. If
             not, ε bounds the whole attack, on the stored image, and the steps shorten.
         box: Whether a step heeds [0, 1]. If not, it is eq. 10 to the letter, brought to the
             nearest image of its set that lies in them.
         per_channel: Whether S2 is that of every channel by itself.
-        kappa: The lead in logits κ at which the climb ends.
+        kappa: The logit margin κ at which the climb ends.
         early_stop: Whether a sample stops at its first success.
 
     Source:
@@ -100,7 +100,7 @@ def _perceptually_guided(
         objective=Margin(kappa=positive("kappa", kappa)),
         rule=(Maximize(), *shorten),
         steps=count("steps", steps),
-        feasible=ball,
+        constraint=ball,
         early_stop=early_stop,
     )
     return InTurn((parts,))

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import AdaptiveSphere, L2Ball, SsimBall
 from limen.attacks.direction import Normalize, Precondition
 from limen.attacks.factory import attack
-from limen.attacks.feasible import AdaptiveSphere, L2Ball, SsimBall
 from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
-from limen.attacks.loop import Composition
 from limen.attacks.objective import Margin
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale, ShareOfRadius
@@ -39,7 +39,7 @@ def ssim_step(
     """One step along H⁻¹g, H the metric tensor of SSIM at the image.
 
     Args:
-        eps: The budget, a number or one a sample: the step's length in L2, or its 1 − SSIM.
+        eps: The budget, a number or one per sample: the step's length in L2, or its 1 − SSIM.
         measure: What the budget counts: "l2" (the paper), or "ssim".
         solver: Whether H⁻¹g is solved for, or H's diagonal stands for it.
         border: How much windows count that hang over the image's border, from 0 ("valid", SSIM
@@ -63,7 +63,7 @@ def ssim_step(
         objective=loss_named(loss),
         rule=(direction, Normalize(), Scale(eps)) if measure == "l2" else (direction, Scale(_length(eps))),
         steps=1,
-        feasible=L2Ball(eps=eps) if measure == "l2" else SsimBall(eps=eps, border=border),
+        constraint=L2Ball(eps=eps) if measure == "l2" else SsimBall(eps=eps, border=border),
     )
     return InTurn((parts,))
 
@@ -83,7 +83,7 @@ def ssim_pgd(
     The budget holds for `limen.metrics.ssim` of the image that is stored.
 
     Args:
-        eps: The budget in 1 − SSIM, a number or one a sample.
+        eps: The budget in 1 − SSIM, a number or one per sample.
         steps: How many steps.
         step_size: The length of a step in √(2·(1 − SSIM)); None for 2.5 · √(2·eps) / steps.
         solver: Whether H⁻¹g is solved for, or H's diagonal stands for it, for nothing. It finds as
@@ -106,7 +106,7 @@ def ssim_pgd(
         objective=loss_named(loss),
         rule=(_natural(solver, border), Scale(step_length(step_size, 2.5 * _length(eps) / steps))),
         steps=steps,
-        feasible=SsimBall(eps=eps, border=border),
+        constraint=SsimBall(eps=eps, border=border),
         early_stop=early_stop,
     )
     return InTurn((parts,))
@@ -148,7 +148,7 @@ def ssim_ddn(
     sphere = AdaptiveSphere(gamma=gamma, final=gamma / 64, operator=direction.operator)
     parts = Composition(
         objective=Margin(),
-        feasible=sphere,
+        constraint=sphere,
         rule=(direction, ShareOfRadius(share, final=share / 25)),
         steps=count("steps", steps),
         distance=dissimilarity,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.rounding import flat
-from limen.attacks.protocols import LATER, Point, Problem, cosine
+from limen.attacks.constraint.rounding import flat
+from limen.attacks.part import Problem, rows, setting
+from limen.attacks.protocols import Constraint, State, cosine
 from limen.images import column, norm, per_sample
 from limen.operators import Operator
 
 
 @dataclass(frozen=True)
-class AdaptiveSphere(Box):
+class AdaptiveSphere(Constraint):
     """A sphere that shrinks while the attack succeeds and grows while it fails (Rony et al. 2019, DDN).
 
     Its radius is the length before rounding. Rounding t·g to the nearest gives the best lattice
@@ -31,27 +31,26 @@ class AdaptiveSphere(Box):
         operator: Makes of the originals the operator A of the length √(δᵀAδ); None for L2.
     """
 
-    eps: float | Tensor | None = None
+    eps: float | Tensor | None = setting(None)
     gamma: float = 0.1
     final: float = 0.01
     operator: Callable[[Tensor], Operator] | None = None
-    metric: Operator | None = LATER
-    originals: Tensor = LATER
-    radius: Tensor = LATER
+    metric: Operator | None = rows()
+    has_radius: ClassVar[bool] = True
 
-    def prepare(self, problem: Problem) -> Self:
-        bound, x = super().prepare(problem), problem.originals
+    def bind(self, problem: Problem) -> Self:
+        bound, x = super().bind(problem), problem.originals
         unset = x.new_full((len(x), 1, 1, 1), torch.inf)
         radius = unset if self.eps is None else per_sample(flat(self.eps), x, "eps")
         metric = None if self.operator is None else self.operator(x)
-        return replace(bound, originals=x, radius=radius, metric=metric)
+        return replace(bound, radius=radius, metric=metric)
 
-    def react(self, point: Point) -> Self:
-        gamma, radius = cosine(self.gamma, self.final, point.progress), self.radius
+    def update(self, state: State) -> Self:
+        gamma, radius = cosine(self.gamma, self.final, state.progress), self.radius
         if bool(radius.isinf().any()):
-            length = self._length(point.exact - self.originals)
+            length = self._length(state.exact - self.originals)
             radius = torch.where(radius.isinf() & (length > 0), length, radius)
-        return replace(self, radius=radius * column(1 + gamma - 2 * gamma * point.success.to(radius.dtype)))
+        return replace(self, radius=radius * column(1 + gamma - 2 * gamma * state.success.to(radius.dtype)))
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)

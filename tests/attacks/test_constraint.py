@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
 
-from limen.attacks.feasible import Box, L0Ball, L2Ball, LinfBall
-from limen.attacks.protocols import Problem, sample_seeds
+from limen.attacks.constraint import L0Ball, L2Ball, LinfBall
+from limen.attacks.part import Problem
+from limen.attacks.protocols import Constraint
 from limen.images import dot, norm
 
 from .networks import generator
+from .states import problem_of
 
 SHAPE = (3, 1, 4, 4)
 BALLS = {"linf": (LinfBall, 0.3), "l2": (L2Ball, 1.0), "l0": (L0Ball, 6)}
@@ -23,11 +25,6 @@ seeds = st.integers(0, 10_000)
 shares = st.floats(0.01, 1.0)
 balls = st.sampled_from(sorted(BALLS))
 lattices = st.sampled_from([None, 255, 15])
-
-
-def problem_of(originals: Tensor, lattice: int | None = None, seed: int = 0) -> Problem:
-    labels = torch.zeros(len(originals), dtype=torch.int64)
-    return Problem(originals, labels, False, lattice, sample_seeds(seed, range(len(originals))))
 
 
 def originals_of(seed: int, lattice: int | None) -> Tensor:
@@ -44,7 +41,7 @@ def ball_of(name: str, share: float, problem: Problem):
     """The ball with a budget for each sample: all of the share, half and a third of it."""
     kind, most = BALLS[name]
     eps = most * share * torch.tensor([1, 1 / 2, 1 / 3], dtype=torch.float64)
-    return kind(eps=eps.ceil() if name == "l0" else eps).prepare(problem), eps
+    return kind(eps=eps.ceil() if name == "l0" else eps).bind(problem), eps
 
 
 @quick
@@ -121,7 +118,7 @@ def test_no_member_drawn_has_a_greater_inner_product_than_the_maximiser(name, se
 @given(st.sampled_from(["linf", "l2"]), seeds)
 def test_away_from_the_bounds_the_maximiser_is_the_closed_form(name, seed):
     originals = torch.full(SHAPE, 0.5, dtype=torch.float64)
-    ball, gradient = BALLS[name][0](eps=0.2).prepare(problem_of(originals)), far_images(seed)
+    ball, gradient = BALLS[name][0](eps=0.2).bind(problem_of(originals)), far_images(seed)
     step = gradient.sign() if name == "linf" else gradient / norm(gradient).reshape(-1, 1, 1, 1)
     assert torch.allclose(ball.maximise(gradient), originals + 0.2 * step, atol=1e-6)
 
@@ -141,7 +138,7 @@ def test_the_l2_maximiser_inside_the_box_is_that_of_a_solver(eps, seed):
         constraints={"type": "ineq", "fun": lambda y: eps**2 - ((y - x) ** 2).sum()},
         options={"ftol": 1e-9, "maxiter": 500},
     )
-    best = L2Ball(eps=eps).prepare(problem_of(originals)).maximise(gradient)
+    best = L2Ball(eps=eps).bind(problem_of(originals)).maximise(gradient)
     assert solved.success
     assert norm(best - originals).item() <= eps + 1e-9
     assert dot(gradient, best).item() == pytest.approx(-solved.fun, abs=1e-5)
@@ -150,7 +147,7 @@ def test_the_l2_maximiser_inside_the_box_is_that_of_a_solver(eps, seed):
 @pytest.mark.parametrize("kind", [LinfBall, L2Ball])
 def test_without_a_gradient_the_maximiser_is_the_original(kind):
     originals = originals_of(0, 255)
-    ball = kind(eps=0.2).prepare(problem_of(originals))
+    ball = kind(eps=0.2).bind(problem_of(originals))
     assert torch.equal(ball.maximise(torch.zeros_like(originals)), originals)
 
 
@@ -158,7 +155,7 @@ def test_without_a_gradient_the_maximiser_is_the_original(kind):
 @given(seeds, st.sampled_from([None, 255]))
 def test_an_exact_ball_pushes_outward_to_the_sphere(seed, lattice):
     originals = torch.full((2, 3, 8, 8), 128 / 255, dtype=torch.float64)
-    ball = L2Ball(eps=0.5, exact=True).prepare(problem_of(originals, lattice))
+    ball = L2Ball(eps=0.5, exact=True).bind(problem_of(originals, lattice))
     near = originals + 1e-3 * torch.randn(originals.shape, generator=generator(seed), dtype=torch.float64)
     stored = ball.store(ball.project(near))
     assert ball.contains(stored).all()
@@ -168,19 +165,19 @@ def test_an_exact_ball_pushes_outward_to_the_sphere(seed, lattice):
 def test_l0_projection_keeps_the_greatest_changes():
     originals = torch.full((1, 1, 1, 5), 0.5)
     changed = originals + torch.tensor([0.1, -0.4, 0.0, 0.3, -0.2])
-    kept = L0Ball(eps=2).prepare(problem_of(originals)).project(changed.clone())
+    kept = L0Ball(eps=2).bind(problem_of(originals)).project(changed.clone())
     assert torch.allclose(kept - originals, torch.tensor([0.0, -0.4, 0.0, 0.3, 0.0]))
 
 
 def test_an_image_without_the_lattice_is_stored_as_it_is():
     for name, (kind, eps) in BALLS.items():
         originals = originals_of(1, None)
-        ball = kind(eps=eps).prepare(problem_of(originals))
+        ball = kind(eps=eps).bind(problem_of(originals))
         member = ball.project(far_images(1))
         assert torch.equal(ball.store(member), member), name
 
 
-def test_the_box_holds_what_is_between_zero_and_one():
-    box = Box().prepare(problem_of(originals_of(0, None)))
+def test_the_plain_constraint_holds_what_is_between_zero_and_one():
+    box = Constraint().bind(problem_of(originals_of(0, None)))
     assert box.contains(torch.tensor([0.0, 1.0, -1e-3]).reshape(3, 1, 1, 1)).tolist() == [True, True, False]
     assert box.project(far_images(0)).aminmax() == (0.0, 1.0)

@@ -7,9 +7,9 @@ from typing import Self
 
 from torch import Tensor
 
-from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.rounding import SLACK, flat, stretch
-from limen.attacks.protocols import LATER, Problem
+from limen.attacks.constraint.rounding import SLACK, flat, stretch
+from limen.attacks.part import Problem, rows, setting
+from limen.attacks.protocols import Constraint
 from limen.images import column, norm, per_sample
 from limen.metrics import dissimilarity
 from limen.operators import SsimTensor
@@ -20,7 +20,7 @@ _POWERS = (0.5,) * 7 + (1.0,)
 
 
 @dataclass(frozen=True)
-class SsimBall(Box):
+class SsimBall(Constraint):
     """1 − SSIM(x, x0) ≤ ε.
 
     It is no ellipsoid, but near one at the budgets that matter. Projection scales the perturbation
@@ -28,19 +28,18 @@ class SsimBall(Box):
     budget is measured by SSIM itself, and scaled until it fits.
 
     Attributes:
-        eps: ε, a number or one a sample.
+        eps: ε, a number or one per sample.
         border: How the tensor treats the image's border.
     """
 
-    eps: float | Tensor = 0.0
+    eps: float | Tensor = setting(0.0)
     border: Border = "reflect"
-    originals: Tensor = LATER
-    tensor: SsimTensor = LATER
+    tensor: SsimTensor = rows()
 
-    def prepare(self, problem: Problem) -> Self:
-        bound, x = super().prepare(problem), problem.originals
+    def bind(self, problem: Problem) -> Self:
+        bound, x = super().bind(problem), problem.originals
         eps = per_sample(flat(bound.eps), x, "eps")
-        return replace(bound, eps=eps, originals=x, tensor=SsimTensor.at(x, self.border))
+        return replace(bound, eps=eps, tensor=SsimTensor.at(x, self.border))
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)
@@ -57,14 +56,14 @@ class SsimBall(Box):
         more = 1 + border_weight(self.border) * over
         rows = (self.tensor.energy(stored - self.originals) * more > eps).nonzero()[:, 0]
         if len(rows):
-            near = self.keep(rows)
+            near = self.select(rows)
             stored[rows] = near._inside(images[rows], stored[rows])
         return stored
 
     def _inside(self, images: Tensor, stored: Tensor) -> Tensor:
         rows = (dissimilarity(stored, self.originals) > flat(self.eps)).nonzero()[:, 0]
         if len(rows):
-            outside = self.keep(rows)
+            outside = self.select(rows)
             scaled = outside._scaled if self.lattice is None else outside._longest_on_the_lattice
             stored[rows] = scaled(images[rows])
         return stored

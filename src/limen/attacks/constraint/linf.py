@@ -8,35 +8,34 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.rounding import SLACK, flat
-from limen.attacks.protocols import LATER, Problem
+from limen.attacks.constraint.rounding import SLACK, flat
+from limen.attacks.part import Problem, rows, setting
+from limen.attacks.protocols import Constraint
 from limen.images import norm
 
 
 @dataclass(frozen=True)
-class LinfBall(Box):
+class LinfBall(Constraint):
     """‖x − x0‖∞ ≤ ε.
 
     On the lattice the ball is the box of the stored values it holds, so that a projected image
     stays inside when it is rounded to the nearest.
 
     Attributes:
-        eps: ε, a number or one a sample.
+        eps: ε, a number or one per sample.
     """
 
-    eps: float | Tensor = 0.0
-    originals: Tensor = LATER
-    low: Tensor = LATER
-    high: Tensor = LATER
+    eps: float | Tensor = setting(0.0)
+    low: Tensor = rows()
+    high: Tensor = rows()
 
-    def prepare(self, problem: Problem) -> Self:
-        bound, x = super().prepare(problem), problem.originals
+    def bind(self, problem: Problem) -> Self:
+        bound, x = super().bind(problem), problem.originals
         low, high = (x - bound.eps).clamp_(min=0), (x + bound.eps).clamp_(max=1)
         if problem.lattice is not None:
             low = low.sub_(SLACK).mul_(problem.lattice).ceil_().div_(problem.lattice)
             high = high.add_(SLACK).mul_(problem.lattice).floor_().div_(problem.lattice)
-        return replace(bound, originals=x, low=low, high=high)
+        return replace(bound, low=low, high=high)
 
     def project(self, images: Tensor) -> Tensor:
         return torch.clamp(images, self.low, self.high, out=images)

@@ -8,17 +8,17 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.ray import ClippedRay, squared, total
-from limen.attacks.feasible.rounding import SLACK, flat, stretch
-from limen.attacks.protocols import LATER, Point, Problem
+from limen.attacks.constraint.ray import ClippedRay, squared, total
+from limen.attacks.constraint.rounding import SLACK, flat, stretch
+from limen.attacks.part import Problem, rows, setting
+from limen.attacks.protocols import Constraint, State
 from limen.errors import UsageError
 from limen.images import norm, per_sample
 from limen.metrics.structural_similarity import C2
 
 
 @dataclass(frozen=True)
-class S2Ball(Box):
+class S2Ball(Constraint):
     """S2(x, y) ≥ 1 − ε² and mean(y) = mean(x), in [0, 1] (Pochimireddy et al., eq. 8 and 9).
 
     With x̃ = x − mean(x) and N values, S2 = 1 − ‖x̃ − ỹ‖² / (‖x̃‖² + ‖ỹ‖² + N·c2), and the set is a
@@ -26,7 +26,7 @@ class S2Ball(Box):
     The paper's k21 is this R², misprinted: it lacks the −1.
 
     Attributes:
-        eps: ε, a number or one a sample, less than 1.
+        eps: ε, a number or one per sample, less than 1.
         recenter: Whether the ball is around the image of each step, as in the paper, and so
             bounds the step, and T of them by T·ε, as √(1 − S2) is a metric. If not, it is one ball
             around the original.
@@ -38,29 +38,28 @@ class S2Ball(Box):
             their intersection; if not, statistics are over all values of the image.
     """
 
-    eps: float | Tensor = 0.0
+    eps: float | Tensor = setting(0.0)
     recenter: bool = False
     mean: bool = True
     box: bool = True
     per_channel: bool = False
-    around: Tensor = LATER
-    offset: Tensor = LATER
-    low: Tensor = LATER
-    radius2: Tensor = LATER
+    around: Tensor = rows()
+    offset: Tensor = rows()
+    low: Tensor = rows()
+    radius2: Tensor = rows()
 
     def __post_init__(self) -> None:
         eps = torch.as_tensor(self.eps)
         if eps.ndim < 2 and bool((eps >= 1).any()):
             raise UsageError(f"eps is {self.eps}; expected less than 1: S2 ≥ 1 − ε² excludes little beyond")
 
-    def prepare(self, problem: Problem) -> Self:
-        bound = super().prepare(problem)
+    def bind(self, problem: Problem) -> Self:
+        bound = super().bind(problem)
         eps = per_sample(flat(bound.eps), problem.originals, "eps")
         return replace(bound, eps=eps)._around(problem.originals)
 
-    def react(self, point: Point) -> Self:
-        # A copy, as the loop moves the image in place.
-        return self._around(point.exact.clone()) if self.recenter else self
+    def update(self, state: State) -> Self:
+        return self._around(state.exact) if self.recenter else self
 
     def _around(self, images: Tensor) -> Self:
         """The ball around these images: how far its centre is from them, and R² (n, 1 or C, 1, 1)."""
@@ -101,7 +100,7 @@ class S2Ball(Box):
             return stored
         rows = (self._distance(stored) > flat(self.eps)).nonzero()[:, 0]
         if len(rows):
-            stored[rows] = self.keep(rows)._longest_inside(images[rows], self.lattice)
+            stored[rows] = self.select(rows)._longest_inside(images[rows], self.lattice)
         return stored
 
     def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:
@@ -138,7 +137,9 @@ class S2Ball(Box):
 
     def _ray(self, direction: Tensor, most: Tensor) -> ClippedRay:
         low = _planes(self.low, self.per_channel)
-        return ClippedRay(direction, low, low + 1, self._square(), most, self.mean)
+        return ClippedRay(
+            direction=direction, low=low, high=low + 1, square=self._square(), most=most, balanced=self.mean
+        )
 
     def _image(self, reached: Tensor) -> Tensor:
         return reached.reshape(self.around.shape).add_(self.offset).add_(self.around)

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.rounding import BISECTIONS, SLACK, flat, stretch
-from limen.attacks.protocols import LATER, Problem
+from limen.attacks.constraint.rounding import BISECTIONS, SLACK, flat, stretch
+from limen.attacks.part import Problem, setting
+from limen.attacks.protocols import Constraint
 from limen.images import column, norm, per_sample
 
 
 @dataclass(frozen=True)
-class L2Ball(Box):
+class L2Ball(Constraint):
     """‖x − x0‖₂ ≤ ε, or = ε where `exact` and the box [0, 1] allows it.
 
     Attributes:
-        eps: ε, a number or one a sample.
+        eps: ε, a number or one per sample.
         exact: Whether projection also pushes outward, to the sphere.
     """
 
-    eps: float | Tensor = 0.0
+    eps: float | Tensor = setting(0.0)
     exact: bool = False
-    originals: Tensor = LATER
-    radius: Tensor = LATER
+    has_radius: ClassVar[bool] = True
 
-    def prepare(self, problem: Problem) -> Self:
-        bound = super().prepare(problem)
+    def bind(self, problem: Problem) -> Self:
+        bound = super().bind(problem)
         eps = per_sample(flat(bound.eps), problem.originals, "eps")
         radius = eps if problem.lattice is None else _radius_before_rounding(eps, problem)
-        return replace(bound, originals=problem.originals, radius=radius)
+        return replace(bound, radius=radius)
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)
@@ -49,7 +48,7 @@ class L2Ball(Box):
         off = (length > eps * (1 + SLACK)) | (self.exact & (length < 0.98 * eps))
         rows = off.nonzero()[:, 0]
         if len(rows):
-            stored[rows] = self.keep(rows)._longest_inside(images[rows], self.lattice)
+            stored[rows] = self.select(rows)._longest_inside(images[rows], self.lattice)
         return stored
 
     def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from limen.attacks.feasible.box import Box
-from limen.attacks.feasible.rounding import flat
-from limen.attacks.protocols import LATER, Problem
+from limen.attacks.constraint.rounding import flat
+from limen.attacks.part import setting
+from limen.attacks.protocols import Constraint
 from limen.images import norm
 
 
 @dataclass(frozen=True)
-class L0Ball(Box):
+class L0Ball(Constraint):
     """At most ε values differ from the original's.
 
     Attributes:
-        eps: ε, a number or one a sample.
+        eps: ε, a number or one per sample.
     """
 
-    eps: float | Tensor = 0.0
-    originals: Tensor = LATER
-
-    def prepare(self, problem: Problem) -> Self:
-        return replace(super().prepare(problem), originals=problem.originals)
+    eps: float | Tensor = setting(0.0)
 
     def project(self, images: Tensor) -> Tensor:
         images.clamp_(0, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limen.attacks.protocols import Part
+from limen.attacks.part import Part, rows
 
 NEWTON_STEPS = 32
 BISECTIONS = 64
@@ -30,12 +30,12 @@ class ClippedRay(Part):
         balanced: Whether Σr = 0.
     """
 
-    direction: Tensor
-    low: Tensor
-    high: Tensor
-    square: Tensor
-    most: Tensor
-    balanced: bool
+    direction: Tensor = rows()
+    low: Tensor = rows()
+    high: Tensor = rows()
+    square: Tensor = rows()
+    most: Tensor = rows()
+    balanced: bool = False
 
     def furthest(self) -> Tensor:
         """r(t) (n, C, H, W) for the greatest t with ‖r(t)‖² ≤ square.
@@ -53,9 +53,9 @@ class ClippedRay(Part):
             stay = (~settled).nonzero()[:, 0]
             if len(stay) == 0:
                 return self._centred(found)
-            rows, ray, t, shift = rows[stay], ray.keep(stay), t[stay], shift[stay]
+            rows, ray, t, shift = rows[stay], ray.select(stay), t[stay], shift[stay]
             found[rows], settled, t, shift = ray._newton(t, shift)
-        found[rows[~settled]] = ray.keep(~settled)._bisected()
+        found[rows[~settled]] = ray.select(~settled)._bisected()
         return self._centred(found)
 
     def _newton(self, t: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

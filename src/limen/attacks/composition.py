@@ -1,0 +1,92 @@
+"""One climb as a sentence of parts, and which parts go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from limen.attacks.outcome import Distance
+from limen.attacks.part import Part
+from limen.attacks.protocols import Constraint, Loss, Objective, Perturbation, Transform, as_objective
+from limen.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition(Part):
+    """One climb, as a sentence of parts: climb this objective, by this rule, within these bounds.
+
+    Attributes:
+        objective: What is climbed; or a plain function of images, logits and labels, (n,): a loss, which is
+            climbed, or descended where the labels are targets.
+        perturbation: What the free variables are.
+        constraint: What the result may be.
+        rule: The transforms that turn a gradient into a move, in turn.
+        steps: How many moves at most.
+        random_start: Whether to start from a random member of the constraint's set.
+        early_stop: Whether a sample is finished at its first success.
+        patience: A sample is finished when its objective has not risen by 0.01 % for this share
+            of the steps; None to go on.
+        distance: If given, the success of least distance is kept, else the last one.
+
+    Raises:
+        UsageError: Where the parts do not go together, with the reason.
+    """
+
+    objective: Objective | Loss
+    perturbation: Perturbation = Perturbation()
+    constraint: Constraint = Constraint()
+    rule: tuple[Transform, ...]
+    steps: int
+    random_start: bool = False
+    early_stop: bool = False
+    patience: float | None = None
+    distance: Distance | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objective", as_objective(self.objective))
+        for wrong in (self._wrong_kinds, self._wrong_numbers, self._wrong_pairs):
+            for reason in wrong():
+                raise UsageError(reason)
+
+    def _wrong_kinds(self) -> Iterator[str]:
+        kinds = {"perturbation": Perturbation, "constraint": Constraint}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                yield f"{name} is {getattr(self, name)!r}; expected a part that derives from {kind.__name__}"
+        if not self.rule or not isinstance(self.rule, tuple):
+            yield f"rule is {self.rule!r}; expected a tuple of one or more transforms"
+        for link in self.rule:
+            if not isinstance(link, Transform):
+                yield f"rule holds {link!r}; expected parts that derive from Transform"
+
+    def _wrong_numbers(self) -> Iterator[str]:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            yield f"steps is {self.steps!r}; expected an integer of 1 or more"
+        if self.patience is not None and not (
+            isinstance(self.patience, float | int) and 0 < self.patience <= 1
+        ):
+            yield f"patience is {self.patience!r}; expected None, or a share of the steps above 0 and up to 1"
+        if self.patience is not None and (given := as_objective(self.objective).gives) != "one function":
+            yield f"patience needs an objective of one function, not {given}"
+        if self.distance is not None and not callable(self.distance):
+            yield f"distance is {self.distance!r}; expected a function of images and originals, or None"
+
+    def _wrong_pairs(self) -> Iterator[str]:
+        objective, kind = as_objective(self.objective), type(self.constraint).__name__
+        given, giver = objective.gives, type(objective).__name__
+        for link in self.rule:
+            name = type(link).__name__
+            if link.takes != given:
+                yield f"{name} moves along {link.takes}, but {giver} gives {given}"
+            if link.needs_maximiser and not self.constraint.has_maximiser:
+                yield f"{kind} has no linear maximiser, so {name} cannot be its direction"
+            if link.needs_radius and not self.constraint.has_radius:
+                yield f"{kind} has no radius, so no step of {name} can be a share of it"
+            if not (link.any_variables or self.perturbation.is_image):
+                variables = f"the variables of {type(self.perturbation).__name__}"
+                yield f"{name} moves an image, but {variables} are not the image; leave the perturbation out"
+            given, giver = link.gives, name
+        if given != "one function":
+            yield f"{giver} gives {given}, of which no part of the rule makes one move"
+        if self.random_start and not self.constraint.can_be_sampled:
+            yield f"{kind} is unbounded or cannot be sampled; start from the original instead"

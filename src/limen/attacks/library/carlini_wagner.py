@@ -1,0 +1,78 @@
+"""The least L2 perturbation by a Lagrangian, over a search of its multiplier."""
+
+from __future__ import annotations
+
+from limen.attacks.composition import Composition
+from limen.attacks.factory import attack
+from limen.attacks.library.arguments import count, l2_distance, positive
+from limen.attacks.objective import DistanceAndHinge
+from limen.attacks.perturbation import SigmoidBox
+from limen.attacks.protocols import Perturbation
+from limen.attacks.search import MultiplierSearch, Search
+from limen.attacks.update import Adam, Scale
+
+
+@attack()
+def carlini_wagner_l2(
+    steps: int = 100,
+    search_steps: int = 9,
+    learning_rate: float = 0.01,
+    final_rate: float = 0.05,
+    initial_constant: float = 0.1,
+    margin: float = 0.0,
+    patience: float | None = 0.25,
+) -> Search:
+    """Least L2 distance plus a hinge on the logit margin, by Adam in a sigmoid box.
+
+    Args:
+        steps: Steps in each climb.
+        search_steps: How many multipliers are tried.
+        learning_rate: Adam's step length, in the variables of the sigmoid.
+        final_rate: The share of the learning rate that is left at the last step, reached along a
+            cosine; 1 keeps it.
+        initial_constant: The first multiplier c of the hinge.
+        margin: The logit margin at which the hinge lets go.
+        patience: A sample ends a climb when its objective has not improved by 0.01 % over this
+            share of the steps; None to go on.
+
+    Source:
+        Carlini & Wagner 2017, Towards evaluating the robustness of neural networks, Section VI-A.
+        Zhang et al. 2020, Smooth adversarial examples, Section 5.1, has learning_rate 0.1,
+        final_rate 1, initial_constant 100 and patience 0.1; docs/attacks.md compares.
+
+    Example:
+        >>> carlini_wagner_l2(steps=50, search_steps=4).name
+        'carlini_wagner_l2'
+    """
+    return least_distance(
+        SigmoidBox(), steps, search_steps, learning_rate, final_rate, initial_constant, margin, patience
+    )
+
+
+def least_distance(
+    perturbation: Perturbation,
+    steps: int,
+    search_steps: int,
+    learning_rate: float,
+    final_rate: float,
+    initial_constant: float,
+    margin: float,
+    patience: float | None,
+    squared: bool = True,
+) -> MultiplierSearch:
+    """Carlini & Wagner's search for the least perturbation of a kind; arguments as in `carlini_wagner_l2`."""
+    objective = DistanceAndHinge(
+        constant=positive("initial_constant", initial_constant),
+        margin=float(positive("margin", margin, zero=True)),
+        squared=squared,
+    )
+    rate, final = positive("learning_rate", learning_rate), positive("final_rate", final_rate)
+    parts = Composition(
+        objective=objective,
+        perturbation=perturbation,
+        rule=(Adam(learning_rate=rate), Scale(1.0, final=final)),
+        steps=count("steps", steps),
+        patience=None if patience is None else float(positive("patience", patience)),
+        distance=l2_distance,
+    )
+    return MultiplierSearch(parts, count("search_steps", search_steps))

@@ -1,0 +1,107 @@
+"""What an attack found, and the best of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from limen.attacks.part import Problem
+from limen.attacks.protocols import State
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""How far images (n, C, H, W) are from originals: (n,)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack found, one row per sample.
+
+    Attributes:
+        images: The adversarial images (N, C, H, W), on the 8-bit lattice unless it was turned
+            off; a failed sample's original, as it was given.
+        success: Whether (N,) the model's prediction on these images is what the attack was after.
+        predictions: The model's predictions (N,): on the adversarial image of a success, on the
+            last image tried of a failure.
+        steps: Moves made (N,), over all restarts and searches.
+        forwards: Forward passes (N,) that the sample took part in.
+        backwards: Backward passes (N,) whose gradient the sample used.
+        zero_gradients: In how many (N,) of these the gradient was 0 everywhere.
+        nonfinite_gradients: In how many (N,) of these it held NaN or infinity, which count as 0.
+    """
+
+    images: Tensor
+    success: Tensor
+    predictions: Tensor
+    steps: Tensor
+    forwards: Tensor
+    backwards: Tensor
+    zero_gradients: Tensor
+    nonfinite_gradients: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Outcome]) -> Outcome:
+        """The outcomes of the parts of a batch, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [each.name for each in fields(cls)]
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+    @property
+    def stuck(self) -> Tensor:
+        """Which samples (N,) no gradient could move: all were 0 everywhere, or not finite."""
+        return (self.backwards > 0) & (self.zero_gradients + self.nonfinite_gradients == self.backwards)
+
+
+class Best:
+    """The best result so far of every sample of a call, over all its climbs, and what it cost."""
+
+    def __init__(self, problem: Problem) -> None:
+        count, device = len(problem.originals), problem.originals.device
+        self.images = problem.originals.clone()
+        self.success = torch.zeros(count, dtype=torch.bool, device=device)
+        self.predictions = torch.full((count,), -1, device=device)
+        self.distance = torch.full((count,), torch.inf, dtype=problem.originals.dtype, device=device)
+        self.settled = torch.zeros_like(self.success)
+        self.steps, self.forwards, self.backwards, self.zero, self.nonfinite = (
+            torch.zeros(count, dtype=torch.int64, device=device) for _ in range(5)
+        )
+
+    def offer(self, state: State, measure: Distance | None) -> None:
+        """Keep this iterate of the samples where it succeeds, and is nearer if that counts."""
+        rows, better = state.places, state.success
+        self.forwards[rows] += 1
+        if measure is not None:
+            better, hits = torch.zeros_like(better), better.nonzero()[:, 0]
+            measured = measure(state.images[hits], state.problem.originals[hits])
+            better[hits] = nearer = measured < self.distance[rows[hits]]
+            self.distance[rows[hits[nearer]]] = measured[nearer]
+        told = better | ~self.success[rows]
+        self.predictions[rows] = torch.where(told, state.predictions, self.predictions[rows])
+        kept = better.nonzero()[:, 0]
+        if len(kept) == len(self.success):
+            self.images = state.images.detach()
+        elif len(kept):
+            self.images[rows[kept]] = state.images[kept]
+        self.success[rows[kept]] = True
+
+    def count(self, state: State) -> None:
+        """Count the backward passes of a step, and the step."""
+        rows = state.places
+        self.backwards[rows] += 1 if state.values.ndim == 1 else state.values.shape[1]
+        self.zero[rows] += state.zero
+        self.nonfinite[rows] += state.nonfinite
+        self.steps[rows] += 1
+
+    def revoke(self, rows: Tensor, originals: Tensor) -> None:
+        """Give the samples at `rows` back their originals: what was kept broke the budget."""
+        self.success[rows] = False
+        self.images[rows] = originals
+        self.distance[rows] = torch.inf
+
+    def outcome(self) -> Outcome:
+        """The best so far as an outcome."""
+        passes = (self.steps, self.forwards, self.backwards, self.zero, self.nonfinite)
+        return Outcome(self.images, self.success, self.predictions, *passes)

@@ -1,0 +1,137 @@
+"""Values that are bound to the samples of a call, and narrowed to those of them that go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from limen.images import per_sample
+
+
+def setting(default: Any = MISSING) -> Any:
+    """A field for a number, or a tensor (N,) with one per sample; bound, it broadcasts over images."""
+    return field(default=default, metadata={"per_sample": True, "setting": True})
+
+
+def rows() -> Any:
+    """A field with one row per sample, filled by `bind` or the loop: a tensor, or what has `select`."""
+    return field(default=None, kw_only=True, repr=False, metadata={"per_sample": True})
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value whose fields are settings, other parts, and what belongs to the samples of a call.
+
+    Fields made by `setting` and `rows` are narrowed when samples finish; a tensor in any other field is not.
+    """
+
+    def bind(self, problem: Problem) -> Self:
+        """Bind to the samples of a call: settings of shape (N,) broadcast over their images."""
+        return self._map(
+            lambda part: part.bind(problem), lambda each, value: _broadcast(each, value, problem)
+        )
+
+    def select(self, rows: Tensor) -> Self:
+        """The same part for the samples at `rows`; of one not bound yet, its settings of shape (N,)."""
+        return self._map(lambda part: part.select(rows), lambda each, value: _select(each, value, rows))
+
+    def check(self, problem: Problem) -> None:
+        """Refuse settings of another number of samples than the problem has."""
+        for each in dataclasses.fields(self):
+            _broadcast(each, getattr(self, each.name), problem)
+        for part in self._parts():
+            part.check(problem)
+
+    def capacity(self, images: Tensor) -> float:
+        """How many images of this size it may be bound to at once; infinite for most parts."""
+        return min((part.capacity(images) for part in self._parts()), default=math.inf)
+
+    def _parts(self) -> Iterator[Part]:
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            items = value if isinstance(value, tuple) else (value,)
+            yield from (item for item in items if isinstance(item, Part))
+
+    def _map(self, of_part: Callable[[Part], Part], of_field: Callable[[Field[Any], Any], Any]) -> Self:
+        changes = {}
+        for each in dataclasses.fields(self):
+            old = getattr(self, each.name)
+            if isinstance(old, Part):
+                new = of_part(old)
+            elif isinstance(old, tuple):
+                new = tuple(of_part(item) if isinstance(item, Part) else item for item in old)
+                new = old if all(a is b for a, b in zip(new, old, strict=True)) else new
+            else:
+                new = of_field(each, old)
+            if new is not old:
+                changes[each.name] = new
+        return replace(self, **changes) if changes else self
+
+
+def _broadcast(each: Field[Any], value: Any, problem: Problem) -> Any:
+    is_setting = "setting" in each.metadata and isinstance(value, Tensor)
+    return per_sample(value, problem.originals, each.name) if is_setting else value
+
+
+def _select(each: Field[Any], value: Any, rows: Tensor) -> Any:
+    if "per_sample" not in each.metadata or isinstance(value, int | float | None):
+        return value
+    if isinstance(value, Tensor):
+        return value[rows] if value.ndim else value
+    return value.select(rows) if hasattr(value, "select") else value.keep(rows)
+
+
+@dataclass(frozen=True)
+class Problem(Part):
+    """The samples under attack.
+
+    Attributes:
+        originals: Images (n, C, H, W) in [0, 1].
+        labels: The classes (n,) to leave, or to reach if `targeted`.
+        seeds: One random seed (n,) per sample, made from the call's seed and the sample's id.
+        targeted: Whether success is to reach the label rather than to leave it.
+        lattice: Steps between 0 and 1 that the stored image has; None for floats.
+    """
+
+    originals: Tensor = rows()
+    labels: Tensor = rows()
+    seeds: Tensor = rows()
+    targeted: bool = False
+    lattice: int | None = None
+
+    def adversarial(self, predictions: Tensor) -> Tensor:
+        """Which predictions (n,) are what the attack is after."""
+        return (predictions == self.labels) if self.targeted else (predictions != self.labels)
+
+    def draw(self, sampler: Callable[..., Tensor], salt: int = 0) -> Tensor:
+        """Random numbers of the images' shape, each sample's from its own seed.
+
+        Args:
+            sampler: `torch.rand` or `torch.randn`.
+            salt: Tells draws of one sample apart.
+        """
+        shape, dtype = self.originals.shape[1:], self.originals.dtype
+        generator = torch.Generator()
+        drawn = torch.empty(self.originals.shape, dtype=dtype)
+        for row, seed in enumerate(self.seeds.tolist()):
+            generator.manual_seed((seed + salt * 0x9E3779B97F4A7C15) % 2**63)
+            drawn[row] = sampler(shape, generator=generator, dtype=dtype)
+        return drawn.to(self.originals.device)
+
+
+def sample_seeds(seed: int, ids: Sequence[object]) -> Tensor:
+    """One seed per sample from the call's seed and the sample's id, whatever its place in a batch.
+
+    Example:
+        >>> bool((sample_seeds(0, ["a", "b"])[1:] == sample_seeds(0, ["b"])).all())
+        True
+    """
+    digests = (hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in ids)
+    return torch.tensor([int.from_bytes(digest) >> 1 for digest in digests], dtype=torch.int64)
