@@ -2,8 +2,9 @@
 
     python benchmarks/kill_resume.py -- limen attack --model demo:photos --data demo:photos --attack ddn
 
-The command is given without `--out`. Exit code 1 if a record (all columns but the seconds) or an
-image file differs, or a file is left over.
+The command is given without `--out`. A resumed run cuts its batches as the first one did, so on one
+machine the two are equal bit for bit, although a network rounds otherwise in other batches. Exit code 1
+if a record (all columns but the seconds) or an image file differs, or a file is left over.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from __future__ import annotations
 import common  # before torch, which reads the thread settings when it is loaded
 
 # isort: split
-import argparse
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -56,7 +55,6 @@ def main() -> None:
         settings, target = ATTACKS[name]
         attack = FACTORIES[name](steps=options.steps, **settings)
         rows.append([name, *measure(attack, classifier, batch, lattice, options.repeats), target or "none"])
-    rows.append(["the classifier", *measure_classifier(classifier, batch, options), "none"])
     header = ["what", "forward", "backward", "its s", "passes, s", "ratio [range]", "target"]
     print(common.table(header, rows))
 
@@ -70,16 +68,6 @@ def measure(
     forwards, backwards = passes_of(run())  # which warms up as well
     bare = partial(make_passes, classifier, classifier, batch, forwards, backwards)
     return [forwards, backwards, *compare(run, bare, repeats)]
-
-
-def measure_classifier(
-    classifier: Classifier, batch: common.Images, options: argparse.Namespace
-) -> list[object]:
-    through, past = (
-        partial(make_passes, classifier, network, batch, options.steps + 1, options.steps)
-        for network in (classifier, classifier.module)
-    )
-    return [options.steps + 1, options.steps, *compare(through, past, options.repeats)]
 
 
 def compare(one: Callable[[], object], other: Callable[[], object], repeats: int) -> list[str]:

@@ -41,25 +41,56 @@ def test_images_that_leave_the_batch_end_the_overhead_benchmark(script):
 def test_equal_images_end_the_invariance_benchmark_with_exit_code_0(script, real_data, capsys):
     arguments = ["--networks", "mnist_cnn", "--attacks", "pgd_linf", "--images", "9", "--steps", "3"]
     assert script("invariance").main(arguments) == 0
-    assert "9 of 9" in capsys.readouterr().out
+    rows = [line.split("|")[3:] for line in capsys.readouterr().out.splitlines() if " pgd_linf " in line]
+    assert [row[0].strip() for row in rows] == ["32 again", "7", "1"]
+    assert all(row[1].strip() == "9 of 9" and row[2].strip() == "0" for row in rows)
 
 
 @pytest.mark.data
-def test_a_value_that_depends_on_the_batch_ends_it_with_exit_code_1(script, real_data, monkeypatch, capsys):
-    def one_value_by_batch_size(classifier, images, labels, ids):
+def test_what_depends_on_the_batch_is_shown_and_ends_it_with_exit_code_1(
+    script, real_data, monkeypatch, capsys
+):
+    def by_batch_size(classifier, images, labels, ids):
         changed = images.clone()
         changed[0, 0, 0, 0] = len(images) / 255
-        return outcome(changed, [1] * len(images))
+        found = outcome(changed, [1] * len(images))
+        found.success[:] = len(images) < 9
+        return found
 
     invariance = script("invariance")
-    monkeypatch.setitem(invariance.FACTORIES, "ddn", lambda steps: one_value_by_batch_size)
+    monkeypatch.setattr(invariance, "make", lambda *_: by_batch_size)
     assert invariance.main(["--networks", "mnist_cnn", "--attacks", "ddn", "--images", "9"]) == 1
     rows = [line.split("|")[3:] for line in capsys.readouterr().out.splitlines() if " ddn " in line]
-    assert [[cell.strip() for cell in row if cell] for row in rows] == [
-        ["32", "0 of 9", "0", "0"],
-        ["7", "0 of 9", "2", "2"],
-        ["1", "0 of 9", "9", "9"],
+    value = 100 / (9 * 28 * 28)
+    assert [[cell.strip() for cell in row[:6]] for row in rows] == [
+        ["32 again", "0 of 9", "0", "0.000%", "0.000%", "0"],
+        ["7", "9 of 9", "9", f"{2 * value:.3f}%", f"{2 * value:.3f}%", "2"],  # batches of 7 and 2
+        ["1", "9 of 9", "9", f"{9 * value:.3f}%", f"{value:.3f}%", "8"],
     ]
+
+
+def test_a_repetition_that_differs_ends_the_invariance_benchmark_with_exit_code_1(script, monkeypatch):
+    invariance, calls = script("invariance"), iter(range(100))
+
+    def unsteady(classifier, images, labels, ids):
+        found = outcome(torch.full_like(images, next(calls) / 255), [1] * len(images))
+        found.success[:] = True
+        return found
+
+    batch = invariance.common.Images(torch.full((4, 1, 2, 2), 0.5), torch.zeros(4, dtype=torch.int64))
+    (_, again), *_ = invariance.compare(unsteady, None, batch)
+    assert again
+
+
+@pytest.mark.data
+def test_the_classifiers_passes_are_timed_against_bare_ones(script, real_data, monkeypatch, capsys):
+    passes = script("classifier_passes")
+    arguments = ["--networks", "cifar_resnet", "--batches", "2", "--repeats", "1"]
+    monkeypatch.setattr(passes, "MOST", 1e9)
+    assert passes.main(arguments) == 0
+    monkeypatch.setattr(passes, "MOST", -1e9)
+    assert passes.main(arguments) == 1
+    assert "| cifar_resnet | 2 " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("times", "difference", "code"), [(0, 1e-6, 0), (0, -1.0, 1), (10**9, 1e-6, 1)])

@@ -318,7 +318,7 @@ def test_a_bad_image_is_recorded_and_counted_until_it_is_mended(attack_run):
     run = attack_run(grey(90, 91, 92, bad=[1]), [Brighten(0.2)], progress=lambda *values: seen.append(values))
     assert run.manifest.skipped == (SkippedImage("flat/1", "flat/1: truncated"),)
     assert run.table()["id"].to_pylist() == ["flat/0", "flat/2"]
-    assert seen == [("b", 0, 3), ("b", 0, 2), ("b", 2, 2)]
+    assert seen == [("b", 0, 3), ("b", 0, 2), ("b", 1, 2), ("b", 2, 2)]
     run = attack_run(grey(90, 91, 92), [Brighten(0.2)])
     assert run.manifest.skipped == ()
     assert run.table()["id"].to_pylist() == ["flat/0", "flat/1", "flat/2"]

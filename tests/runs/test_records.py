@@ -20,7 +20,7 @@ NAMES = tuple(each.key for each in COLUMNS)
 @pytest.fixture
 def part(tmp_path, row):
     path = tmp_path / "00000000.parquet"
-    path.write_bytes(encode_part("ddn", [row("a"), row("b", 1, success=False, target=2)], COLUMNS))
+    path.write_bytes(encode_part({"ddn": [row("a"), row("b", 1, success=False, target=2)]}, COLUMNS))
     return path
 
 
@@ -38,13 +38,13 @@ def test_a_part_says_which_format_it_has(part):
 
 def test_a_row_with_wrong_columns_or_values_is_refused(row):
     with pytest.raises(UsageError, match="seconds"):
-        encode_part("ddn", [{key: value for key, value in row("a").items() if key != "seconds"}], COLUMNS)
+        encode_part({"ddn": [{key: value for key, value in row("a").items() if key != "seconds"}]}, COLUMNS)
     with pytest.raises(UsageError, match="colour"):
-        encode_part("ddn", [row("a", colour=1)], COLUMNS)
+        encode_part({"ddn": [row("a", colour=1)]}, COLUMNS)
     with pytest.raises(UsageError, match="does not fit"):
-        encode_part("ddn", [row("a", steps="many")], COLUMNS)
+        encode_part({"ddn": [row("a", steps="many")]}, COLUMNS)
     with pytest.raises(UsageError, match="column label has empty values"):
-        encode_part("ddn", [row("a", label=None)], COLUMNS)
+        encode_part({"ddn": [row("a", label=None)]}, COLUMNS)
 
 
 def _without(*names):
@@ -94,7 +94,7 @@ def test_a_damaged_part_is_one_error_that_names_the_file(part, damage):
 
 def test_a_metric_that_was_not_measured_is_null(part, row):
     measured = {key: value for key, value in row("c").items() if key not in ("mad", "wpsnr")}
-    part.write_bytes(encode_part("ddn", [measured], COLUMNS))
+    part.write_bytes(encode_part({"ddn": [measured]}, COLUMNS))
     assert read_part(part, COLUMNS, ("mad", "l2", "id")).to_pydict() == {
         "mad": [None],
         "l2": [0.25],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from limen.classifier import Classifier
-from limen.data import Dataset, batches
+from limen.data import Batch, Dataset, batches
 from limen.errors import UsageError
 from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
 from limen.evaluation.cleans import classify
@@ -79,6 +79,10 @@ def run_attacks(
 ) -> None:
     """Attack the images that the run has not finished, and write each batch as soon as it is done.
 
+    Batches are cut by the images' places in the data set, and what is attacked side by side is written
+    whole or not at all. So a run that was stopped goes on with the batches that it would have had: on
+    one machine, and with the same batch size, it ends equal to one never stopped, bit for bit.
+
     What counts is what a file holds: the model classifies, and the metrics compare, the pixels of
     the two PNGs. With `lattice=None` an attack may thus succeed in memory and fail on its PNG. A
     metric that does not take images this small is left empty.
@@ -127,26 +131,52 @@ def run_attacks(
         tuple(run.manifest.label_of(identity) for identity in identities_of([attack])) for attack in attacks
     ]
     finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
-    unfinished = [i for i, each in enumerate(ids) if any(each not in done for done in finished.values())]
     counts = _Counts(
         progress, {label: len(done.intersection(ids)) for label, done in finished.items()}, len(ids)
     )
 
-    def skip(image_id: str, reason: str) -> None:
-        run.skip(image_id, reason)
-        counts.skipped()
+    def is_done(image_id: str) -> bool:
+        return all(image_id in done for done in finished.values())
 
-    for batch in batches(dataset, unfinished, batch_size, skip):
+    def skip(image_id: str, reason: str) -> None:
+        if not is_done(image_id):
+            run.skip(image_id, reason)
+            counts.skipped()
+
+    for batch in _batches(dataset, ids, batch_size, is_done, skip):
         cleans = classify(classifier, dataset.spec, batch, targeted)
         run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
             for piece in pieces(attack, labels, cleans, finished, batch_size):
                 rows, pixels = measure(classifier, piece.attack, piece.cleans, settings, measures)
-                for label, places in piece.places().items():
-                    images = {rows[place]["id"]: pixels[place] for place in places}
-                    run.write(label, [rows[place] for place in places], images)
+                results = {
+                    label: (
+                        [rows[place] for place in places],
+                        {rows[place]["id"]: pixels[place] for place in places},
+                    )
+                    for label, places in piece.places().items()
+                }
+                run.write_together(results)
+                for label, (_, images) in results.items():
                     finished[label].update(images)
                     counts.finished(label, len(images))
+
+
+def _batches(
+    dataset: Dataset,
+    ids: Sequence[str],
+    size: int,
+    is_done: Callable[[str], bool],
+    skip: Callable[[str, str], None],
+) -> Iterator[Batch]:
+    """The batches in which an image is left, each with its finished images too: they decide its rounding."""
+    for start in range(0, len(ids), size):
+        cut = range(start, min(start + size, len(ids)))
+        if all(is_done(ids[place]) for place in cut):
+            continue
+        for batch in batches(dataset, cut, size, skip):
+            if not all(map(is_done, batch.ids)):
+                yield batch
 
 
 class _Counts:

@@ -20,24 +20,25 @@ FOLDER = "records"
 _FORMAT_KEY = b"limen.format"
 
 
-def encode_part(label: str, rows: Sequence[Mapping[str, Any]], metrics: Sequence[MetricColumn]) -> bytes:
-    """The bytes of a Parquet part with one attack's rows.
+def encode_part(results: Mapping[str, Sequence[Mapping[str, Any]]], metrics: Sequence[MetricColumn]) -> bytes:
+    """The bytes of a Parquet part with the rows of each attack, by its label.
 
     Raises:
         UsageError: If a row lacks a column of `NEEDED`, has one too many, or a value does not
             fit its column.
     """
     schema = record_schema(metrics)
-    known = {*schema.names} - {"attack"}
+    known = {*schema.names}
+    rows = [{"attack": label, **row} for label, of_attack in results.items() for row in of_attack]
     for row in rows:
         differing = (known & NEEDED - row.keys()) | (row.keys() - known)
         if differing:
             raise UsageError(f"a record's columns differ from the run's in {sorted(differing)}")
     try:
-        table = pa.Table.from_pylist([{"attack": label, **row} for row in rows], schema=schema)
+        table = pa.Table.from_pylist(rows, schema=schema)
         _check_nulls(table, schema)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"a record of {label!r} does not fit its columns: {error}") from error
+        raise UsageError(f"a record of {', '.join(results)} does not fit its columns: {error}") from error
     table = table.replace_schema_metadata({_FORMAT_KEY: str(FORMAT).encode()})
     stream = io.BytesIO()
     pq.write_table(table, stream)

@@ -26,6 +26,9 @@ from limen.runs.names import ORIGINAL, image_name
 
 LOCK = "run.lock"
 
+Results = tuple[Sequence[Mapping[str, Any]], Mapping[str, np.ndarray]]
+"""Of an attack on a batch: a record an image, and the adversarial pixels by id, each (H, W, C) uint8."""
+
 
 class RunWriter:
     """A run that this process alone may write; made by `create_or_resume`, released by `close`.
@@ -91,21 +94,41 @@ class RunWriter:
             UsageError: If rows and images do not fit each other, the columns or the run.
             RunError: If the folder cannot be written.
         """
-        folder = self.manifest.folder(label)
-        ids = [row["id"] for row in rows]
-        if len(set(ids)) < len(ids) or set(ids) != images.keys():
-            raise UsageError("the records and the images of a batch need the same ids, each once")
-        again = self._finished[label].intersection(ids)
-        if again:
-            raise UsageError(f"{label!r} has finished these images already: {', '.join(sorted(again)[:5])}")
-        part = records.encode_part(label, rows, self.manifest.metrics)
-        self._write_images(folder, images)
+        self.write_together({label: (rows, images)})
+
+    def write_together(self, results: Mapping[str, Results]) -> None:
+        """Store what several attacks made side by side, as `write` does: all of it, or on an error none.
+
+        Args:
+            results: The rows and images of each attack, by its label.
+
+        Raises:
+            UsageError: If rows and images do not fit each other, the columns or the run.
+            RunError: If the folder cannot be written.
+        """
+        for label, (rows, images) in results.items():
+            self._check_new(label, [row["id"] for row in rows], images)
+        part = records.encode_part(
+            {label: rows for label, (rows, _) in results.items()}, self.manifest.metrics
+        )
+        for label, (_, images) in results.items():
+            self._write_images(self.manifest.folder(label), images)
         path = self.directory / records.FOLDER / f"{self._next_part:08d}.parquet"
         write_whole(path, part)
         sync_folder(path.parent)
         self._next_part += 1
-        self._finished[label].update(ids)
-        self._set_skipped(each for each in self.manifest.skipped if each.id not in images)
+        for label, (_, images) in results.items():
+            self._finished[label].update(images)
+        written = {image_id for _, images in results.values() for image_id in images}
+        self._set_skipped(each for each in self.manifest.skipped if each.id not in written)
+
+    def _check_new(self, label: str, ids: Sequence[str], images: Mapping[str, np.ndarray]) -> None:
+        if len(set(ids)) < len(ids) or set(ids) != images.keys():
+            raise UsageError("the records and the images of a batch need the same ids, each once")
+        self.manifest.folder(label)
+        again = self._finished[label].intersection(ids)
+        if again:
+            raise UsageError(f"{label!r} has finished these images already: {', '.join(sorted(again)[:5])}")
 
     def skip(self, image_id: str, reason: str) -> None:
         """Record an image that cannot be read; it is forgotten again once a later write holds it."""
