@@ -66,6 +66,12 @@ def test_the_hinge_pays_for_a_missing_margin_by_the_constant_of_its_sample():
     assert objective(state).tolist() == pytest.approx([-(1.0 + 10 * 3.0), -1.0])
 
 
+def test_the_hinges_distance_is_that_of_the_image_before_rounding():
+    problem = problem_of(torch.zeros(1, 1, 2, 2), lattice=255)
+    stored = state_of(problem, exact=problem.originals + 0.001, logits=torch.tensor([[0.0, 5.0]]))
+    assert DistanceAndHinge(constant=1.0)(stored).tolist() == pytest.approx([-4 * 0.001**2])
+
+
 @pytest.mark.parametrize(
     "objective",
     [CrossEntropy(), Margin(), DistanceAndHinge(constant=2.0, margin=5.0), ClassMargins(2), TargetAndRest()],

@@ -99,6 +99,17 @@ def test_metrics_without_masking_are_symmetric(name: str, pair: tuple[Tensor, Te
     torch.testing.assert_close(METRICS[name](a, b), METRICS[name](b, a), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_the_table_hands_on_the_originals_first(name: str) -> None:
+    flat = torch.full((1, 1, 32, 32), 0.5)
+    noisy = quantize(
+        (flat + 0.05 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    )
+    there, back = METRICS[name](flat, noisy), METRICS[name](noisy, flat)
+    assert torch.equal(there, getattr(metrics, name)(flat, noisy))
+    assert (there == back).all() == (name not in MASKED)
+
+
 @few
 @given(names, pairs())
 def test_equal_images_give_the_perfect_value_and_others_do_not(
