@@ -37,6 +37,14 @@ def test_values_are_shown_in_the_unit_of_the_heading():
     assert (COLUMNS["psnr"].shown(None), COLUMNS["psnr"].reverse) == ("–", True)
 
 
+@pytest.mark.parametrize(
+    ("key", "close", "far"), [("l2", 0.1, 3.0), ("ssim", 0.99, 0.9), ("psnr", 60.0, 30.0)]
+)
+def test_distortion_grows_to_the_right_on_every_axis(key: str, close: float, far: float):
+    near, wide = COLUMNS[key].plotted(np.array([close, far]))
+    assert (near > wide) == COLUMNS[key].reverse
+
+
 @pytest.mark.parametrize("key", ["seconds", "success_in_memory", "l2_in_memory", "SSIM", "a b", "", "x><"])
 def test_a_metric_cannot_have_the_name_of_another_column_or_one_that_is_no_word(key: str):
     with pytest.raises(UsageError, match="cannot name the column of a metric"):
