@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limen import attacks, data, defenses, metrics, models
+from limen.evaluation import EVALUATIONS
 
 TABLES = {
     "models": models.SOURCES,
@@ -12,6 +13,7 @@ TABLES = {
     "attacks": attacks.FACTORIES,
     "defenses": defenses.DEFENSES,
     "metrics": metrics.METRICS,
+    "evaluations": EVALUATIONS.factories,
 }
 
 

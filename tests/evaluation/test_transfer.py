@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
@@ -11,10 +12,23 @@ from torch import nn
 import limen
 from limen.defenses import Defended, bilateral
 from limen.errors import UsageError
-from limen.evaluation import describe_run, run_attacks, transfer
+from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
+from limen.identity import Identity
 from limen.images import from_uint8
 from limen.metrics import METRICS
-from limen.runs import Run, characteristic, compare, create_or_resume, figures, open_run, outcomes
+from limen.runs import (
+    DataEntry,
+    Manifest,
+    ModelEntry,
+    Run,
+    characteristic,
+    compare,
+    create_or_resume,
+    figures,
+    open_run,
+    outcomes,
+)
+from limen.spec import write_spec
 
 FGSM, DDN = "fgsm:eps=0.15", "ddn:steps=10"
 
@@ -40,10 +54,19 @@ def blurred(net) -> limen.Classifier:
     return Defended(net, lambda images: bilateral(images, domain=3.0, range=2.0))
 
 
-def test_every_record_is_what_the_other_classifier_says_of_the_two_files(run, blurred):
+BLUR = "transfer:defense=bilateral:domain=3,,range=2"
+"""The same, as a spec; a comma inside a value is written twice."""
+
+
+@pytest.fixture(scope="module")
+def records(run) -> pa.Table:
+    return evaluate(run, EVALUATIONS.make(BLUR)).records()
+
+
+def test_every_record_is_what_the_other_classifier_says_of_the_two_files(run, blurred, records):
     before = {row["id"]: row for row in run.table().to_pylist() if row["attack"] == FGSM}
-    after = transfer(run, blurred, metrics=("l2", "ssim")).to_pylist()
     right = {key for key, row in before.items() if row["clean_prediction"] == row["label"]}
+    after = records.to_pylist()
     assert {row["id"] for row in after if row["attack"] == FGSM} == right
     for row in after:
         pair = [
@@ -53,25 +76,23 @@ def test_every_record_is_what_the_other_classifier_says_of_the_two_files(run, bl
         original, stored = (blurred(image).argmax(1).item() for image in pair)
         assert (row["clean_prediction"], row["prediction"]) == (original, stored)
         assert row["success"] == (stored != row["label"])
-        for name in ("l2", "ssim"):
+        for name in ("l2", "ssim", "mad"):
             expected = METRICS[name](*pair).item() if row["success"] else None
-            assert row[name] == (None if expected is None else pytest.approx(expected))
-        assert row["mad"] is None
+            assert row[name] == (None if expected is None else pytest.approx(expected, abs=1e-6))
 
 
-def test_only_images_that_both_classify_correctly_count(run, net, blurred):
-    found = outcomes(transfer(run, blurred), [FGSM], run.manifest.metrics)
+def test_only_images_that_both_classify_correctly_count(run, net, blurred, records):
     expected = 0
     for row in run.table().filter(pc.field("attack") == FGSM).to_pylist():
         original = from_uint8(run.original(row["id"])[None])
         both = {one(original).argmax(1).item() for one in (net, blurred)}
         expected += both == {row["label"]}
-    assert figures(found).images == expected
+    assert figures(outcomes(records, [FGSM], run.manifest.metrics)).images == expected
     assert 0 < expected < run.table().filter(pc.field("attack") == FGSM).num_rows
 
 
-def test_behind_nothing_an_attack_is_worth_what_it_was(run, net):
-    same = transfer(run, net)
+def test_before_the_model_itself_an_attack_is_worth_what_it_was(run):
+    same = evaluate(run, EVALUATIONS.make("transfer:model=demo:digits")).records()
     for label in (FGSM, DDN):
         was, now = (outcomes(table, [label], run.manifest.metrics) for table in (run.table(), same))
         assert figures(now).success == figures(was).success
@@ -80,54 +101,107 @@ def test_behind_nothing_an_attack_is_worth_what_it_was(run, net):
         np.testing.assert_allclose(characteristic(now).distances, characteristic(was).distances)
 
 
-def test_the_protocol_takes_the_records(run, blurred):
-    table = transfer(run, blurred)
-    found = {label: outcomes(table, [label], run.manifest.metrics) for label in (FGSM, DDN)}
+def test_the_protocol_takes_the_records_and_the_table_says_the_same(run, records):
+    found = {label: outcomes(records, [label], run.manifest.metrics) for label in (FGSM, DDN)}
+    white = {label: outcomes(run.table(), [label], run.manifest.metrics) for label in (FGSM, DDN)}
     # Just over the boundary of the attacked model is seldom over that of another.
-    assert (
-        figures(found[DDN]).success.value
-        < figures(outcomes(run.table(), [DDN], run.manifest.metrics)).success.value
-    )
+    assert figures(found[DDN]).success.value < figures(white[DDN]).success.value
     assert compare(found[DDN], found[FGSM]).images <= figures(found[DDN]).images
+    (table,) = evaluate(run, EVALUATIONS.make(BLUR)).document().blocks
+    for label, row in zip((FGSM, DDN), table.groups[0].rows, strict=True):
+        success = figures(found[label]).success
+        assert row[1].value == figures(white[label]).success.value
+        assert row[2].value == figures(found[label]).images
+        assert (row[3].value, row[3].low, row[3].high) == (success.value, success.low, success.high)
+        assert row[4].value == pytest.approx(figures(found[label]).mean.value)
+        assert row[5].value == pytest.approx(figures(found[label], "ssim").mean.value)
 
 
-def test_batches_limits_and_attacks_choose_rows_and_change_none(run, blurred):
-    whole = transfer(run, blurred, metrics=("l2",)).to_pylist()
-    told = []
-    part = transfer(
-        run, blurred, [DDN], batch_size=7, limit=20, progress=lambda *counts: told.append(counts)
-    ).to_pylist()
-    expected = [row for row in whole if row["attack"] == DDN and row["index"] < 20]
-    assert [row["id"] for row in part] == [row["id"] for row in expected]
-    assert [row["prediction"] for row in part] == [row["prediction"] for row in expected]
-    assert [row["l2"] for row in part] == [row["l2"] for row in expected]
-    assert told[0] == (DDN, 0, len(part))
-    assert told[-1] == (DDN, len(part), len(part))
+NET = """
+import torch
+from torch import nn
+
+class Bright(nn.Module):
+    def forward(self, x):
+        mean = x.mean((1, 2, 3))
+        return torch.stack([0.5 - mean, mean - 0.5], 1)
+
+def bright():
+    return Bright()
+"""
+
+
+def test_an_image_that_its_own_model_withstood_is_measured_from_the_original(tmp_path):
+    """Its record has no distances, as the file does not fool; the other classifier is fooled."""
+    (tmp_path / "net.py").write_text(NET)
+    original = np.random.default_rng(0).integers(60, 190, (32, 32, 3), dtype=np.uint8)
+    adversarial = np.uint8(original + np.where(np.arange(32) % 5 == 0, 60, 20)[:, None, None])
+    numbers = {"steps": 1, "forwards": 1, "backwards": 1, "seconds": 0.1, "index": 0, "label": 0}
+    seen = {"clean_prediction": 0, "clean_confidence": 0.9, "prediction": 0, "confidence": 0.6}
+    row = {"id": "a", "target": None, "success": False, "success_in_memory": True, **numbers, **seen}
+    columns = tuple(metric.column for metric in METRICS.values())
+    manifest = Manifest(model=ModelEntry("x", "y"), data=DataEntry("z", 1), metrics=columns)
+    with create_or_resume(tmp_path / "run", manifest.with_attacks([Identity(DDN, {})])) as writer:
+        writer.write_originals({"a": original})
+        writer.write(DDN, [row], {"a": adversarial})
+    run = open_run(tmp_path / "run")
+    (found,) = (
+        evaluate(
+            run, EVALUATIONS.make(write_spec("transfer", [("model", f"python:{tmp_path / 'net.py'}:bright")]))
+        )
+        .records()
+        .to_pylist()
+    )
+    assert found["success"]
+    pair = from_uint8(original[None]), from_uint8(adversarial[None])
+    for name, metric in METRICS.items():
+        assert found[name] == pytest.approx(metric(*pair).item()), name
+    swapped = [
+        name
+        for name, metric in METRICS.items()
+        if metric(*pair).item() != pytest.approx(metric(*pair[::-1]).item())
+    ]
+    assert {"mad", "wpsnr"} <= set(swapped)
+
+
+TWO = """
+import torch
+from torch import nn
+
+def make(order):
+    layer = nn.Linear(2, 2, bias=False)
+    layer.weight.data = torch.eye(2)[order]
+    return nn.Sequential(nn.Flatten(), layer)
+
+def net0():
+    return make([0, 1])
+
+def net1():
+    return make([1, 0])
+"""
 
 
 def test_a_targeted_image_transfers_if_the_other_classifier_sees_the_target(tmp_path):
-    def classes(order: list[int]) -> limen.Classifier:
-        layer = nn.Linear(2, 2, bias=False)
-        layer.weight.data = torch.eye(2)[order]
-        return limen.Classifier(nn.Sequential(nn.Flatten(), layer))
-
+    (tmp_path / "net.py").write_text(TWO)
     pixels = np.array([[[[200], [50]]], [[[180], [30]]]], np.uint8)
     samples = [limen.data.Sample(str(i), image, 0, 1) for i, image in enumerate(from_uint8(pixels))]
     dataset = limen.data.Dataset("pairs", ("0", "1"), samples.__getitem__)
     attacks = [limen.attacks.fgsm(eps=0.5)]
-    net = classes([0, 1])
+    layer = nn.Linear(2, 2, bias=False)
+    layer.weight.data = torch.eye(2)
+    net = limen.Classifier(nn.Sequential(nn.Flatten(), layer))
     manifest = describe_run(net, dataset, attacks, model_spec="two", targeted=True)
     with create_or_resume(tmp_path / "run", manifest) as writer:
         run_attacks(net, dataset, attacks, writer, targeted=True)
     stored = open_run(tmp_path / "run")
-    assert transfer(stored, net)["success"].to_pylist() == [True, True]
-    assert transfer(stored, classes([1, 0]))["success"].to_pylist() == [False, False]
+    for order in ([0, 1], [1, 0]):
+        spec = write_spec("transfer", [("model", f"python:{tmp_path / 'net.py'}:net{order[0]}")])
+        success = evaluate(stored, EVALUATIONS.make(spec)).records()["success"].to_pylist()
+        assert success == [order == [0, 1]] * 2
 
 
-def test_what_cannot_be_done_is_refused(run, net):
-    with pytest.raises(UsageError, match="'l3'"):
-        transfer(run, net, metrics=("l3",))
-    with pytest.raises(UsageError, match="limit must be at least 0"):
-        transfer(run, net, limit=-1)
-    with pytest.raises(UsageError, match="pgd_linf"):
-        transfer(run, net, ["pgd_linf"])
+def test_what_cannot_be_done_is_refused(run):
+    with pytest.raises(UsageError, match=r"needs model=SPEC, defense=SPEC, or both"):
+        evaluate(run, EVALUATIONS.make("transfer"))
+    with pytest.raises(UsageError, match="unknown defense 'blur'"):
+        evaluate(run, EVALUATIONS.make("transfer:defense=blur"))

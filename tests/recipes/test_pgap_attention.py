@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from limen import catalog
-from limen.evaluation import attention_overlap
+from limen.evaluation import EVALUATIONS, evaluate
+from limen.evaluation.overlap import THRESHOLDS, overlaps_of
 from limen.recipes import Entry
 from limen.recipes.pgap import attention
 from limen.runs import open_run
@@ -33,11 +34,10 @@ def test_table_1_holds_the_means_of_the_overlap_beside_the_papers(bench_in, made
     assert first[2].note.splitlines()[-1] == "paper: 0.161"
     assert "paper" not in low.groups[0].rows[0][2].note
     run = open_run(bench.out / attention.FOLDER)
-    (overlap,) = attention_overlap(
-        run, catalog.model("demo:digits"), attacks=["pgd_l2:eps=6,steps=4"], thresholds=[0.11]
-    )
+    stored = evaluate(run, EVALUATIONS.make("attention:images=0"))
+    overlap = overlaps_of(stored.records(), run.manifest.labels)["pgd_l2:eps=6,steps=4"]
     row = rows.one(attack="PGD", at=0.11, statistic="pixels")
-    assert row["value"] == pytest.approx(overlap.pixels.mean())
+    assert row["value"] == pytest.approx(overlap.values["pixels"][:, THRESHOLDS.index(0.11)].mean())
     assert (row["images"], row["paper"]) == (len(overlap.ids), None)
     assert rows.one(attack="PGD", statistic="fooled")["value"] == pytest.approx(len(overlap.ids) / 12)
 

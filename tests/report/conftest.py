@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 import pytest
 
+from limen.document import Cell, Chart, Charts, Document, Group, Line, Notes, Picture, Pictures, Row, Table
+from limen.identity import Identity
 from limen.metrics import METRICS
 from limen.runs import (
     DataEntry,
     Manifest,
     MetricColumn,
     ModelEntry,
-    Overlap,
-    OverlapEvaluation,
+    Part,
     Run,
+    Stored,
     create_or_resume,
+    measuring,
     open_run,
-    write_overlap,
 )
-from limen.runs.overlap import MEASURES
 
 from ..named import identity
 
@@ -110,29 +110,58 @@ def record() -> Callable[..., dict[str, object]]:
     return row
 
 
+IDS = ("photo 0", "photo 3")
+SEEN = Identity("seen", {"size": 3})
+
+
+def store(
+    run: Run,
+    identity: Identity = SEEN,
+    layer: str = "features",
+    text: str = "plain",
+    ids: tuple[str, str] = IDS,
+) -> Stored:
+    """Store an evaluation with a table, charts and pictures of two images; the first attack lacks one."""
+    (first, second), labels = ids, run.manifest.labels
+
+    def describe(stored: Stored) -> Document:
+        rows = [[Cell(label, series=label), Cell(value=0.5, low=0.4, high=0.6)] for label in labels]
+        charts = [
+            Chart(f"{text} {name}", "x", "y", [Line(label, [0, 1], [0, 1], series=label) for label in labels])
+            for name in "ab"
+        ]
+        shown = [
+            Row(
+                image_id,
+                [
+                    Picture(stored.picture(None, image_id), "original"),
+                    *(
+                        Picture(stored.picture(label, image_id), label, series=label, absent="not fooled")
+                        for label in labels
+                    ),
+                ],
+                scale="depth",
+            )
+            for image_id in ids
+        ]
+        blocks = [
+            Table("Means", text, ["Attack", "mean"], [Group("", rows)]),
+            Charts("Sweep", text, charts),
+            Pictures("Maps", text, shown),
+            Notes("Notes", [text]),
+        ]
+        return Document(f"What is seen? {text}", settings=[("Layer", layer)], blocks=blocks)
+
+    with measuring(run, identity) as measurement:
+        pairs = [(first, labels[0]), (first, labels[-1]), (second, labels[-1])]
+        table = pa.table({"attack": [label for _, label in pairs], "id": [image_id for image_id, _ in pairs]})
+        keys = [*((label, image_id) for image_id, label in pairs), (None, first), (None, second)]
+        pixels = {key: np.full((16, 16, 3), 9 * i, np.uint8) for i, key in enumerate(keys)}
+        measurement.write(Part(table, pixels))
+        return measurement.finish(measurement.finished, describe)
+
+
 @pytest.fixture
-def evaluate() -> Callable[..., OverlapEvaluation]:
-    """Stores in a run an overlap over thresholds 0.01, 0.11 and 0.5, with maps of the first two images.
-
-    Of each attack's successes, image i has the value (i + 1) / 10 of every measure, but no precision at 0.5;
-    attention falls from the upper left corner.
-    """
-
-    def store(run: Run, size: int = 16, **changed: object) -> OverlapEvaluation:
-        thresholds = np.array([0.01, 0.11, 0.5])
-        overlaps = []
-        for label in run.manifest.labels:
-            rows = run.table().filter((pc.field("attack") == label) & pc.field("success"))
-            values = np.repeat((rows["index"].to_numpy()[:, None] + 1) / 10, 3, axis=1)
-            precision = np.where(thresholds < 0.5, values, np.nan)
-            measures = [precision, *[values] * (len(MEASURES) - 1)]
-            overlaps.append(Overlap(label, tuple(rows["id"].to_pylist()), thresholds, *measures))
-        pictured = tuple(dict.fromkeys(each for overlap in overlaps for each in overlap.ids))[:2]
-        evaluation = OverlapEvaluation("gradcam++", "net.features", 0.75, tuple(overlaps), pictured)
-        evaluation = replace(evaluation, **changed)
-        y, x = np.mgrid[:size, :size] / (size - 1)
-        attention = np.uint8(255 * np.clip(1 - (x + y), 0, 1))[..., None]
-        write_overlap(run, evaluation, dict.fromkeys(evaluation.pictured, attention))
-        return evaluation
-
+def evaluate() -> Callable[..., Stored]:
+    """Stores an evaluation in a run; see `store`."""
     return store

@@ -13,7 +13,19 @@ from limen import Classifier
 from limen.classifier import ModelError
 from limen.data import batches, nips2017
 from limen.errors import UnknownNameError, UsageError
-from limen.structure import METHODS, class_activation_map, feature_layer
+from limen.structure import ATTENTION, feature_layer, layer_of
+
+METHODS = tuple(ATTENTION)
+
+
+def class_activation_map(
+    classifier: Classifier,
+    batch: Tensor,
+    classes: Tensor | None = None,
+    method: str = "gradcam++",
+    layer: str | None = None,
+) -> Tensor:
+    return ATTENTION[method](classifier, batch, classes, layer=layer)
 
 
 def images(count: int, size: int = 24, seed: int = 0, channels: int = 3) -> Tensor:
@@ -275,8 +287,9 @@ def test_cam_takes_a_convolution_before_the_pooling_for_the_head():
     maps = torch.einsum("nc,nchw->nhw", net[2].weight.flatten(1)[classes], features)
     ours = class_activation_map(Classifier(net), batch, classes, "cam")
     torch.testing.assert_close(ours, stretched(maps.detach(), 24), atol=1e-5, rtol=0)
-    assert feature_layer(Classifier(net), batch, "cam") == "1"
-    assert feature_layer(Classifier(net), batch) == "2"
+    assert layer_of(ATTENTION["cam"], Classifier(net), batch) == "1"
+    assert layer_of(ATTENTION["gradcam"], Classifier(net), batch) == "2"
+    assert layer_of(lambda *_: None, Classifier(net), batch) is None
 
 
 @pytest.mark.parametrize(
@@ -309,8 +322,6 @@ def test_misspelt_names_are_answered_with_the_nearest():
         class_activation_map(classifier, images(2), layer="secnd")
     with pytest.raises(UnknownNameError, match=r"unknown layer ''"):
         class_activation_map(classifier, images(2), layer="")
-    with pytest.raises(UnknownNameError, match=r"unknown method 'grad-cam'; did you mean 'gradcam'"):
-        class_activation_map(classifier, images(2), method="grad-cam")
 
 
 def test_classes_outside_the_model_are_refused():

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
     from limen.catalog import Catalog
 
-Kind = Literal["models", "data", "attacks", "defenses", "metrics", "recipes"]
+Kind = Literal["models", "data", "attacks", "defenses", "metrics", "evaluations", "recipes"]
 
 
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
 ) -> None:
-    """List models, data, attacks, defences, metrics and recipes, with parameters and defaults."""
-    from limen import catalog
+    """List all that a spec or a command can name, with parameters and defaults."""
+    from limen import catalog, evaluation
     from limen.cli.console import output
     from limen.recipes import RECIPES
 
@@ -28,6 +28,7 @@ def list_(
         "attacks": lambda: _specs("attacks", catalog.ATTACKS),
         "defenses": lambda: _specs("defenses", catalog.DEFENSES),
         "metrics": _metrics,
+        "evaluations": lambda: _specs("evaluations", evaluation.EVALUATIONS),
         "recipes": lambda: _specs("recipes", RECIPES),
     }
     for name in tables if kind is None else (kind,):

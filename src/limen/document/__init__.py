@@ -16,7 +16,7 @@ from limen.document.blocks import (
 )
 from limen.document.charts import Chart, Line, Mark
 from limen.document.merging import merge, of_run
-from limen.document.numbers import near_one, number, percent
+from limen.document.numbers import Form, near_one, number, percent
 from limen.document.stored import from_json, pictures_of, to_json
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Chart",
     "Charts",
     "Document",
+    "Form",
     "Group",
     "Line",
     "Mark",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 Form = Literal["number", "share", "near_one", "count"]
 """How to write a number: three digits, a percentage, enough digits near 1, or a whole number."""
-
-FORMS: tuple[str, ...] = get_args(Form)
 
 
 def written(value: float | None, form: Form) -> str:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
 from limen.evaluation.budget_grid import AnyAttack, labels_of
-from limen.evaluation.magnification import evaluate_magnification
-from limen.evaluation.overlap import attention_overlap, evaluate_overlap, overlap_measures
+from limen.evaluation.context import Batch, Context
+from limen.evaluation.methods import ATTENTION
+from limen.evaluation.protocol import Evaluation, evaluate, evaluation
 from limen.evaluation.quality import QualityCurve, RateAt, quality_curve, rate_at
-from limen.evaluation.transfer import transfer
+from limen.evaluation.registry import EVALUATIONS
+from limen.runs import Part, Stored
 
 __all__ = [
+    "ATTENTION",
+    "EVALUATIONS",
     "AnyAttack",
+    "Batch",
+    "Context",
+    "Evaluation",
+    "Part",
     "Progress",
     "QualityCurve",
     "RateAt",
-    "attention_overlap",
+    "Stored",
     "describe_run",
-    "evaluate_magnification",
-    "evaluate_overlap",
+    "evaluate",
+    "evaluation",
     "labels_of",
-    "overlap_measures",
     "quality_curve",
     "rate_at",
     "run_attacks",
-    "transfer",
 ]

@@ -1,45 +1,19 @@
-"""The images of a run that attacks fooled the model on: which they are, and their stored pixels."""
+"""The images of a run that attacks fooled the model on: which to show, their pixels, and their pictures."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 from torch import Tensor
 
+from limen.document import Picture, Row
 from limen.errors import UsageError
 from limen.images import from_uint8
-from limen.runs import Run, RunError
+from limen.runs import RunError, Stored
 from limen.runs.files import decode_png
-
-
-def fooled_images(run: Run, labels: Iterable[str], limit: int | None) -> dict[str, dict[str, int]]:
-    """The index, by id, of the images that each attack fooled the model on, in the order of the data set.
-
-    An image that the model had wrong before any attack does not count.
-
-    Args:
-        run: The run.
-        labels: Labels of attacks.
-        limit: Only the first so many images of the data set; None for all.
-
-    Raises:
-        UsageError: If the limit is negative, or the run lacks an attack.
-    """
-    if limit is not None and limit < 0:
-        raise UsageError(f"limit must be at least 0, not {limit}")
-    table = run.table().filter(pc.field("success") & (pc.field("clean_prediction") == pc.field("label")))
-    if limit is not None:
-        table = table.filter(pc.field("index") < limit)
-    fooled = {}
-    for label in labels:
-        run.manifest.folder(label)  # refuses a label that the run does not have
-        rows = table.filter(pc.field("attack") == label)
-        fooled[label] = dict(zip(rows["id"].to_pylist(), rows["index"].to_pylist(), strict=True))
-    return fooled
 
 
 def most_fooled(fooled: Iterable[Iterable[str]], count: int) -> list[str]:
@@ -57,12 +31,6 @@ def most_fooled(fooled: Iterable[Iterable[str]], count: int) -> list[str]:
     return [image_id for image_id, _ in counts.most_common(count)]
 
 
-def together(fooled: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """The ids of all attacks, each once, in the order of the data set."""
-    indices = {image_id: index for of_attack in fooled.values() for image_id, index in of_attack.items()}
-    return sorted(indices, key=lambda image_id: indices[image_id])
-
-
 def load(paths: Sequence[Path]) -> Tensor:
     """Stored images as one batch (N, C, H, W), float32.
 
@@ -74,3 +42,42 @@ def load(paths: Sequence[Path]) -> Tensor:
         if each.shape != pixels[0].shape:
             raise RunError(f"{path}: shape {each.shape}, unlike {pixels[0].shape} of the run's other images")
     return from_uint8(np.stack(pixels))
+
+
+def picture_rows(
+    stored: Stored,
+    fooled: Mapping[str, Mapping[str, object]],
+    original: str,
+    *,
+    note: Callable[[str, str], str] = lambda label, image_id: "",
+    scale: tuple[str, Callable[[str], float]] = ("", lambda image_id: 1.0),
+) -> list[Row]:
+    """Rows of pictures: of each image the original, and what each attack made of it.
+
+    The evaluation's option `images` says of how many; those that most attacks fooled.
+
+    Args:
+        stored: The evaluation.
+        fooled: By attack, the images that it has pictures of.
+        original: What the picture of the original shows.
+        note: Figures for an attack and an image.
+        scale: What the colours mean, and the value that an image's pictures draw brightest.
+    """
+    count = stored.identity.parameters["images"]
+    if not isinstance(count, int):
+        raise UsageError(f"images must be a number, not {count!r}")
+
+    def made(label: str, image_id: str) -> Picture:
+        if image_id not in fooled[label]:
+            return Picture(None, label, absent="not fooled", series=label)
+        return Picture(stored.picture(label, image_id), label, note(label, image_id), series=label)
+
+    return [
+        Row(
+            image_id,
+            [Picture(stored.picture(None, image_id), original), *(made(label, image_id) for label in fooled)],
+            scale[0],
+            scale[1](image_id),
+        )
+        for image_id in most_fooled(fooled.values(), count)
+    ]

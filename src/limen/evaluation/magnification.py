@@ -2,61 +2,83 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 
+import pyarrow as pa
 import torch
 
-from limen.classifier import checked_device
-from limen.evaluation.attack_run import Progress
-from limen.evaluation.fooled import fooled_images, load, most_fooled
+from limen.document import Block, Pictures
+from limen.evaluation.context import Context
+from limen.evaluation.fooled import most_fooled, picture_rows
+from limen.evaluation.protocol import evaluation
 from limen.images import to_uint8
-from limen.runs import Magnification, Run, write_magnification
+from limen.runs import Part, Run, Stored
 from limen.structure import common_scale, magnification, magnify
 
+STATED = ("l2", "ssim", "mad")
+"""The metrics that stand under each picture, where the run has them."""
 
-def evaluate_magnification(
+
+def describe(stored: Stored) -> list[Block]:
+    """A row of pictures per image."""
+    pairs: dict[str, dict[str, str]] = {label: {} for label in stored.attacks}
+    metrics = [metric for metric in stored.run.manifest.metrics if metric.key in STATED]
+    figures = {(row["attack"], row["id"]): row for row in stored.run.table().to_pylist()}
+    for row in stored.records().to_pylist():
+        found = figures[row["attack"], row["id"]]
+        stated = [f"{m.title} {m.shown(found[m.key])}" for m in metrics if found[m.key] is not None]
+        pairs[row["attack"]][row["id"]] = " · ".join(stated)
+    return [
+        Pictures(
+            "Magnified images",
+            "A perturbation too faint to be seen comes out when every value is taken relative to its "
+            "surroundings (Zhang et al., 2020, Appendix 1): (x − μ) / (β·σ_local + (1 − β)·σ_image), with "
+            "the mean μ and σ_local from a bilateral filter. What is as smooth as the image stays hidden. "
+            "The original and what each attack made of it have one scale for each image; below each picture "
+            "stand its distances to the original.",
+            picture_rows(stored, pairs, "original", note=lambda label, image_id: pairs[label][image_id]),
+        )
+    ]
+
+
+@evaluation("Magnification", describe)
+def magnify_images(
     run: Run,
+    context: Context,
     *,
-    pictures: int = 12,
-    limit: int | None = None,
-    device: str | torch.device = "cpu",
-    progress: Progress | None = None,
-) -> Magnification:
-    """Magnify originals and what attacks made of them, and store the pictures in the run.
+    images: int = 12,
+    beta: float = magnification.BETA,
+    domain: float = magnification.DOMAIN,
+    range: float = magnification.RANGE,  # noqa: A002 - the kernel's name since Tomasi and Manduchi
+    radius: int = magnification.RADIUS,
+) -> Iterator[Part]:
+    """Magnify originals and what attacks made of them, so that faint perturbations are seen.
 
-    Shown are the images that most attacks fooled the model on, with the settings of Zhang et al. An original
-    and all that was made of it have one scale.
+    An original and all that was made of it have one scale, whose ends are in the records.
 
     Args:
         run: The run.
-        pictures: Of how many images.
-        limit: Only the first so many images of the data set; None for all.
-        device: Where to compute.
-        progress: Called with each attack's label, finished images and all images.
+        context: What the evaluation is given.
+        images: Of how many images; those that most attacks fooled the model on.
+        beta: As `limen.structure.magnify` takes it, like the following.
+        domain: Standard deviation of the filter's domain kernel, in pixels.
+        range: Standard deviation of its range kernel, a distance of colours in [0, 1].
+        radius: Half the filter's window, in pixels.
 
     Raises:
-        UsageError: If the limit is negative, there is no such device, or a side of the images is not above
-            the filter's radius.
-        RunError: If something in the run cannot be read or written.
+        UsageError: If a side of the images is not above the filter's radius, or it refuses a setting.
     """
-    device = checked_device(device)
-    labels = run.manifest.labels
-    fooled = fooled_images(run, labels, limit)
-    pictured = {
-        image_id: tuple(label for label in labels if image_id in fooled[label])
-        for image_id in most_fooled(fooled.values(), pictures)
-    }
-    totals, done = Counter(label for of_image in pictured.values() for label in of_image), Counter[str]()
-    found = {}
-    for image_id, of_image in pictured.items():
-        paths = [run.original_path(image_id), *(run.image_path(label, image_id) for label in of_image)]
-        magnified = to_uint8(common_scale(magnify(load(paths).to(device))))
-        found.update(zip([(image_id, label) for label in (None, *of_image)], magnified, strict=True))
-        done.update(of_image)
-        if progress is not None:
-            for label in of_image:
-                progress(label, done[label], totals[label])
-    settings = (magnification.BETA, magnification.DOMAIN, magnification.RANGE, magnification.RADIUS)
-    evaluation = Magnification(*settings, labels, pictured)
-    write_magnification(run, evaluation, found)
-    return evaluation
+    fooled = context.fooled()
+    chosen = most_fooled(fooled.values(), images)
+    context.want({label: {each: of[each] for each in chosen if each in of} for label, of in fooled.items()})
+    for image_id in chosen:
+        labels = [label for label in fooled if image_id in fooled[label]]
+        if all(context.finished(label, image_id) for label in labels):
+            continue
+        batch = [context.originals([image_id]), *(context.adversarial(label, [image_id]) for label in labels)]
+        made = magnify(torch.cat(batch), beta, domain, range, radius)
+        pixels = to_uint8(common_scale(made))
+        ends = [float(end) for end in made.aminmax()]
+        rows = [{"attack": label, "id": image_id, "least": ends[0], "greatest": ends[1]} for label in labels]
+        keys = [(label, image_id) for label in (None, *labels)]
+        yield Part(pa.Table.from_pylist(rows), dict(zip(keys, pixels, strict=True)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,132 +10,102 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from limen import catalog
 from limen.classifier import Classifier
-from limen.errors import UnknownNameError, UsageError
-from limen.evaluation.attack_run import Progress
+from limen.defenses import Defended
+from limen.document import Block, Cell, Form, Group, Table
+from limen.errors import UsageError
 from limen.evaluation.cleans import logits_of
-from limen.evaluation.fooled import load
+from limen.evaluation.context import Context
 from limen.evaluation.measure import distances
-from limen.metrics import METRICS, Metric
-from limen.runs import Run
+from limen.evaluation.protocol import evaluation
+from limen.metrics import METRICS
+from limen.runs import Measured, MetricColumn, Outcomes, Part, Run, Stored, figures, outcomes_by_name
 
-_SEEN = ("clean_prediction", "clean_confidence", "prediction", "confidence", "success")
+_SHOWN = ("l2", "ssim")
 
 
+def describe(stored: Stored) -> list[Block]:
+    """Success on the model that was attacked, and on the other."""
+    metrics = [metric for metric in stored.run.manifest.metrics if metric.key in _SHOWN]
+    families = stored.run.manifest.families()
+    there = outcomes_by_name(stored.records(), families, metrics)
+    here = outcomes_by_name(stored.run.table(), families, metrics)
+    rows = [_row(name, here[name], found, metrics) for name, found in there.items()]
+    return [
+        Table(
+            "Success on the other classifier",
+            "The attacks saw their own model alone, where they have the first success. Those images count "
+            "that both classify correctly without an attack; means are over those that fool the other. With "
+            "95 % bootstrap intervals over the images.",
+            (
+                "Attack",
+                "Success on its model",
+                "Images",
+                "Success here",
+                *(f"Mean {m.heading}" for m in metrics),
+            ),
+            [Group("", rows)],
+        )
+    ]
+
+
+@evaluation("Transfer", describe)
 def transfer(
-    run: Run,
-    classifier: Classifier,
-    attacks: Sequence[str] | None = None,
-    *,
-    metrics: Sequence[str] = ("l2",),
-    batch_size: int = 32,
-    limit: int | None = None,
-    progress: Progress | None = None,
-) -> pa.Table:
+    run: Run, context: Context, *, model: str | None = None, defense: str | None = None
+) -> Iterator[Part]:
     """The records that a run would have if another classifier had seen its stored images.
 
     Only images that the attacked model classifies correctly have a record: an attack leaves the others as
     they are, so they say nothing of it. Of these, those count in the paper that the other classifier has
     right without an attack, and `limen.runs.outcomes` counts so, too. An image on which the attack failed is
-    stored as it was before, and so is no success here either.
+    stored as it was before, and so is no success here either. Predictions, confidences, success and distances
+    are those of the other classifier; passes, seconds and success in memory remain the attack's.
 
     Args:
         run: The run.
-        classifier: The classifier to show its images to, with the classes of the run's model.
-        attacks: Labels of the attacks; None for all.
-        metrics: Which of the run's metrics to measure where it is fooled; the others are null.
-        batch_size: Images looked at side by side; memory is bounded by one batch.
-        limit: Only the first so many images of the data set; None for all.
-        progress: Called with each attack's label, finished images and all images.
-
-    Returns:
-        Records with the columns of a run's. Predictions, confidences, success and distances are those of
-        the other classifier; passes, seconds and success in memory remain the attack's.
+        context: What the evaluation is given.
+        model: Spec of the other classifier, with the classes of the run's; the run's own if not given.
+        defense: Spec of a defence in front of it.
 
     Raises:
-        UsageError: If the run lacks an attack, a metric is unknown, or the images do not fit.
-        RunError: If a record or an image cannot be read.
+        UsageError: If neither is given, or the images do not fit.
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.5 and Table 3.
-
-    Example:
-        >>> import tempfile, limen
-        >>> from limen.defenses import Defended, bilateral
-        >>> from limen.evaluation import describe_run, run_attacks
-        >>> classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=4)
-        >>> attacks = [limen.attacks.fgsm(eps=0.1)]
-        >>> manifest = describe_run(classifier, dataset, attacks, model_spec="demo:photos")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with limen.runs.create_or_resume(folder, manifest) as writer:
-        ...         run_attacks(classifier, dataset, attacks, writer)
-        ...     records = transfer(limen.runs.open_run(folder), Defended(classifier, bilateral))
-        >>> columns = [metric.column for metric in limen.metrics.METRICS.values()]
-        >>> limen.runs.figures(limen.runs.outcomes(records, ["fgsm:eps=0.1"], columns)).images
-        4
     """
-    measures, records = _known(run, metrics), _counted(run, attacks, limit)
-    places: dict[str, dict[str, int]] = {label: {} for label in attacks or run.manifest.labels}
-    for place, row in enumerate(records.select(["attack", "id"]).to_pylist()):
-        places[row["attack"]][row["id"]] = place
-    done = dict.fromkeys(places, 0)
-
-    def finish(label: str, images: int) -> None:
-        done[label] += images
-        if progress is not None:
-            progress(label, done[label], len(places[label]))
-
-    seen = {name: np.full(len(records), np.nan) for name in (*_SEEN, *(m.key for m in run.manifest.metrics))}
-    goals = records["target" if run.manifest.settings.targeted else "label"].to_numpy()
-    ids = list(dict.fromkeys(records.sort_by("index")["id"].to_pylist()))
-    for label in places:
-        finish(label, 0)
-    for start in range(0, len(ids), batch_size):
-        batch = ids[start : start + batch_size]
-        originals = _load([run.original_path(image_id) for image_id in batch], classifier)
-        before = _answers(classifier, originals)
-        for label, of_attack in places.items():
-            rows = [row for row, image_id in enumerate(batch) if image_id in of_attack]
-            if not rows:
-                continue
-            here = [of_attack[batch[row]] for row in rows]
-            stored = _load([run.image_path(label, batch[row]) for row in rows], classifier)
-            predictions, confidences = _answers(classifier, stored)
-            success = (predictions == goals[here]) == run.manifest.settings.targeted
-            columns = (before[0][rows], before[1][rows], predictions, confidences, success)
-            for name, values in zip(_SEEN, columns, strict=True):
-                seen[name][here] = values
-            found = distances(measures, originals[rows], stored, torch.from_numpy(success))
-            for name, values in found.items():
-                seen[name][here] = np.array(values, float)
-            finish(label, len(rows))
-    return _with(records, seen)
+    if model is None and defense is None:
+        raise UsageError("transfer needs model=SPEC, defense=SPEC, or both")
+    other = context.classifier if model is None else context.model(model)
+    if defense is not None:
+        shield = catalog.defense(defense)
+        context.note_code("defense", shield.identity)
+        other = Defended(other, shield)
+    table, targeted = run.table(), run.manifest.settings.targeted
+    for batch in context.batches(context.correct(), other):
+        before = _answers(other, batch.originals)
+        for label, places in batch.attacked.items():
+            rows, ids = list(places), [batch.ids[place] for place in places]
+            records = _of(table, label, ids)
+            stored = context.adversarial(label, ids, other)
+            predictions, confidences = _answers(other, stored)
+            goals = records["target" if targeted else "label"].to_numpy()
+            success = (predictions == goals) == targeted
+            columns = {
+                "clean_prediction": before[0][rows],
+                "clean_confidence": before[1][rows],
+                "prediction": predictions,
+                "confidence": confidences,
+                "success": success,
+                **_distances(run, batch.originals[rows], stored, records, success),
+            }
+            yield Part(_with(records, columns))
 
 
-def _known(run: Run, names: Sequence[str]) -> list[Metric]:
-    known = {column.key for column in run.manifest.metrics} & METRICS.keys()
-    for name in names:
-        if name not in known:
-            raise UnknownNameError("metric", name, known)
-    return [METRICS[name] for name in names]
-
-
-def _counted(run: Run, attacks: Sequence[str] | None, limit: int | None) -> pa.Table:
-    """The records of these attacks on images that the attacked model classifies correctly."""
-    if limit is not None and limit < 0:
-        raise UsageError(f"limit must be at least 0, not {limit}")
-    counted = pc.field("clean_prediction") == pc.field("label")
-    if limit is not None:
-        counted &= pc.field("index") < limit
-    if attacks is not None:
-        for label in attacks:
-            run.manifest.folder(label)  # refuses a label that the run does not have
-        counted &= pc.field("attack").isin(list(attacks))
-    return run.table().filter(counted)
-
-
-def _load(paths: Sequence[Path], classifier: Classifier) -> Tensor:
-    return load(paths).to(classifier.device, classifier.dtype)
+def _of(table: pa.Table, label: str, ids: Sequence[str]) -> pa.Table:
+    rows = table.filter((pc.field("attack") == label) & pc.field("id").isin(ids))
+    places = {image_id: place for place, image_id in enumerate(rows["id"].to_pylist())}
+    return rows.take([places[image_id] for image_id in ids])
 
 
 def _answers(classifier: Classifier, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -145,10 +114,38 @@ def _answers(classifier: Classifier, images: Tensor) -> tuple[np.ndarray, np.nda
     return predictions.cpu().numpy(), confidences.cpu().numpy()
 
 
-def _with(records: pa.Table, columns: dict[str, np.ndarray]) -> pa.Table:
+def _distances(
+    run: Run, originals: Tensor, stored: Tensor, records: pa.Table, success: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The distances of the images that fool; the run knows them unless its own model was not fooled."""
+    missing = success & ~records["success"].to_numpy()
+    measures = [METRICS[column.key] for column in run.manifest.metrics if column.key in METRICS]
+    measured = distances(measures, originals, stored, torch.from_numpy(missing))
+    found = {column.key: records[column.key].to_numpy() for column in run.manifest.metrics}
+    found |= {key: np.where(missing, np.array(values, float), found[key]) for key, values in measured.items()}
+    return {key: np.where(success, values, np.nan) for key, values in found.items()}
+
+
+def _with(records: pa.Table, columns: Mapping[str, np.ndarray]) -> pa.Table:
     """The records with these columns in place of their own; NaN is null."""
     for name, values in columns.items():
         kind = records.schema.field(name)
-        array = pa.array(values, pa.float64(), from_pandas=True).cast(kind.type)
+        array = pa.array(values, from_pandas=True).cast(kind.type)
         records = records.set_column(records.schema.get_field_index(name), kind, array)
     return records
+
+
+def _row(name: str, here: Outcomes, there: Outcomes, metrics: Sequence[MetricColumn]) -> list[Cell]:
+    measured = [figures(there, metric.key) for metric in metrics]
+    success = figures(there, draws=0).success
+    means = [
+        _cell(each.mean, "near_one" if metric.complement else "number", metric.scale)
+        for each, metric in zip(measured, metrics, strict=True)
+    ]
+    count = Cell(value=int(there.correct.sum()), form="count")
+    return [Cell(name, series=name), _cell(figures(here, draws=0).success), count, _cell(success), *means]
+
+
+def _cell(measured: Measured, form: Form = "share", scale: float = 1.0) -> Cell:
+    value, low, high = (each * scale for each in (measured.value, measured.low, measured.high))
+    return Cell(value=value, low=low, high=high, form=form)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -17,7 +17,7 @@ from limen.report.templating import environment
 STYLES = ("chart.css", "blocks.css")
 """What the blocks need beside `style.css`."""
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE, _HEAD = b"\x89PNG\r\n\x1a\n", 24
 _SMALL = 200
 
 
@@ -30,7 +30,8 @@ def render_blocks(document: Document, colours: Mapping[str, int] | None = None, 
             given.
         level: The level of the blocks' headings.
     """
-    colours = _colours(document) if colours is None else colours
+    if colours is None:
+        colours = {name: place for place, name in enumerate(series_names(document))}
     template = environment().get_template("blocks.html.j2")
 
     def draw(chart: Chart) -> Markup:
@@ -43,6 +44,7 @@ def render_blocks(document: Document, colours: Mapping[str, int] | None = None, 
             level=level,
             draw=draw,
             png=png,
+            keys=_shared_key,
             ramp=scale_colours(),
         )
     )
@@ -50,22 +52,42 @@ def render_blocks(document: Document, colours: Mapping[str, int] | None = None, 
 
 def png(picture: Picture) -> dict[str, object] | None:
     """A picture as a data URL with its size in pixels, None where it is missing or no PNG."""
-    try:
-        content = picture.image.read_bytes() if isinstance(picture.image, Path) else picture.image or b""
-    except OSError:
+    content, (width, height) = _content(picture), png_size(picture)
+    if not width:
         return None
-    if not content.startswith(_SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 24:
-        return None
-    width, height = struct.unpack(">II", content[16:24])
     url = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
     return {"url": url, "width": width, "height": height, "small": width < _SMALL}
 
 
-def _colours(document: Document) -> dict[str, int]:
-    names: list[str] = []
-    for block in document.blocks:
-        names += _series(block)
-    return {name: place for place, name in enumerate(dict.fromkeys(filter(None, names)))}
+def png_size(picture: Picture) -> tuple[int, int]:
+    """Width and height in pixels; zeros where the picture is missing or no PNG."""
+    content = _content(picture, _HEAD)
+    if len(content) < _HEAD or not content.startswith(_SIGNATURE) or content[12:16] != b"IHDR":
+        return 0, 0
+    width, height = struct.unpack(">II", content[16:_HEAD])
+    return width, height
+
+
+def _shared_key(charts: Sequence[Chart]) -> tuple[tuple[str, str], ...]:
+    """Names and attacks of the lines, where several charts have the same ones; else nothing."""
+    keys = {tuple((line.name, line.series) for line in chart.lines) for chart in charts}
+    shared = next(iter(keys)) if len(charts) > 1 and len(keys) == 1 else ()
+    return shared if all(series for _, series in shared) else ()
+
+
+def series_names(document: Document) -> list[str]:
+    """The attacks that a document names, each once, in order."""
+    return list(dict.fromkeys(name for block in document.blocks for name in _series(block) if name))
+
+
+def _content(picture: Picture, length: int = -1) -> bytes:
+    if not isinstance(picture.image, Path):
+        return picture.image or b""
+    try:
+        with open(picture.image, "rb") as file:
+            return file.read(length)
+    except OSError:
+        return b""
 
 
 def _series(block: Block) -> list[str]:

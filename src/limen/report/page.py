@@ -15,13 +15,13 @@ from markupsafe import Markup
 from limen import __version__, pictures
 from limen.document import percent
 from limen.errors import LimenError, UsageError
-from limen.report import attention, blocks, chart
+from limen.report import blocks
 from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run
 
 _SCRIPTS = ("page.js", "curves.js", "gallery.js")
-_STYLES = ("style.css", *blocks.STYLES, "attention.css", "magnification.css")
+_STYLES = ("style.css", *blocks.STYLES)
 
 
 def write_page(
@@ -33,7 +33,7 @@ def write_page(
         directories: The runs, each a directory with a `run.json`; several are shown side by side.
         out: The file to write; `report.html` in the first directory if not given.
         gallery: How many images the gallery shows at most, each under every attack; likewise the sections
-            on attention and magnification. The gallery's are spread over the sorted distortions, so that the
+            of stored evaluations. The gallery's are spread over the sorted distortions, so that the
             worst ones are among them; fewer are shown where their pictures would hold more than
             `limen.report.gallery.PIXELS` pixels.
 
@@ -62,12 +62,11 @@ def render(view: View) -> str:
     # Only this very script may run, and nothing may be fetched: text that slips through as markup stays dead.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     templates = environment()
-    templates.filters.update(percent=percent, chart=chart.markup)
+    templates.filters.update(percent=percent)
     return templates.get_template("page.html.j2").render(
         view=view,
         several=len(view.runs) > 1,
         drawing=_drawing(view),
-        measures=attention.MEASURES,
         scale=pictures.scale_colours(),
         style=Markup("\n".join(map(template_file, _STYLES))),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704 - our own files

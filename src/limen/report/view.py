@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from limen.report.attention import Attention, attention
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
-from limen.report.magnification import Magnified, magnified
+from limen.report.sections import Section, sections
 from limen.report.series import Series, series_of
 from limen.runs import AttackSummary, Manifest, MetricColumn, Outcomes, Run, outcomes, summary_of
 
@@ -61,7 +60,7 @@ class AttackRow:
 
 @dataclass(frozen=True)
 class View:
-    """The whole page: runs, the table of attacks, the curves, attention where it was evaluated, the gallery.
+    """The whole page: runs, the table of attacks, the curves, the stored evaluations, the gallery.
 
     Attacks that differ in their budget alone are one family, also where there is just one of them.
     `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
@@ -74,8 +73,7 @@ class View:
     families: tuple[AttackRow, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
     bands: Mapping[int, Band]
-    attention: Attention | None
-    magnified: tuple[Magnified, ...]
+    sections: tuple[Section, ...]
     gallery: Gallery
 
 
@@ -84,7 +82,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
 
     Args:
         runs: Each run under its name on the page.
-        pictures: How many images the gallery, and the sections on attention and magnification, show at most.
+        pictures: How many images the gallery, and the sections of evaluations, show at most.
 
     Raises:
         RunError: If a run's records or its evaluation cannot be read.
@@ -104,8 +102,12 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         ),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
-        attention=attention(runs, series, pictures),
-        magnified=magnified(runs, series, pictures),
+        sections=sections(
+            runs,
+            {(row.run, row.summary.label): place for place, row in enumerate(attacks)},
+            {(name, one.name): place for place, (name, one) in enumerate(merged)},
+            pictures,
+        ),
         gallery=gallery(series, metrics, pictures),
     )
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from limen.runs.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.runs.columns import MetricColumn, record_schema
 from limen.runs.entries import AttackEntry, DataEntry, ModelEntry, Settings, SkippedImage
+from limen.runs.evaluations import Stored, read_evaluations
 from limen.runs.files import RunError
-from limen.runs.magnification import Magnification, magnified_path, read_magnification, write_magnification
 from limen.runs.manifest import Manifest
+from limen.runs.measuring import Measurement, Part, measuring
 from limen.runs.outcomes import Outcomes, outcomes, outcomes_by_name
-from limen.runs.overlap import Estimate, Overlap
-from limen.runs.overlap_store import OverlapEvaluation, attention_path, read_overlap, write_overlap
 from limen.runs.protocol import Comparison, Figures, Measured, compare, figures, pairs
 from limen.runs.reader import Run, open_run
 from limen.runs.summary import AttackSummary, summarize, summary_of
@@ -22,37 +21,32 @@ __all__ = [
     "Characteristic",
     "Comparison",
     "DataEntry",
-    "Estimate",
     "Figures",
-    "Magnification",
     "Manifest",
     "Measured",
+    "Measurement",
     "MetricColumn",
     "ModelEntry",
     "Outcomes",
-    "Overlap",
-    "OverlapEvaluation",
+    "Part",
     "Run",
     "RunError",
     "RunWriter",
     "Settings",
     "SkippedImage",
-    "attention_path",
+    "Stored",
     "characteristic",
     "compare",
     "create_or_resume",
     "figures",
-    "magnified_path",
+    "measuring",
     "open_run",
     "operating_characteristic",
     "outcomes",
     "outcomes_by_name",
     "pairs",
-    "read_magnification",
-    "read_overlap",
+    "read_evaluations",
     "record_schema",
     "summarize",
     "summary_of",
-    "write_magnification",
-    "write_overlap",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -94,6 +95,39 @@ def means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     counted = ~np.isnan(values)
     sums, counts = weights @ np.where(counted, values, 0.0).T, weights @ counted.T.astype(float)
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Means with their 95 % intervals; NaN where no image has a value.
+
+    Attributes:
+        mean: Means, (K,).
+        low: Lower ends of the percentile-bootstrap intervals, (K,).
+        high: Upper ends, (K,).
+    """
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def estimate_means(values: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Estimate:
+    """The mean of each column of (N, K) values over the images that have one, with its interval.
+
+    Args:
+        values: A row per image; NaN where it has no value.
+        draws: How often the images are drawn anew, with replacement, for the intervals.
+        seed: Seed of these draws.
+
+    Example:
+        >>> estimate = estimate_means(np.array([[0.2, np.nan], [0.4, 1.0]]))
+        >>> estimate.mean.round(3), estimate.low.round(3)
+        (array([0.3, 1. ]), array([0.2, 1. ]))
+    """
+    drawn = [means(weights, values.T) for weights in resamples(len(values), draws, seed)]
+    (mean,) = means(np.ones((1, len(values))), values.T)
+    return Estimate(mean, *interval(np.concatenate([np.empty((0, values.shape[1])), *drawn])))
 
 
 def medians(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

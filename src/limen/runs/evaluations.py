@@ -1,83 +1,210 @@
-"""What the evaluations stored in a run have in common: a file that counts, and pictures that it lists."""
+"""Evaluations inside a run directory: what was measured of its images, and the document that says so.
+
+    DIR/evaluation/FOLDER/evaluation.json   what was measured, with all options, and of which attacks
+    DIR/evaluation/FOLDER/records.parquet   rows for each attack and image, which any data tool opens
+    DIR/evaluation/FOLDER/document.json     what a page or a terminal shows
+    DIR/evaluation/FOLDER/pictures/*.png    the pictures that the document names
+
+A folder appears whole, by one rename. While it is measured, finished parts lie in a hidden folder beside it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from limen.decoding import decode
-from limen.runs.files import RunError, encode_png, remove_unfinished, sync_folder, write_whole, writing
+from limen import __version__
+from limen.decoding import decode, load_json
+from limen.document import Document, from_json
+from limen.errors import RunError
+from limen.identity import Identity
 from limen.runs.manifest import FILE as MANIFEST
+from limen.runs.names import ORIGINAL, image_name
 from limen.runs.reader import Run
 
 FOLDER = "evaluation"
 """The folder of the evaluations in a run's directory."""
 
+FORMAT = 1
+"""Version of the files; raised when an older Limen could no longer read them."""
 
-def write_evaluation(run: Run, name: str, content: bytes, pictures: Mapping[Path, np.ndarray]) -> Path:
-    """Write the pictures of an evaluation, and then, whole, the file that lists them.
+HEADER, RECORDS, DOCUMENT, PICTURES = "evaluation.json", "records.parquet", "document.json", "pictures"
 
-    Args:
-        run: The run that was evaluated.
-        name: The file's name.
-        content: What stands in it.
-        pictures: Pixels (H, W, C) uint8 by the file to write them to.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
-    Returns:
-        The file.
 
-    Raises:
-        RunError: If a folder cannot be written; an older file of this name is then still whole.
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What was measured.
+
+    Attributes:
+        format: Version of the files.
+        limen: Version of Limen that measured.
+        identity: The evaluation with all its options.
+        attacks: Labels of the run's attacks at that time.
+        limit: Only so many first images of the data set were looked at; None for all.
+        notes: What, besides the options, the values depend on, such as the layer that was found.
     """
-    path = run.directory / FOLDER / name
-    for folder in {path.parent, *(picture.parent for picture in pictures)}:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(folder)
-    for picture, pixels in pictures.items():
-        write_whole(picture, encode_png(pixels))
-    write_whole(path, content)
-    sync_folder(path.parent)
-    return path
+
+    format: int = FORMAT
+    limen: str = __version__
+    identity: Identity
+    attacks: tuple[str, ...] = ()
+    limit: int | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text of `evaluation.json`."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
-def decode_settings(kind: Any, text: bytes, where: str) -> Any:
-    """A dataclass from JSON that may be broken or hostile.
+@dataclass(frozen=True)
+class Stored:
+    """An evaluation of a run, as its folder holds it."""
+
+    run: Run
+    folder: Path
+    header: Header
+
+    @property
+    def identity(self) -> Identity:
+        """The evaluation with all its options."""
+        return self.header.identity
+
+    @property
+    def attacks(self) -> tuple[str, ...]:
+        """The labels of the attacks that it is of, in the order of the run."""
+        return self.header.attacks
+
+    def records(self) -> pa.Table:
+        """The rows, sorted as the run's attacks and images are.
+
+        Raises:
+            RunError: If the file cannot be read, or has rows of other attacks; the message names it.
+        """
+        path = self.folder / RECORDS
+        table = read_rows(path)
+        unknown = set(table["attack"].unique().to_pylist()).difference(self.attacks)
+        if unknown:
+            raise RunError(
+                f"{path}: has rows of attack {sorted(unknown)[0]!r}, which {HEADER} does not list; {_CURE}"
+            )
+        return table
+
+    def document(self) -> Document:
+        """What pages and terminals show.
+
+        Raises:
+            RunError: If the file cannot be read, or says what cannot be; the message names it.
+        """
+        path = self.folder / DOCUMENT
+        return _read(path, lambda text: from_json(text, self.folder / PICTURES))
+
+    def picture(self, label: str | None, image_id: str) -> Path | None:
+        """The file of a picture of what an attack made of an image, or of the original; None if none.
+
+        Raises:
+            UsageError: If the run has no such attack.
+        """
+        path = self.folder / PICTURES / picture_name(self.run, label, image_id)
+        return path if path.is_file() else None
+
+
+def read_evaluations(run: Run) -> list[Stored]:
+    """The evaluations stored in a run, in the order of their folders' names.
 
     Raises:
-        RunError: If a value is missing or of another type, or values are nested too deeply.
-        ValueError: If the text is no JSON.
+        RunError: If one is broken, of a newer Limen, or says what cannot be; the message names the file.
+    """
+    root = run.directory / FOLDER
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return [
+        Stored(run, folder, read_header(folder, run.manifest.labels))
+        for folder in folders
+        if not folder.name.startswith(".") and (folder / HEADER).is_file()
+    ]
+
+
+def read_header(folder: Path, labels: Sequence[str]) -> Header:
+    """What was measured in a folder, checked against the labels of the run's attacks.
+
+    Raises:
+        RunError: If the file is broken, of a newer Limen, or says what cannot be; the message names it.
+    """
+
+    def checked(text: bytes) -> Header:
+        content = load_json(text)
+        version = content.get("format") if isinstance(content, dict) else None
+        if type(version) is int and version > FORMAT:
+            raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
+        if version != FORMAT:
+            raise RunError(f"has format {version!r:.40}, expected {FORMAT}: not an evaluation of a run")
+        header = decode(Header, content, "")
+        if len(set(header.attacks)) < len(header.attacks):
+            raise RunError("names an attack twice")
+        unknown = set(header.attacks).difference(labels)
+        if unknown:
+            raise RunError(f"is of attack {sorted(unknown)[0]!r:.80}, which {MANIFEST} does not list")
+        return header
+
+    return _read(folder / HEADER, checked)
+
+
+def read_rows(path: Path) -> pa.Table:
+    """A table of rows for attacks and images.
+
+    Raises:
+        RunError: If the file is no such table; the message names it.
     """
     try:
-        return decode(kind, json.loads(text), where)
-    except RecursionError:
-        raise RunError("has settings that are nested too deeply") from None
+        table = pq.read_table(path)
+        for name in ("attack", "id"):
+            if (
+                table.column_names.count(name) != 1
+                or table[name].type != pa.string()
+                or table[name].null_count
+            ):
+                raise RunError(f"{path}: needs a column {name} of text without gaps; {_CURE}")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"{path}: cannot be read as the records of an evaluation ({reason:.200}); {_CURE}"
+        ) from error
+    return table
 
 
-def check_format(version: str, newest: int, what: str) -> None:
-    """Refuse a file of a newer Limen, and one that is not what it should be.
+def folder_of(run: Run, identity: Identity) -> Path:
+    """The folder of an evaluation; where its label is no plain word, a digest tells it from others."""
+    label = identity.label
+    if _PLAIN.fullmatch(label):
+        return run.directory / FOLDER / label
+    slug = re.sub(r"[^A-Za-z0-9._=-]+", "-", label)[:60].strip("-.=") or "evaluation"
+    return run.directory / FOLDER / f"{slug}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+
+
+def picture_name(run: Run, label: str | None, image_id: str) -> str:
+    """The file's name of a picture of what an attack made of an image, or of the original.
 
     Raises:
-        RunError: Says which of the two.
+        UsageError: If the run has no such attack.
     """
-    if version.isdecimal() and int(version) > newest:
-        raise RunError(f"has format {version}, this Limen reads up to {newest}; upgrade Limen")
-    if version != str(newest):
-        raise RunError(f"has format {version}, expected {newest}: not the {what} of a run")
+    return image_name(f"{ORIGINAL if label is None else run.manifest.folder(label)}/{image_id}")
 
 
-def check_attacks(attacks: Sequence[str], labels: Sequence[str]) -> None:
-    """Refuse attacks that are named twice or that the run does not have.
+_CURE = "remove the folder, then evaluate again"
 
-    Raises:
-        RunError: Names the attack.
-    """
-    if len(set(attacks)) < len(attacks):
-        raise RunError("names an attack twice")
-    unknown = set(attacks).difference(labels)
-    if unknown:
-        raise RunError(f"is of attack {sorted(unknown)[0]!r}, which {MANIFEST} does not list")
+
+def _read(path: Path, reader):
+    try:
+        return reader(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error}); {_CURE}") from error
+    except RunError as error:
+        raise RunError(f"{path}: {error}; {_CURE}") from None

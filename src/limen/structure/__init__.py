@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from limen.structure.cam import METHODS, class_activation_map, feature_layer
+from limen.structure.attention import ATTENTION, layer_of
+from limen.structure.cam import cam, gradcam, gradcam_plus_plus
+from limen.structure.feature_maps import feature_layer
 from limen.structure.magnification import common_scale, magnify
 
-__all__ = ["METHODS", "class_activation_map", "common_scale", "feature_layer", "magnify"]
+__all__ = [
+    "ATTENTION",
+    "cam",
+    "common_scale",
+    "feature_layer",
+    "gradcam",
+    "gradcam_plus_plus",
+    "layer_of",
+    "magnify",
+]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from limen.document import Block, Chart, Charts, Document, Mark
-from limen.evaluation import attention_overlap, quality_curve
-from limen.evaluation.overlap import TABLE_THRESHOLD, THRESHOLDS
+from limen.evaluation import EVALUATIONS, evaluate, quality_curve
+from limen.evaluation.overlap import TABLE_THRESHOLD, Overlap, overlaps_of
 from limen.metrics import METRICS
 from limen.recipes.bench import Bench, Ran, facts
 from limen.recipes.blocks import lines, one, page, table
@@ -16,7 +16,6 @@ from limen.recipes.entries import Entry, Groups
 from limen.recipes.pgap.quality import PAPER, charted
 from limen.recipes.recipe import recipe
 from limen.recipes.records import Row, Rows, about, records
-from limen.runs import Overlap
 from limen.spec import value_text
 
 FOLDER = "pgap-attention"
@@ -63,16 +62,17 @@ def _measure(bench: Bench) -> pa.Table:
     ran = bench.attacked(FOLDER, ENTRIES)
     labels = [each.labels[0] for each in ran]
     with bench.showing([f"overlap, {label}" for label in labels]) as progress:
-        overlaps = attention_overlap(
+        stored = evaluate(
             ran[0].run,
-            bench.classifier,
-            attacks=labels,
-            thresholds=sorted({*THRESHOLDS, TABLE_THRESHOLD, LOW_THRESHOLD}),
+            EVALUATIONS.make("attention:images=0"),
+            classifier=bench.classifier,
+            device=bench.device,
             batch_size=bench.batch_size,
             limit=bench.limit,
             progress=lambda label, done, total: progress(f"overlap, {label}", done, total),
         )
-    rows = (row for each, overlap in zip(ran, overlaps, strict=True) for row in _rows(each, overlap))
+    overlaps = overlaps_of(stored.records(), labels)
+    rows = (row for each in ran for row in _rows(each, overlaps[each.labels[0]]))
     return records(rows, facts=facts(ran))
 
 

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from limen import catalog
-from limen.classifier import Classifier
-from limen.defenses import Defended, bilateral
 from limen.document import Block, Document
-from limen.evaluation import transfer
+from limen.evaluation import EVALUATIONS, evaluate
 from limen.recipes import blocks as of_any
 from limen.recipes.bench import Bench, Kind, Ran, facts
 from limen.recipes.records import Row, about, records
 from limen.recipes.smooth.rivals import CLIMBS, DATA_SETS, FILTER, ROBUST, STEPS, Caps
 from limen.runs import Measured
+from limen.spec import write_spec
 
 FOLDER = "smooth"
 """The run that all recipes of this paper share."""
@@ -81,22 +79,22 @@ def row_of(found: Measured, *words: str | None, ran: Ran, **more: object) -> Row
 
 def seen_by(bench: Bench, ran: Sequence[Ran], robust: str | None) -> dict[str, pa.Table]:
     """By name, the records that the run would have if another classifier had seen its images."""
-    classifiers: dict[str, Classifier] = {FILTER: Defended(bench.classifier, bilateral)}
+    specs = {FILTER: "transfer:defense=bilateral"}
     if robust is not None:
-        classifiers[ROBUST] = catalog.model(robust, bench.device)
-    labels = list(dict.fromkeys(label for each in ran for label in each.labels))
+        specs[ROBUST] = write_spec("transfer", [("model", robust)])
     seen = {}
-    for name, classifier in classifiers.items():
-        with bench.showing([f"{name.lower()}, {label}" for label in labels]) as progress:
-            seen[name] = transfer(
+    for name, spec in specs.items():
+        with bench.showing([f"{name.lower()}, {label}" for label in ran[0].run.manifest.labels]) as progress:
+            stored = evaluate(
                 ran[0].run,
-                classifier,
-                labels,
-                metrics=METRICS,
+                EVALUATIONS.make(spec),
+                classifier=bench.classifier,
+                device=bench.device,
                 batch_size=bench.batch_size,
                 limit=bench.limit,
                 progress=lambda label, done, total, name=name, tell=progress: tell(
                     f"{name.lower()}, {label}", done, total
                 ),
             )
+        seen[name] = stored.records()
     return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +16,21 @@ from sklearn.metrics import jaccard_score, precision_score, recall_score
 import limen
 from limen.data import batches
 from limen.errors import UsageError
-from limen.evaluation import (
-    attention_overlap,
-    describe_run,
-    evaluate_overlap,
+from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
+from limen.evaluation.overlap import (
+    MEASURES,
+    TABLE_THRESHOLD,
+    THRESHOLDS,
+    Overlap,
     overlap_measures,
-    run_attacks,
+    overlaps_of,
 )
-from limen.evaluation.overlap import THRESHOLDS
 from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
-from limen.runs import Run, RunError, attention_path, open_run, read_overlap
+from limen.pictures import outline
+from limen.runs import Run, RunError, Stored, open_run
 from limen.runs.files import decode_png
-from limen.runs.overlap import MEASURES, TABLE_THRESHOLD
-from limen.structure import class_activation_map, feature_layer
+from limen.structure import feature_layer, gradcam, gradcam_plus_plus
 
 FGSM, DDN = "fgsm:eps=0.06", "ddn:steps=10"
 
@@ -46,7 +48,7 @@ def test_the_measures_of_a_small_case_are_those_counted_by_hand():
         "iou": [2 / 6, 2 / 5, 1 / 4, 0],
         "iou_outside": [3 / 11, 2 / 11, 1 / 10, 0],
     }
-    assert tuple(found) == MEASURES
+    assert tuple(found) == tuple(MEASURES)
     for name, values in expected.items():
         torch.testing.assert_close(found[name], torch.tensor([values]).double(), equal_nan=True)
 
@@ -140,6 +142,29 @@ def test_what_does_not_fit_is_refused():
         overlap_measures(noise, attention, [0.2, 0.1])
 
 
+def overlap(values: np.ndarray, **changed: np.ndarray) -> Overlap:
+    """An overlap of images with these values of every measure at T thresholds."""
+    measures = dict.fromkeys(MEASURES, values) | changed
+    count, thresholds = values.shape
+    return Overlap(tuple(map(str, range(count))), np.arange(thresholds) / 10, np.ones(count), measures)
+
+
+def test_means_are_over_the_images_that_have_a_value_and_each_measure_has_its_own():
+    precision = np.array([[0.2, np.nan], [0.4, np.nan], [0.9, 0.5]])
+    one = overlap(np.array([[0.0, 0.1], [0.1, 0.2], [0.5, 0.3]]), precision=precision)
+    means = one.means()
+    np.testing.assert_allclose(means["precision"].mean, [0.5, 0.5])
+    np.testing.assert_allclose(means["iou"].mean, [0.2, 0.2])
+    assert means["precision"].low[0] < 0.5 < means["precision"].high[0]
+    assert one.empty.tolist() == [0, 2]
+
+
+def test_no_image_has_no_mean():
+    none = overlap(np.zeros((0, 3))).means()["recall"]
+    assert np.isnan(none.mean).all()
+    assert np.isnan(none.high).all()
+
+
 @pytest.fixture(scope="module")
 def classifier() -> limen.Classifier:
     return limen.catalog.model("demo:photos")
@@ -157,34 +182,42 @@ def directory(classifier, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def run(directory) -> Run:
-    return open_run(directory)
+def run(directory, tmp_path) -> Run:
+    return open_run(shutil.copytree(directory, tmp_path / "run"))
+
+
+def measured(run: Run, spec: str = "attention:images=0", **settings) -> tuple[Stored, dict[str, Overlap]]:
+    stored = evaluate(run, EVALUATIONS.make(spec), **settings)
+    return stored, overlaps_of(stored.records(), stored.attacks)
 
 
 def test_a_run_is_measured_image_by_image(run, classifier):
-    overlaps = attention_overlap(run, classifier, thresholds=(0.001, TABLE_THRESHOLD), batch_size=5)
-    assert [each.label for each in overlaps] == [FGSM, DDN]
+    stored, overlaps = measured(run, batch_size=5)
+    assert stored.header.notes == {
+        "layer": feature_layer(classifier, from_uint8(run.original(ids(run)[0])[None]))
+    }
     rows = run.table().to_pylist()
-    for overlap in overlaps:
+    for label, found in overlaps.items():
         counted = [
             row["id"]
             for row in rows
-            if row["attack"] == overlap.label and row["success"] and row["clean_prediction"] == row["label"]
+            if row["attack"] == label and row["success"] and row["clean_prediction"] == row["label"]
         ]
-        assert list(overlap.ids) == counted
+        assert list(found.ids) == counted
         assert len(counted) > 2
-        image_id = counted[-1]
-        original, stored = (
-            from_uint8(pixels[None])
-            for pixels in (run.original(image_id), run.image(overlap.label, image_id))
+        original, adversarial = (
+            from_uint8(pixels[None]) for pixels in (run.original(counted[-1]), run.image(label, counted[-1]))
         )
-        expected = overlap_measures(
-            1 - ssim_map(original, stored),
-            class_activation_map(classifier, original),
-            (0.001, TABLE_THRESHOLD),
-        )
+        noise = 1 - ssim_map(original, adversarial)
+        expected = overlap_measures(noise, gradcam_plus_plus(classifier, original))
         for name in MEASURES:
-            np.testing.assert_allclose(getattr(overlap, name)[-1:], expected[name], atol=1e-6)
+            np.testing.assert_allclose(found.values[name][-1:], expected[name], atol=1e-6)
+        assert found.peaks[-1] == pytest.approx(noise.mean(1).max().item())
+        assert tuple(found.thresholds) == THRESHOLDS
+
+
+def ids(run: Run) -> list[str]:
+    return run.table()["id"].to_pylist()
 
 
 def test_failures_and_images_that_were_wrong_before_do_not_count(classifier, tmp_path):
@@ -195,86 +228,79 @@ def test_failures_and_images_that_were_wrong_before_do_not_count(classifier, tmp
     manifest = describe_run(classifier, wrong, attacks, model_spec="demo:photos")
     with limen.runs.create_or_resume(tmp_path / "run", manifest) as writer:
         run_attacks(classifier, wrong, attacks, writer)
-    none, some = attention_overlap(open_run(tmp_path / "run"), classifier)
+    stored, overlaps = measured(open_run(tmp_path / "run"))
+    none, some = overlaps.values()
     assert none.ids == ()
-    assert none.precision.shape == (0, len(THRESHOLDS))
     assert 0 < len(some.ids) <= 5
+    (table,) = [block for block in stored.document().blocks if block.title.startswith("Where")]
+    assert [cell.shown for cell in table.groups[0].rows[0]][1:] == ["0", *["–"] * 6]
 
 
-def test_the_result_does_not_depend_on_the_batch_size_and_the_limit_is_the_data_sets(run, classifier):
-    whole, parts = (attention_overlap(run, classifier, batch_size=size)[1] for size in (32, 1))
-    for name in MEASURES:
-        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
-    few = attention_overlap(run, classifier, attacks=[DDN], limit=4)
-    assert [each.label for each in few] == [DDN]
-    first = {row["id"] for row in run.table().to_pylist() if row["index"] < 4}
-    assert few[0].ids == tuple(each for each in whole.ids if each in first)
+def test_the_table_and_the_charts_say_what_the_records_say(run):
+    stored, overlaps = measured(run)
+    table, charts = stored.document().blocks
+    at = THRESHOLDS.index(TABLE_THRESHOLD)
+    for row, (label, found) in zip(table.groups[0].rows, overlaps.items(), strict=True):
+        assert (row[0].text, row[0].series, row[1].value) == (label, label, len(found.ids))
+        assert row[3].value == pytest.approx(found.values["pixels"][:, at].mean())
+        assert row[3].low < row[3].value < row[3].high
+        assert row[-1].value == found.empty[at]
+    assert len(charts.charts) == len(MEASURES) + 1
+    for chart in charts.charts:
+        assert [line.name for line in chart.lines] == list(overlaps)
+    precision, pixels = (chart.lines[0].y for chart in charts.charts[:2])
+    assert np.isnan(precision[-1]) == (overlaps[FGSM].empty[-1] == len(overlaps[FGSM].ids))
+    np.testing.assert_allclose(pixels, overlaps[FGSM].values["pixels"].mean(0))
+    shares = charts.charts[-1].lines[1].y
+    np.testing.assert_allclose(shares, 1 - overlaps[DDN].empty / len(overlaps[DDN].ids))
 
 
-def test_progress_is_told_of_each_attack(run, classifier):
-    told = []
-    overlaps = attention_overlap(run, classifier, batch_size=5, progress=lambda *each: told.append(each))
-    for overlap in overlaps:
-        own = [(done, total) for label, done, total in told if label == overlap.label]
-        assert own[0] == (0, len(overlap.ids))
-        assert own[-1] == (len(overlap.ids), len(overlap.ids))
-        assert len(own) > 2
-
-
-def test_attention_depends_on_the_method_and_the_layer(run, classifier):
-    default, other, early = (
-        attention_overlap(run, classifier, attacks=[DDN], **options)[0]
-        for options in ({}, {"attention_threshold": 0.1}, {"method": "gradcam", "layer": "0"})
+def test_attention_depends_on_the_method_the_threshold_and_the_layer(run, classifier):
+    default, lower, early = (
+        measured(run, spec)[1][DDN]
+        for spec in ("attention:images=0", "attention:threshold=0.1", "attention:method=gradcam:layer=0")
     )
-    assert not np.array_equal(default.recall, other.recall, equal_nan=True)
-    assert not np.array_equal(default.recall, early.recall, equal_nan=True)
-    np.testing.assert_array_equal(default.pixels, other.pixels)
+    for other in (lower, early):
+        assert not np.array_equal(default.values["recall"], other.values["recall"], equal_nan=True)
+        np.testing.assert_array_equal(default.values["pixels"], other.values["pixels"])
+    image = from_uint8(run.original(early.ids[0])[None])
+    noise = 1 - ssim_map(image, from_uint8(run.image(DDN, early.ids[0])[None]))
+    expected = overlap_measures(noise, gradcam(classifier, image, layer="0"))["recall"]
+    np.testing.assert_allclose(early.values["recall"][:1], expected, atol=1e-6)
 
 
-def test_an_evaluation_is_stored_in_its_run_with_maps_of_the_originals(run, classifier):
-    evaluation = evaluate_overlap(run, classifier, method="gradcam", pictures=2)
-    stored = read_overlap(run)
-    assert stored is not None
-    assert (stored.method, stored.attention_threshold) == ("gradcam", 0.75)
-    assert stored.layer == feature_layer(classifier, from_uint8(run.original("astronaut-0000")[None]))
-    expected = attention_overlap(run, classifier, method="gradcam")
-    for mine, theirs, returned in zip(stored.overlaps, expected, evaluation.overlaps, strict=True):
-        assert mine.ids == theirs.ids == returned.ids
-        np.testing.assert_array_equal(mine.iou, theirs.iou)
-    assert len(stored.pictured) == 2
-    assert set(stored.pictured) <= set(expected[0].ids) & set(expected[1].ids)
-    for image_id in stored.pictured:
-        attention = class_activation_map(
-            classifier, from_uint8(run.original(image_id)[None]), method="gradcam"
-        )
-        pixels = decode_png(attention_path(run, stored, image_id))
-        np.testing.assert_allclose(pixels[:, :, 0] / 255, attention[0], atol=0.5 / 255 + 1e-5)
+def test_pictures_show_the_attention_of_the_original_and_where_each_attack_lost_structure(run, classifier):
+    stored, overlaps = measured(run, "attention:images=2")
+    (block,) = [block for block in stored.document().blocks if block.title == "Attention and lost structure"]
+    assert len(block.rows) == 2
+    for row in block.rows:
+        original, *maps = row.pictures
+        fooled = [label for label, found in overlaps.items() if row.title in found.ids]
+        assert [picture.series for picture in maps] == [FGSM, DDN]
+        assert [picture.series for picture in maps if picture.image is not None] == fooled
+        region = gradcam_plus_plus(classifier, from_uint8(run.original(row.title)[None]))[0] > 0.75
+        for picture in row.pictures:
+            if picture.image is not None:
+                pixels = decode_png(picture.image)
+                cyan = (pixels == (0, 229, 255)).all(-1)
+                assert np.array_equal(cyan, outline(region.numpy()))
+        pixels = decode_png(original.image).astype(int)
+        far = gradcam_plus_plus(classifier, from_uint8(run.original(row.title)[None]))[0].numpy() == 0
+        far &= ~outline(~region.numpy())
+        assert np.array_equal(pixels[far], run.original(row.title)[far])
+        assert row.scale == "1 − SSIM"
+        assert 0 < row.top <= 1
 
 
-def test_a_run_without_records_is_refused(classifier, tmp_path):
-    manifest = describe_run(
-        classifier, limen.data.demo("photos", count=2), [limen.catalog.attack(DDN)], model_spec="demo:photos"
-    )
-    with limen.runs.create_or_resume(tmp_path, manifest):
-        pass
-    with pytest.raises(UsageError, match="no records yet"):
-        evaluate_overlap(open_run(tmp_path), classifier)
+def test_other_weights_than_the_runs_are_refused(run):
+    other = limen.catalog.model("demo:photos")
+    with torch.no_grad():
+        next(other.module.parameters()).add_(1)
+    with pytest.raises(UsageError, match="other weights now than when the run was made"):
+        measured(run, classifier=other)
 
 
-def test_an_attack_that_the_run_lacks_and_a_negative_limit_are_refused(run, classifier):
-    with pytest.raises(UsageError, match="the run has no attack 'pgd'"):
-        attention_overlap(run, classifier, attacks=["pgd"])
-    with pytest.raises(UsageError, match="limit must be at least 0"):
-        attention_overlap(run, classifier, limit=-1)
-
-
-def test_an_image_of_another_size_is_one_error_that_names_the_file(run, classifier):
-    image_id = attention_overlap(run, classifier)[1].ids[1]
-    path = run.image_path(DDN, image_id)
-    whole = path.read_bytes()
-    try:
-        Image.new("RGB", (20, 20)).save(path)
-        with pytest.raises(RunError, match=r"\.png: shape \(20, 20, 3\), unlike"):
-            attention_overlap(run, classifier)
-    finally:
-        path.write_bytes(whole)
+def test_an_image_of_another_size_is_one_error_that_names_the_file(run):
+    Image.new("RGB", (20, 20)).save(run.image_path(DDN, measured(run)[1][DDN].ids[1]))
+    with pytest.raises(RunError, match=r"\.png: shape \(20, 20, 3\), unlike"):
+        measured(run, "attention:threshold=0.5")

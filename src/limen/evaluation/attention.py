@@ -1,0 +1,203 @@
+"""Whether perturbations fall where the classifier looks (Pochimireddy et al., Section V)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from limen import pictures
+from limen.document import Block, Cell, Chart, Charts, Group, Line, Mark, Pictures, Table
+from limen.evaluation.context import Context, Images
+from limen.evaluation.fooled import most_fooled, picture_rows
+from limen.evaluation.methods import ATTENTION
+from limen.evaluation.overlap import (
+    ATTENTION_THRESHOLD,
+    MEASURES,
+    TABLE_THRESHOLD,
+    THRESHOLDS,
+    Overlap,
+    overlap_measures,
+    overlaps_of,
+)
+from limen.evaluation.protocol import evaluation
+from limen.metrics import ssim_map
+from limen.runs import Part, Run, Stored
+from limen.runs.bootstrap import Estimate
+from limen.structure import layer_of
+
+
+def describe(stored: Stored) -> list[Block]:
+    """The measures in a table and over the thresholds, and pictures of what lies where."""
+    overlaps = overlaps_of(stored.records(), stored.attacks)
+    means = {label: overlap.means() for label, overlap in overlaps.items()}
+    return [_table(overlaps, means), _charts(overlaps, means), *_pictures(stored, overlaps)]
+
+
+@evaluation("Where perturbations fall", describe)
+def attention(
+    run: Run,
+    context: Context,
+    *,
+    method: str = "gradcam++",
+    threshold: float = ATTENTION_THRESHOLD,
+    images: int = 12,
+) -> Iterator[Part]:
+    """Whether perturbations fall where the classifier looks.
+
+    Only images that the model classified correctly and an attack fooled count for that attack. Attention is
+    that of the original for the class that the model gave it; noise is 1 − SSIM of the two stored 8-bit
+    images. Each row holds the measures of `overlap_measures` at one threshold.
+
+    Args:
+        run: The run.
+        context: What the evaluation is given.
+        method: How attention is found: `cam`, `gradcam`, `gradcam++` or a user's own, with its options as in
+            `gradcam:layer=features.18`.
+        threshold: What attention must exceed to count.
+        images: How many images to picture; those that most attacks fooled.
+
+    Raises:
+        UsageError: If the method finds no layer, or an image is under 11 pixels.
+    """
+    look, wanted = _method(run, context, method), context.fooled()
+    for batch in context.batches(wanted, context.classifier):
+        maps = look(batch.ids, batch.originals)
+        for label, places in batch.attacked.items():
+            rows, ids = list(places), [batch.ids[place] for place in places]
+            noise = 1 - ssim_map(batch.originals[rows], context.adversarial(label, ids, context.classifier))
+            measures = overlap_measures(noise, maps[rows], attention_threshold=threshold)
+            yield Part(_records(label, ids, noise, measures))
+    chosen = most_fooled(wanted.values(), images)
+    for start in range(0, len(chosen), context.batch_size):
+        ids = chosen[start : start + context.batch_size]
+        maps = look(ids, context.originals(ids, context.classifier)).float().cpu().numpy()
+        for image_id, attended in zip(ids, maps, strict=True):
+            yield Part(pictures=_compose(run, wanted, image_id, attended, attended > threshold))
+
+
+def _method(run: Run, context: Context, spec: str) -> Callable[[Sequence[str], Tensor], Tensor]:
+    """A function of ids and originals that gives the attention to the class that the model gave each."""
+    method, table = ATTENTION.read(spec), run.table()
+    function, options = method.entry.thing, dict(method.keywords)
+    context.note_code("method", method.identity)
+    classes = dict(zip(table["id"].to_pylist(), table["clean_prediction"].to_pylist(), strict=True))
+    ids = [*classes][:1]
+    if ids and options.get("layer") is None:
+        layer = layer_of(function, context.classifier, context.originals(ids, context.classifier))
+        if layer is not None:
+            context.note("layer", layer)
+            options["layer"] = layer
+
+    def look(ids: Sequence[str], originals: Tensor) -> Tensor:
+        given = torch.tensor([classes[image_id] for image_id in ids], device=originals.device)
+        return function(context.classifier, originals, given, **options)
+
+    return look
+
+
+def _records(label: str, ids: Sequence[str], noise: Tensor, measures: Mapping[str, Tensor]) -> pa.Table:
+    peaks, count = noise.mean(1).amax((1, 2)).double().cpu().numpy(), len(THRESHOLDS)
+    columns = {
+        "attack": pa.array([label] * (len(ids) * count), pa.string()),
+        "id": pa.array([image_id for image_id in ids for _ in THRESHOLDS], pa.string()),
+        "threshold": pa.array(THRESHOLDS * len(ids), pa.float64()),
+        **{
+            name: pa.array(measures[name].cpu().numpy().ravel(), pa.float64(), from_pandas=True)
+            for name in MEASURES
+        },
+        "peak": pa.array(np.repeat(peaks, count), pa.float64()),
+    }
+    return pa.table(columns)
+
+
+def _compose(
+    run: Run, wanted: Images, image_id: str, attended: np.ndarray, region: np.ndarray
+) -> dict[tuple[str | None, str], np.ndarray]:
+    original = run.original(image_id)
+    made = {label: run.image(label, image_id) for label in wanted if image_id in wanted[label]}
+    maps = {label: pictures.lost_structure(original, pixels) for label, pixels in made.items()}
+    lost = {label: each for label, each in maps.items() if each is not None}
+    top = pictures.common_top(list(lost.values()))
+    composed = {None: pictures.overlaid(original, attended, region)}
+    composed |= {label: pictures.outlined(each, top, region) for label, each in lost.items()}
+    return {(label, image_id): np.asarray(made.convert("RGB")) for label, made in composed.items()}
+
+
+def _table(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Estimate]]) -> Table:
+    at = THRESHOLDS.index(TABLE_THRESHOLD)
+    rows = []
+    for label, overlap in overlaps.items():
+        estimates = [means[label][name] for name in MEASURES] if overlap.ids else []
+        cells = [Cell(value=e.mean[at], low=e.low[at], high=e.high[at]) for e in estimates]
+        empty = Cell(value=overlap.empty[at], form="count") if overlap.ids else Cell()
+        blank = [Cell()] * (len(MEASURES) - len(cells))
+        count = Cell(value=len(overlap.ids), form="count")
+        rows.append([Cell(label, series=label), count, *cells, *blank, empty])
+    return Table(
+        f"Where 1 − SSIM exceeds {TABLE_THRESHOLD}",
+        "Means over the images that were classified correctly and fooled, with 95 % bootstrap intervals. "
+        "Precision leaves out the images that are not perturbed so much anywhere.",
+        ("Attack", "Images", *(title for title, _ in MEASURES.values()), "Not perturbed"),
+        [Group("", rows)],
+    )
+
+
+def _charts(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Estimate]]) -> Charts:
+    charts = []
+    for measure, (title, about) in MEASURES.items():
+        lines = []
+        for label, overlap in overlaps.items():
+            each = means[label][measure] if overlap.ids else Estimate(*[np.array([])] * 3)
+            arrays = (overlap.thresholds, each.mean, each.low, each.high)
+            values = [array.tolist() for array in arrays]
+            lines.append(Line(label, *values, series=label))
+        charts.append(_chart(f"{title}: {about}", "mean", lines))
+    shares = [
+        Line(label, each.thresholds.tolist(), _shares(each).tolist(), series=label)
+        for label, each in overlaps.items()
+    ]
+    title = "Images perturbed: of the fooled images, the share with any such pixel"
+    return Charts(
+        "Over the threshold that makes a pixel count as perturbed",
+        "Means with bands of 95 % bootstrap intervals. A mean over few images, at the right end of the "
+        "precision, says little: see the last chart.",
+        [*charts, _chart(title, "share", shares)],
+    )
+
+
+def _shares(overlap: Overlap) -> np.ndarray:
+    return 1 - overlap.empty / max(len(overlap.ids), 1)
+
+
+def _chart(title: str, y_label: str, lines: Sequence[Line]) -> Chart:
+    top = max((value for line in lines for value in line.heights if np.isfinite(value)), default=1.0)
+    return Chart(
+        title,
+        "threshold on 1 − SSIM",
+        y_label,
+        lines,
+        y_range=(0.0, min(1.0, 1.05 * top) or 1.0),
+        log_x=True,
+        marks=[Mark(TABLE_THRESHOLD, f"{TABLE_THRESHOLD}")],
+    )
+
+
+def _pictures(stored: Stored, overlaps: Mapping[str, Overlap]) -> Iterator[Pictures]:
+    peaks = {label: dict(zip(each.ids, each.peaks, strict=True)) for label, each in overlaps.items()}
+
+    def top(image_id: str) -> float:
+        return pictures.common_top([np.array([of[image_id]]) for of in peaks.values() if image_id in of])
+
+    rows = picture_rows(stored, peaks, "attention to the original", scale=("1 − SSIM", top))
+    if rows:
+        yield Pictures(
+            "Attention and lost structure",
+            "Left, the original, coloured where the model looks; right, the map of 1 − SSIM of each attack "
+            "(mean over channels), on one scale for each image. The cyan outline, the same in all pictures "
+            "of an image, surrounds the attention that counts.",
+            rows,
+        )

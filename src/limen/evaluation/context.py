@@ -1,0 +1,203 @@
+"""What every evaluation is given: the run, its model, and its images batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from limen import catalog
+from limen.classifier import Classifier, checked_device
+from limen.defenses import Defended
+from limen.errors import UsageError
+from limen.evaluation.attack_run import Progress
+from limen.evaluation.fooled import load
+from limen.identity import Identity
+from limen.runs import Measurement, ModelEntry
+
+Images = Mapping[str, Mapping[str, int]]
+"""By an attack's label, the index in the data set of each image by its id."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some originals of a run side by side, in the order of the data set.
+
+    Attributes:
+        ids: Their ids.
+        originals: Their pixels, (N, C, H, W) in [0, 1].
+        attacked: By an attack's label, the places in the batch of its images that are still to be measured.
+    """
+
+    ids: tuple[str, ...]
+    originals: Tensor
+    attacked: Mapping[str, tuple[int, ...]]
+
+
+class Context:
+    """What an evaluation is given beside the run.
+
+    Attributes:
+        run: The run.
+        device: Where to compute.
+        batch_size: Images looked at side by side; memory is bounded by one batch.
+        limit: Only so many first images of the data set; None for all.
+    """
+
+    def __init__(
+        self,
+        measurement: Measurement,
+        *,
+        classifier: Classifier | None = None,
+        device: str | torch.device = "cpu",
+        batch_size: int = 32,
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if limit is not None and limit < 0:
+            raise UsageError(f"limit must be at least 0, not {limit}")
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, not {batch_size}")
+        self.run, self.batch_size, self.limit = measurement.run, batch_size, limit
+        self.device = checked_device(device)
+        self._measurement, self._given, self._progress = measurement, classifier, progress
+        self._wanted: dict[str, frozenset[str]] | None = None
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier that the run attacked, made from the run's manifest when it is first asked for.
+
+        Raises:
+            UsageError: If its weights are not those that the run was made with.
+        """
+        entry = self.run.manifest.model
+        made = self._given or self._made(entry)
+        if made.fingerprint() != entry.weights:
+            raise UsageError(
+                f"{self.run.directory}: {entry.spec} has other weights now than when the run was made; "
+                "restore them, or attack again into another folder"
+            )
+        return made
+
+    def _made(self, entry: ModelEntry) -> Classifier:
+        made = catalog.model(entry.spec, self.device)
+        # What images pass first stands outermost.
+        for identity in reversed(entry.defenses):
+            made = Defended(made, catalog.DEFENSES.restore(identity))
+        return made
+
+    def model(self, spec: str) -> Classifier:
+        """Another classifier; its weights are noted, so that nothing measured with others is mixed in."""
+        made = catalog.model(spec, self.device)
+        self.note("weights", made.fingerprint()[:12])
+        self.note_code("model", made.identity)
+        return made
+
+    def note(self, name: str, value: str) -> None:
+        """Keep what the values depend on besides the options, such as a layer that was found."""
+        self._measurement.note(name, value)
+
+    def note_code(self, what: str, identity: Identity | None) -> None:
+        """Note the user's file that something comes from, where it comes from one."""
+        if identity is not None and identity.code is not None:
+            self.note(f"file of the {what}", identity.code[:12])
+
+    def correct(self) -> Images:
+        """For each attack, the images that the run's classifier had right before it."""
+        return self._images(pc.field("clean_prediction") == pc.field("label"))
+
+    def fooled(self) -> Images:
+        """For each attack, the images that the run's classifier had right before it, and wrong after."""
+        return self._images(pc.field("success") & (pc.field("clean_prediction") == pc.field("label")))
+
+    def finished(self, label: str, image_id: str) -> bool:
+        """Whether an earlier process has measured this attack and image."""
+        return (label, image_id) in self._measurement.finished
+
+    def want(self, images: Images) -> None:
+        """Say which attacks and images the evaluation is of; rows of others do not count any more."""
+        self._wanted = {label: frozenset(of_attack) for label, of_attack in images.items()}
+        self.tell()
+
+    def batches(self, images: Images, like: Classifier | None = None) -> Iterator[Batch]:
+        """The originals of these images, batch by batch, but for batches that are finished.
+
+        A resumed evaluation cuts the same batches as one that was not interrupted.
+
+        Args:
+            images: By attack, the images that the evaluation is of.
+            like: The classifier whose device and precision the originals get; the context's device if None.
+
+        Yields:
+            Batches with what is left of each attack.
+        """
+        self.want(images)
+        ids = together(images)
+        for start in range(0, len(ids), self.batch_size):
+            batch = tuple(ids[start : start + self.batch_size])
+            left = {
+                label: tuple(
+                    place
+                    for place, image_id in enumerate(batch)
+                    if image_id in of_attack and not self.finished(label, image_id)
+                )
+                for label, of_attack in images.items()
+            }
+            if any(left.values()):
+                attacked = {label: places for label, places in left.items() if places}
+                yield Batch(batch, self.originals(batch, like), attacked)
+
+    def originals(self, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
+        """Stored originals, (N, C, H, W) in [0, 1].
+
+        Raises:
+            RunError: If one cannot be read, or has another size than the others.
+        """
+        return self._load([self.run.original_path(image_id) for image_id in ids], like)
+
+    def adversarial(self, label: str, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
+        """What an attack made of images, as their files hold it, (N, C, H, W) in [0, 1].
+
+        Raises:
+            RunError: If one cannot be read, or has another size than the others.
+        """
+        return self._load([self.run.image_path(label, image_id) for image_id in ids], like)
+
+    def tell(self) -> None:
+        """Tell of each attack's finished images."""
+        if self._progress is not None and self._wanted is not None:
+            for label, ids in self._wanted.items():
+                done = sum(self.finished(label, image_id) for image_id in ids)
+                self._progress(label, done, len(ids))
+
+    @property
+    def wanted(self) -> frozenset[tuple[str, str]]:
+        """The attacks and images that the evaluation is of; all that it has measured where it did not say."""
+        if self._wanted is None:
+            return self._measurement.finished
+        return frozenset((label, image_id) for label, ids in self._wanted.items() for image_id in ids)
+
+    def _images(self, condition: pc.Expression) -> Images:
+        table = self.run.table().filter(condition)
+        if self.limit is not None:
+            table = table.filter(pc.field("index") < self.limit)
+        found = {}
+        for label in self.run.manifest.labels:
+            rows = table.filter(pc.field("attack") == label)
+            found[label] = dict(zip(rows["id"].to_pylist(), rows["index"].to_pylist(), strict=True))
+        return found
+
+    def _load(self, paths: Sequence[Path], like: Classifier | None) -> Tensor:
+        images = load(paths)
+        return images.to(self.device) if like is None else images.to(like.device, like.dtype)
+
+
+def together(images: Images) -> list[str]:
+    """The ids of all attacks' images, each once, in the order of the data set."""
+    indices = {image_id: index for of_attack in images.values() for image_id, index in of_attack.items()}
+    return sorted(indices, key=lambda image_id: indices[image_id])

@@ -1,0 +1,124 @@
+"""What an evaluation of a run is, and how any of them is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from limen.classifier import Classifier
+from limen.document import Block, Document, Notes
+from limen.evaluation.attack_run import Progress
+from limen.evaluation.context import Context
+from limen.identity import Identity
+from limen.runs import Part, Run, Stored, measuring
+
+Describe = Callable[[Stored], Sequence[Block]]
+"""Says in blocks of a document what was measured."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation with its options, ready to be measured.
+
+    Attributes:
+        identity: Its name and all its options.
+        title: What it asks, as a heading.
+        measure: Measures a run: yields parts, each all that it will ever yield of some attacks and images.
+        describe: Says in blocks of a document what was measured; the same rows always say the same.
+    """
+
+    identity: Identity
+    title: str
+    measure: Callable[[Run, Context], Iterator[Part]]
+    describe: Describe
+
+
+class Measure(Protocol):
+    """The function that `evaluation` makes public; its keywords are the options."""
+
+    def __call__(self, run: Run, context: Context, **options: Any) -> Iterator[Part]:
+        """Measure a run."""
+        ...
+
+
+F = TypeVar("F", bound=Callable[..., Iterator[Part]])
+
+
+def evaluation(title: str, describe: Describe) -> Callable[[F], F]:
+    """Make an evaluation of a function that measures, a generator of parts with typed keywords as options.
+
+    Args:
+        title: What it asks, as a heading.
+        describe: Says in blocks of a document what was measured.
+
+    Example:
+        >>> @evaluation("How bright are the images?", lambda stored: [])
+        ... def brightness(run, context, *, scale: float = 1.0):
+        ...     yield Part()
+        >>> brightness.title
+        'How bright are the images?'
+    """
+
+    def public(measure: F) -> F:
+        vars(measure).update(title=title, describe=describe)
+        return measure
+
+    return public
+
+
+def evaluate(
+    run: Run,
+    what: Evaluation,
+    *,
+    classifier: Classifier | None = None,
+    device: str | torch.device = "cpu",
+    batch_size: int = 32,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Stored:
+    """Do what is left of an evaluation of a run, and store it in the run's folder.
+
+    Args:
+        run: The run.
+        what: The evaluation; `limen.evaluation.EVALUATIONS.make` makes it of a spec.
+        classifier: The run's classifier, if it is at hand; else it is made from the manifest when needed.
+        device: Where to compute.
+        batch_size: Images looked at side by side; memory is bounded by one batch.
+        limit: Only so many first images of the data set; None for all.
+        progress: Called with each attack's label, finished images and all images.
+
+    Raises:
+        UsageError: If an option is wrong, or the model has other weights than the run's.
+        RunError: If something in the run cannot be read or written; what was finished before is kept.
+    """
+    with measuring(run, what.identity, limit) as measurement:
+        context = Context(
+            measurement,
+            classifier=classifier,
+            device=device,
+            batch_size=batch_size,
+            limit=limit,
+            progress=progress,
+        )
+        for part in what.measure(run, context):
+            measurement.write(part)
+            context.tell()
+        return measurement.finish(context.wanted, lambda stored: document_of(what, stored))
+
+
+def document_of(what: Evaluation, stored: Stored) -> Document:
+    """What pages and terminals show of a stored evaluation."""
+    header = stored.header
+    settings = [
+        ("Evaluation", header.identity.label),
+        *((k.capitalize(), v) for k, v in header.notes.items()),
+    ]
+    if header.limit is not None:
+        settings.append(("Images", f"the first {header.limit}"))
+    if stored.records().num_rows:
+        return Document(what.title, settings=settings, blocks=what.describe(stored))
+    nothing = Notes("Nothing to measure", ["No image of this run counts for this evaluation."])
+    return Document(what.title, settings=settings, blocks=[nothing])

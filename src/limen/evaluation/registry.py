@@ -1,0 +1,31 @@
+"""Every evaluation that a spec can name."""
+
+from __future__ import annotations
+
+from limen.catalog import Catalog, Request
+from limen.errors import UsageError
+from limen.evaluation.attention import attention
+from limen.evaluation.magnification import magnify_images
+from limen.evaluation.protocol import Evaluation
+from limen.evaluation.transfer import transfer
+from limen.identity import Named
+
+
+def _known(measure: Named, request: Request) -> Evaluation:
+    title, describe = (getattr(request.entry.thing, name, None) for name in ("title", "describe"))
+    if title is None or describe is None:
+        raise UsageError(
+            f"{request.entry.name} is no evaluation; put @limen.evaluation.evaluation(…) above it"
+        )
+    return Evaluation(measure.identity, title, measure, describe)
+
+
+EVALUATIONS = Catalog(
+    "evaluation",
+    {"attention": attention, "magnify": magnify_images, "transfer": transfer},
+    "limen.evaluations",
+    argument=False,
+    takes=2,
+    finish=_known,
+)
+"""The evaluations that a spec can name; a user's own is a function made one by `evaluation`."""

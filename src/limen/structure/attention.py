@@ -1,0 +1,34 @@
+"""Where a classifier looks: every method that a spec can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from limen.classifier import Classifier
+from limen.structure.cam import cam, gradcam, gradcam_plus_plus
+from limen.structure.feature_maps import feature_layer, pooled_head
+
+Attention = Callable[..., Tensor]
+"""Called with a classifier, images (N, C, H, W) and classes (N,), and by name with options of its own; gives
+maps (N, H, W) in [0, 1] that are high where the classifier looks."""
+
+ATTENTION: dict[str, Attention] = {"cam": cam, "gradcam": gradcam, "gradcam++": gradcam_plus_plus}
+"""Every method by its name."""
+
+_FINDERS: Mapping[Attention, Callable[[Classifier, Tensor], str]] = {
+    cam: lambda classifier, images: pooled_head(classifier, images)[0],
+    gradcam: feature_layer,
+    gradcam_plus_plus: feature_layer,
+}
+
+
+def layer_of(method: Attention, classifier: Classifier, images: Tensor) -> str | None:
+    """The layer that a method takes if none is named; None for a method that has no layers.
+
+    Raises:
+        UsageError: If the method finds none.
+    """
+    finder = _FINDERS.get(method)
+    return None if finder is None else finder(classifier, images)

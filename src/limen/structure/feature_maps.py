@@ -1,0 +1,189 @@
+"""The layers of a network that give feature maps: which there are, and what they give."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limen.classifier import Classifier
+from limen.errors import UnknownNameError, UsageError
+from limen.images import check_images
+
+_NEAREST = 10
+
+
+def feature_layer(classifier: Classifier, images: Tensor) -> str:
+    """The last layer whose output is a feature map (N, C, H, W) with a side above 1.
+
+    That is the last before global pooling or flattening.
+
+    Args:
+        classifier: The model.
+        images: At least one image that the model takes; the first is sent through it.
+
+    Raises:
+        UsageError: If there is no such layer.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 5))
+        >>> feature_layer(Classifier(net), torch.rand(1, 3, 16, 16))
+        '1'
+    """
+    trace, _ = _traced(classifier, images, None)
+    if trace.map is None:
+        raise UsageError("the model has no layer that gives a feature map (N, C, H, W) above 1×1")
+    return trace.map.layer
+
+
+def pooled_head(classifier: Classifier, images: Tensor, layer: str | None = None) -> tuple[str, Tensor]:
+    """The layer whose feature maps a linear head weighs after global average pooling, and the weights.
+
+    Args:
+        classifier: The model.
+        images: At least one image that the model takes; the first is sent through it.
+        layer: The layer that the head shall belong to; None for the last feature map before the head.
+
+    Returns:
+        The layer's name, and the head's weights (K, C).
+
+    Raises:
+        UsageError: If the model has no such head.
+    """
+    trace, logits = _traced(classifier, images, layer)
+    head = trace.head
+    if head is None or head.before is None:
+        raise UsageError(f"CAM needs a feature map before a linear head; {_OTHERS}")
+    average = head.before.features.mean((2, 3))
+    received = head.received.flatten(2).mean(2) if head.received.ndim == 4 else head.received
+    rounding = 1e-4 * float(average.abs().max())
+    fits = received.shape == average.shape and torch.allclose(received, average, rtol=1e-3, atol=rounding)
+    if not fits or head.layer.weight.shape[0] != logits.shape[1]:
+        raise UsageError(
+            "CAM needs a linear head on the spatial average of its feature maps, and this model's head "
+            f"does not receive the average of {head.before.layer!r}; {_OTHERS}"
+        )
+    return head.before.layer, head.layer.weight.detach().flatten(1)
+
+
+def check_layer(classifier: Classifier, layer: str | None) -> None:
+    """Refuse a layer that the model does not have.
+
+    Raises:
+        UnknownNameError: Offers the nearest names.
+    """
+    names = [name for name in _modules(classifier) if name]
+    if layer is not None and layer not in names:
+        # A network has hundreds of layers: only the nearest help.
+        raise UnknownNameError(
+            "layer", layer, difflib.get_close_matches(layer, names, n=_NEAREST, cutoff=0.0)
+        )
+
+
+@contextmanager
+def gathering(classifier: Classifier, layer: str) -> Iterator[list[Tensor]]:
+    """Gather the layer's feature maps, one tensor for each piece of the batch that the model is run on.
+
+    They are leaves that the rest of the network hangs on, so that a backward pass ends there, and
+    copies, as the network may go on to change its own in place.
+    """
+    gathered: list[Tensor] = []
+    last: list[Tensor] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> Tensor | None:
+        if not _is_map(output):
+            return None
+        # A module may be used several times; the last time counts.
+        last[:] = [output.detach().requires_grad_()]
+        return last[0].clone()
+
+    def close(module: nn.Module, args: Any, output: Any) -> None:
+        gathered.extend(last)
+        last.clear()
+
+    hooks = [
+        _modules(classifier)[layer].register_forward_hook(keep),
+        classifier.module.register_forward_hook(close),
+    ]
+    try:
+        yield gathered
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _modules(classifier: Classifier) -> dict[str, nn.Module]:
+    return dict(classifier.module.named_modules(remove_duplicate=False))
+
+
+def _is_map(output: Any) -> bool:
+    return isinstance(output, Tensor) and output.ndim == 4 and max(output.shape[2:]) > 1
+
+
+@dataclass(frozen=True)
+class _Map:
+    """A feature map and the layer that returned it."""
+
+    layer: str
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A linear layer, what it was given, and the last feature map before it."""
+
+    layer: nn.Linear | nn.Conv2d
+    received: Tensor
+    before: _Map | None
+
+
+@dataclass
+class _Trace:
+    """The last of each kind that a forward pass came by; the others are let go, as networks are deep."""
+
+    map: _Map | None = None
+    head: _Head | None = None
+
+
+_OTHERS = "use gradcam or gradcam++, which need no such head"
+
+
+def _traced(classifier: Classifier, images: Tensor, layer: str | None) -> tuple[_Trace, Tensor]:
+    """Send the first image through the model; with a layer named, only its feature maps are noted."""
+    check_images(images)
+    if not len(images):
+        raise UsageError("finding a layer takes one image at least")
+    trace = _Trace()
+
+    def note_map(name: str) -> Callable[..., None]:
+        def note(module: nn.Module, args: Any, output: Any) -> None:
+            if _is_map(output):
+                trace.map = _Map(name, output.clone())
+
+        return note
+
+    def note_head(module: Any, args: tuple[Any, ...]) -> None:
+        trace.head = _Head(module, args[0].clone(), trace.map)
+
+    hooks = []
+    try:
+        for name, module in _modules(classifier).items():
+            if name and layer in (None, name):
+                hooks.append(module.register_forward_hook(note_map(name)))
+            if _is_linear(module):
+                hooks.append(module.register_forward_pre_hook(note_head))
+        with torch.no_grad():
+            return trace, classifier(images[:1].detach())
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _is_linear(module: nn.Module) -> bool:
+    pointwise = isinstance(module, nn.Conv2d) and module.groups == 1 and set(module.kernel_size) == {1}
+    return pointwise or isinstance(module, nn.Linear)
