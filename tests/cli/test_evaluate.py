@@ -97,7 +97,9 @@ def test_other_weights_than_the_runs_are_refused(limen, workshop):
     (workshop / "conv.py").write_text(NET.replace("seed=0", "seed=1"))
     result = limen("evaluate", "run", "-e", "attention")
     assert result.exit_code == 2
-    assert "run: python:conv.py:net has other weights now than when the run was made" in result.stderr
+    assert (
+        "run: python:conv.py:net has other weights and code now than when the run was made" in result.stderr
+    )
 
 
 def test_no_run_there_and_a_lost_picture_are_one_message(limen, run):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from limen import Classifier, attacks, defenses
-from limen.defenses import Defended
+from limen import Classifier, attacks, catalog, data, defenses
+from limen.defenses import Defended, defenses_of, undefended
 from limen.errors import UsageError
+from limen.evaluation import describe_run
+from limen.identity import Identity
 
 
 @pytest.fixture
@@ -50,7 +54,6 @@ def test_of_two_defences_the_outer_one_comes_first(classifier, images):
 
 def test_all_else_is_the_classifiers_own(classifier, images):
     defended = Defended(classifier, defenses.bilateral)
-    assert defended.fingerprint() == classifier.fingerprint()
     assert (defended.module, defended.class_names) == (classifier.module, classifier.class_names)
     with defended.frozen():
         assert not any(parameter.requires_grad for parameter in defended.module.parameters())
@@ -78,3 +81,49 @@ def test_an_attack_through_a_defence_without_a_gradient_is_refused(classifier, i
     labels = defended(images).argmax(1)
     with pytest.raises(UsageError, match=r"no gradient flows through the defence \(in_steps\)"):
         attacks.fgsm(eps=0.1)(defended, images, labels)
+
+
+def scaled(images: Tensor, factor: float = 0.5) -> Tensor:
+    return images * factor
+
+
+def test_a_defended_classifier_is_another_than_the_bare_one_and_than_one_behind_another_defence(classifier):
+    chains = [
+        classifier,
+        Defended(classifier, defenses.bilateral),
+        Defended(classifier, functools.partial(defenses.bilateral, radius=3)),
+        Defended(classifier, scaled),
+        Defended(classifier, functools.partial(scaled, factor=0.25)),
+        Defended(Defended(classifier, scaled), defenses.bilateral),
+        Defended(Defended(classifier, defenses.bilateral), scaled),
+    ]
+    assert len({each.fingerprint() for each in chains}) == len(chains)
+    assert Defended(classifier, scaled).fingerprint() == chains[3].fingerprint()
+    assert {undefended(each) for each in chains} == {classifier}
+
+
+def test_a_chain_says_what_it_is_in_the_order_in_which_images_pass(classifier):
+    chain = Defended(Defended(classifier, scaled), catalog.defense("bilateral:radius=3"))
+    first, second = defenses_of(chain)
+    assert first == catalog.defense("bilateral:radius=3").identity
+    assert (second.parameters, second.label.endswith(":scaled")) == ({"factor": 0.5}, True)
+    assert second.code is not None
+    assert defenses_of(classifier) == ()
+
+
+def test_a_defence_without_a_name_is_used_but_not_in_a_run(classifier, images):
+    defended = Defended(classifier, lambda images: images / 2)
+    assert torch.equal(defended(images), classifier(images / 2))
+    with pytest.raises(
+        UsageError, match="no name; write it as a function of a module, or give it an attribute"
+    ):
+        describe_run(defended, data.demo("photos", count=2), [])
+
+    class Named:
+        identity = Identity("mine", {"size": 3})
+
+        def __call__(self, images: Tensor) -> Tensor:
+            return images
+
+    manifest = describe_run(Defended(classifier, Named()), data.demo("photos", count=2), [])
+    assert manifest.model.defenses == (Named.identity,)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import limen
 from limen.data import Dataset, Sample
@@ -365,3 +366,57 @@ def test_a_changed_data_set_is_not_mixed_into_a_run(attack_run):
     attack_run(grey(1, 2), [Brighten(0.1)])
     with pytest.raises(UsageError, match="number of images: 2 in the run, 3 now"):
         attack_run(grey(1, 2, 3), [Brighten(0.1)])
+
+
+def test_an_image_or_label_that_changed_between_two_commands_is_refused_never_mixed(attack_run):
+    attack_run(grey(100, 20), [Brighten(0.1, "a")])
+    for changed in (grey(101, 20), grey(100, 20, labels=[1, 0])):
+        later = Brighten(0.1)
+        with pytest.raises(UsageError, match="image 'flat/0' has changed since the run"):
+            attack_run(changed, [Brighten(0.1, "a"), later])
+        assert not later.calls
+    run = attack_run(grey(100, 20), [Brighten(0.1, "a"), Brighten(0.1)])
+    sources = run.table()["source"].to_pylist()
+    assert sources[:2] == sources[2:]
+    assert sources[0] != sources[1]
+
+
+def test_a_target_counts_only_where_it_is_aimed_at(attack_run, tmp_path):
+    attack_run(grey(100, targets=[1]), [Brighten(0.1, "a")])
+    attack_run(grey(100, targets=[2]), [Brighten(0.1, "a"), Brighten(0.1)])
+    aimed = {"targeted": True, "directory": tmp_path / "aimed"}
+    attack_run(grey(100, targets=[1]), [Brighten(0.1, "a")], **aimed)
+    with pytest.raises(UsageError, match="has changed"):
+        attack_run(grey(100, targets=[2]), [Brighten(0.1, "a"), Brighten(0.1)], **aimed)
+
+
+def test_a_file_exchanged_after_the_run_is_noticed_though_nothing_is_left_to_do(attack_run, tmp_path):
+    for name, level in (("a", 100), ("b", 20)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (16, 16), (level,) * 3).save(tmp_path / "photos" / name / "1.png")
+    first = attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
+    assert attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)]).table() == first.table()
+    Image.new("RGB", (16, 16), (101,) * 3).save(tmp_path / "photos" / "a" / "1.png")
+    with pytest.raises(UsageError, match=r"image 'a/1\.png' has changed"):
+        attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
+
+
+def test_one_run_never_holds_a_bare_and_a_defended_model(attack_run, classifier):
+    attack_run(grey(100), [Brighten(0.1)])
+    blurred = limen.defenses.Defended(classifier, limen.defenses.bilateral)
+    with pytest.raises(UsageError, match=r"defenses: '' in the run, 'bilateral' now"):
+        attack_run(grey(100), [Brighten(0.1)], classifier=blurred)
+
+
+def brighten_a_little(classifier, images, labels, *, targeted=False, ids=None, seed=0, lattice=255):
+    return Brighten(0.2)(classifier, images, labels, targeted)
+
+
+def test_a_plain_function_is_an_attack_and_a_lambda_is_refused(attack_run):
+    run = attack_run(grey(100), [brighten_a_little])
+    (label,) = run.manifest.labels
+    assert label.endswith(":brighten_a_little")
+    assert run.manifest.attacks[0].identity.parameters == {}
+    assert run.table()["linf"].to_pylist() == [pytest.approx(0.2, abs=1 / 255)]
+    with pytest.raises(UsageError, match="cannot be told apart"):
+        attack_run(grey(100), [lambda *given, **options: brighten_a_little(*given)])

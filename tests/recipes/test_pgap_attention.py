@@ -47,7 +47,7 @@ def test_figure_5_shares_the_run_and_sweeps_the_threshold(bench_in, made, told):
     made("pgap-table-1", bench := bench_in())
     told.counts.clear()
     rows, document = made("pgap-figure-5", bench)
-    attacked = [counts for label, *counts in told.counts if "attention" not in label]
+    attacked = [counts for label, *counts in told.counts if not label.startswith("overlap")]
     assert {count for counts in attacked for count in counts} == {12}
     assert [[len(chart.lines) for chart in block.charts] for block in document.blocks[:2]] == [
         [2] * 4,

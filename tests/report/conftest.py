@@ -38,6 +38,7 @@ def row(index: int, key: str, success: bool = True, **changed: object) -> dict[s
         "id": key,
         "label": 0,
         "target": None,
+        "source": "cd" * 32,
         "clean_prediction": 0,
         "clean_confidence": 0.9,
         "prediction": 1 if success else 0,

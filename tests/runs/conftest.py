@@ -42,6 +42,7 @@ def row() -> Callable[..., dict]:
             "id": image_id,
             "label": 1,
             "target": None,
+            "source": "cd" * 32,
             "clean_prediction": 1,
             "clean_confidence": 0.9,
             "prediction": 0 if success else 1,

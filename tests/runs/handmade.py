@@ -18,6 +18,7 @@ def record(label: str, image_id: str, success: bool = True, correct: bool = True
         "id": image_id,
         "label": 1,
         "target": None,
+        "source": "cd" * 32,
         "clean_prediction": int(correct),
         "clean_confidence": 0.9,
         "prediction": 0,

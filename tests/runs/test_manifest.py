@@ -127,6 +127,7 @@ def _changed(path: list, value):
         (_changed(["data", "count"], 1.5), "data.count is float, expected int"),
         (_changed(["settings", "seed"], True), "settings.seed is bool, expected int"),
         (_changed(["versions"], {"torch": 2}), "versions.torch is int, expected str"),
+        (_changed(["created"], "yesterday"), "created is 'yesterday', which is no time"),
         (_changed(["attacks"], {}), "attacks is dict, expected list"),
         (_changed(["attacks", 0, "folder"], "../../etc"), "no plain folder name"),
         (_changed(["attacks", 0, "folder"], "original"), "no plain folder name"),

@@ -7,7 +7,10 @@ grid. `python:FILE.py:NAME[,key=value…]` names what a user's own file defines,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
+from torch import Tensor
 
 from limen import attacks, defenses, metrics, models
 from limen import data as datasets
@@ -24,8 +27,11 @@ from limen.catalog.parameters import Parameter
 from limen.catalog.table import Catalog, Entry, Request
 from limen.classifier import Classifier
 from limen.data import Dataset
+from limen.defenses import Defended, defenses_of, undefended
+from limen.errors import UsageError
 from limen.identity import Named
 from limen.metrics import Metric
+from limen.runs import ModelEntry
 
 __all__ = [
     "ATTACKS",
@@ -45,6 +51,7 @@ __all__ = [
     "defense",
     "metric",
     "model",
+    "model_of",
 ]
 
 MODELS = Catalog(
@@ -72,21 +79,58 @@ METRICS = Catalog("metric", metrics.METRICS, "limen.metrics", argument=False, ta
 """The metrics that a spec can name; a user's own is a function of two batches of images, or a `Metric`."""
 
 
-def model(spec: str, device: str | torch.device | None = None) -> Classifier:
+def model(spec: str, device: str | torch.device | None = None, defenses: Sequence[str] = ()) -> Classifier:
     """The model that a spec names.
 
     Args:
         spec: For example `torchvision:resnet50`, `demo:photos` or `python:nets.py:make,weights=a.pt`.
         device: Where to put it; `None` leaves it where its maker puts it, which is mostly the CPU.
+        defenses: Specs of defences that images pass before they reach it, in this order.
 
     Raises:
-        UsageError: If the spec cannot be followed; the message begins with it.
+        UsageError: If a spec cannot be followed; the message begins with it.
 
     Example:
         >>> model("demo:photos").class_names[:2]
         ('astronaut', 'bricks')
     """
-    return MODELS.make(spec, device=device)
+    return _behind(MODELS.make(spec, device=device), [defense(each) for each in defenses])
+
+
+def model_of(
+    entry: ModelEntry, device: str | torch.device | None = None, given: Classifier | None = None
+) -> Classifier:
+    """The model of a run, behind the defences that it had there.
+
+    Args:
+        entry: What the run says of it, `run.manifest.model`.
+        device: Where to put it, as for `model`.
+        given: The model itself, if it is at hand; it is only compared.
+
+    Raises:
+        UsageError: If it cannot be made any more, or is not what it was.
+    """
+    bare = model(entry.spec, device) if given is None else undefended(given)
+    changed = [] if bare.fingerprint() == entry.weights else ["weights"]
+    if given is None:
+        code = None if bare.identity is None else bare.identity.code
+        changed += [] if code == entry.code else ["code"]
+        classifier = _behind(bare, [DEFENSES.restore(each) for each in entry.defenses])
+    else:
+        classifier = given
+        changed += [] if defenses_of(given) == entry.defenses else ["defences"]
+    if changed:
+        raise UsageError(
+            f"{entry.spec} has other {' and '.join(changed)} now than when the run was made; restore what "
+            "was there, or attack again into another folder"
+        )
+    return classifier
+
+
+def _behind(classifier: Classifier, chain: Sequence[Callable[[Tensor], Tensor]]) -> Classifier:
+    for each in reversed(chain):
+        classifier = Defended(classifier, each)
+    return classifier
 
 
 def data(spec: str) -> Dataset:

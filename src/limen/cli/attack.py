@@ -21,6 +21,13 @@ def attack(
         ),
     ],
     out: Out,
+    defense: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Defence in front of the model, such as bilateral; repeatable: images pass them in order.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")
     ] = None,
@@ -45,5 +52,18 @@ def attack(
 
     steps = None if lattice == "none" else int(lattice)
     execute(
-        Plan(model, data, tuple(attack), out, limit, batch_size, device, seed, targeted, steps, report),
+        Plan(
+            model,
+            data,
+            tuple(attack),
+            out,
+            defenses=tuple(defense or ()),
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            seed=seed,
+            targeted=targeted,
+            lattice=steps,
+            report=report,
+        )
     )

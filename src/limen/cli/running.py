@@ -26,6 +26,7 @@ class Plan:
     data: str
     attacks: tuple[str, ...]
     out: Path
+    defenses: tuple[str, ...] = ()
     limit: int | None = None
     batch_size: int = 32
     device: str = "cpu"
@@ -43,23 +44,27 @@ def execute(plan: Plan) -> None:
     """
     attacks = [catalog.attack_or_grid(spec) for spec in plan.attacks]
     dataset = catalog.data(plan.data)
-    classifier = catalog.model(plan.model, plan.device)
+    classifier = catalog.model(plan.model, plan.device, plan.defenses)
     settings = {"seed": plan.seed, "lattice": plan.lattice, "targeted": plan.targeted}
     manifest = describe_run(classifier, dataset, attacks, **settings)
-    with runs.create_or_resume(plan.out, manifest) as writer, showing(manifest.labels) as progress:
-        run_attacks(
-            classifier,
-            dataset,
-            attacks,
-            writer,
-            batch_size=plan.batch_size,
-            limit=plan.limit,
-            progress=progress,
-            **settings,
-        )
+    with runs.create_or_resume(plan.out, manifest) as writer:
+        labels = [writer.manifest.label_of(entry.identity) for entry in manifest.attacks]
+        with showing(labels) as progress:
+            run_attacks(
+                classifier,
+                dataset,
+                attacks,
+                writer,
+                batch_size=plan.batch_size,
+                limit=plan.limit,
+                progress=progress,
+                **settings,
+            )
     run = runs.open_run(plan.out)
     _complain_of_skipped(run)
     output().print(_table(runs.summarize(run)))
+    if run.manifest.model.defenses:
+        output().print(f"the model is behind {run.manifest.model.chain}")
     output().print(f"run  {plan.out}")
     if plan.report:
         output().print(f"page {write_page([plan.out])}")

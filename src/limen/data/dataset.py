@@ -67,6 +67,7 @@ class Dataset:
         class_names: The name of each class, where known.
         content: A hash of what the samples are made from, where that has been read already: the arrays, or
             the table of labels.
+        file: The file that the sample at a position is read from, where each has its own.
         redraw: For a set that draws its samples at random, the same set under another seed, so that
             training sees fresh samples in every epoch.
 
@@ -82,6 +83,7 @@ class Dataset:
     read: Callable[[int], Sample] = field(repr=False, compare=False)
     class_names: tuple[str, ...] | None = field(default=None, repr=False)
     content: str = field(default="", repr=False)
+    file: Callable[[int], Path] | None = field(default=None, repr=False, compare=False)
     redraw: Callable[[int], Dataset] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:

@@ -44,7 +44,13 @@ def folder(path: Path, *, size: int | None = None, classes: Path | None = None) 
     def read(index: int) -> Sample:
         return Sample(ids[index], images.read(index), label_of[files[index].parent.name])
 
-    return Dataset(write_spec("folder", stated(size=size, classes=classes), path), ids, read, names)
+    return Dataset(
+        write_spec("folder", stated(size=size, classes=classes), path),
+        ids,
+        read,
+        names,
+        file=files.__getitem__,
+    )
 
 
 def _labels(folders: Sequence[Path], names: Sequence[str], classes: Path | None) -> dict[str, int]:

@@ -46,9 +46,8 @@ def nips2017(path: Path, *, size: int | None = None) -> Dataset:
 
     ids = tuple(row[0] for row in rows)
     spec = write_spec("nips2017", stated(size=size), path)
-    return Dataset(
-        spec, ids, read, _imagenet_names(), content=hashlib.sha256(repr(rows).encode()).hexdigest()
-    )
+    content = hashlib.sha256(repr(rows).encode()).hexdigest()
+    return Dataset(spec, ids, read, _imagenet_names(), content, images.paths.__getitem__)
 
 
 def _read_rows(table: Path) -> list[tuple[str, int, int]]:

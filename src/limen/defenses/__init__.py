@@ -4,7 +4,7 @@ A defence takes images (N, C, H, W) in [0, 1] and gives images of the same shape
 own. `DEFENSES` names them, and `Defended` is a classifier behind one.
 
 >>> import torch
->>> DEFENSES["bilateral"](torch.rand(2, 3, 16, 16)).shape
+>>> DEFENSES["bilateral", "defenses_of", "undefended"](torch.rand(2, 3, 16, 16)).shape
 torch.Size([2, 3, 16, 16])
 """
 
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from torch import Tensor
 
 from limen.defenses.bilateral import bilateral
-from limen.defenses.defended import Defended
+from limen.defenses.defended import Defended, defenses_of, undefended
 
 DEFENSES: dict[str, Callable[..., Tensor]] = {"bilateral": bilateral}
 """Every defence by its name: functions of the images and, by keyword, of their own parameters."""
 
-__all__ = ["DEFENSES", "Defended", "bilateral"]
+__all__ = ["DEFENSES", "Defended", "bilateral", "defenses_of", "undefended"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches
+from limen.defenses import defenses_of, undefended
 from limen.errors import UsageError
 from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
-from limen.evaluation.cleans import classify
+from limen.evaluation.cleans import classify, source_of
 from limen.evaluation.measure import measure
-from limen.images import LATTICE
+from limen.images import LATTICE, to_uint8
 from limen.metrics import METRICS, Metric
 from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
 
@@ -52,10 +54,14 @@ def describe_run(
             one name, but not one source.
     """
     known = classifier.identity
-    spec = model_spec or (type(classifier.module).__name__ if known is None else known.label)
-    code = None if known is None else known.code
     manifest = Manifest(
-        model=ModelEntry(spec, classifier.fingerprint(), classifier.class_names, code=code),
+        model=ModelEntry(
+            spec=model_spec or (type(classifier.module).__name__ if known is None else known.label),
+            weights=undefended(classifier).fingerprint(),
+            class_names=classifier.class_names,
+            defenses=defenses_of(classifier),
+            code=None if known is None else known.code,
+        ),
         data=DataEntry(dataset.spec, len(dataset), dataset.class_names, dataset.fingerprint()),
         settings=Settings(seed, lattice, targeted),
         device=str(classifier.device),
@@ -105,7 +111,7 @@ def run_attacks(
 
     Raises:
         UsageError: If the settings are not the run's, an attack is none of the run's, a label is
-            none of the model's classes, or targets are missing.
+            none of the model's classes, targets are missing, or an image has changed since it was attacked.
         RunError: If the run cannot be written. All batches finished before are kept.
 
     Example:
@@ -143,8 +149,10 @@ def run_attacks(
             run.skip(image_id, reason)
             counts.skipped()
 
+    _check_finished(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
     for batch in _batches(dataset, ids, batch_size, is_done, skip):
         cleans = classify(classifier, dataset.spec, batch, targeted)
+        run.check_sources(dict(zip(cleans.ids, cleans.sources, strict=True)))
         run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
             for piece in pieces(attack, labels, cleans, finished, batch_size):
@@ -177,6 +185,20 @@ def _batches(
         for batch in batches(dataset, cut, size, skip):
             if not all(map(is_done, batch.ids)):
                 yield batch
+
+
+def _check_finished(dataset: Dataset, finished: Iterable[int], run: RunWriter) -> None:
+    """Compare those finished images with their records whose files changed after the run began."""
+    if dataset.file is None:
+        return
+    began = datetime.fromisoformat(run.manifest.created).timestamp()
+    for index in finished:
+        status = dataset.file(index).stat()
+        if max(status.st_mtime, status.st_ctime) >= began:
+            sample = dataset.load(index)
+            target = sample.target if run.manifest.settings.targeted else None
+            pixels = to_uint8(sample.image[None])[0]
+            run.check_sources({sample.id: source_of(pixels, sample.label, target)})
 
 
 class _Counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,10 @@ from limen.images import from_uint8, to_uint8
 
 @dataclass(frozen=True)
 class Cleans:
-    """A batch before any attack, as its PNGs hold it, and what the model says of it."""
+    """A batch before any attack, as its PNGs hold it, and what the model says of it.
+
+    `sources` has the `source_of` each image.
+    """
 
     ids: tuple[str, ...]
     indices: tuple[int, ...]
@@ -27,6 +31,7 @@ class Cleans:
     targets: Tensor | None
     predictions: Tensor
     confidences: Tensor
+    sources: tuple[str, ...]
 
     def at(self, places: Sequence[int]) -> Cleans:
         """The images at these places, in this order, each as often as it is named."""
@@ -42,6 +47,7 @@ class Cleans:
             targets=None if self.targets is None else self.targets[rows],
             predictions=self.predictions[rows],
             confidences=self.confidences[rows],
+            sources=tuple(self.sources[place] for place in rows),
         )
 
 
@@ -70,7 +76,24 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     confidences, predictions = logits.softmax(1).max(1)
     labels = batch.labels.to(classifier.device)
     targets = batch.targets.to(classifier.device) if targeted and batch.targets is not None else None
-    return Cleans(batch.ids, batch.indices, pixels, images, labels, targets, predictions, confidences)
+    aims = [None] * len(pixels) if targets is None else targets.tolist()
+    sources = tuple(map(source_of, pixels, batch.labels.tolist(), aims))
+    return Cleans(
+        batch.ids, batch.indices, pixels, images, labels, targets, predictions, confidences, sources
+    )
+
+
+def source_of(pixels: np.ndarray, label: int, target: int | None) -> str:
+    """The SHA-256 of all that a run takes from its data for an image, by which a changed one is noticed.
+
+    Args:
+        pixels: The image as it was read, (H, W, C) uint8.
+        label: The true class.
+        target: The class to reach; None in an untargeted run.
+    """
+    digest = hashlib.sha256(repr((pixels.shape, label, target)).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
 def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Tensor, count: int) -> None:

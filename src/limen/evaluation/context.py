@@ -13,12 +13,11 @@ from torch import Tensor
 
 from limen import catalog
 from limen.classifier import Classifier, checked_device
-from limen.defenses import Defended
 from limen.errors import UsageError
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.fooled import load
 from limen.identity import Identity
-from limen.runs import Measurement, ModelEntry
+from limen.runs import Measurement
 
 Images = Mapping[str, Mapping[str, int]]
 """By an attack's label, the index in the data set of each image by its id."""
@@ -73,23 +72,12 @@ class Context:
         """The classifier that the run attacked, made from the run's manifest when it is first asked for.
 
         Raises:
-            UsageError: If its weights are not those that the run was made with.
+            UsageError: If it is not what it was when the run was made.
         """
-        entry = self.run.manifest.model
-        made = self._given or self._made(entry)
-        if made.fingerprint() != entry.weights:
-            raise UsageError(
-                f"{self.run.directory}: {entry.spec} has other weights now than when the run was made; "
-                "restore them, or attack again into another folder"
-            )
-        return made
-
-    def _made(self, entry: ModelEntry) -> Classifier:
-        made = catalog.model(entry.spec, self.device)
-        # What images pass first stands outermost.
-        for identity in reversed(entry.defenses):
-            made = Defended(made, catalog.DEFENSES.restore(identity))
-        return made
+        try:
+            return catalog.model_of(self.run.manifest.model, self.device, self._given)
+        except UsageError as error:
+            raise UsageError(f"{self.run.directory}: {error}") from error
 
     def model(self, spec: str) -> Classifier:
         """Another classifier; its weights are noted, so that nothing measured with others is mixed in."""

@@ -52,6 +52,7 @@ def measure(
         "id": list(cleans.ids),
         "label": cleans.labels.tolist(),
         "target": [None] * len(cleans.ids) if cleans.targets is None else cleans.targets.tolist(),
+        "source": list(cleans.sources),
         "clean_prediction": cleans.predictions.tolist(),
         "clean_confidence": cleans.confidences.tolist(),
         "prediction": predictions.tolist(),

@@ -16,7 +16,7 @@ from limen import catalog, runs
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import UsageError
-from limen.evaluation import EVALUATIONS, Progress, describe_run, evaluate, labels_of, run_attacks
+from limen.evaluation import Progress, describe_run, labels_of, run_attacks
 from limen.images import LATTICE, ImageFileError
 from limen.recipes.entries import Entry, Groups
 from limen.recipes.records import Row
@@ -160,21 +160,6 @@ class Bench:
         """The attacks in floats, as papers have them, and on the lattice of 8-bit files."""
         both = (self.attacked(folder, groups, budgets, pixels) for pixels in (FLOATS, STORED))
         return [ran for attacked in both for ran in attacked]
-
-    def evaluated(self, run: runs.Run, spec: str) -> pa.Table:
-        """Do what is left of an evaluation of a run, and read its records."""
-        labels = {label: f"{label}, {spec}" for label in run.manifest.labels}
-        with self.showing(labels.values()) as progress:
-            stored = evaluate(
-                run,
-                EVALUATIONS.make(spec),
-                classifier=self.classifier,
-                device=self.device,
-                batch_size=self.batch_size,
-                limit=self.limit,
-                progress=lambda label, done, total: progress(labels[label], done, total),
-            )
-        return stored.records()
 
 
 def facts(ran: Sequence[Ran]) -> dict[str, str]:

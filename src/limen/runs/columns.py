@@ -18,6 +18,7 @@ FIXED = (
     pa.field("id", pa.string(), nullable=False),
     pa.field("label", pa.int64(), nullable=False),
     pa.field("target", pa.int64()),
+    pa.field("source", pa.string()),
     pa.field("clean_prediction", pa.int64(), nullable=False),
     pa.field("clean_confidence", pa.float64(), nullable=False),
     pa.field("prediction", pa.int64(), nullable=False),
@@ -33,7 +34,7 @@ FIXED = (
 )
 """What the records of every run have."""
 
-NEEDED = frozenset(field.name for field in FIXED) - {"zero_gradients", "nonfinite_gradients"}
+NEEDED = frozenset(field.name for field in FIXED) - {"source", "zero_gradients", "nonfinite_gradients"}
 """What also the records of an older Limen have."""
 
 IN_MEMORY = "_in_memory"

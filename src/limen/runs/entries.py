@@ -26,6 +26,11 @@ class ModelEntry:
     defenses: tuple[Identity, ...] = ()
     code: str | None = None
 
+    @property
+    def chain(self) -> str:
+        """The defences for people; empty without any."""
+        return ", then ".join(defense.label for defense in self.defenses)
+
 
 @dataclass(frozen=True)
 class DataEntry:

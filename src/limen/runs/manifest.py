@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,7 +173,7 @@ class Manifest:
             "model": self.model.spec,
             "weights": self.model.weights,
             "file of the model": self.model.code,
-            "defenses": _chain(self.model.defenses),
+            "defenses": self.model.chain,
             "files of the defenses": [defense.code for defense in self.model.defenses],
             "data": self.data.spec,
             "number of images": self.data.count,
@@ -212,6 +212,10 @@ class Manifest:
             manifest = decode(cls, content, "")
         except UsageError as error:
             raise RunError(str(error)) from None
+        try:
+            datetime.fromisoformat(manifest.created)
+        except ValueError:
+            raise RunError(f"created is {manifest.created!r:.40}, which is no time") from None
         if len({each.key for each in manifest.metrics}) < len(manifest.metrics):
             raise RunError("two metrics share a name")
         _check_attacks(manifest)
@@ -246,10 +250,6 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
         ) from None
     write_whole(directory / FILE, content)
     sync_folder(directory)
-
-
-def _chain(defenses: Sequence[Identity]) -> str:
-    return " then ".join(defense.label for defense in defenses) or "none"
 
 
 def _change(old: Identity, new: Identity) -> str:

@@ -33,7 +33,7 @@ Results = tuple[Sequence[Mapping[str, Any]], Mapping[str, np.ndarray]]
 class RunWriter:
     """A run that this process alone may write; made by `create_or_resume`, released by `close`.
 
-    Of the results it keeps only the finished ids in memory.
+    Of the results it keeps only the finished ids, and the hash of each image's source, in memory.
     """
 
     def __init__(self, directory: Path, manifest: Manifest, lock: FileLock) -> None:
@@ -41,6 +41,7 @@ class RunWriter:
         self.manifest = manifest
         self._lock = lock
         self._finished: dict[str, set[str]] = {label: set() for label in manifest.labels}
+        self._sources: dict[str, str] = {}
         self._next_part = 0
         for path in records.part_paths(directory):
             self._note_part(path)
@@ -66,6 +67,22 @@ class RunWriter:
         """
         self.manifest.folder(label)
         return frozenset(self._finished[label])
+
+    def check_sources(self, sources: Mapping[str, str]) -> None:
+        """Refuse images that are not what the run has recorded under their ids.
+
+        Args:
+            sources: The column `source` by id, as it would be recorded now.
+
+        Raises:
+            UsageError: Names the first such image; what was finished is kept.
+        """
+        for image_id, source in sources.items():
+            if self._sources.get(image_id, source) != source:
+                raise UsageError(
+                    f"image {image_id!r} has changed since the run in {self.directory} attacked it: other "
+                    "pixels, another label or another target; restore it, or choose another --out"
+                )
 
     def write_originals(self, images: Mapping[str, np.ndarray]) -> None:
         """Store images before any attack, once a run; call it before `write` for the same ids.
@@ -117,8 +134,9 @@ class RunWriter:
         write_whole(path, part)
         sync_folder(path.parent)
         self._next_part += 1
-        for label, (_, images) in results.items():
+        for label, (rows, images) in results.items():
             self._finished[label].update(images)
+            self._sources.update((row["id"], row["source"]) for row in rows if row.get("source"))
         written = {image_id for _, images in results.values() for image_id in images}
         self._set_skipped(each for each in self.manifest.skipped if each.id not in written)
 
@@ -164,12 +182,14 @@ class RunWriter:
             sync_folder(path)
 
     def _note_part(self, path: Path) -> None:
-        table = records.read_part(path, self.manifest.metrics, ("attack", "id"))
+        table = records.read_part(path, self.manifest.metrics, ("attack", "id", "source"))
         for label in table["attack"].unique().to_pylist():
             if label not in self._finished:
                 raise RunError(f"{path}: records of attack {label!r}, which {FILE} does not list")
-        for label, image_id in zip(table["attack"].to_pylist(), table["id"].to_pylist(), strict=True):
-            self._finished[label].add(image_id)
+        for row in table.to_pylist():
+            self._finished[row["attack"]].add(row["id"])
+            if row["source"] is not None:
+                self._sources[row["id"]] = row["source"]
         if path.stem.isdecimal():
             self._next_part = max(self._next_part, int(path.stem) + 1)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from limen.document import Block, Chart, Charts, Document, Mark
-from limen.evaluation import quality_curve
+from limen.evaluation import EVALUATIONS, evaluate, quality_curve
 from limen.evaluation.overlap import TABLE_THRESHOLD, Overlap, overlaps_of
 from limen.metrics import METRICS
 from limen.recipes.bench import Bench, Ran, facts
@@ -60,8 +60,18 @@ ENTRIES: Groups = {
 def _measure(bench: Bench) -> pa.Table:
     """Of each attack the share fooled, and over thresholds on 1 − SSIM how its perturbations lie."""
     ran = bench.attacked(FOLDER, ENTRIES)
-    measured = bench.evaluated(ran[0].run, "attention:images=0")
-    overlaps = overlaps_of(measured, [each.labels[0] for each in ran])
+    labels = [each.labels[0] for each in ran]
+    with bench.showing([f"overlap, {label}" for label in labels]) as progress:
+        stored = evaluate(
+            ran[0].run,
+            EVALUATIONS.make("attention:images=0"),
+            classifier=bench.classifier,
+            device=bench.device,
+            batch_size=bench.batch_size,
+            limit=bench.limit,
+            progress=lambda label, done, total: progress(f"overlap, {label}", done, total),
+        )
+    overlaps = overlaps_of(stored.records(), labels)
     rows = (row for each in ran for row in _rows(each, overlaps[each.labels[0]]))
     return records(rows, facts=facts(ran))
 

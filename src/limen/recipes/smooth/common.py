@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from limen.document import Block, Document
+from limen.evaluation import EVALUATIONS, evaluate
 from limen.recipes import blocks as of_any
 from limen.recipes.bench import Bench, Kind, Ran, facts
 from limen.recipes.records import Row, about, records
@@ -76,9 +77,24 @@ def row_of(found: Measured, *words: str | None, ran: Ran, **more: object) -> Row
     return {**ran.columns, **names, **more, **value, **ran.entry.paper(*words)}
 
 
-def seen_by(bench: Bench, ran: Sequence[Ran], robust: Spec) -> dict[str, pa.Table]:
+def seen_by(bench: Bench, ran: Sequence[Ran], robust: str | None) -> dict[str, pa.Table]:
     """By name, the records that the run would have if another classifier had seen its images."""
     specs = {FILTER: "transfer:defense=bilateral"}
     if robust is not None:
         specs[ROBUST] = write_spec("transfer", [("model", robust)])
-    return {name: bench.evaluated(ran[0].run, spec) for name, spec in specs.items()}
+    seen = {}
+    for name, spec in specs.items():
+        with bench.showing([f"{name.lower()}, {label}" for label in ran[0].run.manifest.labels]) as progress:
+            stored = evaluate(
+                ran[0].run,
+                EVALUATIONS.make(spec),
+                classifier=bench.classifier,
+                device=bench.device,
+                batch_size=bench.batch_size,
+                limit=bench.limit,
+                progress=lambda label, done, total, name=name, tell=progress: tell(
+                    f"{name.lower()}, {label}", done, total
+                ),
+            )
+        seen[name] = stored.records()
+    return seen
