@@ -193,7 +193,11 @@ class Classifier:
         if self.class_names is not None and len(self.class_names) != logits.shape[1]:
             raise ModelError(f"{len(self.class_names)} class names for {logits.shape[1]} logits")
         if torch.is_grad_enabled() and images.requires_grad and not logits.requires_grad:
-            raise ModelError("no gradient flows through the model: it detaches the images or uses no_grad")
+            raise ModelError(
+                "no gradient flows through the model: it detaches the images, or uses no_grad, NumPy or "
+                "layers of integers. Let the gradient pass straight through these; or attack the model "
+                "without them, and see which of those images fool this one"
+            )
         if not bool(torch.isfinite(logits.detach()).all()):
             bad = int((~torch.isfinite(logits).all(1)).sum())
             raise ModelError(f"the model returned NaN or infinite logits for {bad} of {len(logits)} images")

@@ -25,6 +25,10 @@ class RunError(LimenError):
     """A run directory cannot be read or written; the message names the file or folder and the cure."""
 
 
+class LimenWarning(UserWarning):
+    """Something that was done as asked, but does not mean what it seems to; the message says what to do."""
+
+
 class UnknownNameError(UsageError):
     """A name is not in a table of names; the message offers the nearest ones.
 

@@ -16,6 +16,8 @@ from limen.images import from_uint8, quantize, to_uint8
 from .networks import conv_net, photos, smooth_mlp, task
 from .table import TABLE, Maker, Row, solved
 
+pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+
 
 class Counting(nn.Module):
     """A network that counts the rows it sees and the rows of gradient that come back."""

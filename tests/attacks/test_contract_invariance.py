@@ -15,6 +15,8 @@ from limen.errors import UsageError
 from .networks import conv_net, photos, smooth_mlp, task
 from .table import TABLE, Maker, Row, alike, rows_of, same, solved
 
+pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+
 
 class Raised(nn.Module):
     """A network whose logits are all raised by a constant."""

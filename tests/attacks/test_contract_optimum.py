@@ -14,6 +14,8 @@ from limen.attacks import FACTORIES, Outcome
 from .networks import SIZE, Task, generator, photos, task
 from .table import TABLE, Maker, Row, solved
 
+pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+
 
 def linear_task(row: Row, targeted: bool) -> tuple[Task, Tensor]:
     """A linear problem of two classes, and each image's least distance to the boundary."""

@@ -16,6 +16,8 @@ from limen.classifier import ModelError
 from .networks import SIZE, Task, fixed_weights, generator, photos, smooth_mlp, task
 from .table import TABLE, Maker, Row, solved
 
+pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+
 
 class _Spoil(torch.autograd.Function):
     """The identity, whose gradient is multiplied by a factor."""

@@ -49,6 +49,7 @@ def test_one_climb_of_carlini_wagner_takes_the_steps_of_foolbox(targeted):
     torch.testing.assert_close(outcome.images, images, **ADAM)
 
 
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 def test_carlini_wagners_search_tries_the_constants_of_foolbox(targeted):
     problem, slow = (
         watched(count=12, targeted=targeted).at(torch.arange(6)),

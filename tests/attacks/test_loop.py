@@ -154,6 +154,7 @@ def test_without_early_stop_all_samples_stay():
     assert network.rows == [5] * 11
 
 
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 def test_a_climb_ends_where_the_objective_has_been_flat_for_the_share_of_its_patience():
     parts = dataclasses.replace(CLIMB, steps=40, patience=0.1)
     images, labels = photos(2), torch.tensor([0, 0])
@@ -216,6 +217,7 @@ class _ToTheSphere(Transform):
         return move.sign_().mul_(10 * state.constraint.radius), self
 
 
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 def test_a_rule_moves_in_the_set_as_it_stands_after_the_iterate():
     radii = []
     sphere = AdaptiveSphere(eps=0.8, gamma=0.5, final=0.5)

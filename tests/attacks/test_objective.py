@@ -51,9 +51,9 @@ def test_logit_margins_by_hand():
     assert TargetAndRest()(logits_only(logits, labels, False)).tolist() == [[-3.0, -3.0], [-1.0, -5.0]]
 
 
-def test_cross_entropy_by_hand():
-    logits, labels = torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
-    expected = torch.tensor([2.0, 1 + torch.e**2]).log()
+def test_log_odds_by_hand():
+    logits, labels = torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 1.0]]), torch.tensor([0, 1])
+    expected = torch.tensor([2.0, torch.e**2 + torch.e]).log()
     assert torch.allclose(CrossEntropy()(logits_only(logits, labels, False)), expected)
     assert torch.allclose(CrossEntropy()(logits_only(logits, labels, True)), -expected)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import ParamSpec, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from limen.attacks.outcome import Best, Outcome
+from limen.attacks.outcome import Best, Outcome, doubts
 from limen.attacks.part import Problem, sample_seeds
 from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels
-from limen.errors import UsageError
+from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images
 
@@ -53,8 +54,9 @@ class Attack:
     ) -> Outcome:
         """Attack a batch of images.
 
-        A sample's result depends on its image, label, id and the seed alone, never on the rest of
-        the batch. An image that already is what the attack is after is not perturbed, only stored.
+        Up to the rounding of a pass, a sample's result depends on its image, label, id and the seed
+        alone, and not on the rest of the batch. An image that already is what the attack is after is
+        not perturbed, only stored.
 
         Args:
             classifier: The model under attack.
@@ -67,7 +69,11 @@ class Attack:
 
         Raises:
             UsageError: If an argument is wrong, naming it and the cure.
-            ModelError: If the model raises, or returns something other than finite logits.
+            ModelError: If the model raises, has no gradient, or returns something other than finite logits.
+
+        Warns:
+            LimenWarning: Where no gradient could move an image, or the model returns probabilities: a
+                failure then says nothing of the model's robustness.
         """
         check_images(images)
         check_labels(labels, images, name="targets" if targeted else "labels")
@@ -81,9 +87,10 @@ class Attack:
             originals=images.detach(), labels=labels, seeds=seeds, targeted=targeted, lattice=lattice
         )
         with classifier.frozen(), torch.no_grad():
-            return Outcome.joined(
-                [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
-            )
+            bests = [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
+        if text := doubts(bests):
+            warnings.warn(text, LimenWarning, stacklevel=1)
+        return Outcome.joined([best.outcome() for best in bests])
 
     def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
         """The samples, cut into as many as the parts can be bound to at once."""
@@ -96,11 +103,11 @@ class Attack:
             yield self.search.select(rows), problem.select(rows)
 
 
-def _run(search: Search, classifier: Classifier, problem: Problem) -> Outcome:
+def _run(search: Search, classifier: Classifier, problem: Problem) -> Best:
     best = Best(problem)
     if len(problem.labels):
         search(classifier, problem, best)
-    return best.outcome()
+    return best
 
 
 P = ParamSpec("P")

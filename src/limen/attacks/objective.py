@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from limen.attacks.part import setting
 from limen.attacks.protocols import Kind, Objective, State
@@ -33,11 +32,19 @@ def logit_margin(state: State) -> Tensor:
 
 @dataclass(frozen=True)
 class CrossEntropy(Objective):
-    """The cross-entropy of the label; its negative if the label is a target."""
+    """The cross-entropy's direction, by the log-odds against the label; their negative for a target.
+
+    With the log-odds m = log Σ exp(other logits) − the label's logit, the cross-entropy is log(1 + exp m),
+    and its gradient σ(m)·∇m. So both have one direction everywhere; but where the model is sure, σ(m)
+    is 0 in floats and the cross-entropy cannot be climbed, while ∇m never fades. Only a rule that
+    heeds the gradient's length tells them apart.
+    """
 
     def __call__(self, state: State) -> Tensor:
-        loss = cross_entropy(state.logits, state.problem.labels, reduction="none")
-        return -loss if state.problem.targeted else loss
+        labels = state.problem.labels
+        own = state.logits.gather(1, labels[:, None])[:, 0]
+        odds = other_logits(state.logits, labels).logsumexp(1) - own
+        return -odds if state.problem.targeted else odds
 
 
 @dataclass(frozen=True)

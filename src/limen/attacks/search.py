@@ -16,6 +16,9 @@ from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import per_sample
 
+MOST = 1_000_000
+"""How many tries may be asked for: more is a slip, and would never end."""
+
 
 class Search(Protocol):
     """A strategy that runs climbs for the samples of a call until it has its best result."""
@@ -113,6 +116,7 @@ class MultiplierSearch(Part):
             if len(rows) == 0:
                 return
             trial = replace(parts, objective=replace(objective, constant=constant))
+            best.tried[rows] = torch.maximum(best.tried[rows], constant[rows])
             succeeded = climb(trial.select(rows), classifier, problem.select(rows), best, rows)
             upper = torch.where(succeeded, torch.minimum(upper, constant), upper)
             lower = torch.where(succeeded, lower, torch.maximum(lower, constant))
@@ -120,5 +124,5 @@ class MultiplierSearch(Part):
 
 
 def _check_count(name: str, count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise UsageError(f"{name} is {count!r}; expected an integer of 1 or more")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST:
+        raise UsageError(f"{name} is {count!r}; expected an integer from 1 to {MOST:,}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -20,9 +22,6 @@ climbed where labels are to be left, and descended where they are targets."""
 
 _LOSSES: dict[str, Callable[[], Objective]] = {"cross_entropy": CrossEntropy, "margin": Margin}
 
-MOST = 1_000_000
-"""How many steps or tries may be asked for: more is a slip, and would never end."""
-
 
 def loss_named(loss: Loss) -> Objective:
     """The objective of this name, or of this function."""
@@ -35,10 +34,9 @@ def loss_named(loss: Loss) -> Objective:
 
 def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Tensor:
     """The value, if it is a finite number above 0 (or 0, where allowed), or a tensor of such."""
-    try:
-        numbers = torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise UsageError(f"{name} is {value!r}; expected a number or a tensor of shape (N,)") from None
+    if not isinstance(value, Real | Tensor):
+        raise UsageError(f"{name} is {value!r}; expected a number or a tensor of shape (N,)")
+    numbers = torch.as_tensor(value, dtype=torch.float64)
     least = "0 or more" if zero else "more than 0"
     if numbers.ndim > 1:
         raise UsageError(f"{name} has shape {tuple(numbers.shape)}; expected a number or shape (N,)")
@@ -48,9 +46,13 @@ def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Te
     return value
 
 
-def budget(eps: float | Tensor) -> float | Tensor:
-    """A budget: 0 or more."""
-    return positive("eps", eps, zero=True)
+def budget(eps: float | Tensor, most: float = math.inf) -> float | Tensor:
+    """A budget: 0 or more, and no more than can be spent on images in [0, 1]."""
+    if bool((torch.as_tensor(positive("eps", eps, zero=True)) > most).any()):
+        raise UsageError(
+            f"eps is {eps}; expected {most:g} at most, as images lie in [0, 1]: 8 levels are 8/255"
+        )
+    return eps
 
 
 def step_length(step_size: float | Tensor | None, default: float | Tensor) -> float | Tensor:
@@ -59,9 +61,9 @@ def step_length(step_size: float | Tensor | None, default: float | Tensor) -> fl
 
 
 def count(name: str, value: int) -> int:
-    """The value, if it is an integer from 1 to a million."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
-        raise UsageError(f"{name} is {value!r}; expected an integer from 1 to {MOST:,}")
+    """The value, if it is an integer of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name} is {value!r}; expected an integer of 1 or more")
     return value
 
 

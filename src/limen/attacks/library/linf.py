@@ -35,7 +35,7 @@ def fgsm(eps: float | Tensor = 8 / 255, loss: Loss = "cross_entropy") -> Search:
         >>> fgsm(eps=4 / 255).name
         'fgsm'
     """
-    ball = LinfBall(eps=budget(eps))
+    ball = LinfBall(eps=budget(eps, most=1))
     parts = Composition(objective=loss_named(loss), rule=(Maximize(),), steps=1, constraint=ball)
     return InTurn((parts,))
 
@@ -64,7 +64,7 @@ def ifgsm(
         >>> ifgsm(eps=4 / 255, steps=5).name
         'ifgsm'
     """
-    eps, steps = budget(eps), count("steps", steps)
+    eps, steps = budget(eps, most=1), count("steps", steps)
     parts = Composition(
         objective=loss_named(loss),
         rule=(Sign(), Scale(step_length(step_size, eps / steps))),
@@ -101,7 +101,7 @@ def mifgsm(
         >>> mifgsm(eps=4 / 255, decay=0.9).name
         'mifgsm'
     """
-    eps, steps = budget(eps), count("steps", steps)
+    eps, steps = budget(eps, most=1), count("steps", steps)
     momentum = Momentum(decay=positive("decay", decay, zero=True))
     parts = Composition(
         objective=loss_named(loss),
@@ -141,7 +141,7 @@ def pgd_linf(
         >>> pgd_linf(eps=4 / 255, steps=10).name
         'pgd_linf'
     """
-    eps, steps = budget(eps), count("steps", steps)
+    eps, steps = budget(eps, most=1), count("steps", steps)
     parts = Composition(
         objective=loss_named(loss),
         rule=(Sign(), Scale(step_length(step_size, 2.5 * eps / steps))),
