@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from limen import attacks, data, defenses, metrics, models
-from limen.evaluation import EVALUATIONS
+from limen.evaluation import ATTENTION, EVALUATIONS
 
 TABLES = {
     "models": models.SOURCES,
@@ -14,6 +14,7 @@ TABLES = {
     "defenses": defenses.DEFENSES,
     "metrics": metrics.METRICS,
     "evaluations": EVALUATIONS.factories,
+    "attention": ATTENTION.factories,
 }
 
 
@@ -22,7 +23,8 @@ def test_every_name_is_listed_with_its_first_line(limen, kind):
     listed = limen("list", kind).stdout
     for name, factory in TABLES[kind].items():
         (row,) = [line for line in listed.splitlines() if line.startswith((f"│ {name} ", f"│ {name}:"))]
-        assert factory.__doc__.splitlines()[0] in row
+        about = factory.column.about if kind == "metrics" else factory.__doc__.splitlines()[0]
+        assert about in row
 
 
 def test_parameters_are_listed_with_types_and_defaults(limen):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from limen.catalog import Catalog
 
-Kind = Literal["models", "data", "attacks", "defenses", "metrics", "evaluations", "recipes"]
+Kind = Literal["models", "data", "attacks", "defenses", "metrics", "evaluations", "attention", "recipes"]
 
 
 def list_(
@@ -29,6 +29,7 @@ def list_(
         "defenses": lambda: _specs("defenses", catalog.DEFENSES),
         "metrics": _metrics,
         "evaluations": lambda: _specs("evaluations", evaluation.EVALUATIONS),
+        "attention": lambda: _specs("attention", evaluation.ATTENTION),
         "recipes": lambda: _specs("recipes", RECIPES),
     }
     for name in tables if kind is None else (kind,):
