@@ -220,6 +220,12 @@ def test_the_fingerprint_is_of_the_weights_alone():
     assert Classifier(twin).fingerprint() != fingerprint
 
 
+def test_the_fingerprint_tells_which_weights_are_which():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    one, other = (nn.ModuleDict(dict(zip(names, (first, second), strict=True))) for names in ("ab", "ac"))
+    assert Classifier(one).fingerprint() != Classifier(other).fingerprint()
+
+
 def test_an_empty_batch_gives_no_logits():
     assert Classifier(small_conv_net())(images(0)).shape == (0, 3)
 

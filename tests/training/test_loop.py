@@ -36,6 +36,36 @@ def test_a_short_training_learns():
     assert accuracy(Classifier(module), digits()[1]) == history[-1].accuracy
 
 
+def test_the_learning_rate_rises_and_falls_once_over_all_epochs(monkeypatch):
+    groups, step = [], torch.optim.AdamW.step
+
+    def noted(self, *arguments, **keywords):
+        groups.append(dict(self.param_groups[0]))
+        return step(self, *arguments, **keywords)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    train(fresh(), *digits(), Settings(epochs=4, batch_size=16, learning_rate=0.01, weight_decay=0.25))
+    rates = [group["lr"] for group in groups]
+    peak = rates.index(max(rates))
+    assert len(rates) == 32
+    assert 0 < peak < 8
+    assert max(rates) == pytest.approx(0.01)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] < 1e-4
+    assert {group["weight_decay"] for group in groups} == {0.25}
+
+
+def test_the_loss_of_an_epoch_is_a_mean_over_images_and_the_module_is_left_in_eval_mode():
+    def count(module, images, labels):
+        return module(images).sum() * 0 + len(images)
+
+    module = fresh()
+    (epoch,) = train(module, *digits(), Settings(epochs=1, batch_size=48), loss=count)
+    assert epoch.loss == pytest.approx((48**2 + 48**2 + 32**2) / 128)
+    assert not module.training
+
+
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator():
     modules, states = [], []
     for global_seed, seed in ((1, 0), (2, 0), (1, 5)):
