@@ -16,7 +16,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limen import attacks, catalog, data, defenses, images, metrics, models, operators, runs, structure
+    from limen import (
+        analysis,
+        attacks,
+        catalog,
+        data,
+        defenses,
+        images,
+        metrics,
+        models,
+        operators,
+        runs,
+        structure,
+    )
     from limen.attacks import Outcome
     from limen.classifier import Classifier
     from limen.errors import LimenError, UsageError
@@ -27,6 +39,7 @@ __all__ = [
     "LimenError",
     "Outcome",
     "UsageError",
+    "analysis",
     "attacks",
     "catalog",
     "data",

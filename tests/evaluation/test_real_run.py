@@ -54,12 +54,18 @@ def test_everything_recorded_of_real_attacks_follows_from_the_files(real_run):
 def test_the_summary_of_a_real_run_is_what_its_records_say(real_run):
     _, run = real_run
     frame = run.table().to_pandas()
-    for summary in limen.runs.summarize(run):
-        rows = frame[frame.attack == summary.label]
+    found = limen.analysis.table({"run": run})
+
+    def value(label, statistic, metric=None):
+        (row,) = limen.analysis.rows_of(found, attack=label, statistic=statistic, metric=metric)
+        return row["value"], row["images"]
+
+    for label in run.manifest.labels:
+        rows = frame[frame.attack == label]
         right = rows[rows.clean_prediction == rows.label]
-        assert summary.correct == len(right)
-        assert 0 < right.success.sum() < len(right) < len(rows)
-        assert summary.success_all == pytest.approx(rows.success.mean())
-        assert summary.success_correct == pytest.approx(right.success.mean())
-        assert summary.medians["l2"] == pytest.approx(right[right.success].l2.median())
-        assert summary.means["ssim"] == pytest.approx(right[right.success].ssim.mean())
+        fooled = right[right.success]
+        assert 0 < len(fooled) < len(right) < len(rows)
+        assert value(label, "clean accuracy") == (pytest.approx(len(right) / len(rows)), len(rows))
+        assert value(label, "success") == (pytest.approx(right.success.mean()), len(right))
+        assert value(label, "median", "l2") == (pytest.approx(fooled.l2.median()), len(fooled))
+        assert value(label, "mean", "ssim") == (pytest.approx(fooled.ssim.mean()), len(fooled))

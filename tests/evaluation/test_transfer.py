@@ -10,24 +10,14 @@ import torch
 from torch import nn
 
 import limen
+from limen.analysis import characteristic, compare, figures, outcomes
 from limen.defenses import Defended, bilateral
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.identity import Identity
 from limen.images import from_uint8
 from limen.metrics import METRICS
-from limen.runs import (
-    DataEntry,
-    Manifest,
-    ModelEntry,
-    Run,
-    characteristic,
-    compare,
-    create_or_resume,
-    figures,
-    open_run,
-    outcomes,
-)
+from limen.runs import DataEntry, Manifest, ModelEntry, Run, create_or_resume, open_run
 from limen.spec import write_spec
 
 FGSM, DDN = "fgsm:eps=0.15", "ddn:steps=10"
@@ -87,14 +77,14 @@ def test_only_images_that_both_classify_correctly_count(run, net, blurred, recor
         original = from_uint8(run.original(row["id"])[None])
         both = {one(original).argmax(1).item() for one in (net, blurred)}
         expected += both == {row["label"]}
-    assert figures(outcomes(records, [FGSM], run.manifest.metrics)).images == expected
+    assert figures(outcomes(records, [FGSM])).images == expected
     assert 0 < expected < run.table().filter(pc.field("attack") == FGSM).num_rows
 
 
 def test_before_the_model_itself_an_attack_is_worth_what_it_was(run):
     same = evaluate(run, EVALUATIONS.make("transfer:model=demo:digits")).records()
     for label in (FGSM, DDN):
-        was, now = (outcomes(table, [label], run.manifest.metrics) for table in (run.table(), same))
+        was, now = (outcomes(table, [label]) for table in (run.table(), same))
         assert figures(now).success == figures(was).success
         assert figures(now).mean.value == pytest.approx(figures(was).mean.value)
         assert now.backwards.sum() == was.backwards[was.correct].sum()
@@ -102,8 +92,8 @@ def test_before_the_model_itself_an_attack_is_worth_what_it_was(run):
 
 
 def test_the_protocol_takes_the_records_and_the_table_says_the_same(run, records):
-    found = {label: outcomes(records, [label], run.manifest.metrics) for label in (FGSM, DDN)}
-    white = {label: outcomes(run.table(), [label], run.manifest.metrics) for label in (FGSM, DDN)}
+    found = {label: outcomes(records, [label]) for label in (FGSM, DDN)}
+    white = {label: outcomes(run.table(), [label]) for label in (FGSM, DDN)}
     # Just over the boundary of the attacked model is seldom over that of another.
     assert figures(found[DDN]).success.value < figures(white[DDN]).success.value
     assert compare(found[DDN], found[FGSM]).images <= figures(found[DDN]).images

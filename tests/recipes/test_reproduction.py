@@ -16,7 +16,6 @@ from limen import data
 from limen.errors import UsageError
 from limen.images import ImageFileError
 from limen.recipes import FLOATS, RECIPES, Budgets, Entry, described, reproduce
-from limen.recipes.bench import as_in_memory
 
 OWN = '''
 import pyarrow as pa
@@ -136,12 +135,6 @@ def test_in_floats_an_attack_counts_by_its_own_image(bench_in):
     assert ran.run.manifest.settings.lattice is None
     assert ran.run.directory.name == "half-floats"
     assert ran.budgets == ("0.25/255",)
-    stored = pa.table({"success": [False, True], "success_in_memory": [True, True], "l2": [None, 1.0]})
-    both = stored.append_column("l2_in_memory", pa.array([0.5, 0.9]))
-    assert as_in_memory(both).select(["success", "l2"]).to_pydict() == {
-        "success": [True, True],
-        "l2": [0.5, 0.9],
-    }
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ def row(index: int, key: str, success: bool = True, **changed: object) -> dict[s
         "steps": 10,
         "forwards": 11,
         "backwards": 10,
+        "zero_gradients": 0,
+        "nonfinite_gradients": 0,
         "seconds": 0.25,
         **{name: value if success else None for name, value in distances.items()},
     } | changed

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limen.analysis import outcomes, share_interval
 from limen.metrics import METRICS
 from limen.report.choice import spread
 from limen.report.curves import POINTS, bands, curve
 from limen.report.gallery import gallery
 from limen.report.series import series_of
 from limen.report.view import View, build, names
-from limen.runs import outcomes, record_schema
-from limen.runs.bootstrap import share_interval
+from limen.runs import MetricColumn, record_schema
 
 COLUMNS = tuple(metric.column for metric in METRICS.values())
 
@@ -38,10 +38,10 @@ def test_a_run_counts_its_images_and_those_classified_correctly(make_run, record
 
 
 def test_attacks_are_in_the_order_of_the_manifest(view: View):
-    assert [attack.summary.label for attack in view.attacks] == ["pgd_l2:eps=3,steps=40", "ddn"]
+    assert [attack.label for attack in view.attacks] == ["pgd_l2:eps=3,steps=40", "ddn"]
 
 
-def test_success_has_both_denominators_and_what_was_claimed_in_memory(make_run, record):
+def test_success_is_of_correct_images_beside_what_was_claimed_in_memory(make_run, record):
     rows = [
         record(0, "a"),
         record(1, "b", success=False, success_in_memory=True),
@@ -49,15 +49,14 @@ def test_success_has_both_denominators_and_what_was_claimed_in_memory(make_run, 
         record(3, "d", success=False),
     ]
     attack = build({"run": make_run(rows={"fgsm": rows})}, 24).attacks[0]
-    assert attack.summary.success_all == pytest.approx(2 / 4)
-    assert attack.summary.success_correct == pytest.approx(1 / 3)
-    assert attack.memory_correct == pytest.approx(2 / 3)
+    assert attack.figure("success")["value"] == pytest.approx(1 / 3)
+    assert attack.figure("success in memory")["value"] == pytest.approx(2 / 3)
 
 
 def test_passes_are_medians(make_run, record):
     rows = [record(i, str(i), forwards=f, backwards=f - 1) for i, f in enumerate([1, 10, 1000])]
     attack = build({"run": make_run(rows={"fgsm": rows})}, 24).attacks[0]
-    assert (attack.forwards, attack.backwards) == (10, 9)
+    assert [attack.figure(name)["value"] for name in ("forwards", "backwards", "passes")] == [10, 9, 19]
 
 
 def test_a_curve_counts_the_images_fooled_so_far(view: View):
@@ -90,15 +89,36 @@ def test_misclassified_images_count_in_one_denominator_only(make_run, record):
 
 def test_a_long_line_keeps_its_ends_within_the_limit_of_points():
     count = POINTS + 50
-    nothing = outcomes(record_schema(COLUMNS).empty_table(), ["fgsm"], COLUMNS)
+    nothing = outcomes(record_schema(COLUMNS).empty_table(), ["fgsm"])
     all_fooled = {"correct": np.ones(count, bool), "success": np.ones(count, bool)}
-    distances = {**nothing.distances, "l2": np.arange(count) + 1.0}
-    many = replace(nothing, ids=tuple(map(str, range(count))), distances=distances, **all_fooled)
+    values = {**nothing.values, "l2": np.arange(count) + 1.0}
+    many = replace(nothing, ids=tuple(map(str, range(count))), values=values, **all_fooled)
     line = curve(many, COLUMNS[0], of_correct=True)
     assert len(line.x) == len(line.y) == POINTS
     assert (line.x[0], line.x[-1], line.y[-1]) == (1, count, 1)
     band = bands([line])[count]
     assert len(band.low) == len(band.high) == POINTS + 1
+
+
+def test_runs_with_different_metrics_show_all_of_them_and_nothing_where_one_has_none(make_run, record):
+    blur = MetricColumn("blur", "blurred", about="How blurred.")
+    plain = make_run("plain", rows={"fgsm": [record(0, "a")]})
+    rows = [record(0, "a", blur=0.25)]
+    own = make_run("own", rows={"fgsm": rows}, metrics=[*COLUMNS, blur])
+    view = build({"plain": plain, "own": own}, 24)
+    assert [metric.key for metric in view.metrics] == [*METRICS, "blur"]
+    assert [attack.figure("median", "blur")["value"] for attack in view.attacks] == [None, 0.25]
+    without, line = view.curves["blur"]["correct"]
+    assert (without.unmeasured, without.images, without.x) == (1, 1, ())
+    assert (line.x, line.y) == ((0.25,), (1.0,))
+    assert [tile.distances["blur"] for tile in view.gallery.tiles] == [None, 0.25]
+
+
+def test_images_that_an_attack_could_not_move_on_are_told(make_run, record):
+    counts = {"backwards": 3, "zero_gradients": 3, "nonfinite_gradients": 0}
+    rows = [record(0, "a", success=False, **counts), record(1, "b")]
+    (note,) = build({"run": make_run(rows={"fgsm": rows})}, 24).notes
+    assert note.startswith("fgsm, gradient zero or not finite in every pass on 1 of 2 images: this is no")
 
 
 @pytest.fixture
@@ -115,11 +135,11 @@ def grid_view(make_run, record) -> View:
 
 
 def test_attacks_that_differ_in_their_budget_are_one_family_of_their_run(grid_view: View):
-    assert [row.summary.label for row in grid_view.families] == ["pgd_l2:steps=4", "ddn", "ddn"]
+    assert [row.label for row in grid_view.families] == ["pgd_l2:steps=4", "ddn", "ddn"]
     assert [row.budgets for row in grid_view.families] == [("1", "2"), (), ()]
     assert [row.run for row in grid_view.families] == ["run", "run", "again"]
     labels = ["pgd_l2:eps=1,steps=4", "ddn", "pgd_l2:eps=2,steps=4", "ddn"]
-    assert [row.summary.label for row in grid_view.attacks] == labels
+    assert [row.label for row in grid_view.attacks] == labels
     assert [row.family for row in grid_view.attacks] == [0, 1, 0, 2]
     assert [row.family for row in grid_view.families] == [0, 1, 2]
     assert {row.budgets for row in grid_view.attacks} == {()}
@@ -127,11 +147,11 @@ def test_attacks_that_differ_in_their_budget_are_one_family_of_their_run(grid_vi
 
 def test_a_family_has_the_least_distortion_and_the_cost_of_all_budgets(grid_view: View):
     together = grid_view.families[0]
-    assert together.summary.success_correct == 1
+    assert together.figure("success")["value"] == 1
     # The least of 1, -, 3, - and of 8, 7, 6, 5.
-    assert together.summary.means["l2"] == pytest.approx((1 + 7 + 3 + 5) / 4)
-    assert together.summary.seconds == pytest.approx(0.25 + 2)
-    assert (together.forwards, together.backwards) == (22, 20)
+    assert together.figure("mean", "l2")["value"] == pytest.approx((1 + 7 + 3 + 5) / 4)
+    assert together.figure("seconds")["value"] == pytest.approx(0.25 + 2)
+    assert (together.figure("forwards")["value"], together.figure("backwards")["value"]) == (22, 20)
 
 
 def test_a_family_is_one_line_and_tiles_are_of_its_members(grid_view: View):
@@ -158,7 +178,7 @@ def test_tiles_hold_the_stored_pixels(make_run):
     run = make_run()
     view = build({"run": run}, 24)
     for tile in view.gallery.tiles:
-        label = view.attacks[tile.series].summary.label
+        label = view.attacks[tile.series].label
         assert tile.original is not None
         assert np.array_equal(pixels(view.gallery.originals[tile.original]), run.original(tile.id))
         assert np.array_equal(pixels(tile.adversarial), run.image(label, tile.id))

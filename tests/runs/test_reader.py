@@ -51,7 +51,7 @@ def test_pandas_opens_the_records_without_limen(stored):
 
 def test_a_run_is_read_without_torch(stored):
     script = (
-        "import sys; from limen import runs; run = runs.open_run(sys.argv[1]); runs.summarize(run);"
+        "import sys; from limen import runs; run = runs.open_run(sys.argv[1]); run.table();"
         "run.image('ddn', 'a'); print('torch' in sys.modules)"
     )
     process = subprocess.run(

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from limen.analysis import rows_of, table
 from limen.errors import UsageError
 from limen.report import write_page
-from limen.runs import RunError, create_or_resume, open_run, record_schema, summarize
+from limen.runs import RunError, create_or_resume, open_run, record_schema
 from limen.runs.records import encode_part, part_paths, read_part
 
 from .conftest import COLUMNS
@@ -105,9 +106,9 @@ def test_a_metric_that_was_not_measured_is_null(part, row):
 @pytest.mark.parametrize("missing", [("wpsnr", "mad"), NAMES])
 def test_a_part_from_before_a_metric_was_measured_reads_as_null_there(part, row, missing):
     pq.write_table(_without(*missing)(pq.read_table(part)), part)
-    table = read_part(part, COLUMNS)
-    assert table.schema.equals(record_schema(COLUMNS))
-    assert table.to_pylist() == [
+    found = read_part(part, COLUMNS)
+    assert found.schema.equals(record_schema(COLUMNS))
+    assert found.to_pylist() == [
         {"attack": "ddn", **each, **dict.fromkeys(missing)}
         for each in (row("a"), row("b", 1, success=False, target=2))
     ]
@@ -122,8 +123,9 @@ def test_a_run_from_before_a_metric_was_measured_is_summed_up_shown_and_resumed(
         run.write("ddn", [row("a")], {"a": pixels(1)})
     (old,) = part_paths(tmp_path)
     pq.write_table(_without("wpsnr", "mad")(pq.read_table(old)), old)
-    ddn = summarize(open_run(tmp_path))[1]
-    assert (ddn.medians["l2"], ddn.medians["mad"], ddn.means["wpsnr"]) == (0.25, None, None)
+    found = table({"run": open_run(tmp_path)})
+    asked = [rows_of(found, attack="ddn", statistic="mean", metric=name) for name in ("l2", "mad", "wpsnr")]
+    assert [row["value"] for (row,) in asked] == [0.25, None, None]
     page = write_page([tmp_path]).read_text(encoding="utf-8")
     assert "MAD" in page
     with create_or_resume(tmp_path, manifest) as run:
@@ -133,7 +135,8 @@ def test_a_run_from_before_a_metric_was_measured_is_summed_up_shown_and_resumed(
     assert ["mad" in pq.read_schema(path).names for path in part_paths(tmp_path)] == [False, True]
     run = open_run(tmp_path)
     assert run.table()["mad"].to_pylist() == [None, 0.25]
-    assert summarize(run)[1].medians["mad"] == 0.25
+    (mad,) = rows_of(table({"run": run}), attack="ddn", statistic="median", metric="mad")
+    assert mad["value"] == 0.25
     assert write_page([tmp_path]).is_file()
 
 

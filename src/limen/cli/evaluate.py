@@ -64,21 +64,20 @@ def evaluate(
     The same command again resumes. Where the run's own model is needed it must have the weights that it had.
     """
     machine.prepare()
+    from limen import analysis
     from limen.cli.console import output
-    from limen.cli.protocol import comparison_table, measure_protocol, protocol_table, write_csv
+    from limen.cli.figures import compared, write_csv
     from limen.report import write_page
     from limen.runs import open_run
 
     wanted = _made(evaluation or ())
     stored = {str(directory): open_run(directory) for directory in runs}
-    measured = {name: measure_protocol(run, distance or ["l2"], against) for name, run in stored.items()}
+    figures = analysis.table(stored, distance or ["l2"], against=against)
+    tables = [each for name in stored for each in compared(figures, stored[name], name, against)]
     if csv is not None:
-        write_csv(csv, measured)
-    for name in stored:
-        title = name if len(stored) > 1 else None
-        output().print(protocol_table(measured[name], title))
-        if against is not None:
-            output().print(comparison_table(measured[name], against, title))
+        write_csv(csv, figures)
+    for each in tables:
+        output().print(each)
     for what in wanted:
         _evaluate(what, stored, device=device, batch_size=batch_size, limit=limit)
     for name in stored:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
-from limen import catalog, runs
+from limen import analysis, catalog, runs
 from limen.cli.console import complain, output
+from limen.cli.figures import success_table
 from limen.cli.progress import showing
 from limen.evaluation import describe_run, run_attacks
 from limen.images import LATTICE
+from limen.metrics import METRICS
 from limen.report import write_page
 
-_SHOWN = {"l2": "L2", "linf": "L∞", "psnr": "PSNR", "ssim": "SSIM", "mad": "MAD"}
+_SHOWN = ("l2", "linf", "psnr", "ssim", "mad")
 _FIRST = 5
 
 
@@ -62,7 +62,9 @@ def execute(plan: Plan) -> None:
             )
     run = runs.open_run(plan.out)
     _complain_of_skipped(run)
-    output().print(_table(runs.summarize(run)))
+    metrics = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in METRICS]
+    figures = analysis.table({"": run}, [each.key for each in metrics], draws=0)
+    output().print(success_table(figures, metrics, ["median"]))
     if run.manifest.model.defenses:
         output().print(f"the model is behind {run.manifest.model.chain}")
     output().print(f"run  {plan.out}")
@@ -76,25 +78,3 @@ def _complain_of_skipped(run: runs.Run) -> None:
         complain(f"skipped {image.id}: {image.reason}")
     if len(skipped) > _FIRST:
         complain(f"skipped {len(skipped)} images in all; run.json names the others")
-
-
-def _table(summaries: list[runs.AttackSummary]) -> Table:
-    table = Table("attack", caption="medians over the correctly classified images that were fooled")
-    for name in ("images", "fooled", "of correct", *_SHOWN.values(), "passes", "s/image"):
-        table.add_column(name, justify="right")
-    for summary in summaries:
-        passes = None if summary.forwards is None else summary.forwards + (summary.backwards or 0)
-        table.add_row(
-            summary.label,
-            str(summary.images),
-            _text(summary.success_all, ".1%"),
-            _text(summary.success_correct, ".1%"),
-            *(_text(summary.medians[name], ".4g") for name in _SHOWN),
-            _text(passes, ".1f"),
-            _text(summary.seconds, ".3g"),
-        )
-    return table
-
-
-def _text(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

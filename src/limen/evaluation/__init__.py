@@ -7,7 +7,6 @@ from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.methods import ATTENTION
 from limen.evaluation.protocol import Evaluation, evaluate, evaluation
-from limen.evaluation.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.evaluation.registry import EVALUATIONS
 from limen.runs import Part, Stored
 
@@ -20,14 +19,10 @@ __all__ = [
     "Evaluation",
     "Part",
     "Progress",
-    "QualityCurve",
-    "RateAt",
     "Stored",
     "describe_run",
     "evaluate",
     "evaluation",
     "labels_of",
-    "quality_curve",
-    "rate_at",
     "run_attacks",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from limen import pictures
+from limen.analysis import Estimate
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Mark, Pictures, Table
 from limen.evaluation.context import Context, Images
 from limen.evaluation.fooled import most_fooled, picture_rows
@@ -26,7 +27,6 @@ from limen.evaluation.overlap import (
 from limen.evaluation.protocol import evaluation
 from limen.metrics import ssim_map
 from limen.runs import Part, Run, Stored
-from limen.runs.bootstrap import Estimate
 from limen.structure import layer_of
 
 

@@ -72,6 +72,8 @@ def _passes(outcome: Outcome) -> dict[str, list[int]]:
         "steps": outcome.steps.tolist(),
         "forwards": outcome.forwards.tolist(),
         "backwards": outcome.backwards.tolist(),
+        "zero_gradients": outcome.zero_gradients.tolist(),
+        "nonfinite_gradients": outcome.nonfinite_gradients.tolist(),
     }
 
 

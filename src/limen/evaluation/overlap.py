@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from limen.analysis import Estimate, estimate_means
 from limen.errors import UsageError
-from limen.runs.bootstrap import Estimate, estimate_means
 
 MEASURES = {
     "precision": ("Precision", "of the perturbed pixels, the share where the model looks"),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limen import catalog
+from limen.analysis import Measured, Outcomes, figures, outcomes_by_name
 from limen.classifier import Classifier
 from limen.defenses import Defended
 from limen.document import Block, Cell, Form, Group, Table
@@ -20,7 +21,7 @@ from limen.evaluation.context import Context
 from limen.evaluation.measure import distances
 from limen.evaluation.protocol import evaluation
 from limen.metrics import METRICS
-from limen.runs import Measured, MetricColumn, Outcomes, Part, Run, Stored, figures, outcomes_by_name
+from limen.runs import MetricColumn, Part, Run, Stored
 
 _SHOWN = ("l2", "ssim")
 
@@ -29,8 +30,8 @@ def describe(stored: Stored) -> list[Block]:
     """Success on the model that was attacked, and on the other."""
     metrics = [metric for metric in stored.run.manifest.metrics if metric.key in _SHOWN]
     families = stored.run.manifest.families()
-    there = outcomes_by_name(stored.records(), families, metrics)
-    here = outcomes_by_name(stored.run.table(), families, metrics)
+    there = outcomes_by_name(stored.records(), families)
+    here = outcomes_by_name(stored.run.table(), families)
     rows = [_row(name, here[name], found, metrics) for name, found in there.items()]
     return [
         Table(
@@ -58,9 +59,9 @@ def transfer(
 
     Only images that the attacked model classifies correctly have a record: an attack leaves the others as
     they are, so they say nothing of it. Of these, those count in the paper that the other classifier has
-    right without an attack, and `limen.runs.outcomes` counts so, too. An image on which the attack failed is
-    stored as it was before, and so is no success here either. Predictions, confidences, success and distances
-    are those of the other classifier; passes, seconds and success in memory remain the attack's.
+    right without an attack, and `limen.analysis.outcomes` counts so, too. An image on which the attack
+    failed is stored as it was before, and so is no success here either. Predictions, confidences, success and
+    distances are those of the other classifier; passes, seconds and success in memory remain the attack's.
 
     Args:
         run: The run.

@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from limen import catalog, runs
+from limen import analysis, catalog, runs
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import UsageError
@@ -29,8 +29,6 @@ FLOATS, STORED = "floats", "8 bits"
 
 Showing = Callable[[Iterable[str]], AbstractContextManager[Progress]]
 """Shows the progress of what has these labels while its block runs."""
-
-_IN_MEMORY = "_in_memory"
 
 
 @contextmanager
@@ -59,10 +57,10 @@ class Ran:
     run: runs.Run
     records: pa.Table
 
-    def outcomes(self, records: pa.Table | None = None) -> runs.Outcomes:
+    def outcomes(self, records: pa.Table | None = None) -> analysis.Outcomes:
         """What the attack did to each image, at the best of its budgets; as other records of the run say."""
         found = self.records if records is None else records
-        return runs.outcomes(found, self.labels, self.run.manifest.metrics)
+        return analysis.outcomes(found, self.labels)
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class Bench:
             how |= {"limit": self.limit, "batch_size": self.batch_size, "progress": progress}
             run_attacks(*what, writer, **how)
         run = runs.open_run(self.out / name)
-        records = run.table() if pixels == STORED else as_in_memory(run.table())
+        records = run.table() if pixels == STORED else analysis.in_memory(run.table())
         if self.limit is not None:
             # An earlier bench may have gone further.
             records = records.filter(pc.field("index") < self.limit)
@@ -177,11 +175,3 @@ def facts(ran: Sequence[Ran]) -> dict[str, str]:
         "Computed on": manifest.device,
         "Made": f"{manifest.created[:10]} with Limen {manifest.limen}",
     }
-
-
-def as_in_memory(records: pa.Table) -> pa.Table:
-    """Records whose success and distances are those of the attack's own image, before storage."""
-    for name in (each for each in records.column_names if each.endswith(_IN_MEMORY)):
-        kept = name.removesuffix(_IN_MEMORY)
-        records = records.set_column(records.column_names.index(kept), kept, records[name])
-    return records

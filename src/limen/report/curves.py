@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.runs import MetricColumn, Outcomes, characteristic
-from limen.runs.bootstrap import share_interval
+from limen.analysis import Outcomes, characteristic, share_interval
+from limen.runs import MetricColumn
 
 POINTS = 400
 """Most points of a line: more would not be seen, and a page of many images would grow."""

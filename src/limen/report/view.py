@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
 
+from limen.analysis import notes, outcomes_by_name, rows_of, table
+from limen.analysis.table import Row
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.sections import Section, sections
 from limen.report.series import Series, series_of
-from limen.runs import AttackSummary, Manifest, MetricColumn, Outcomes, Run, outcomes, summary_of
+from limen.runs import Manifest, MetricColumn, Run
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,22 @@ class AttackRow:
 
     Attributes:
         run: Name of the run.
+        label: The attack's label, or what those of all budgets have in common.
         family: Position, among the page's families, of the one that it is of.
-        budgets: The budgets as their labels state them, where the line is that of several together.
-        summary: Success, distances and cost of the attack.
-        memory_correct: The share of correctly classified images that the attack claimed to fool,
-            before storage in 8 bits; None without any.
-        forwards: Median forward passes an image, None without images.
-        backwards: Median backward passes an image, None without images.
+        budgets: The budgets, where the line is that of several together.
+        figures: Rows of `limen.analysis.table` by metric and statistic.
     """
 
     run: str
+    label: str
     family: int
     budgets: tuple[str, ...]
-    summary: AttackSummary
-    memory_correct: float | None
-    forwards: float | None
-    backwards: float | None
+    figures: Mapping[tuple[str | None, str], Row]
+
+    def figure(self, statistic: str, metric: str | None = None) -> Row:
+        """A figure; one without a value where the run does not have it."""
+        nothing = {"value": None, "low": None, "high": None, "images": 0}
+        return self.figures.get((metric, statistic), nothing)
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,15 @@ class View:
 
     Attacks that differ in their budget alone are one family, also where there is just one of them.
     `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
-    another. `bands` has the width of the lines by the number of their images.
+    another. `bands` has the width of the lines by the number of their images. `notes` are what must be read
+    beside the figures.
     """
 
     runs: tuple[RunView, ...]
     metrics: tuple[MetricColumn, ...]
     attacks: tuple[AttackRow, ...]
     families: tuple[AttackRow, ...]
+    notes: tuple[str, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
     bands: Mapping[int, Band]
     sections: tuple[Section, ...]
@@ -87,25 +91,30 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
     Raises:
         RunError: If a run's records or its evaluation cannot be read.
     """
-    by_run = {name: series_of(run, name) for name, run in runs.items()}
-    series = [one for of_run in by_run.values() for one in of_run]
-    attacks, merged = _attacks(runs)
+    of_runs = {name: series_of(run, name) for name, run in runs.items()}
+    series = [one for of_run in of_runs.values() for one in of_run]
+    figures = table(runs, draws=0)
+    families, attacks = _attacks(figures, runs)
     # Of several runs with different metrics, all.
     metrics = tuple({each.key: each for run in runs.values() for each in run.manifest.metrics}.values())
-    lines = curves([of_family for _, of_family in merged], metrics)
+    merged = [
+        one
+        for run in runs.values()
+        for one in outcomes_by_name(run.table(), run.manifest.families()).values()
+    ]
+    lines = curves(merged, metrics)
     return View(
-        runs=tuple(_run_view(name, run, by_run[name]) for name, run in runs.items()),
+        runs=tuple(_run_view(name, run, of_runs[name]) for name, run in runs.items()),
         metrics=metrics,
         attacks=attacks,
-        families=tuple(
-            _attack_row(name, place, one, runs[name].manifest) for place, (name, one) in enumerate(merged)
-        ),
+        families=families,
+        notes=tuple(dict.fromkeys(notes(figures, ("stuck", "unfinished")))),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         sections=sections(
             runs,
-            {(row.run, row.summary.label): place for place, row in enumerate(attacks)},
-            {(name, one.name): place for place, (name, one) in enumerate(merged)},
+            {(row.run, row.label): place for place, row in enumerate(attacks)},
+            {(row.run, row.label): place for place, row in enumerate(families)},
             pictures,
         ),
         gallery=gallery(series, metrics, pictures),
@@ -139,34 +148,20 @@ def _run_view(name: str, run: Run, series: Sequence[Series]) -> RunView:
     return RunView(name, run.manifest, len(correct), sum(correct.values()), skipped)
 
 
-def _attacks(runs: Mapping[str, Run]) -> tuple[tuple[AttackRow, ...], list[tuple[str, Outcomes]]]:
-    """Each attack of each run in the manifests' order; and each family, merged, with the name of its run."""
-    rows: list[AttackRow] = []
-    merged: list[tuple[str, Outcomes]] = []
-    for name, run in runs.items():
-        records, of_label = run.table(), {}
-        for family, labels in run.manifest.families().items():
-            for label in labels:
-                one = outcomes(records, [label], run.manifest.metrics)
-                of_label[label] = _attack_row(name, len(merged), one, run.manifest)
-            merged.append((name, outcomes(records, labels, run.manifest.metrics, family)))
-        rows += [of_label[label] for label in run.manifest.labels]
-    return tuple(rows), merged
+def _attacks(
+    figures: pa.Table, runs: Mapping[str, Run]
+) -> tuple[tuple[AttackRow, ...], tuple[AttackRow, ...]]:
+    """A line for each family, and one for each attack in the order of the manifests."""
+    of_attack: dict[tuple[str, str], list[Row]] = {}
+    for row in rows_of(figures):
+        of_attack.setdefault((row["run"], row["attack"]), []).append(row)
+    names = [(name, family) for name, run in runs.items() for family in run.manifest.families()]
 
+    def line(run: str, label: str) -> AttackRow:
+        rows = of_attack[run, label]
+        by_statistic = {(row["metric"], row["statistic"]): row for row in rows}
+        place = names.index((run, rows[0]["family"]))
+        return AttackRow(run, label, place, tuple(rows[0]["budgets"] or ()), by_statistic)
 
-def _attack_row(run: str, family: int, attack: Outcomes, manifest: Manifest) -> AttackRow:
-    claimed = attack.in_memory[attack.correct]
-    several = len(attack.labels) > 1
-    return AttackRow(
-        run=run,
-        family=family,
-        budgets=tuple(manifest.attack(label).budget or "" for label in attack.labels) if several else (),
-        summary=summary_of(attack),
-        memory_correct=float(claimed.mean()) if claimed.size else None,
-        forwards=_median(attack.forwards),
-        backwards=_median(attack.backwards),
-    )
-
-
-def _median(values: np.ndarray) -> float | None:
-    return float(np.median(values)) if values.size else None
+    attacks = (line(name, label) for name, run in runs.items() for label in run.manifest.labels)
+    return tuple(line(*name) for name in names), tuple(attacks)

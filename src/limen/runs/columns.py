@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +40,7 @@ NEEDED = frozenset(field.name for field in FIXED) - {"source", "zero_gradients",
 
 IN_MEMORY = "_in_memory"
 
+_METRIC = b"limen.metric"
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -126,11 +128,28 @@ class MetricColumn:
 
 
 def record_schema(metrics: Iterable[MetricColumn]) -> pa.Schema:
-    """The columns of the records of a run with these metrics.
+    """The columns of the records of a run with these metrics; each knows its metric, see `metrics_of`.
 
     Example:
         >>> record_schema([MetricColumn("l2", "L₂")]).names[-2:]
         ['l2', 'l2_in_memory']
     """
-    measured = (pa.field(name, pa.float64()) for each in metrics for name in (each.key, each.in_memory))
+    measured = (
+        pa.field(name, pa.float64(), metadata={_METRIC: json.dumps(asdict(each))})
+        for each in metrics
+        for name in (each.key, each.in_memory)
+    )
     return pa.schema([*FIXED, *measured])
+
+
+def metrics_of(records: pa.Table) -> dict[str, MetricColumn]:
+    """The metrics that records, `run.table()`, have columns of, by their names.
+
+    Example:
+        >>> metrics_of(record_schema([MetricColumn("l2", "L₂")]).empty_table())["l2"].title
+        'L₂'
+    """
+    found = [
+        json.loads(field.metadata[_METRIC]) for field in records.schema if _METRIC in (field.metadata or {})
+    ]
+    return {each["key"]: MetricColumn(**each) for each in found}

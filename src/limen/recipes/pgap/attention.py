@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from limen.analysis import quality_curve
 from limen.document import Block, Chart, Charts, Document, Mark
-from limen.evaluation import EVALUATIONS, evaluate, quality_curve
+from limen.evaluation import EVALUATIONS, evaluate
 from limen.evaluation.overlap import TABLE_THRESHOLD, Overlap, overlaps_of
-from limen.metrics import METRICS
 from limen.recipes.bench import Bench, Ran, facts
 from limen.recipes.blocks import lines, one, page, table
 from limen.recipes.entries import Entry, Groups
@@ -77,7 +77,7 @@ def _measure(bench: Bench) -> pa.Table:
 
 
 def _rows(ran: Ran, overlap: Overlap) -> Iterator[Row]:
-    curve = quality_curve(ran.records, ran.labels, METRICS["ssim"].column)
+    curve = quality_curve(ran.records, ran.labels, "ssim")
     (low,), (high,) = curve.rate_interval()
     fooled = {"value": curve.rate[0], "low": low, "high": high, "images": curve.images}
     yield {**ran.columns, "statistic": "fooled", **fooled}

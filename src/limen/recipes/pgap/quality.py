@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from limen.analysis import quality_curve, rate_at
 from limen.document import Block, Cell, Chart, Charts, Document, Mark, percent
-from limen.evaluation import quality_curve, rate_at
 from limen.metrics import METRICS
 from limen.recipes.bench import FLOATS, STORED, Bench, Kind, Ran, facts
 from limen.recipes.blocks import cell, lines, page, table
@@ -110,7 +110,7 @@ def _measure(
 
 
 def _rows(ran: Ran, metric: str, quality: float) -> Iterator[Row]:
-    curve = quality_curve(ran.records, ran.labels, METRICS[metric].column)
+    curve = quality_curve(ran.records, ran.labels, metric)
     found = rate_at(curve, quality)
     columns = {**ran.columns, "metric": metric, "images": curve.images}
     at = {"at": quality, "value": found.rate, "low": found.low, "high": found.high}

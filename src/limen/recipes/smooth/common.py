@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from limen.analysis import Measured
 from limen.document import Block, Document
 from limen.evaluation import EVALUATIONS, evaluate
 from limen.recipes import blocks as of_any
 from limen.recipes.bench import Bench, Kind, Ran, facts
 from limen.recipes.records import Row, about, records
 from limen.recipes.smooth.rivals import CLIMBS, DATA_SETS, FILTER, ROBUST, STEPS, Caps
-from limen.runs import Measured
 from limen.spec import write_spec
 
 FOLDER = "smooth"

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from limen import metrics
+from limen.analysis import Measured, characteristic, compare, figures
 from limen.document import Block, Chart, Charts, Document, Line
 from limen.errors import UsageError
 from limen.recipes.bench import Bench, Kind, Ran
@@ -31,7 +32,6 @@ from limen.recipes.smooth.common import (
     seen_by,
 )
 from limen.recipes.smooth.rivals import BEST, CW, FILTER, IN_THE_PAPER, LENGTH, SMOOTH_CW, Caps
-from limen.runs import Measured, characteristic, compare, figures
 
 AGAINST = f"{SMOOTH_CW} against {CW}"
 

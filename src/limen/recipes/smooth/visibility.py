@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from limen.analysis import pairs
 from limen.document import Cell, Chart, Charts, Document, Group, Line, Picture, Pictures, Table
 from limen.document import Row as Side
 from limen.document.numbers import number, percent
@@ -18,7 +19,6 @@ from limen.recipes.recipe import recipe
 from limen.recipes.records import Row, Rows
 from limen.recipes.smooth.common import FOLDER, Count, Like, made_of, page
 from limen.recipes.smooth.rivals import BEST, CW, IN_THE_PAPER, LOWER_MAD, SMOOTH_CW, Caps, without_budgets
-from limen.runs import pairs
 from limen.runs.files import encode_png
 from limen.structure import common_scale, magnify
 

@@ -1,4 +1,4 @@
-"""The percentile bootstrap over images: how sure a figure is that was measured on so many."""
+"""How sure a figure is that was measured on so many images: bootstrap and Wilson intervals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binom, binomtest
 
 LEVEL = 0.95
 """The share of resamples that an interval holds."""
 
 _TAIL = (1 - LEVEL) / 2
 _CELLS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure with the ends of its 95 % interval; NaN where nothing was measured."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Means with their 95 % intervals; NaN where no image has a value.
+
+    Attributes:
+        mean: Means, (K,).
+        low: Lower ends of the percentile-bootstrap intervals, (K,).
+        high: Upper ends, (K,).
+    """
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 def resamples(images: int, count: int, seed: int) -> Iterator[np.ndarray]:
@@ -77,11 +102,34 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     shares = np.asarray(shares, float)
     if not images:
         return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
-    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, images + 1)))])
-    unique, places = np.unique(shares, return_inverse=True)
-    ends = np.array([_binomial_ends(float(share), log_factorials) for share in unique]).reshape(-1, 2)
-    ends = ends[places.reshape(shares.shape)]
-    return ends[..., 0], ends[..., 1]
+    low, high = (np.maximum(binom.ppf(tail, images, shares), 0) / images for tail in (_TAIL, 1 - _TAIL))
+    return low, high
+
+
+def share(counted: np.ndarray) -> Measured:
+    """The share of images that count, (N,) bool, with the interval of `share_interval`.
+
+    Example:
+        >>> share(np.array([True, False, True, True])).value
+        0.75
+    """
+    if not counted.size:
+        return Measured(math.nan, math.nan, math.nan)
+    low, high = share_interval(np.array(counted.mean()), counted.size)
+    return Measured(float(counted.mean()), float(low), float(high))
+
+
+def wilson(count: int, total: int) -> Measured:
+    """A share with Wilson's interval, which has some length also where the share is of all or of none.
+
+    Example:
+        >>> wilson(10, 10).high, round(wilson(10, 10).low, 2)
+        (1.0, 0.72)
+    """
+    if not total:
+        return Measured(math.nan, math.nan, math.nan)
+    ends = binomtest(count, total).proportion_ci(LEVEL, "wilson")
+    return Measured(count / total, float(ends.low), float(ends.high))
 
 
 def means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -95,21 +143,6 @@ def means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     counted = ~np.isnan(values)
     sums, counts = weights @ np.where(counted, values, 0.0).T, weights @ counted.T.astype(float)
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """Means with their 95 % intervals; NaN where no image has a value.
-
-    Attributes:
-        mean: Means, (K,).
-        low: Lower ends of the percentile-bootstrap intervals, (K,).
-        high: Upper ends, (K,).
-    """
-
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
 
 def estimate_means(values: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Estimate:
@@ -147,17 +180,3 @@ def medians(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     places = [np.minimum((reached <= rank).sum(1), len(order) - 1) for rank in ranks]
     middle = values[order][np.stack(places)].mean(0)
     return np.where(total[:, 0] > 0, middle, np.nan)
-
-
-def _binomial_ends(share: float, log_factorials: np.ndarray) -> tuple[float, float]:
-    if share in (0.0, 1.0):
-        return share, share
-    images = len(log_factorials) - 1
-    # Beyond four square roots of N lies less than 1e-13 of the distribution (Hoeffding).
-    centre, reach = round(share * images), math.ceil(4 * math.sqrt(images))
-    counts = np.arange(max(0, centre - reach), min(images, centre + reach) + 1)
-    logs = counts * math.log(share) + (images - counts) * math.log1p(-share)
-    logs -= log_factorials[counts] + log_factorials[images - counts]
-    below = np.exp(logs - logs.max()).cumsum()
-    low, high = counts[np.searchsorted(below / below[-1], [_TAIL, 1 - _TAIL])] / images
-    return float(low), float(high)

@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from limen.errors import UsageError
-from limen.runs import MetricColumn
-from limen.runs.bootstrap import interval, means, resamples
-from limen.runs.outcomes import align
+from limen.analysis.intervals import interval, means, resamples
+from limen.analysis.outcomes import align
+from limen.errors import UnknownNameError, UsageError
+from limen.runs import MetricColumn, metrics_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class RateAt:
 
 
 def quality_curve(
-    records: pa.Table, labels: Sequence[str], metric: MetricColumn, *, draws: int = 1000, seed: int = 0
+    records: pa.Table, labels: Sequence[str], metric: str = "ssim", *, draws: int = 1000, seed: int = 0
 ) -> QualityCurve:
     """The fooling rate and average quality of an attack at each of its budgets.
 
@@ -92,32 +92,38 @@ def quality_curve(
         seed: The seed of these draws.
 
     Raises:
-        UsageError: If no label is given, or a label has no records.
+        UsageError: If the metric is unknown, no label is given, or a label has no records.
 
     Example:
         >>> rows = [("a", "1", 0, 0, False, None), ("a", "2", 0, 0, True, 0.9)]
         >>> names = ("attack", "id", "label", "clean_prediction", "success", "ssim")
-        >>> records = pa.Table.from_pylist([dict(zip(names, row)) for row in rows])
-        >>> curve = quality_curve(records, ["a"], MetricColumn("ssim", "SSIM"))
+        >>> from limen.runs import record_schema
+        >>> schema = record_schema([MetricColumn("ssim", "SSIM", higher_is_better=True)])
+        >>> schema = pa.schema([schema.field(name) for name in names])
+        >>> records = pa.Table.from_pylist([dict(zip(names, row)) for row in rows], schema)
+        >>> curve = quality_curve(records, ["a"], "ssim")
         >>> curve.rate, curve.quality
         (array([0.5]), array([0.9]))
     """
+    columns = metrics_of(records)
+    if metric not in columns:
+        raise UnknownNameError("metric", metric, columns)
     if not labels:
         raise UsageError("a curve needs the label of at least one attack")
     recorded = set(records["attack"].unique().to_pylist())
     for label in labels:
         if label not in recorded:
             raise UsageError(f"there are no records of the attack {label!r}")
-    _, found, _ = align(records, labels, ("clean_prediction", "label", "success", metric.key))
+    _, found, _ = align(records, labels, ("clean_prediction", "label", "success", metric))
     correct = (found["clean_prediction"] == found["label"]).all(0)
-    fooled, values = found["success"].astype(bool)[:, correct], found[metric.key].astype(float)[:, correct]
+    fooled, values = found["success"].astype(bool)[:, correct], found[metric].astype(float)[:, correct]
     # An image that is fooled unchanged, which only a model of unsteady arithmetic allows, has no distance.
-    columns = np.concatenate([fooled, np.where(fooled & np.isfinite(values), values, np.nan)])
+    both = np.concatenate([fooled, np.where(fooled & np.isfinite(values), values, np.nan)])
     images, budgets = fooled.shape[1], len(labels)
-    rate, quality = np.split(means(np.ones((1, images)), columns)[0], 2)
-    drawn = [means(block, columns) for block in resamples(images, draws, seed)]
+    rate, quality = np.split(means(np.ones((1, images)), both)[0], 2)
+    drawn = [means(block, both) for block in resamples(images, draws, seed)]
     rates, qualities = np.split(np.concatenate([np.empty((0, 2 * budgets)), *drawn]), 2, axis=1)
-    return QualityCurve(tuple(labels), metric, images, rate, quality, rates, qualities)
+    return QualityCurve(tuple(labels), columns[metric], images, rate, quality, rates, qualities)
 
 
 def rate_at(curve: QualityCurve, quality: float) -> RateAt:

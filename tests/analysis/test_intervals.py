@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from limen.runs import bootstrap
-from limen.runs.bootstrap import interval, means, medians, resamples, share_interval
+from limen.analysis import intervals
+from limen.analysis.intervals import (
+    estimate_means,
+    interval,
+    means,
+    medians,
+    resamples,
+    share_interval,
+    wilson,
+)
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law():
@@ -22,7 +30,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_law():
 
 def test_blocks_bound_memory_and_give_the_draws_asked_for(monkeypatch):
     whole = np.concatenate([*resamples(7, 50, seed=3)])
-    monkeypatch.setattr(bootstrap, "_CELLS", 70)
+    monkeypatch.setattr(intervals, "_CELLS", 70)
     parts = [*resamples(7, 50, seed=3)]
     assert [len(part) for part in parts] == [10] * 5
     assert np.array_equal(np.concatenate(parts), whole)
@@ -86,3 +94,35 @@ def test_means_and_medians_are_those_of_the_values_written_out(weights, values):
             assert (mean, median) == (pytest.approx(np.mean(held)), pytest.approx(np.median(held)))
         else:
             assert np.isnan([mean, median]).all()
+
+
+def test_the_interval_of_a_mean_is_the_percentile_bootstraps():
+    values = np.random.default_rng(1).beta(2, 5, (60, 1))
+    theirs = scipy.stats.bootstrap(
+        (values[:, 0],), np.mean, method="percentile", n_resamples=20_000, rng=2
+    ).confidence_interval
+    estimate = estimate_means(values, draws=20_000)
+    assert (estimate.low[0], estimate.high[0]) == pytest.approx((theirs.low, theirs.high), abs=2e-3)
+    assert estimate.low[0] < estimate.mean[0] < estimate.high[0]
+
+
+def test_means_are_over_the_images_that_have_a_value_and_the_same_every_time():
+    values = np.array([[0.2, np.nan, np.nan], [0.4, 0.8, np.nan]])
+    one = estimate_means(values)
+    np.testing.assert_allclose(one.mean, [0.3, 0.8, np.nan])
+    np.testing.assert_allclose([one.low[1], one.high[1], one.low[2]], [0.8, 0.8, np.nan])
+    np.testing.assert_array_equal(one.low, estimate_means(values).low)
+    assert np.isnan(estimate_means(np.zeros((0, 2))).high).all()
+
+
+@pytest.mark.parametrize(("lower", "images"), [(0, 10), (3, 10), (93, 100), (7, 7), (0, 0)])
+def test_wilsons_interval_holds_the_share_and_has_some_length(lower, images):
+    found = wilson(lower, images)
+    if not images:
+        assert np.isnan([found.value, found.low, found.high]).all()
+        return
+    # Wilson's ends are where the share lies 1.96 standard deviations of the end's own law away.
+    for end in {found.low, found.high} - {0.0, 1.0}:
+        assert abs(found.value - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / images), abs=1e-6)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high

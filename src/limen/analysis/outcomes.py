@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from limen.errors import UnknownNameError, UsageError
-from limen.runs.columns import MetricColumn
+from limen.runs import MetricColumn, metrics_of
 
 _COSTS = ("forwards", "backwards", "seconds")
+_GRADIENTS = ("zero_gradients", "nonfinite_gradients")
+_NEEDED = ("label", "clean_prediction", "success", "success_in_memory", *_GRADIENTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +31,10 @@ class Outcomes:
         correct: Which of them the model classified correctly before, (N,) bool.
         success: Which of them the attack fooled, (N,) bool.
         in_memory: Which of them it claimed to have fooled, before storage in 8 bits, (N,) bool.
-        distances: By metric, the value of the least distortion among each image's successes, (N,); NaN
-            where there is no success or no value.
+        stuck: Which of them it could not move on: in every backward pass the gradient was all zero or not
+            finite, (N,); 1 or 0, and NaN where that was not counted.
+        values: By metric, the value of the least distortion among each image's successes, (N,); NaN where
+            there is no success or no value.
         metrics: The metrics by their names.
         forwards: Forward passes over all budgets, (N,).
         backwards: Likewise backward passes.
@@ -47,7 +51,8 @@ class Outcomes:
     correct: np.ndarray
     success: np.ndarray
     in_memory: np.ndarray
-    distances: Mapping[str, np.ndarray]
+    stuck: np.ndarray
+    values: Mapping[str, np.ndarray]
     metrics: Mapping[str, MetricColumn]
     forwards: np.ndarray
     backwards: np.ndarray
@@ -69,33 +74,22 @@ class Outcomes:
             raise UnknownNameError("metric", name, self.metrics)
         return self.metrics[name]
 
-    def distortions(self, metric: str) -> np.ndarray:
-        """A metric as something that grows as an image moves away from its original, (N,).
-
-        Raises:
-            UsageError: If there is no such metric.
-        """
-        return self.metric(metric).distortion(self.distances[metric])
-
     def measured(self, metric: str) -> np.ndarray:
         """A metric of each correctly classified image; NaN where it is not fooled or has no finite value.
 
         Raises:
             UsageError: If there is no such metric.
         """
-        values = self.distances[self.metric(metric).key]
+        values = self.values[self.metric(metric).key]
         return np.where(self.success & np.isfinite(values), values, np.nan)[self.correct]
 
 
-def outcomes(
-    records: pa.Table, labels: Sequence[str], metrics: Iterable[MetricColumn], name: str | None = None
-) -> Outcomes:
+def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) -> Outcomes:
     """What attacks that differ in their budget alone did to each image.
 
     Args:
         records: The records of a run, `run.table()`.
         labels: The attack's label under each budget, as `limen.runs.Manifest.families` groups them.
-        metrics: The metrics of the run, `run.manifest.metrics`.
         name: What to call them together; the first label if not given.
 
     Raises:
@@ -103,20 +97,20 @@ def outcomes(
 
     Example:
         >>> import limen
-        >>> outcomes(limen.runs.record_schema([]).empty_table(), ["ddn"], []).ids
+        >>> outcomes(limen.runs.record_schema([]).empty_table(), ["ddn"]).ids
         ()
     """
     if not labels:
         raise UsageError("no label is given; an attack has one under each of its budgets")
-    columns = {metric.key: metric for metric in metrics}
-    ids, rows, unfinished = align(
-        records, labels, ("label", "clean_prediction", "success", "success_in_memory", *_COSTS, *columns)
-    )
+    metrics = metrics_of(records)
+    ids, rows, unfinished = align(records, labels, (*_NEEDED, *_COSTS, *metrics))
     success = rows["success"].astype(bool)
     best = {}
-    for key, metric in columns.items():
+    for key, metric in metrics.items():
         values = np.where(success, metric.distortion(rows[key].astype(float)), np.nan)
         best[key] = metric.distortion(np.fmin.reduce(values, axis=0))
+    # Passes that could move the image.
+    moves = (rows["backwards"] - sum(rows[name] for name in _GRADIENTS)).astype(float).sum(0)
     return Outcomes(
         name=name or labels[0],
         labels=tuple(labels),
@@ -124,24 +118,30 @@ def outcomes(
         correct=np.all(rows["clean_prediction"] == rows["label"], axis=0),
         success=np.asarray(success.any(0)),
         in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
-        distances=best,
-        metrics=columns,
+        stuck=np.where(np.isnan(moves), np.nan, (moves == 0) & (rows["backwards"].sum(0) > 0)),
+        values=best,
+        metrics=metrics,
         **{each: rows[each].sum(0) for each in _COSTS},
         unfinished=unfinished,
     )
 
 
-def outcomes_by_name(
-    records: pa.Table, families: Mapping[str, Sequence[str]], metrics: Sequence[MetricColumn]
-) -> dict[str, Outcomes]:
+def outcomes_by_name(records: pa.Table, families: Mapping[str, Sequence[str]]) -> dict[str, Outcomes]:
     """The outcomes of all attacks of a run, labels that differ in their budget alone merged, by name.
 
     Args:
         records: The records of a run, `run.table()`.
         families: The labels by name, `run.manifest.families()`.
-        metrics: The metrics of the run, `run.manifest.metrics`.
     """
-    return {name: outcomes(records, labels, metrics, name) for name, labels in families.items()}
+    return {name: outcomes(records, labels, name) for name, labels in families.items()}
+
+
+def in_memory(records: pa.Table) -> pa.Table:
+    """Records whose success and distortion are those of the attack's own images, before storage in 8 bits."""
+    for key in ("success", *metrics_of(records)):
+        place = records.column_names.index(key)
+        records = records.set_column(place, records.schema.field(place), records[f"{key}_in_memory"])
+    return records
 
 
 def align(

@@ -6,10 +6,10 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limen.analysis import compare, figures, outcomes, pairs
 from limen.errors import UsageError
-from limen.runs import compare, figures, outcomes, pairs
 
-from .handmade import COLUMNS, made, record, table
+from .handmade import made, record, table
 
 NAN, INF = float("nan"), float("inf")
 
@@ -34,7 +34,7 @@ def test_a_grid_counts_as_one_attack_and_says_what_is_unfinished():
     labels = ("fgsm:eps=0.1", "fgsm:eps=0.2")
     rows = [record(labels[0], "a", success=False), record(labels[1], "a", l2=3.0)]
     rows += [record(labels[0], "b", l2=1.0), record(labels[1], "b", l2=2.0), record(labels[0], "c")]
-    found = figures(outcomes(table(rows), labels, COLUMNS.values(), "fgsm"))
+    found = figures(outcomes(table(rows), labels, "fgsm"))
     assert (found.name, found.images, found.unfinished) == ("fgsm", 2, 1)
     assert (found.success.value, found.mean.value) == (1.0, 2.0)
 
@@ -105,13 +105,9 @@ def test_a_comparison_is_what_a_loop_over_images_says(pairs, distance):
 def test_images_are_paired_by_their_ids():
     rows = [record("a", "x", l2=1.0), record("a", "y", l2=5.0), record("a", "z")]
     rows += [record("b", "y", l2=4.0), record("b", "w"), record("b", "x", l2=2.0)]
-    found = compare(
-        outcomes(table(rows), ["a"], COLUMNS.values()), outcomes(table(rows), ["b"], COLUMNS.values())
-    )
+    found = compare(outcomes(table(rows), ["a"]), outcomes(table(rows), ["b"]))
     assert (found.images, found.lower, found.median, found.median_against) == (2, 1, 3.0, 3.0)
-    ids, values = pairs(
-        outcomes(table(rows), ["a"], COLUMNS.values()), outcomes(table(rows), ["b"], COLUMNS.values())
-    )
+    ids, values = pairs(outcomes(table(rows), ["a"]), outcomes(table(rows), ["b"]))
     assert (ids, values.tolist()) == (("x", "y"), [[1.0, 5.0], [2.0, 4.0]])
 
 

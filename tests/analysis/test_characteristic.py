@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limen.analysis import characteristic, figures, operating_characteristic
+from limen.analysis.intervals import interval, resamples
 from limen.errors import UsageError
-from limen.runs import characteristic, figures, operating_characteristic
-from limen.runs.bootstrap import interval, resamples
 
 from .handmade import made
 
@@ -58,7 +58,7 @@ def test_the_band_is_that_of_the_resampled_characteristics():
         ]
     )
     found = characteristic(outcomes)
-    below = outcomes.distances["l2"] <= found.distances[:, None]
+    below = outcomes.values["l2"] <= found.distances[:, None]
     low, high = interval(np.concatenate([*resamples(50, 20_000, seed=1)]) @ below.T / 50)
     for ours, theirs in zip(found.band(), (low, high), strict=True):
         assert ours == pytest.approx(theirs, abs=0.0201)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limen.analysis.intervals import share_interval
+from limen.analysis.outcomes import Outcomes
 from limen.errors import UsageError
-from limen.runs.bootstrap import share_interval
-from limen.runs.columns import MetricColumn
-from limen.runs.outcomes import Outcomes
+from limen.runs import MetricColumn
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def characteristic(outcomes: Outcomes, metric: str = "l2", *, of_correct: bool =
     """
     column = outcomes.metric(metric)
     counted = outcomes.correct if of_correct else np.ones(len(outcomes.ids), bool)
-    values = outcomes.distortions(metric)
+    values = column.distortion(outcomes.values[column.key])
     reached, images = counted & outcomes.success, int(counted.sum())
     placed = reached & ~np.isnan(values)
     x, shares = operating_characteristic(values, placed, images)

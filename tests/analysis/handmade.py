@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from limen.analysis import Outcomes
 from limen.metrics import METRICS
-from limen.runs import Outcomes, record_schema
+from limen.runs import record_schema
 
 COLUMNS = {name: metric.column for name, metric in METRICS.items()}
 
@@ -28,6 +29,8 @@ def record(label: str, image_id: str, success: bool = True, correct: bool = True
         "steps": 4,
         "forwards": 5,
         "backwards": 4,
+        "zero_gradients": None,
+        "nonfinite_gradients": None,
         "seconds": 0.5,
         **dict.fromkeys(COLUMNS, 0.25 if success else None),
         **changes,
@@ -52,7 +55,8 @@ def made(images: list[tuple[bool, bool, float]], distance: str = "l2", name: str
         correct=correct.astype(bool),
         success=success.astype(bool),
         in_memory=success.astype(bool),
-        distances={**dict.fromkeys(COLUMNS, nothing), distance: values},
+        stuck=np.full(len(images), np.nan),
+        values={**dict.fromkeys(COLUMNS, nothing), distance: values},
         metrics=COLUMNS,
         forwards=nothing,
         backwards=nothing,

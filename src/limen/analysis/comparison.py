@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-from limen.runs.bootstrap import LEVEL, interval, means, medians, resamples, share_interval
-from limen.runs.columns import MetricColumn
-from limen.runs.outcomes import Outcomes
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A figure with the ends of its 95 % interval; NaN where nothing was measured."""
-
-    value: float
-    low: float
-    high: float
+from limen.analysis.intervals import Measured, interval, means, medians, resamples, share, wilson
+from limen.analysis.outcomes import Outcomes
+from limen.runs import MetricColumn
 
 
 @dataclass(frozen=True)
@@ -99,8 +89,7 @@ def figures(outcomes: Outcomes, metric: str = "l2", *, draws: int = 1000, seed: 
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1, equation 20.
     """
     values = outcomes.measured(metric)
-    images, successes = len(values), int(outcomes.fooled.sum())
-    share = successes / images if images else math.nan
+    images = len(values)
     centre = _centres(np.ones((1, images)), values)
     drawn = [_centres(block, values) for block in resamples(images, draws, seed)]
     ends = interval(np.concatenate([centre[:0], *drawn]))
@@ -111,8 +100,8 @@ def figures(outcomes: Outcomes, metric: str = "l2", *, draws: int = 1000, seed: 
         metric=outcomes.metric(metric),
         images=images,
         unfinished=outcomes.unfinished,
-        unmeasured=successes - int(np.count_nonzero(~np.isnan(values))),
-        success=Measured(share, *map(float, share_interval(np.array(share), images))),
+        unmeasured=int(outcomes.fooled.sum()) - int(np.count_nonzero(~np.isnan(values))),
+        success=share(outcomes.success[outcomes.correct]),
         mean=mean,
         median=median,
     )
@@ -138,7 +127,7 @@ def pairs(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> tuple[tu
     ids, ours, theirs = np.intersect1d(outcomes.ids, against.ids, assume_unique=True, return_indices=True)
     both = outcomes.fooled[ours] & against.fooled[theirs]
     key = outcomes.metric(metric).key
-    found = np.stack([outcomes.distances[key][ours][both], against.distances[key][theirs][both]])
+    found = np.stack([outcomes.values[key][ours][both], against.values[key][theirs][both]])
     return tuple(ids[both].tolist()), found
 
 
@@ -170,7 +159,7 @@ def compare(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> Compar
         unmeasured=int((~placed).sum()),
         lower=lower,
         ties=ties,
-        share=_wilson(lower, mine.size),
+        share=wilson(lower, mine.size),
         median=median,
         median_against=median_against,
     )
@@ -179,15 +168,3 @@ def compare(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> Compar
 def _centres(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Mean and median (R, 2) of the values (N,) that are not NaN, in each resample (R, N)."""
     return np.stack([means(weights, values[None])[:, 0], medians(weights, values)], axis=1)
-
-
-def _wilson(count: int, total: int) -> Measured:
-    # A share of nearly all images has an interval of some length here; a bootstrap would deny any doubt.
-    if not total:
-        return Measured(math.nan, math.nan, math.nan)
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    share = count / total
-    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    # At 0 and 1 an end of the interval is the share itself, which rounding must not miss.
-    return Measured(share, centre - half if count else 0.0, centre + half if count < total else 1.0)

@@ -1,0 +1,40 @@
+"""Statistics over the records of runs: success, distortion and cost, with how sure they are."""
+
+from __future__ import annotations
+
+from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
+from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
+from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
+from limen.analysis.notes import notes
+from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
+from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
+from limen.analysis.table import attacks_of, rows_of, table
+
+__all__ = [
+    "Characteristic",
+    "Comparison",
+    "Estimate",
+    "Figures",
+    "Measured",
+    "Outcomes",
+    "QualityCurve",
+    "RateAt",
+    "attacks_of",
+    "characteristic",
+    "compare",
+    "estimate_means",
+    "figures",
+    "in_memory",
+    "notes",
+    "operating_characteristic",
+    "outcomes",
+    "outcomes_by_name",
+    "pairs",
+    "quality_curve",
+    "rate_at",
+    "rows_of",
+    "share",
+    "share_interval",
+    "table",
+    "wilson",
+]

@@ -1,0 +1,45 @@
+"""What must be read beside figures, in sentences: what they leave out, and what they do not mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pyarrow as pa
+
+from limen.analysis.table import rows_of
+
+
+def notes(
+    figures: pa.Table, statistics: Collection[str] = ("stuck", "unfinished", "unmeasured")
+) -> list[str]:
+    """The sentences that belong to a table of figures.
+
+    Args:
+        figures: What `limen.analysis.table` made.
+        statistics: Which statistics to put into words.
+
+    Example:
+        >>> from limen.analysis.table import SCHEMA
+        >>> row = {"run": "a", "attack": "fgsm", "family": "fgsm", "images": 8}
+        >>> for note in notes(pa.Table.from_pylist([row | {"statistic": "stuck", "value": 0.5}], SCHEMA)):
+        ...     print(note.partition(":")[0])
+        fgsm, gradient zero or not finite in every pass on 4 of 8 images
+    """
+    found = []
+    for row in rows_of(figures):
+        attack, count, images = row["attack"], row["value"] or 0, row["images"]
+        if not count or row["statistic"] not in statistics:
+            continue
+        if row["statistic"] == "stuck":
+            found.append(
+                f"{attack}, gradient zero or not finite in every pass on {round(count * images)} of "
+                f"{images} images: this is no robustness; use logits, a margin loss, straight-through or a "
+                "transfer check"
+            )
+        elif row["statistic"] == "unfinished":
+            found.append(f"{attack}: images left out, done under some budgets only: {count:.0f}")
+        elif row["statistic"] == "unmeasured" and row["against"] is None:
+            found.append(f"{attack}: fooled images without a finite {row['metric']}: {count:.0f}")
+        elif row["statistic"] == "unmeasured":
+            found.append(f"{attack}: images fooled by both without a {row['metric']}: {count:.0f}")
+    return found
