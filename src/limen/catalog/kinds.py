@@ -56,7 +56,7 @@ def tried_defense(defense: Named, request: Request) -> Named:
 
 
 def known_metric(metric: Named, request: Request) -> Metric:
-    """The metric; a user's own function is shown under its name, and may be a `Metric` that says more."""
+    """The metric; a user's own function is shown under its name, with its `unit` and `higher_is_better`."""
     entry = request.entry
     if entry.origin == "limen":
         return entry.thing
@@ -64,7 +64,9 @@ def known_metric(metric: Named, request: Request) -> Metric:
         column = entry.thing.column
     else:
         name = entry.name.rpartition(":")[2]
-        column = MetricColumn(name, name, about=entry.summary)
+        known = vars(entry.thing)
+        shown = {key: known[key] for key in ("unit", "higher_is_better") if key in known}
+        column = MetricColumn(name, name, about=entry.summary, **shown)
     return Metric(dataclasses.replace(column, code=entry.code), metric, getattr(entry.thing, "least_side", 1))
 
 

@@ -28,6 +28,13 @@ def attack(
             help="Defence in front of the model, such as bilateral; repeatable: images pass them in order.",
         ),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Further metric of distortion, such as python:FILE.py:NAME; repeatable.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")
     ] = None,
@@ -45,7 +52,7 @@ def attack(
 ) -> None:
     """Attack a model on a data set, and keep every image and number.
 
-    The same command again resumes; with further attacks, it adds them to the run.
+    The same command again resumes; with further attacks or metrics, it adds them to the run.
     """
     machine.prepare()
     from limen.cli.running import Plan, execute
@@ -58,6 +65,7 @@ def attack(
             tuple(attack),
             out,
             defenses=tuple(defense or ()),
+            metrics=tuple(metric or ()),
             limit=limit,
             batch_size=batch_size,
             device=device,

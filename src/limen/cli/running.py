@@ -27,6 +27,7 @@ class Plan:
     attacks: tuple[str, ...]
     out: Path
     defenses: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     limit: int | None = None
     batch_size: int = 32
     device: str = "cpu"
@@ -43,10 +44,11 @@ def execute(plan: Plan) -> None:
         LimenError: If a spec, the images or the folder cannot be used.
     """
     attacks = [catalog.attack_or_grid(spec) for spec in plan.attacks]
+    metrics = (*METRICS.values(), *map(catalog.metric, plan.metrics))
     dataset = catalog.data(plan.data)
     classifier = catalog.model(plan.model, plan.device, plan.defenses)
     settings = {"seed": plan.seed, "lattice": plan.lattice, "targeted": plan.targeted}
-    manifest = describe_run(classifier, dataset, attacks, **settings)
+    manifest = describe_run(classifier, dataset, attacks, metrics=metrics, **settings)
     with runs.create_or_resume(plan.out, manifest) as writer:
         labels = [writer.manifest.label_of(entry.identity) for entry in manifest.attacks]
         with showing(labels) as progress:
@@ -57,14 +59,15 @@ def execute(plan: Plan) -> None:
                 writer,
                 batch_size=plan.batch_size,
                 limit=plan.limit,
+                metrics=metrics,
                 progress=progress,
                 **settings,
             )
     run = runs.open_run(plan.out)
     _complain_of_skipped(run)
-    metrics = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in METRICS]
-    figures = analysis.table({"": run}, [each.key for each in metrics], draws=0)
-    output().print(success_table(figures, metrics, ["median"]))
+    shown = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in METRICS]
+    figures = analysis.table({"": run}, [each.key for each in shown], draws=0)
+    output().print(success_table(figures, shown, ["median"]))
     if run.manifest.model.defenses:
         output().print(f"the model is behind {run.manifest.model.chain}")
     output().print(f"run  {plan.out}")

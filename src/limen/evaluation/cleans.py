@@ -76,8 +76,8 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     confidences, predictions = logits.softmax(1).max(1)
     labels = batch.labels.to(classifier.device)
     targets = batch.targets.to(classifier.device) if targeted and batch.targets is not None else None
-    aims = [None] * len(pixels) if targets is None else targets.tolist()
-    sources = tuple(map(source_of, pixels, batch.labels.tolist(), aims))
+    goals = [None] * len(pixels) if targets is None else targets.tolist()
+    sources = tuple(map(source_of, pixels, batch.labels.tolist(), goals))
     return Cleans(
         batch.ids, batch.indices, pixels, images, labels, targets, predictions, confidences, sources
     )

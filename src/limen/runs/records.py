@@ -1,4 +1,4 @@
-"""The records of a run: one row an image and attack, in Parquet parts that any data tool opens."""
+"""The records of a run: one row per image and attack, in Parquet parts that any data tool opens."""
 
 from __future__ import annotations
 
