@@ -94,11 +94,11 @@ class Attack:
 
     def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
         """The samples, cut into as many as the parts can be bound to at once."""
+        self.search.check(problem)
         count = len(problem.labels)
         if not count or count <= (size := self.search.capacity(problem.originals)):
             yield self.search, problem
             return
-        self.search.check(problem)
         for rows in torch.arange(count, device=problem.labels.device).split(int(size)):
             yield self.search.select(rows), problem.select(rows)
 
