@@ -140,7 +140,7 @@ def test_stuck_images_are_a_share_of_those_classified_correctly_and_put_into_wor
     found = table({"run": write(rows)})
     assert (figure(found, "stuck")["value"], figure(found, "stuck")["images"]) == (0.5, 2)
     (sentence,) = notes(found, ["stuck"])
-    assert "a, gradient zero or not finite in every pass on 1 of 2 images: this is no robustness" in sentence
+    assert "a: gradient zero or not finite in every pass on 1 of 2 images. This is no robustness" in sentence
     assert figure(table({"run": write(ROWS, name="old")}), "stuck")["value"] is None
 
 

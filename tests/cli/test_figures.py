@@ -111,7 +111,7 @@ def test_what_a_figure_leaves_out_is_said_below_the_table(limen, grid):
     assert "ddn:steps=8: images fooled by both without a mad: 1" in said
     assert "fgsm: images left out, done under some budgets only: 2" in said
     assert "ddn:steps=8: fooled images without a finite mad: 1" in said
-    assert "ddn:steps=8, gradient zero or not finite in every pass on 8 of 8 images" in said
+    assert "ddn:steps=8: gradient zero or not finite in every pass on 8 of 8 images" in said
 
 
 def test_a_run_without_records_is_one_message(limen, grid, workshop):

@@ -118,7 +118,7 @@ def test_images_that_an_attack_could_not_move_on_are_told(make_run, record):
     counts = {"backwards": 3, "zero_gradients": 3, "nonfinite_gradients": 0}
     rows = [record(0, "a", success=False, **counts), record(1, "b")]
     (note,) = build({"run": make_run(rows={"fgsm": rows})}, 24).notes
-    assert note.startswith("fgsm, gradient zero or not finite in every pass on 1 of 2 images: this is no")
+    assert note.startswith("fgsm: gradient zero or not finite in every pass on 1 of 2 images. This is no")
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ def notes(
         >>> from limen.analysis.table import SCHEMA
         >>> row = {"run": "a", "attack": "fgsm", "family": "fgsm", "images": 8}
         >>> for note in notes(pa.Table.from_pylist([row | {"statistic": "stuck", "value": 0.5}], SCHEMA)):
-        ...     print(note.partition(":")[0])
-        fgsm, gradient zero or not finite in every pass on 4 of 8 images
+        ...     print(note.partition(".")[0])
+        fgsm: gradient zero or not finite in every pass on 4 of 8 images
     """
     found = []
     for row in rows_of(figures):
@@ -32,8 +32,8 @@ def notes(
             continue
         if row["statistic"] == "stuck":
             found.append(
-                f"{attack}, gradient zero or not finite in every pass on {round(count * images)} of "
-                f"{images} images: this is no robustness; use logits, a margin loss, straight-through or a "
+                f"{attack}: gradient zero or not finite in every pass on {round(count * images)} of "
+                f"{images} images. This is no robustness; use logits, a margin loss, straight-through or a "
                 "transfer check"
             )
         elif row["statistic"] == "unfinished":

@@ -79,7 +79,7 @@ def comparison_table(
                     *(_distortion(of[each], metric) for each in ("median", "median against")),
                 ]
             )
-    caption = "over the images that both fool; small: 95 % Wilson intervals"
+    caption = "over the images that both fool, with 95 % Wilson intervals"
     return printed(Table(title, caption, columns, [Group("", rows)]))
 
 
