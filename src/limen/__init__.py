@@ -22,18 +22,26 @@ if TYPE_CHECKING:
         catalog,
         data,
         defenses,
+        document,
+        errors,
+        evaluation,
+        identity,
         images,
         metrics,
         models,
         operators,
+        recipes,
+        report,
         runs,
+        spec,
         structure,
+        training,
     )
     from limen.attacks import Outcome
     from limen.classifier import Classifier
     from limen.errors import LimenError, UsageError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Classifier",
     "LimenError",
@@ -44,12 +52,20 @@ __all__ = [
     "catalog",
     "data",
     "defenses",
+    "document",
+    "errors",
+    "evaluation",
+    "identity",
     "images",
     "metrics",
     "models",
     "operators",
+    "recipes",
+    "report",
     "runs",
+    "spec",
     "structure",
+    "training",
 ]
 
 _HOMES = {
@@ -67,3 +83,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"limen.{name}")
     raise AttributeError(f"module 'limen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -84,3 +84,10 @@ def test_ctrl_c_during_a_run_says_how_to_go_on(workshop):
             process.kill()
     assert said == "interrupted; run the same command again to resume\n"
     assert process.returncode == 130
+
+
+def test_a_shell_completes_commands_and_options():
+    words = {"COMP_WORDS": "limen attack --def", "COMP_CWORD": "2", "_LIMEN_COMPLETE": "complete_bash"}
+    assert limen(env={**os.environ, **words}).stdout.split() == ["--defense"]
+    words = {"COMP_WORDS": "limen eva", "COMP_CWORD": "1", "_LIMEN_COMPLETE": "complete_bash"}
+    assert limen(env={**os.environ, **words}).stdout.split() == ["evaluate"]

@@ -218,3 +218,41 @@ def test_a_full_disk_ends_the_run_with_what_was_finished_kept(limen, workshop):
 
 def no_room() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+
+def test_defences_stand_before_the_model_in_the_order_given_and_are_said_everywhere(limen, workshop):
+    (workshop / "dim.py").write_text("def dim(images, by: float = 0.5):\n    return images * by\n")
+    chain = ("--defense", "python:dim.py:dim,by=0.8", "--defense", "bilateral:radius=2")
+    result = limen(*ALL, *chain)
+    assert result.exit_code == 0, result.stderr
+    said = "python:dim.py:dim,by=0.8, then bilateral:radius=2"
+    assert f"the model is behind {said}" in result.stdout
+    assert said in (workshop / "run" / "report.html").read_text()
+    model = open_run(workshop / "run").manifest.model
+    assert [each.label for each in model.defenses] == ["python:dim.py:dim,by=0.8", "bilateral:radius=2"]
+    bare = limen(*ALL)
+    assert bare.exit_code == 2
+    assert f"defenses: '{said}' in the run, '' now" in bare.stderr
+
+
+def test_the_same_attack_written_in_another_way_is_not_run_again(limen, workshop):
+    first = ("attack", *MODEL, *DATA, *OUT, "--no-report", "--attack")
+    assert limen(*first, "ifgsm:eps=0.1,steps=3").exit_code == 0
+    again = limen(*first, "ifgsm:steps=3,eps=0.1,early_stop=false")
+    assert again.exit_code == 0, again.stderr
+    run = open_run(workshop / "run")
+    assert run.manifest.labels == ("ifgsm:eps=0.1,steps=3",)
+    assert run.table().num_rows == 8
+
+
+def test_an_attack_of_ones_own_runs_from_the_command_line(limen, workshop):
+    (workshop / "mine.py").write_text(
+        "import limen\ndef mine(steps=2):\n    return limen.attacks.ddn(steps=steps)\n"
+    )
+    result = limen("attack", *MODEL, *DATA, *OUT, "--attack", "python:mine.py:mine,steps=3")
+    assert result.exit_code == 0, result.stderr
+    assert open_run(workshop / "run").manifest.labels == ("python:mine.py:mine,steps=3",)
+    (workshop / "mine.py").write_text("import limen\ndef mine(steps=2):\n    return limen.attacks.fgsm()\n")
+    result = limen("attack", *MODEL, *DATA, *OUT, "--attack", "python:mine.py:mine,steps=3")
+    assert result.exit_code == 2
+    assert "is not the one of this name in the run (its file has changed)" in result.stderr

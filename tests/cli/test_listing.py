@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+
 import pytest
 
 from limen import attacks, data, defenses, metrics, models
@@ -41,3 +43,23 @@ def test_everything_is_listed_by_default(limen):
 
 def test_an_unknown_kind_is_a_usage_error(limen):
     assert limen("list", "modles").exit_code == 2
+
+
+def test_what_installed_packages_add_is_listed_with_its_origin_and_a_broken_one_hides_nothing(
+    limen, monkeypatch
+):
+    points = {
+        "turned": "limen.defenses.bilateral:bilateral",
+        "torn": "limen_no_such_package:blur",
+    }
+
+    def entry_points(*, group: str):
+        chosen = points.items() if group == "limen.defenses" else ()
+        return [importlib.metadata.EntryPoint(*each, group) for each in chosen]
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    listed = limen("list", "defenses").stdout
+    (turned,) = [line for line in listed.splitlines() if line.startswith("│ turned ")]
+    assert "(from limen.defenses.bilateral)" in turned
+    assert "torn: limen_no_such_package, an installed package, cannot be used" in listed
+    assert "python:FILE.py:NAME" in listed

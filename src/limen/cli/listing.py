@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from limen.errors import LimenError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from limen.catalog import Catalog
+    from limen.catalog import Catalog, Entry
 
 Kind = Literal["models", "data", "attacks", "defenses", "metrics", "evaluations", "attention", "recipes"]
 
@@ -27,7 +29,7 @@ def list_(
         "data": lambda: _specs("data", catalog.DATA),
         "attacks": lambda: _specs("attacks", catalog.ATTACKS),
         "defenses": lambda: _specs("defenses", catalog.DEFENSES),
-        "metrics": _metrics,
+        "metrics": lambda: _specs("metrics", catalog.METRICS),
         "evaluations": lambda: _specs("evaluations", evaluation.EVALUATIONS),
         "attention": lambda: _specs("attention", evaluation.ATTENTION),
         "recipes": lambda: _specs("recipes", RECIPES),
@@ -38,19 +40,22 @@ def list_(
 
 def _specs(title: str, table: Catalog) -> Table:
     rows = _table(title, "name", "parameters", "what it is")
-    for entry in table.entries():
+    for name in table.names():
+        try:
+            entry = table.entry(name)
+        except LimenError as error:  # of an installed package, which must not hide all others
+            rows.add_row(name, "", str(error))
+            continue
         argument = "" if entry.argument is None else f":{entry.argument.name.upper()}"
-        rows.add_row(entry.name + argument, "\n".join(map(str, entry.parameters)), entry.summary)
+        origin = "" if entry.origin == "limen" else f" (from {entry.origin})"
+        rows.add_row(entry.name + argument, "\n".join(map(str, entry.parameters)), _about(entry) + origin)
+    rows.add_row("python:FILE.py:NAME", "those of NAME", f"One of your own {title}; see docs/specs.md.")
     return rows
 
 
-def _metrics() -> Table:
-    from limen.metrics import METRICS
-
-    rows = _table("metrics", "name", "what it is")
-    for name, metric in METRICS.items():
-        rows.add_row(name, f"{metric.column.heading}: {metric.column.about}")
-    return rows
+def _about(entry: Entry) -> str:
+    column = getattr(entry.thing, "column", None)
+    return entry.summary if column is None else f"{column.heading}: {column.about}"
 
 
 def _table(title: str, *columns: str) -> Table:
