@@ -210,11 +210,11 @@ def test_images_that_do_not_fit_are_refused(batch, reason):
         Classifier(small_conv_net(), mean=[0.1, 0.2, 0.3])(batch)
 
 
-def test_the_fingerprint_is_of_the_weights_alone():
+def test_the_fingerprint_is_not_of_the_mode_or_the_names():
     module, twin = small_conv_net(), small_conv_net()
     fingerprint = Classifier(module).fingerprint()
     assert len(fingerprint) == 64
-    assert Classifier(twin.eval(), mean=0.5, class_names=["a", "b", "c"]).fingerprint() == fingerprint
+    assert Classifier(twin.eval(), class_names=["a", "b", "c"]).fingerprint() == fingerprint
     with torch.no_grad():
         twin[0].weight[0, 0, 0, 0] += 1e-6
     assert Classifier(twin).fingerprint() != fingerprint
@@ -245,3 +245,19 @@ def test_an_empty_batch_gives_no_logits():
 def test_labels_that_do_not_fit_are_refused(labels, reason):
     with pytest.raises(UsageError, match=reason):
         check_labels(labels, images(2), classes=5)
+
+
+def test_the_fingerprint_tells_weights_and_preprocessing_apart():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    classifiers = [
+        Classifier(net),
+        Classifier(net, 0.5, 0.5),
+        Classifier(net, 0.5, 0.25),
+        Classifier(net, bounds=(0, 255)),
+    ]
+    before = [each.fingerprint() for each in classifiers]
+    assert len(set(before)) == len(before)
+    assert [each.fingerprint() for each in classifiers] == before
+    with torch.no_grad():
+        net[1].bias += 1
+    assert not set(before).intersection(each.fingerprint() for each in classifiers)

@@ -125,8 +125,11 @@ class Classifier:
                 parameter.requires_grad_(True)
 
     def fingerprint(self) -> str:
-        """A SHA-256 hex digest of the weights: names, shapes, types and bytes."""
+        """A SHA-256 hex digest of the weights (names, shapes, types, bytes), and of mean, std and bounds."""
         digest = hashlib.sha256()
+        if self._scale is not None:
+            preprocessing = (self._scale.flatten().tolist(), self._shift.flatten().tolist())
+            digest.update(repr(preprocessing).encode())
         for name, value in sorted(self.module.state_dict().items()):
             if not isinstance(value, Tensor):
                 continue

@@ -119,7 +119,18 @@ def _decode_float(value: Any, where: str) -> float:
 def _expect(value: Any, kind: type, where: str) -> Any:
     if type(value) is not kind:
         raise RunError(f"{_name(where)} is {type(value).__name__}, expected {kind.__name__}")
+    if kind is str and not _is_text(value):
+        raise RunError(f"{_name(where)} is no text: it holds half of a character")
     return value
+
+
+def _is_text(value: str) -> bool:
+    # JSON can hold lone surrogates, which nothing can write out again.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(where: str) -> str:

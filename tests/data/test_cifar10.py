@@ -77,3 +77,9 @@ def test_a_trained_network_knows_the_real_images(real_data, nets):
 @pytest.mark.data
 def test_the_real_training_part_is_read(real_data):
     assert len(cifar10(real_data / "cifar10", split="train")) == 10000
+
+
+def test_a_binary_file_that_is_a_folder_is_refused(tmp_path):
+    (tmp_path / "test_batch.bin").mkdir()
+    with pytest.raises(DataError, match=r"test_batch\.bin: cannot be read"):
+        cifar10(tmp_path)

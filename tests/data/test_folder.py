@@ -9,7 +9,7 @@ from PIL import Image
 
 from limen import catalog
 from limen.data import DataError, batches, folder
-from limen.errors import UsageError
+from limen.errors import LimenError, UsageError
 
 
 def save(path: Path, size=(8, 8), value=0, mode="RGB") -> Path:
@@ -160,3 +160,19 @@ def test_the_spec_names_the_same_data_set_also_where_a_path_has_a_comma(animals)
     moved = animals.rename(animals.with_name("animals, old"))
     dataset = folder(moved, size=6)
     assert catalog.data(dataset.spec) == dataset
+
+
+def test_a_pipe_and_a_link_to_itself_among_the_images_are_skipped_and_reported(animals):
+    os.mkfifo(animals / "cat" / "pipe.png")
+    (animals / "cat" / "loop.png").symlink_to(animals / "cat" / "loop.png")
+    dataset = folder(animals)
+    skipped = {}
+    list(batches(dataset, range(len(dataset)), 8, skipped.__setitem__))
+    assert set(skipped) == {"cat/pipe.png", "cat/loop.png"}
+    assert "pipe or device; remove it" in skipped["cat/pipe.png"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_path_that_no_folder_can_have_is_refused(name):
+    with pytest.raises(LimenError, match=r"(no such folder|cannot be opened)"):
+        folder(Path(name))

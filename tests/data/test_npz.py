@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import struct
 import tempfile
 import zipfile
 from pathlib import Path
@@ -132,3 +133,17 @@ def test_any_flipped_byte_is_refused_or_harmless(place, byte):
         path.write_bytes(bytes(content))
         with contextlib.suppress(DataError):
             assert npz(path).load(1).image.shape == (3, 4, 4)
+
+
+def test_a_claim_of_more_images_than_can_be_and_labels_that_are_times_are_refused(tmp_path):
+    head = repr({"descr": "|u1", "fortran_order": False, "shape": (2**70, 8, 8, 3)}).encode()
+    head += b" " * (64 - (len(head) + 11) % 64) + b"\n"
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+        labels = io.BytesIO()
+        np.save(labels, np.zeros(4, int))
+        archive.writestr("y.npy", labels.getvalue())
+    np.savez(tmp_path / "times.npz", x=np.zeros((4, 8, 8, 3), np.uint8), y=np.arange(4).astype("m8[s]"))
+    for name in ("huge", "times"):
+        with pytest.raises(DataError, match=f"{name}"):
+            npz(tmp_path / f"{name}.npz")

@@ -4,10 +4,12 @@ import json
 import socket
 import sys
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+import limen
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.models import WeightsError, hf, timm, torchvision
 
@@ -114,10 +116,33 @@ def test_a_hugging_face_network_takes_other_weights(saved_vit, tmp_path):
     assert torch.equal(classifier.module.state_dict()["classifier.bias"], state["classifier.bias"])
 
 
-def test_a_hugging_face_network_without_a_known_normalisation_is_refused(saved_vit):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"do_rescale": False, "do_normalize": False},
+        {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3, "image_std": [1.0] * 3},
+        {"do_normalize": False},
+    ],
+)
+def test_a_hugging_face_network_is_fed_what_its_own_processor_makes(saved_vit, settings):
+    model, folder = saved_vit
+    import transformers
+
+    processor = transformers.ViTImageProcessor(**settings, do_resize=False)
+    processor.save_pretrained(folder)
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    with torch.no_grad():
+        expected = model(processor(images=list(pixels), return_tensors="pt")["pixel_values"].float()).logits
+    found = hf(str(folder))(limen.images.from_uint8(pixels))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_hugging_face_processor_that_does_more_than_scale_and_shift_is_refused(saved_vit):
     _, folder = saved_vit
-    (folder / "preprocessor_config.json").write_text("{}")
-    with pytest.raises(UsageError, match="gives no image_mean and image_std"):
+    import transformers
+
+    transformers.MobileViTImageProcessor().save_pretrained(folder)
+    with pytest.raises(UsageError, match="does more than scale and shift pixels"):
         hf(str(folder))
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(LimenError, match="could not be loaded"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -94,3 +95,12 @@ def test_metadata_is_read_and_absent_where_there_is_none(tmp_path):
     assert read_metadata(tmp_path / "b.safetensors") == {}
     with pytest.raises(WeightsError, match="no safetensors file"):
         read_metadata(tmp_path / "c.safetensors")
+
+
+def test_a_pickle_that_ends_too_early_and_a_path_that_is_too_long_are_refused(tmp_path):
+    (tmp_path / "torn.pt").write_bytes(b"\x80\x020000.")
+    for path in (tmp_path / "torn.pt", Path("x" * 300)):
+        with pytest.raises(WeightsError):
+            read_weights(path)
+    with pytest.raises(WeightsError):
+        read_metadata(Path("x" * 300))

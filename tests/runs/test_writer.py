@@ -264,3 +264,15 @@ def test_an_out_that_is_a_file_is_named(tmp_path, manifest):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file: cannot be written"):
         create_or_resume(tmp_path / "file", manifest)
+
+
+def test_a_folder_that_no_file_system_can_hold_is_one_error(manifest):
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(RunError):
+            create_or_resume(name, manifest)
+
+
+def test_what_cannot_be_read_is_kept_under_a_name_that_can_be_written(tmp_path, manifest):
+    with create_or_resume(tmp_path, manifest) as run:
+        run.skip("caf\udce9.png", "caf\udce9.png: torn")
+    assert open_run(tmp_path).manifest.skipped == (SkippedImage("caf\\udce9.png", "caf\\udce9.png: torn"),)

@@ -59,7 +59,10 @@ def _read_binary(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Records of one label and the red, green and blue planes."""
     parts = []
     for file in files:
-        content = np.fromfile(file, np.uint8)
+        try:
+            content = np.fromfile(file, np.uint8)
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
         if content.size == 0 or content.size % _RECORD:
             raise DataError(f"{file}: {content.size} bytes are no whole number of records; download it again")
         parts.append(content.reshape(-1, _RECORD))

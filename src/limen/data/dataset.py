@@ -174,7 +174,7 @@ def from_arrays(
             f"{spec}: the images are {pixels.dtype} of shape {pixels.shape}; "
             "expected uint8 of shape (N, H, W, C) with 1 or 3 channels and N > 0"
         )
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(pixels):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(pixels):
         raise DataError(
             f"{spec}: the labels are {labels.dtype} of shape {labels.shape}; "
             f"expected {len(pixels)} integers, one an image"

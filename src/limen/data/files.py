@@ -40,7 +40,11 @@ class ImageFiles:
         """
         path = self.paths[index]
         if not inside(self.root, path):
-            raise ImageFileError(f"{path}: links to a place outside of {self.root}; put a copy there instead")
+            raise ImageFileError(
+                f"{path}: links to itself, or to a place outside of {self.root}; put a copy there"
+            )
+        if _is_special(path):
+            raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
         return read_image(path, self.size).expand(self.channels, -1, -1)
 
 
@@ -52,14 +56,25 @@ def open_folder(path: Path, size: int | None) -> Path:
     """
     if size is not None and size < 1:
         raise UsageError(f"size must be at least 1, not {size}")
-    if not path.is_dir():
-        raise UsageError(f"{path}: no such folder")
-    return path.resolve()
+    try:
+        if not path.is_dir():
+            raise UsageError(f"{path}: no such folder")
+        return path.resolve()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be opened ({error.strerror or error})") from error
 
 
 def inside(root: Path, path: Path) -> bool:
     """Whether a path still lies below the resolved `root` when all its links are followed."""
-    return path.resolve().is_relative_to(root)
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path is there and no regular file: to open a pipe would wait for ever."""
+    return path.exists() and not path.is_file()
 
 
 def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
@@ -73,7 +88,7 @@ def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
     first: tuple[Path, tuple[int, int]] | None = None
     channels = 1
     for path in paths:
-        header = _header(path) if inside(root, path) else None
+        header = _header(path) if inside(root, path) and not _is_special(path) else None
         if header is None:
             continue
         mode, shape = header

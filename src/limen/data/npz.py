@@ -22,6 +22,7 @@ _BROKEN = (
     KeyError,
     NotImplementedError,
     RuntimeError,
+    OverflowError,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from limen.classifier import Classifier
 from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError
@@ -102,7 +105,7 @@ def hf(name: str, *, weights: Path | None = None, device: str | None = None) -> 
     except ImportError:
         raise LimenError("hf: models need transformers; run: pip install limen[hf]") from None
     with _downloading(f"hf:{name}", cure="check the name, or pass the folder of a saved model"):
-        preprocessing, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name)
+        processor: Any = transformers.AutoImageProcessor.from_pretrained(name)
         auto = transformers.AutoModelForImageClassification
         if weights is None:
             module: Any = auto.from_pretrained(name)
@@ -110,15 +113,35 @@ def hf(name: str, *, weights: Path | None = None, device: str | None = None) -> 
             module = auto.from_config(transformers.AutoConfig.from_pretrained(name))
     if weights is not None:
         load_weights(module, weights)
-    mean, std = None, None
-    if preprocessing.get("do_normalize", True):
-        mean, std = preprocessing.get("image_mean"), preprocessing.get("image_std")
-        if mean is None or std is None:
-            raise UsageError(
-                f"hf:{name}: preprocessor_config.json gives no image_mean and image_std; write them there"
-            )
+    mean, std = _normalisation(processor, f"hf:{name}")
     names = module.config.id2label
     return Classifier(module, mean, std, device=device, class_names=[names[label] for label in sorted(names)])
+
+
+def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float]]:
+    """The mean and std, per channel of images in [0, 1], by which a processor makes a network's input.
+
+    They are what it makes of black and white, so that all its ways to scale and shift are covered; what else
+    it does to pixels, such as turning the channels around, is found on a picture of noise, and refused.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    shown = [np.zeros_like(noise), np.full_like(noise, 255), noise]
+    with _downloading(spec, cure="its image processor cannot be used on pixels of any size"):
+        fed = processor(images=shown, return_tensors="pt", do_resize=False, do_center_crop=False)
+        black, white, other = fed["pixel_values"].double()
+    low, span = black.mean((1, 2)), (white - black).mean((1, 2))
+    pixels = torch.from_numpy(noise).double().permute(2, 0, 1) / 255
+    expected = low[:, None, None] + span[:, None, None] * pixels
+    if (
+        other.shape != pixels.shape
+        or bool((span <= 0).any())
+        or not torch.allclose(other, expected, atol=1e-3)
+    ):
+        raise UsageError(
+            f"{spec}: its image processor does more than scale and shift pixels (it may turn RGB to BGR); "
+            "write a function around it that does the same, and use python:FILE.py:NAME"
+        )
+    return (-low / span).tolist(), (1 / span).tolist()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 
@@ -31,8 +30,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         WeightsError: If the file is missing or broken, or holds anything but named tensors. A pickle
             that needs more than `torch.load(weights_only=True)` allows is refused.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file of weights")
+    _check_file(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -40,16 +38,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             # About pickles that it then refuses.
             warnings.simplefilter("ignore", UserWarning)
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-    ) as error:
-        reason = str(error).partition("\n")[0]
+    except Exception as error:  # whatever an unpickler meets in arbitrary bytes
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise WeightsError(
             f"{path}: cannot be read as weights ({reason}); expected a safetensors file, or a state dict "
             "of torch.save"
@@ -69,8 +59,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         WeightsError: If the file is missing or broken.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file of weights")
+    _check_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
@@ -101,6 +90,15 @@ def load_weights(module: nn.Module, path: Path) -> None:
     if faults:
         raise WeightsError(f"{path}: weights of another network ({'; '.join(faults)})")
     module.load_state_dict(state, strict=False)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    if not found:
+        raise WeightsError(f"{path}: no such file of weights")
 
 
 def _listed(title: str, names: list[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limen.errors import RunError, UsageError
+from limen.errors import LimenError, RunError, UsageError
 
 _UNFINISHED = ".limen.tmp"
 
@@ -39,6 +39,10 @@ def writing(folder: Path) -> Iterator[None]:
         raise RunError(
             f"{folder}: {cure}. What was finished before is kept: the same command resumes there"
         ) from error
+    except LimenError:
+        raise
+    except ValueError as error:  # a null byte in a path
+        raise RunError(f"{str(folder)!r}: no path that can be written ({error})") from error
 
 
 def unfinished(path: Path) -> Path:
