@@ -7,23 +7,42 @@ import importlib
 import importlib.metadata
 import inspect
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import zlib
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from limen import attacks, catalog, defenses, metrics
+from limen.attacks.part import Part
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "limen").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
+ROOMS = [
+    f"limen.{room}"
+    for room in (
+        *(
+            "analysis",
+            "attacks",
+            "attacks.constraint",
+            "catalog",
+            "data",
+            "defenses",
+            "document",
+            "evaluation",
+        ),
+        *("metrics", "models", "operators", "recipes", "report", "runs", "structure", "training"),
+    )
+]
 
 
 def run(*command: str) -> None:
@@ -94,6 +113,53 @@ def test_the_reference_holds_every_attack_metric_and_defence(site):
         for each in table.values():
             factory = getattr(each, "function", each)
             assert f'id="{factory.__module__}.{factory.__qualname__}"' in page
+
+
+@pytest.mark.xdist_group("site")
+def test_the_reference_holds_everything_public(site):
+    known = documented(site)
+    missing = {
+        f"{room}.{name}"
+        for room in ROOMS
+        for name in importlib.import_module(room).__all__
+        if not {f"{room}.{name}", home(room, name)} & known
+    }
+    assert missing == set()
+
+
+@pytest.mark.xdist_group("site")
+def test_the_reference_holds_every_part(site):
+    page = (site / "reference" / "parts" / "index.html").read_text(encoding="utf-8")
+    kinds = parts_of("limen.attacks")
+    assert len(kinds) > 30
+    for each in kinds:
+        rooms = (each.__module__, each.__module__.rpartition(".")[0])
+        assert any(f'id="{room}.{each.__qualname__}"' in page for room in rooms), each
+
+
+def documented(site: Path) -> set[str]:
+    """The names of everything that the reference explains."""
+    packed = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    return {line.split(" py:")[0] for line in zlib.decompress(packed).decode().splitlines()}
+
+
+def home(room: str, name: str) -> str:
+    """Where a public thing of a room is defined."""
+    thing = getattr(importlib.import_module(room), name)
+    return f"{getattr(thing, '__module__', room)}.{getattr(thing, '__qualname__', name)}"
+
+
+def parts_of(package: str) -> list[type]:
+    """Every class of a package that derives from `Part` and is public."""
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        importlib.import_module(module.name)
+    found, left = [], [Part]
+    while left:
+        each = left.pop()
+        left += each.__subclasses__()
+        if each.__module__.startswith(package) and each.__name__[0] != "_":
+            found.append(each)
+    return found
 
 
 def test_files_are_short():

@@ -169,6 +169,7 @@ class Notes:
 
 
 Block = Table | Charts | Pictures | Notes
+"""What a document is made of."""
 
 
 @dataclass(frozen=True)

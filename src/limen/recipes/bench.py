@@ -24,8 +24,11 @@ from limen.recipes.records import Row
 Kind = Literal["imagenet", "cifar10", "mnist"]
 """The kinds of images that the papers measure on."""
 
-FLOATS, STORED = "floats", "8 bits"
-"""The two settings of a table: the images in memory, and the images as files store them."""
+FLOATS = "floats"
+"""The setting of a table in which images count as they are in memory."""
+
+STORED = "8 bits"
+"""The setting in which they count as files store them."""
 
 Showing = Callable[[Iterable[str]], AbstractContextManager[Progress]]
 """Shows the progress of what has these labels while its block runs."""
