@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limen import attacks, catalog, defenses, metrics
+from limen import attacks, catalog, defenses, evaluation, metrics, recipes
 from limen.attacks.part import Part
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +27,8 @@ SOURCES = sorted((ROOT / "src" / "limen").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
+CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
+GROUPS = {table.group for table in (*CATALOGS, evaluation.EVALUATIONS, evaluation.ATTENTION, recipes.RECIPES)}
 ROOMS = [
     f"limen.{room}"
     for room in (
@@ -261,15 +263,20 @@ def test_the_picture_fits_the_readme_and_can_be_drawn_again(tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_a_page_names_exists(page):
+def test_what_a_page_names_exists(page, tmp_path, monkeypatch):
     # What a reference page includes is checked when the site is built.
     text = re.sub(r"^:::.*", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    for name, code in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        Path(name).write_text(code, encoding="utf-8")
     for spec in re.findall(r"--attack[ =]([^\s\\`…]+)", text):
         catalog.attack_or_grid(spec)
     for spec in re.findall(r"--defense[ =]([^\s\\`…]+)", text):
         catalog.defense(spec)
-    for name in re.findall(r"(?<![\w/.-])limen((?:\.[A-Za-z_]\w*)+)", text):
-        resolve(f"limen{name}")
+    # The changelog names what is gone.
+    dotted = [] if page.name == "CHANGELOG.md" else re.findall(r"(?<![\w/.-])limen(?:\.[A-Za-z_]\w*)+", text)
+    for name in {*dotted} - GROUPS:
+        resolve(name)
 
 
 def test_the_calls_on_the_pages_fit_the_functions():
@@ -324,6 +331,11 @@ def test_the_attacks_page_names_every_part(room):
         re.MULTILINE,
     )
     assert sorted(re.findall(r"`(\w+)`", row)) == sorted(parts)
+
+
+def test_the_page_on_extending_names_every_group_of_entry_points():
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    assert {group for group in GROUPS if f"`{group}`" not in text} == set()
 
 
 def test_the_metrics_page_names_every_metric():
