@@ -11,7 +11,7 @@ from limen.errors import LimenError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from limen.catalog import Catalog
+    from limen.catalog import Catalog, Entry
 
 Kind = Literal["models", "data", "attacks", "defenses", "metrics", "evaluations", "attention", "recipes"]
 
