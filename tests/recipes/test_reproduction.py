@@ -90,6 +90,13 @@ def test_a_lower_limit_looks_only_at_the_first_images_of_a_longer_run(own, bench
     assert dict(document.settings)["Images"].startswith("5 of 20")
 
 
+def test_a_bench_says_how_many_images_are_attacked_side_by_side_and_where(own, bench_in, told):
+    reproduce(own, bench_in(batch_size=5))
+    assert [done for label, done, _ in told.counts if label == "ddn:steps=3"] == [0, 5, 10, 12]
+    with pytest.raises(UsageError, match="unknown device 'gpu'"):
+        reproduce(own, bench_in(device="gpu"))
+
+
 def test_another_run_in_the_folder_is_not_mixed_with(own, bench_in):
     reproduce(own, bench_in())
     with pytest.raises(UsageError, match="seed: 0 in the run, 1 now"):
