@@ -128,8 +128,7 @@ class Classifier:
         """A SHA-256 hex digest of the weights (names, shapes, types, bytes), and of mean, std and bounds."""
         digest = hashlib.sha256()
         if self._scale is not None:
-            preprocessing = (self._scale.flatten().tolist(), self._shift.flatten().tolist())
-            digest.update(repr(preprocessing).encode())
+            digest.update(repr((self._scale.flatten().tolist(), self._shift.flatten().tolist())).encode())
         for name, value in sorted(self.module.state_dict().items()):
             if not isinstance(value, Tensor):
                 continue
@@ -218,9 +217,8 @@ def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, nam
         UsageError: Naming the first label that is out of range, or what is wrong with the tensor.
     """
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.ndim != 1:
-        what = (
-            f"{labels.dtype} {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        )
+        shaped = isinstance(labels, Tensor)
+        what = f"{labels.dtype} {tuple(labels.shape)}" if shaped else type(labels).__name__
         raise UsageError(f"{name} must be a torch.int64 tensor of shape (N,), not {what}")
     if labels.shape[0] != images.shape[0]:
         raise UsageError(f"{labels.shape[0]} {name} for {images.shape[0]} images")
@@ -271,9 +269,7 @@ def _affine(
         raise UsageError(f"bounds are {bounds}; expected a lower and a greater upper number")
     if mean is None and std is None and (low, high) == (0, 1):
         return None, None
-    if not (
-        bool(torch.isfinite(shift).all()) and bool((scale > 0).all()) and bool(torch.isfinite(scale).all())
-    ):
+    if not bool(shift.isfinite().all() & scale.isfinite().all() & (scale > 0).all()):
         raise UsageError(f"mean is {mean} and std {std}; expected finite numbers, std above 0")
     if shift.shape[1] != scale.shape[1] and 1 not in (shift.shape[1], scale.shape[1]):
         raise UsageError(f"mean has {shift.shape[1]} channels, std {scale.shape[1]}")
@@ -296,9 +292,7 @@ def _refuse_batch_statistics(module: nn.Module) -> None:
 def _refuse_unready(module: nn.Module) -> None:
     for tensor in itertools.chain(module.parameters(), module.buffers()):
         if nn.parameter.is_lazy(tensor):
-            raise UsageError(
-                "the model has lazy parameters without values; run it once on an image of its size"
-            )
+            raise UsageError("the model has lazy parameters without values; run it once on an image")
         if tensor.is_meta:
             raise UsageError("the model's weights are on the meta device, which holds no values; load them")
         if tensor.is_inference():

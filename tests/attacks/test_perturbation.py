@@ -16,7 +16,7 @@ from limen.attacks.objective import CrossEntropy, DistanceAndHinge, Margin
 from limen.attacks.perturbation import Additive, GraphSmooth, Masked, SigmoidBox
 from limen.attacks.search import InTurn
 from limen.attacks.update import Adam, Scale
-from limen.errors import UsageError
+from limen.errors import LimenWarning, UsageError
 from limen.images import norm
 from limen.operators import GraphLaplacian, Smoothing
 from limen.operators.smoother import COPIES, GIB, GridFactor
@@ -224,8 +224,9 @@ def test_the_gradient_of_an_objective_passes_through_a_mask():
         rule=(Normalize(), Scale(1.0)),
         steps=3,
     )
-    outcome = Attack("nothing", InTurn((parts,)))(
-        Classifier(problem.classifier.module), problem.images, problem.labels
-    )
+    with pytest.warns(LimenWarning, match="could not be moved"):
+        outcome = Attack("nothing", InTurn((parts,)))(
+            Classifier(problem.classifier.module), problem.images, problem.labels
+        )
     assert not outcome.success.any()
     assert torch.equal(outcome.images, problem.images)

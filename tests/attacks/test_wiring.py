@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from limen.attacks import FACTORIES, Outcome
+from limen.errors import LimenWarning
 
 from .networks import Task, photos, smooth_mlp, task
 
@@ -172,7 +174,9 @@ def run(name: str, settings: frozenset[tuple[str, Any]]) -> tuple[Outcome, list[
     network = problem().classifier.module
     network.counts.clear()
     attack = FACTORIES[name](**dict(settings))
-    outcome = attack(problem().classifier, problem().images, problem().labels, lattice=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LimenWarning)  # some settings are too short to fool anything
+        outcome = attack(problem().classifier, problem().images, problem().labels, lattice=None)
     return outcome, list(network.counts)
 
 

@@ -21,7 +21,7 @@ def script(monkeypatch):
 
 def outcome(images, forwards: list[int]) -> Outcome:
     zeros = torch.zeros(len(images), dtype=torch.int64)
-    return Outcome(images, zeros.bool(), zeros, zeros, torch.tensor(forwards), zeros)
+    return Outcome(images, zeros.bool(), zeros, zeros, torch.tensor(forwards), zeros, zeros, zeros)
 
 
 def test_ratios_are_formed_pair_by_pair(script):
