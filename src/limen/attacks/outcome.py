@@ -67,7 +67,7 @@ PROBABILITIES = (
 )
 SHORT = (
     "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "
-    "climbs that are too short: raise learning_rate or steps."
+    "climbs that are too short: raise learning_rate, steps or search_steps."
 )
 
 
