@@ -216,7 +216,6 @@ def test_no_images_of_no_pixels_take_no_memory():
     assert outcome.images.shape == (0, 3, 0, 0)
 
 
-@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 def test_the_gradient_of_an_objective_passes_through_a_mask():
     problem = task(smooth_mlp(), photos(2))
     parts = Composition(

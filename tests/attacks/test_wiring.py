@@ -191,7 +191,6 @@ def differ(a: tuple[Outcome, list[int]], b: tuple[Outcome, list[int]]) -> bool:
     return bool(images) or told or a[1] != b[1]
 
 
-@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 @pytest.mark.parametrize(("name", "argument", "change"), CASES)
 def test_every_argument_of_every_factory_changes_something(name, argument, change):
     settings = {**BASE.get(name, {}), **change.setting}

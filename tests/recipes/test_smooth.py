@@ -28,6 +28,9 @@ from limen.recipes.smooth.rivals import (
 )
 from limen.runs import open_run
 
+# A few short climbs suffice here, and say of themselves that they are short.
+pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+
 FEW = "steps=12,search_steps=3"
 DISTANCES = ("l2", "mad", "ssim")
 
