@@ -182,7 +182,7 @@ def test_a_sample_agrees_with_itself_alone(height, width, groups, edges, dtype):
     for rows in (torch.tensor([4]), torch.tensor([11, 2, 4, 7, 3]), torch.arange(15, -1, -1)):
         for solution in (
             GridFactor.of(diagonal[rows], links[rows]).solve(targets[rows]),
-            factor.keep(rows).solve(targets[rows]),
+            factor.select(rows).solve(targets[rows]),
         ):
             assert relative(solution - whole[rows], whole[rows]) <= 100 * torch.finfo(dtype).eps
 
@@ -197,12 +197,12 @@ def test_a_single_matrix_and_vector_agrees_with_itself_beside_others():
 
 def test_all_samples_are_kept_without_a_copy():
     factor = GridFactor.of(*matrices(3, 1, 9, 9))
-    assert factor.keep(torch.arange(3)) is factor
-    assert factor.keep(torch.tensor([0, 2, 1])) is not factor
+    assert factor.select(torch.arange(3)) is factor
+    assert factor.select(torch.tensor([0, 2, 1])) is not factor
 
 
 def test_a_batch_may_be_empty():
-    factor = GridFactor.of(*matrices(2, 3, 20, 20)).keep(torch.tensor([], dtype=torch.int64))
+    factor = GridFactor.of(*matrices(2, 3, 20, 20)).select(torch.tensor([], dtype=torch.int64))
     assert factor.solve(torch.zeros(0, 3, 20, 20, dtype=torch.float64)).shape == (0, 3, 20, 20)
     empty = GridFactor.of(torch.zeros(0, 1, 5, 5), torch.zeros(0, 1, 2, 5, 5))
     assert empty.solve(torch.zeros(0, 2, 5, 5)).shape == (0, 2, 5, 5)

@@ -100,7 +100,7 @@ def test_its_eigenvalues_lie_between_1_and_the_bound(seed, alpha, neighbours, jo
 def test_the_kept_samples_are_those_asked_for():
     images = torch.rand(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
     rows = torch.tensor([2, 0])
-    kept, alone = GraphLaplacian.at(images).keep(rows), GraphLaplacian.at(images[rows])
+    kept, alone = GraphLaplacian.at(images).select(rows), GraphLaplacian.at(images[rows])
     torch.testing.assert_close(kept.links, alone.links)
 
 

@@ -108,7 +108,7 @@ def test_a_sample_agrees_to_rounding_in_any_batch(solver):
     smoother = Smoothing(solver=solver).at(images)
     whole, rows = smoother(latent), torch.tensor([2, 0])
     alone = Smoothing(solver=solver).at(images[1:2])(latent[1:2])
-    torch.testing.assert_close(smoother.keep(rows)(latent[rows]), whole[rows], rtol=0, atol=1e-5)
+    torch.testing.assert_close(smoother.select(rows)(latent[rows]), whole[rows], rtol=0, atol=1e-5)
     torch.testing.assert_close(alone, whole[1:2], rtol=0, atol=1e-5)
 
 

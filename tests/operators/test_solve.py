@@ -31,7 +31,7 @@ def test_the_solution_is_that_of_a_dense_solver(border):
     x, target = drawn(1, 1, 14, 13), drawn(1, 1, 14, 13, seed=1) - 0.5
     tensor = SsimTensor.at(x, border)
     basis = torch.eye(182, dtype=torch.float64).reshape(-1, 1, 14, 13)
-    matrix = tensor.keep(torch.zeros(182, dtype=torch.int64)).matvec(basis).flatten(1)
+    matrix = tensor.select(torch.zeros(182, dtype=torch.int64)).matvec(basis).flatten(1)
     solution = conjugate_gradient(tensor, target, tolerance=1e-12, iterations=3000)
     dense = torch.linalg.solve(matrix, target.flatten())
     assert (solution.values.flatten() - dense).abs().max() <= 1e-6 * dense.abs().max()
@@ -69,9 +69,8 @@ def test_each_sample_agrees_with_itself_alone_and_leaves_when_it_has_converged()
         # Rounding may take the residual past the tolerance an iteration sooner or later.
         assert (together.iterations[row] - alone.iterations[0]).abs() <= 1
         assert (together.values[row] - alone.values[0]).norm() <= 1e-3 * alone.values.norm()
-        assert (
-            residual(tensor.keep(torch.tensor([row])), together.values[row, None], target[row, None]) <= 2e-4
-        ).all()
+        mine = tensor.select(torch.tensor([row]))
+        assert (residual(mine, together.values[row, None], target[row, None]) <= 2e-4).all()
 
 
 def test_zero_targets_cost_nothing_and_tiny_ones_are_solved_like_great_ones():
@@ -123,6 +122,6 @@ def test_the_levels_energies_are_those_of_their_functions():
             height, width = hats.shape
             one = torch.eye(height * width, dtype=torch.float64).reshape(-1, 1, height, width)
             spread = hats.spread(one.expand(-1, 2, -1, -1))
-            products = tensor.keep(torch.zeros(len(one), dtype=torch.int64)).matvec(spread)
+            products = tensor.select(torch.zeros(len(one), dtype=torch.int64)).matvec(spread)
             found = (spread * products).sum((2, 3)).T.reshape(1, 2, height, width)
             torch.testing.assert_close(energies, found, rtol=1e-10, atol=0)

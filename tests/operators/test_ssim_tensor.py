@@ -72,7 +72,7 @@ def test_it_is_positive_definite_on_a_flat_image_too():
     for border in BORDERS:
         tensor = SsimTensor.at(x, border)
         basis = torch.eye(132, dtype=torch.float64).reshape(-1, 1, 11, 12)
-        matrix = tensor.keep(torch.zeros(132, dtype=torch.int64)).matvec(basis).flatten(1)
+        matrix = tensor.select(torch.zeros(132, dtype=torch.int64)).matvec(basis).flatten(1)
         assert torch.linalg.eigvalsh(matrix).min() > 0
 
 
@@ -97,7 +97,7 @@ def test_a_sample_agrees_to_rounding_in_any_batch():
     whole = SsimTensor.at(x)
     for row in (0, 3, 6):
         alone, only = SsimTensor.at(x[row : row + 1]), v[row : row + 1]
-        kept = whole.keep(torch.tensor([row]))
+        kept = whole.select(torch.tensor([row]))
         for one, other in (
             (kept.weight, alone.weight),
             (whole.matvec(v)[row : row + 1], alone.matvec(only)),

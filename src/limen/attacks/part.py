@@ -85,7 +85,7 @@ def _select(each: Field[Any], value: Any, rows: Tensor) -> Any:
         return value
     if isinstance(value, Tensor):
         return value[rows] if value.ndim else value
-    return value.select(rows) if hasattr(value, "select") else value.keep(rows)
+    return value.select(rows)
 
 
 @dataclass(frozen=True)

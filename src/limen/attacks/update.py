@@ -20,7 +20,7 @@ class Scale(Transform):
     """A step length, fixed or falling along a cosine.
 
     Attributes:
-        step_size: The length, a number or one a sample.
+        step_size: The length, a number or one per sample.
         final: The length at the last step, reached along a half cosine; None keeps it fixed.
     """
 
@@ -79,7 +79,7 @@ class Adam(Transform):
     """Adam's step (Kingma & Ba 2015), uphill.
 
     Attributes:
-        learning_rate: The step length, a number or one a sample.
+        learning_rate: The step length, a number or one per sample.
         betas: The decay of the two moments.
     """
 

@@ -90,7 +90,7 @@ class GridFactor:
         self._down(order, vectors)
         return vectors.index_select(1, order.places).view(targets.shape)
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The factorisation of the samples at `rows`; itself, not a copy, where these are all in order."""
         if torch.equal(rows, torch.arange(len(self.upward[0]), device=rows.device)):
             return self

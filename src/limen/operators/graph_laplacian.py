@@ -75,7 +75,7 @@ class GraphLaplacian:
         links = _normalized(likeness).mul_(-alpha / (1 - alpha))
         return cls(links, 1 / (1 - alpha), images.shape[1])
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The Laplacian of the samples at `rows`."""
         return type(self)(self.links[rows], self.center, self.channels)
 

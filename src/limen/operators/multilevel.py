@@ -91,6 +91,6 @@ class Multilevel:
             total += hats.spread(hats.collect(residual) / energy)
         return total
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The preconditioner of the samples at `rows`."""
         return type(self)(self.diagonal[rows], self.levels, tuple(energy[rows] for energy in self.energies))

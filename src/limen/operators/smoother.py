@@ -30,7 +30,7 @@ class Inverse(Protocol):
         """L⁻¹z for one z (N, C, H, W) per sample."""
         ...
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The inverse of the samples at `rows`."""
         ...
 
@@ -53,9 +53,9 @@ class Iterated:
         """L⁻¹z for one z (N, C, H, W) per sample."""
         return conjugate_gradient(self.laplacian, targets, None, self.tolerance, self.iterations).values
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The inverse of the samples at `rows`."""
-        return type(self)(self.laplacian.keep(rows), self.tolerance, self.iterations)
+        return type(self)(self.laplacian.select(rows), self.tolerance, self.iterations)
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Smoother:
         """The z (N, C, H, W) whose ŝ(z) this is."""
         return self.laplacian.matvec(smooth * self.share)
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The smoother of the samples at `rows`."""
-        return type(self)(self.laplacian.keep(rows), self.inverse.keep(rows), self.share[rows])
+        return type(self)(self.laplacian.select(rows), self.inverse.select(rows), self.share[rows])
 
 
 class _Smooth(torch.autograd.Function):

@@ -19,7 +19,7 @@ class Preconditioner(Protocol):
         """The map of one vector (N, C, H, W) per sample."""
         ...
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The map of the samples at `rows`."""
         ...
 
@@ -43,7 +43,7 @@ class Operator(Protocol):
         """What makes conjugate gradients on this operator quick."""
         ...
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The operator of the samples at `rows`."""
         ...
 
@@ -62,7 +62,7 @@ class Jacobi:
         """The quotient."""
         return residual / self.diagonal
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The map of the samples at `rows`."""
         return type(self)(self.diagonal[rows])
 
@@ -122,8 +122,8 @@ def conjugate_gradient(
     residuals = (scale > 0).to(target.dtype)
     if len(rows) == 0:
         return Solution(values, residuals, counts)
-    operator = operator.keep(rows)
-    precondition = operator.preconditioner() if preconditioner is None else preconditioner.keep(rows)
+    operator = operator.select(rows)
+    precondition = operator.preconditioner() if preconditioner is None else preconditioner.select(rows)
     residual = target[rows] / column(scale[rows])
     scale[rows] *= norm(residual)
     residual /= column(norm(residual))
@@ -142,7 +142,7 @@ def conjugate_gradient(
             break
         if len(going) < len(rows):
             rows, found, residual, direction = rows[going], found[going], residual[going], direction[going]
-            slope, operator, precondition = slope[going], operator.keep(going), precondition.keep(going)
+            slope, operator, precondition = slope[going], operator.select(going), precondition.select(going)
         descent = precondition(residual)
         before, slope = slope, dot(residual, descent)
         direction = torch.addcmul(descent, column(slope / before), direction)

@@ -96,7 +96,7 @@ class SsimTensor:
         structure = share / (2 * variance + C2)
         return cls(brightness - structure, _filter(structure))
 
-    def keep(self, rows: Tensor) -> Self:
+    def select(self, rows: Tensor) -> Self:
         """The tensor of the samples at `rows`."""
         return type(self)(self.pull[rows], self.weight[rows])
 

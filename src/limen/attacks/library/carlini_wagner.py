@@ -30,7 +30,8 @@ def carlini_wagner_l2(
         learning_rate: Adam's step length, in the variables of the sigmoid.
         final_rate: The share of the learning rate that is left at the last step, reached along a
             cosine; 1 keeps it.
-        initial_constant: The first multiplier c of the hinge.
+        initial_constant: The first multiplier c of the hinge, for logits of common size: a hundredth
+            where they are a hundred times as great.
         margin: The logit margin at which the hinge lets go.
         patience: A sample ends a climb when its objective has not improved by 0.01 % over this
             share of the steps; None to go on.
