@@ -11,7 +11,8 @@ from typing import ParamSpec, Protocol, cast
 import torch
 from torch import Tensor
 
-from limen.attacks.outcome import Best, Outcome, doubts
+from limen.attacks.doubts import doubts
+from limen.attacks.outcome import Best, Outcome
 from limen.attacks.part import Problem, sample_seeds
 from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels

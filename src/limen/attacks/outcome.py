@@ -55,22 +55,6 @@ class Outcome:
         return (self.backwards > 0) & (self.zero_gradients + self.nonfinite_gradients == self.backwards)
 
 
-STUCK = (
-    "{stuck} of {count} images could not be moved: in all their backward passes the gradient was 0 ({zero}) "
-    "or not finite ({spoilt}). That is no robustness: something in the model, such as rounding, hides the "
-    "gradient. Let it pass straight through, or attack the model without that part and see which of those "
-    "images fool this one."
-)
-PROBABILITIES = (
-    "The model returns probabilities, whose gradient fades where it is sure: leave the softmax out, so that "
-    "it returns logits."
-)
-SHORT = (
-    "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "
-    "climbs that are too short: raise learning_rate, steps or search_steps."
-)
-
-
 class Best:
     """The best result so far of every sample of a call, over all its climbs, and what it cost."""
 
@@ -125,23 +109,6 @@ class Best:
         """The best so far as an outcome."""
         passes = (self.steps, self.forwards, self.backwards, self.zero, self.nonfinite)
         return Outcome(self.images, self.success, self.predictions, *passes)
-
-
-def doubts(bests: Sequence[Best]) -> str:
-    """Why failures say less of the model's robustness than they seem to; empty where nothing is odd."""
-    outcome = Outcome.joined([best.outcome() for best in bests])
-    stuck, tried = outcome.stuck, torch.cat([best.tried for best in bests])
-    short = ~stuck & ~outcome.success & (tried > 0)
-    found, count = [], len(stuck)
-    if bool(stuck.any()):
-        spoilt = stuck & (outcome.nonfinite_gradients > 0)
-        parts = {"stuck": stuck, "zero": stuck & ~spoilt, "spoilt": spoilt}
-        found.append(STUCK.format(count=count, **{name: int(each.sum()) for name, each in parts.items()}))
-    if any(bool(best.probabilities) for best in bests if best.probabilities is not None):
-        found.append(PROBABILITIES)
-    if bool(short.any()):
-        found.append(SHORT.format(count=count, short=int(short.sum()), most=float(tried[short].max())))
-    return " ".join(found)
 
 
 def _are_probabilities(logits: Tensor) -> Tensor:

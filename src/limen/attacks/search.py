@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,28 +20,17 @@ MOST = 1_000_000
 """How many tries may be asked for: more is a slip, and would never end."""
 
 
-class Search(Protocol):
+@dataclass(frozen=True)
+class Search(Part):
     """A strategy that runs climbs for the samples of a call until it has its best result."""
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         """Run the climbs for all samples of the problem."""
-        ...
-
-    def capacity(self, images: Tensor) -> float:
-        """How many images of this size may be attacked at once."""
-        ...
-
-    def check(self, problem: Problem) -> None:
-        """Refuse settings of another number of samples than the problem has."""
-        ...
-
-    def select(self, rows: Tensor) -> Self:
-        """The same search for the samples at `rows`."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class InTurn(Part):
+class InTurn(Search):
     """Try compositions one after the other, each on the samples that none before has fooled.
 
     One composition is a plain attack; one for each of a rising row of budgets, a budget grid that keeps
@@ -58,7 +47,7 @@ class InTurn(Part):
     def __post_init__(self) -> None:
         if not self.compositions or not isinstance(self.compositions, tuple):
             raise UsageError(f"{self.compositions!r} is nothing to try; expected a tuple of compositions")
-        _check_count("restarts", self.restarts)
+        check_count("restarts", self.restarts)
         if self.restarts > 1 and not any(parts.random_start for parts in self.compositions):
             raise UsageError(
                 f"restarts is {self.restarts}, but every try is the same without random_start; set it"
@@ -84,7 +73,7 @@ class Weighted(Protocol):
 
 
 @dataclass(frozen=True)
-class MultiplierSearch(Part):
+class MultiplierSearch(Search):
     """Search each sample's least sufficient multiplier of an objective (Carlini & Wagner 2017).
 
     After a success the multiplier is halved toward the greatest that failed; after a failure it
@@ -99,7 +88,7 @@ class MultiplierSearch(Part):
     rounds: int
 
     def __post_init__(self) -> None:
-        _check_count("search_steps", self.rounds)
+        check_count("search_steps", self.rounds)
         if not isinstance(self.parts.objective, Weighted):
             raise UsageError(
                 "a multiplier search needs an objective with a constant, as DistanceAndHinge has"
@@ -123,6 +112,8 @@ class MultiplierSearch(Part):
             constant = torch.where(upper.isinf(), constant * 10, (lower + upper) / 2)
 
 
-def _check_count(name: str, count: int) -> None:
+def check_count(name: str, count: object) -> int:
+    """The count, if it is an integer from 1 to `MOST`."""
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST:
         raise UsageError(f"{name} is {count!r}; expected an integer from 1 to {MOST:,}")
+    return count

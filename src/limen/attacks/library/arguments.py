@@ -60,13 +60,6 @@ def step_length(step_size: float | Tensor | None, default: float | Tensor) -> fl
     return default if step_size is None else positive("step_size", step_size)
 
 
-def count(name: str, value: int) -> int:
-    """The value, if it is an integer of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} is {value!r}; expected an integer of 1 or more")
-    return value
-
-
 def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
     """‖x − x0‖₂ (n,)."""
     return norm(images - originals)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from limen.attacks.composition import Composition
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import count, l2_distance, positive
+from limen.attacks.library.arguments import l2_distance, positive
 from limen.attacks.objective import DistanceAndHinge
 from limen.attacks.perturbation import SigmoidBox
 from limen.attacks.protocols import Perturbation
-from limen.attacks.search import MultiplierSearch, Search
+from limen.attacks.search import MultiplierSearch, Search, check_count
 from limen.attacks.update import Adam, Scale
 
 
@@ -72,8 +72,8 @@ def least_distance(
         objective=objective,
         perturbation=perturbation,
         rule=(Adam(learning_rate=rate), Scale(1.0, final=final)),
-        steps=count("steps", steps),
+        steps=check_count("steps", steps),
         patience=None if patience is None else float(positive("patience", patience)),
         distance=l2_distance,
     )
-    return MultiplierSearch(parts, count("search_steps", search_steps))
+    return MultiplierSearch(parts, check_count("search_steps", search_steps))

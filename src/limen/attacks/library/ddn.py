@@ -8,8 +8,8 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint.sphere import AdaptiveSphere
 from limen.attacks.direction import Normalize
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, count, l2_distance, loss_named, positive
-from limen.attacks.search import InTurn, Search
+from limen.attacks.library.arguments import Loss, l2_distance, loss_named, positive
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale
 
 
@@ -47,7 +47,7 @@ def ddn(
         objective=loss_named(loss),
         constraint=AdaptiveSphere(eps=positive("eps", eps), gamma=gamma, final=gamma / 10),
         rule=(Normalize(), Scale(length, final=length / 100)),
-        steps=count("steps", steps),
+        steps=check_count("steps", steps),
         distance=l2_distance,
     )
     return InTurn((parts,))

@@ -6,9 +6,9 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import SameReach
 from limen.attacks.direction import NearestBoundary
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import count, positive
+from limen.attacks.library.arguments import positive
 from limen.attacks.objective import ClassMargins
-from limen.attacks.search import InTurn, Search
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale
 
 
@@ -29,9 +29,9 @@ def deepfool(steps: int = 50, classes: int = 10, overshoot: float = 0.02) -> Sea
         'deepfool'
     """
     parts = Composition(
-        objective=ClassMargins(count("classes", classes)),
+        objective=ClassMargins(check_count("classes", classes)),
         rule=(NearestBoundary(), Scale(1 + positive("overshoot", overshoot, zero=True))),
-        steps=count("steps", steps),
+        steps=check_count("steps", steps),
         constraint=SameReach(),
         early_stop=True,
     )

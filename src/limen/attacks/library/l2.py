@@ -8,8 +8,8 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import L2Ball
 from limen.attacks.direction import Maximize, Normalize
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, count, loss_named, step_length
-from limen.attacks.search import InTurn, Search
+from limen.attacks.library.arguments import Loss, budget, loss_named, step_length
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale
 
 
@@ -66,7 +66,7 @@ def pgd_l2(
         >>> pgd_l2(eps=3.0, steps=40, early_stop=True).name
         'pgd_l2'
     """
-    eps, steps = budget(eps), count("steps", steps)
+    eps, steps = budget(eps), check_count("steps", steps)
     parts = Composition(
         objective=loss_named(loss),
         rule=(Normalize(), Scale(step_length(step_size, 2.5 * eps / steps))),

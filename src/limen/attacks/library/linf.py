@@ -11,12 +11,11 @@ from limen.attacks.factory import attack
 from limen.attacks.library.arguments import (
     Loss,
     budget,
-    count,
     loss_named,
     positive,
     step_length,
 )
-from limen.attacks.search import InTurn, Search
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Momentum, Scale
 
 
@@ -64,7 +63,7 @@ def ifgsm(
         >>> ifgsm(eps=4 / 255, steps=5).name
         'ifgsm'
     """
-    eps, steps = budget(eps, most=1), count("steps", steps)
+    eps, steps = budget(eps, most=1), check_count("steps", steps)
     parts = Composition(
         objective=loss_named(loss),
         rule=(Sign(), Scale(step_length(step_size, eps / steps))),
@@ -101,7 +100,7 @@ def mifgsm(
         >>> mifgsm(eps=4 / 255, decay=0.9).name
         'mifgsm'
     """
-    eps, steps = budget(eps, most=1), count("steps", steps)
+    eps, steps = budget(eps, most=1), check_count("steps", steps)
     momentum = Momentum(decay=positive("decay", decay, zero=True))
     parts = Composition(
         objective=loss_named(loss),
@@ -141,7 +140,7 @@ def pgd_linf(
         >>> pgd_linf(eps=4 / 255, steps=10).name
         'pgd_linf'
     """
-    eps, steps = budget(eps, most=1), count("steps", steps)
+    eps, steps = budget(eps, most=1), check_count("steps", steps)
     parts = Composition(
         objective=loss_named(loss),
         rule=(Sign(), Scale(step_length(step_size, 2.5 * eps / steps))),

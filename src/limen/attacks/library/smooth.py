@@ -10,10 +10,10 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import L2Ball
 from limen.attacks.direction import Normalize, SmoothGradient, SmoothTotal
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
+from limen.attacks.library.arguments import Loss, budget, loss_named, positive, step_length
 from limen.attacks.library.carlini_wagner import least_distance
 from limen.attacks.perturbation import Additive, GraphSmooth
-from limen.attacks.search import InTurn, Search
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale
 from limen.errors import UnknownNameError
 from limen.operators import Smoothing
@@ -151,7 +151,7 @@ def qpgd_l2(
         >>> qpgd_l2(eps=3.0, steps=40, early_stop=True).name
         'qpgd_l2'
     """
-    eps, steps = budget(eps), count("steps", steps)
+    eps, steps = budget(eps), check_count("steps", steps)
     if smooth not in get_args(Smoothed):
         raise UnknownNameError("smooth", str(smooth), get_args(Smoothed))
     smoothing = _smoothing(kernel, rate, alpha, neighbours, joint, solver, tolerance, iterations, memory)
@@ -190,6 +190,6 @@ def _smoothing(
         joint=joint,
         solver=solver,
         tolerance=float(positive("tolerance", tolerance, zero=True)),
-        iterations=count("iterations", iterations),
+        iterations=check_count("iterations", iterations),
         memory=float(positive("memory", memory)),
     )

@@ -8,9 +8,9 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import S2Ball
 from limen.attacks.direction import Maximize
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import budget, count, positive
+from limen.attacks.library.arguments import budget, positive
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn, Search
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale
 
 
@@ -99,7 +99,7 @@ def _perceptually_guided(
     parts = Composition(
         objective=Margin(kappa=positive("kappa", kappa)),
         rule=(Maximize(), *shorten),
-        steps=count("steps", steps),
+        steps=check_count("steps", steps),
         constraint=ball,
         early_stop=early_stop,
     )

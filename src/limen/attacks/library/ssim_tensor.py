@@ -11,9 +11,9 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import AdaptiveSphere, L2Ball, SsimBall
 from limen.attacks.direction import Normalize, Precondition
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, count, loss_named, positive, step_length
+from limen.attacks.library.arguments import Loss, budget, loss_named, positive, step_length
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn, Search
+from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.errors import UnknownNameError
 from limen.metrics import dissimilarity
@@ -101,7 +101,7 @@ def ssim_pgd(
         >>> ssim_pgd(eps=1e-4, steps=20, early_stop=True).name
         'ssim_pgd'
     """
-    eps, steps = budget(eps), count("steps", steps)
+    eps, steps = budget(eps), check_count("steps", steps)
     parts = Composition(
         objective=loss_named(loss),
         rule=(_natural(solver, border), Scale(step_length(step_size, 2.5 * _length(eps) / steps))),
@@ -150,7 +150,7 @@ def ssim_ddn(
         objective=Margin(),
         constraint=sphere,
         rule=(direction, ShareOfRadius(share, final=share / 25)),
-        steps=count("steps", steps),
+        steps=check_count("steps", steps),
         distance=dissimilarity,
     )
     return InTurn((parts,))

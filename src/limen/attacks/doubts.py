@@ -1,0 +1,41 @@
+"""Why an attack that failed may say nothing of the model's robustness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from limen.attacks.outcome import Best, Outcome
+
+STUCK = (
+    "{stuck} of {count} images could not be moved: in all their backward passes the gradient was 0 ({zero}) "
+    "or not finite ({spoilt}). That is no robustness: something in the model, such as rounding, hides the "
+    "gradient. Let it pass straight through, or attack the model without that part and see which of those "
+    "images fool this one."
+)
+PROBABILITIES = (
+    "The model returns probabilities, whose gradient fades where it is sure: leave the softmax out, so that "
+    "it returns logits."
+)
+SHORT = (
+    "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "
+    "climbs that are too short: raise learning_rate, steps or search_steps."
+)
+
+
+def doubts(bests: Sequence[Best]) -> str:
+    """Why failures say less of the model's robustness than they seem to; empty where nothing is odd."""
+    outcome = Outcome.joined([best.outcome() for best in bests])
+    stuck, tried = outcome.stuck, torch.cat([best.tried for best in bests])
+    short = ~stuck & ~outcome.success & (tried > 0)
+    found, count = [], len(stuck)
+    if bool(stuck.any()):
+        spoilt = stuck & (outcome.nonfinite_gradients > 0)
+        parts = {"stuck": stuck, "zero": stuck & ~spoilt, "spoilt": spoilt}
+        found.append(STUCK.format(count=count, **{name: int(each.sum()) for name, each in parts.items()}))
+    if any(bool(best.probabilities) for best in bests if best.probabilities is not None):
+        found.append(PROBABILITIES)
+    if bool(short.any()):
+        found.append(SHORT.format(count=count, short=int(short.sum()), most=float(tried[short].max())))
+    return " ".join(found)
