@@ -170,9 +170,9 @@ def read_image(path: Path, size: int | None = None) -> Tensor:
     """
     try:
         with Image.open(path) as file:
-            unusable = _unusable(file)
-            if unusable:
-                raise ImageFileError(f"{path}: pixels are {unusable}; convert it to 8-bit RGB")
+            flaw = unusable(file)
+            if flaw:
+                raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
             file.load()
             if file.mode in _PLAIN_MODES:
                 file = file.convert(_PLAIN_MODES[file.mode])
@@ -201,7 +201,7 @@ _MODES = {
 }
 
 
-def _unusable(file: ImageFile.ImageFile) -> str | None:
+def unusable(file: ImageFile.ImageFile) -> str | None:
     """What keeps an opened, not yet loaded file from having one meaning as 8-bit grey or RGB, if anything."""
     if file.mode not in ("L", "RGB", *_PLAIN_MODES):
         return _MODES.get(file.mode, file.mode)

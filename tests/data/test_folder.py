@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from limen import catalog
-from limen.data import DataError, batches, folder
+from limen.data import DataError, batches, folder, numbered_as
+from limen.data.dataset import read_class_names
 from limen.errors import LimenError, UsageError
 
 
@@ -176,3 +177,38 @@ def test_a_pipe_and_a_link_to_itself_among_the_images_are_skipped_and_reported(a
 def test_a_path_that_no_folder_can_have_is_refused(name):
     with pytest.raises(LimenError, match=r"(no such folder|cannot be opened)"):
         folder(Path(name))
+
+
+def test_folders_named_by_numbers_are_the_classes_of_these_numbers(tmp_path):
+    for number in range(12):
+        save(tmp_path / f"{number}" / "x.png", value=number)
+    dataset = folder(tmp_path)
+    assert [dataset.load(place).label for place in range(12)] == [int(name[:-6]) for name in dataset.ids]
+    assert dataset.class_names is None
+    save(tmp_path / "03" / "x.png")
+    with pytest.raises(DataError, match="two folders have the number of '03'"):
+        folder(tmp_path)
+
+
+def test_an_unusable_file_has_no_say_in_what_the_others_are_read_as(tmp_path):
+    for place in range(2):
+        save(tmp_path / "a" / f"{place}.png", mode="L", value=place)
+    save(tmp_path / "a" / "2.png", size=(20, 30), mode="RGBA")
+    (batch,) = batches(folder(tmp_path), range(3), 3, lambda *_: None)
+    assert batch.images.shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xef\xbb\xbfcat\ndog\n", b"cat\r\ndog\r\n", "cat\x85\u2028\ndog".encode()]
+)
+def test_a_list_of_classes_is_read_as_spreadsheets_write_it(tmp_path, text):
+    (tmp_path / "classes.txt").write_bytes(text)
+    assert read_class_names(tmp_path / "classes.txt") == ("cat", "dog")
+    (tmp_path / "classes.txt").write_text("a\x85b\ncat\n", encoding="utf-8")
+    assert read_class_names(tmp_path / "classes.txt") == ("a\x85b", "cat")
+
+
+def test_a_list_of_classes_states_the_numbers_whatever_the_model_calls_them(animals, tmp_path):
+    (tmp_path / "classes.txt").write_text("dog\nbird\ncat\n")
+    dataset = folder(animals, classes=tmp_path / "classes.txt")
+    assert numbered_as(dataset, ("hound", "sparrow", "kitten")) is dataset

@@ -29,6 +29,12 @@ def test_classes_count_from_zero_and_only_images_that_are_there_are_listed(compe
     assert len(dataset.class_names) == 1000
 
 
+def test_a_table_with_a_byte_order_mark_is_read(competition):
+    table = competition / "images.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert nips2017(competition).ids == ("a", "c")
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

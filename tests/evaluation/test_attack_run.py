@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 
 import limen
-from limen.data import Dataset, Sample
+from limen.data import DataError, Dataset, Sample
 from limen.errors import UsageError
 from limen.evaluation import describe_run, run_attacks
 from limen.identity import Identity
@@ -392,13 +393,13 @@ def test_a_target_counts_only_where_it_is_aimed_at(attack_run, tmp_path):
 
 
 def test_a_file_exchanged_after_the_run_is_noticed_though_nothing_is_left_to_do(attack_run, tmp_path):
-    for name, level in (("a", 100), ("b", 20)):
+    for name, level in (("bright", 100), ("dark", 20)):
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("RGB", (16, 16), (level,) * 3).save(tmp_path / "photos" / name / "1.png")
     first = attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
     assert attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)]).table() == first.table()
-    Image.new("RGB", (16, 16), (101,) * 3).save(tmp_path / "photos" / "a" / "1.png")
-    with pytest.raises(UsageError, match=r"image 'a/1\.png' has changed"):
+    Image.new("RGB", (16, 16), (101,) * 3).save(tmp_path / "photos" / "bright" / "1.png")
+    with pytest.raises(UsageError, match=r"image 'bright/1\.png' has changed"):
         attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
 
 
@@ -421,3 +422,16 @@ def test_a_plain_function_is_an_attack_and_a_lambda_is_refused(attack_run):
     assert run.table()["linf"].to_pylist() == [pytest.approx(0.2, abs=1 / 255)]
     with pytest.raises(UsageError, match="cannot be told apart"):
         attack_run(grey(100), [lambda *given, **options: brighten_a_little(*given)])
+
+
+def test_classes_are_matched_by_name_and_others_refused_before_anything_is_attacked(attack_run, tmp_path):
+    named = dataclasses.replace(grey(200, 20, labels=[0, 1], targets=[1, 0]), class_names=("Bright", "dark"))
+    run = attack_run(named, [Brighten(0.0)])
+    assert run.table()["label"].to_pylist() == [1, 0]
+    assert run.table()["success"].to_pylist() == [False, False]
+    run = attack_run(named, [Brighten(0.0)], directory=tmp_path / "targeted", targeted=True)
+    assert run.table()["target"].to_pylist() == [0, 1]
+    unknown = dataclasses.replace(named, class_names=("bright", "gloomy"))
+    with pytest.raises(DataError, match="class 'gloomy' is none of the model's 3 classes"):
+        attack_run(unknown, [Brighten(0.0)], directory=tmp_path / "unknown")
+    assert not (tmp_path / "unknown").exists()

@@ -15,6 +15,7 @@ from limen.data.dataset import Batch, DataError, Dataset, Sample, batches, from_
 from limen.data.embedded_digits import digits
 from limen.data.embedded_photos import photos
 from limen.data.folder import folder
+from limen.data.matching import numbered_as
 from limen.data.mnist import mnist
 from limen.data.nips2017 import nips2017
 from limen.data.npz import npz
@@ -34,6 +35,7 @@ __all__ = [
     "mnist",
     "nips2017",
     "npz",
+    "numbered_as",
 ]
 
 _EMBEDDED = {"digits": digits, "photos": photos}

@@ -65,6 +65,7 @@ class Dataset:
         ids: The samples' unique names, in their order.
         read: Reads the sample at a position; raises `ImageFileError` if its image cannot be used.
         class_names: The name of each class, where known.
+        numbered: Whether the user has stated each label's number, so that it is not looked up by its name.
         content: A hash of what the samples are made from, where that has been read already: the arrays, or
             the table of labels.
         file: The file that the sample at a position is read from, where each has its own.
@@ -84,6 +85,7 @@ class Dataset:
     class_names: tuple[str, ...] | None = field(default=None, repr=False)
     content: str = field(default="", repr=False)
     file: Callable[[int], Path] | None = field(default=None, repr=False, compare=False)
+    numbered: bool = field(default=False, repr=False)
     redraw: Callable[[int], Dataset] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -219,7 +221,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         DataError: If the file is missing, empty, no UTF-8 text, or has an empty line in between.
     """
     try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").rstrip().splitlines())
+        # Excel writes a byte order mark; and only line ends end a line, not all that str.splitlines takes.
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: the class names cannot be read ({error})") from error
     if not names or not all(names):

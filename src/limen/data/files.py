@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limen.data.dataset import DataError
 from limen.errors import UsageError
-from limen.images import ImageFileError, read_image
+from limen.images import ImageFileError, read_image, unusable
 
 _GREY = frozenset({"1", "L"})
 
@@ -80,7 +80,7 @@ def _is_special(path: Path) -> bool:
 def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
     """Compare the files by their headers alone, which is quick, so that a long run cannot fail halfway.
 
-    A file whose header cannot be read is left for `ImageFiles.read` to report.
+    A file that cannot be used is left for `ImageFiles.read` to report, and changes nothing for the others.
 
     Raises:
         DataError: If two files differ in size and `size` is not given.
@@ -105,6 +105,6 @@ def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
 def _header(path: Path) -> tuple[str, tuple[int, int]] | None:
     try:
         with Image.open(path) as file:
-            return file.mode, file.size
+            return None if unusable(file) else (file.mode, file.size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

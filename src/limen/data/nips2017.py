@@ -52,7 +52,7 @@ def nips2017(path: Path, *, size: int | None = None) -> Dataset:
 
 def _read_rows(table: Path) -> list[tuple[str, int, int]]:
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with table.open(encoding="utf-8-sig", newline="") as file:
             records = list(csv.DictReader(file))
         rows = [
             (record["ImageId"], int(record["TrueLabel"]), int(record["TargetClass"])) for record in records

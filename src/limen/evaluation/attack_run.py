@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from limen.classifier import Classifier
-from limen.data import Batch, Dataset, batches
+from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
 from limen.errors import UsageError
 from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
@@ -53,6 +53,7 @@ def describe_run(
         UsageError: If it cannot be told what an attack or a defence of the classifier is, or two metrics have
             one name, but not one source.
     """
+    numbered_as(dataset, classifier.class_names)
     known = classifier.identity
     manifest = Manifest(
         model=ModelEntry(
@@ -98,7 +99,8 @@ def run_attacks(
 
     Args:
         classifier: The model under test.
-        dataset: The images; one that cannot be read is recorded as skipped.
+        dataset: The images; one that cannot be read is recorded as skipped. Where model and data both know
+            class names, labels are the model's numbers of the classes of these names.
         attacks: The attacks and grids, all of them in the run's manifest.
         run: Where results go; nothing in it is repeated.
         batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by one batch.
@@ -110,6 +112,7 @@ def run_attacks(
         progress: Called with each attack's label, finished images and all images.
 
     Raises:
+        DataError: If a class of the data is none of the model's by its name.
         UsageError: If the settings are not the run's, an attack is none of the run's, a label is
             none of the model's classes, targets are missing, or an image has changed since it was attacked.
         RunError: If the run cannot be written. All batches finished before are kept.
@@ -127,6 +130,7 @@ def run_attacks(
         ...     limen.runs.open_run(folder).table().num_rows
         4
     """
+    dataset = numbered_as(dataset, classifier.class_names)
     settings = Settings(seed, lattice, targeted)
     if settings != run.manifest.settings:
         raise UsageError(f"asked to attack with {settings}, but the run was made for {run.manifest.settings}")

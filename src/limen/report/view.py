@@ -14,7 +14,7 @@ from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.sections import Section, sections
 from limen.report.series import Series, series_of
-from limen.runs import Manifest, MetricColumn, Run
+from limen.runs import Manifest, MetricColumn, Run, clean_warning
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class RunView:
         images: Images with at least one record.
         correct: How many of them the model classified as labelled before any attack.
         skipped: Ids of the images left out, by reason.
+        warning: What to say where the model knew its images no better than by chance.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RunView:
     images: int
     correct: int
     skipped: Mapping[str, tuple[str, ...]]
+    warning: str | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _run_view(name: str, run: Run, series: Sequence[Series]) -> RunView:
     skipped: dict[str, tuple[str, ...]] = {}
     for entry in run.manifest.skipped:
         skipped[entry.reason] = (*skipped.get(entry.reason, ()), entry.id)
-    return RunView(name, run.manifest, len(correct), sum(correct.values()), skipped)
+    return RunView(name, run.manifest, len(correct), sum(correct.values()), skipped, clean_warning(run))
 
 
 def _attacks(

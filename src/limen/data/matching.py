@@ -1,0 +1,130 @@
+"""Which of a model's classes each class of a data set is, by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from limen.compat import declare_torchvision_operators
+from limen.data.dataset import DataError, Dataset, Sample
+
+_SAME_LIST = 0.9
+_SYNSET = re.compile(r"n\d{8}")
+
+
+def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
+    """The data set with the model's numbers as labels and targets.
+
+    Where the model or the data set knows no names, or the user has stated the numbers, labels are these
+    numbers already. Otherwise each class is looked up by its name. Case, underscores, hyphens and a WordNet
+    number before a name do not count; of names with synonyms, such as "tench, Tinca tinca", one is
+    enough. WordNet numbers alone are looked up as ImageNet's.
+
+    Args:
+        dataset: The data set.
+        known: The model's class names.
+
+    Raises:
+        DataError: If a class is none of the model's, or could be several of them.
+
+    Example:
+        >>> import numpy as np
+        >>> from limen.data import from_arrays
+        >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
+        >>> pets = from_arrays("pets", pixels, np.array([0, 1]), ["Dog", "house_cat"])
+        >>> numbered_as(pets, ["cat, house cat", "cow", "dog"]).load(0).label
+        2
+    """
+    if known is None or dataset.class_names is None or dataset.numbered:
+        return dataset
+    numbers = match(dataset.spec, dataset.class_names, known)
+    if numbers == tuple(range(len(numbers))):
+        return dataset
+
+    def read(index: int) -> Sample:
+        sample = dataset.read(index)
+        target = None if sample.target is None else numbers[sample.target]
+        return replace(sample, label=numbers[sample.label], target=target)
+
+    return replace(dataset, read=read, class_names=tuple(known))
+
+
+def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:
+    """The place among the known names of each of these names.
+
+    Args:
+        spec: How errors call the data set.
+        names: The data set's class names.
+        known: The model's.
+
+    Raises:
+        DataError: If a name is not known, or is that of several.
+    """
+    if all(_SYNSET.fullmatch(name) for name in names):
+        described = _imagenet()
+        names = [described.get(name, name) for name in names]
+    if len(names) == len(known):
+        # Two spellings of one list differ in a few names, and may give two classes the same one.
+        alike = [bool({*_synonyms(a)} & {*_synonyms(b)}) for a, b in zip(names, known, strict=True)]
+        if sum(alike) >= _SAME_LIST * len(names):
+            return tuple(range(len(names)))
+    tables = [_table(known, forms) for forms in (_whole, _first, _synonyms)]
+    return tuple(_place(spec, name, known, tables) for name in names)
+
+
+def _place(spec: str, name: str, known: Sequence[str], tables: Sequence[Mapping[str, list[int]]]) -> int:
+    for table, forms in zip(tables, (_whole, _first, _synonyms), strict=True):
+        found = sorted({place for form in forms(name) for place in table.get(form, ())})
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = " and ".join(f"{known[place]!r} ({place})" for place in found)
+            raise DataError(f"{spec}: class {name!r} could be the model's {several}; {_cure(name)}")
+    near = [f"{known[tables[-1][form][0]]!r}" for form in get_close_matches(_plain(name), tables[-1], 2)]
+    hint = f" (nearest: {', '.join(near)})" if near else ""
+    raise DataError(
+        f"{spec}: class {name!r} is none of the model's {len(known)} classes{hint}; {_cure(name)}"
+    )
+
+
+def _cure(name: str) -> str:
+    return (
+        f"rename {name!r} as the model does, name all class folders by the model's class numbers, or list "
+        "the classes in the model's order with classes=FILE"
+    )
+
+
+def _table(known: Sequence[str], forms: Callable[[str], Iterable[str]]) -> dict[str, list[int]]:
+    table: dict[str, list[int]] = {}
+    for place, name in enumerate(known):
+        for form in forms(name):
+            table.setdefault(form, []).append(place)
+    return table
+
+
+def _plain(name: str) -> str:
+    words = re.sub(r"[_\-\s]+", " ", name.casefold()).strip()
+    return re.sub(rf"^{_SYNSET.pattern}\b", "", words).strip() or words
+
+
+def _whole(name: str) -> tuple[str]:
+    return (_plain(name.replace(",", " ")),)
+
+
+def _first(name: str) -> tuple[str]:
+    return (_plain(_plain(name).partition(",")[0]),)
+
+
+def _synonyms(name: str) -> tuple[str, ...]:
+    return (*_whole(name), *(_plain(part) for part in _plain(name).split(",")))
+
+
+def _imagenet() -> dict[str, str]:
+    """ImageNet's names by their WordNet numbers."""
+    declare_torchvision_operators()
+    from timm.data.imagenet_info import ImageNetInfo
+
+    table = ImageNetInfo("imagenet-1k")
+    return dict(zip(table.label_names(), table.label_descriptions(), strict=True))

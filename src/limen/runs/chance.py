@@ -1,0 +1,46 @@
+"""Whether a model knows the classes of a run's images at all, or no better than by chance."""
+
+from __future__ import annotations
+
+from limen.runs.reader import Run
+
+_LEVEL = 0.05
+
+
+def near_chance(correct: int, images: int, classes: int) -> bool:
+    """Whether so many correct answers would be no surprise of a model that guesses.
+
+    That is, whether a one-sided binomial test at 5 % does not tell the share from one of `classes`. Of
+    images so few that not even all correct would tell, nothing is said.
+
+    Example:
+        >>> near_chance(9, 100, 10), near_chance(30, 100, 10), near_chance(0, 1, 2)
+        (True, False, False)
+    """
+    from scipy.stats import binom
+
+    chance = 1 / classes
+    return chance**images <= _LEVEL < float(binom.sf(correct - 1, images, chance))
+
+
+def clean_warning(run: Run) -> str | None:
+    """What to say where the model classified a run's images, before any attack, no better than by chance.
+
+    Where neither model nor data names the classes, labels and predictions tell how many there are.
+
+    Raises:
+        RunError: If the run's records cannot be read.
+    """
+    table, manifest = run.table(), run.manifest
+    names = manifest.model.class_names or manifest.data.class_names
+    columns = [table[name].to_pylist() for name in ("id", "label", "clean_prediction")]
+    seen = {image_id: (label, prediction) for image_id, label, prediction in zip(*columns, strict=True)}
+    classes = max(2, len(names or ()), *(1 + max(each) for each in seen.values()))
+    correct = sum(label == prediction for label, prediction in seen.values())
+    if not near_chance(correct, len(seen), classes):
+        return None
+    return (
+        f"the model classified only {correct} of {len(seen)} images as they are labelled, no better than by "
+        f"chance among {classes} classes: model and data may number their classes differently, or the model "
+        "may want other preprocessing"
+    )
