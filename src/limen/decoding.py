@@ -104,7 +104,8 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     for kind in kinds:
         if type(value) is (list if typing.get_origin(kind) is tuple else kind):
             return decode(kind, value, where)
-    raise RunError(f"{_name(where)} is {type(value).__name__}, expected one of {', '.join(map(str, kinds))}")
+    expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
+    raise RunError(f"{_name(where)} is {type(value).__name__}, expected {expected}")
 
 
 def _decode_float(value: Any, where: str) -> float:
