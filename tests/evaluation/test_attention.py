@@ -27,7 +27,7 @@ from limen.evaluation.overlap import (
 )
 from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
-from limen.pictures import outline
+from limen.pictures import common_top, lost_structure, outline
 from limen.runs import Run, RunError, Stored, open_run
 from limen.runs.files import decode_png
 from limen.structure import feature_layer, gradcam, gradcam_plus_plus
@@ -289,7 +289,9 @@ def test_pictures_show_the_attention_of_the_original_and_where_each_attack_lost_
         far &= ~outline(~region.numpy())
         assert np.array_equal(pixels[far], run.original(row.title)[far])
         assert row.scale == "1 − SSIM"
-        assert 0 < row.top <= 1
+        before = run.original(row.title)
+        lost = [lost_structure(before, run.image(label, row.title)) for label in fooled]
+        assert row.top == common_top(lost)
 
 
 def test_other_weights_than_the_runs_are_refused(run):
