@@ -435,3 +435,12 @@ def test_classes_are_matched_by_name_and_others_refused_before_anything_is_attac
     with pytest.raises(DataError, match="class 'gloomy' is none of the model's 3 classes"):
         attack_run(unknown, [Brighten(0.0)], directory=tmp_path / "unknown")
     assert not (tmp_path / "unknown").exists()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_the_page_warns_where_labels_are_no_better_than_chance(attack_run, right):
+    levels = (10, 20, 30, 200, 210, 220)
+    labels = [int((level > 127) == right) for level in levels]
+    run = attack_run(grey(*levels, labels=labels), [Brighten(0.0)])
+    said = "only 0 of 6 images as they are labelled, no better than by chance among 3 classes"
+    assert (said in write_page([run.directory]).read_text(encoding="utf-8")) == (not right)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
@@ -21,10 +22,12 @@ __all__ = [
     "RateAt",
     "attacks_of",
     "characteristic",
+    "clean_warning",
     "compare",
     "estimate_means",
     "figures",
     "in_memory",
+    "near_chance",
     "notes",
     "operating_characteristic",
     "outcomes",

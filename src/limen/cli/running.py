@@ -70,7 +70,7 @@ def execute(plan: Plan) -> None:
     output().print(success_table(figures, shown, ["median"]))
     if run.manifest.model.defenses:
         output().print(f"the model is behind {run.manifest.model.chain}")
-    if warning := runs.clean_warning(run):
+    if warning := analysis.clean_warning(run):
         complain(warning)
     output().print(f"run  {plan.out}")
     if plan.report:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from limen.analysis import notes, outcomes_by_name, rows_of, table
+from limen.analysis import clean_warning, notes, outcomes_by_name, rows_of, table
 from limen.analysis.table import Row
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.sections import Section, sections
 from limen.report.series import Series, series_of
-from limen.runs import Manifest, MetricColumn, Run, clean_warning
+from limen.runs import Manifest, MetricColumn, Run
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from limen.runs.chance import clean_warning, near_chance
 from limen.runs.columns import MetricColumn, metrics_of, record_schema
 from limen.runs.entries import AttackEntry, DataEntry, ModelEntry, Settings, SkippedImage
 from limen.runs.evaluations import Stored, read_evaluations
@@ -26,11 +25,9 @@ __all__ = [
     "Settings",
     "SkippedImage",
     "Stored",
-    "clean_warning",
     "create_or_resume",
     "measuring",
     "metrics_of",
-    "near_chance",
     "open_run",
     "read_evaluations",
     "record_schema",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limen.runs.reader import Run
+from limen.runs import Run
 
 _LEVEL = 0.05
 
