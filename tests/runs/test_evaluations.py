@@ -114,6 +114,14 @@ def test_no_name_leads_out_of_the_folder(run, image_id):
     assert name[0] != "."
 
 
+def test_an_evaluation_under_other_options_is_kept_beside_the_first(run):
+    other = Identity("bright", {**BRIGHT.parameters, "scale": 3.0}, stated=("scale",))
+    assert read_evaluations(run) == []
+    stored = [store(run, BRIGHT), store(run, other)]
+    assert {each.identity for each in read_evaluations(run)} == {each.identity for each in stored}
+    assert len(read_evaluations(run)) == 2
+
+
 def test_unlike_evaluations_have_unlike_folders(run):
     names = [
         "bright",
