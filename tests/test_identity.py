@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import torch
 
-from limen.identity import Identity
+from limen.attacks import ddn
+from limen.identity import Identity, identify
 
 
 def pgd(eps: float = 3.0, steps: int = 40, step_size: float | None = None):
@@ -41,6 +45,11 @@ def test_without_a_budget_no_two_identities_are_of_one_family():
 
 def test_the_code_of_a_user_s_file_is_part_of_what_a_thing_is():
     assert Identity.of(pgd, {}, code="aa") != Identity.of(pgd, {}, code="bb")
+
+
+def test_what_was_made_in_python_is_told_by_the_file_that_it_is_from():
+    assert identify(pgd).code == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert identify(ddn).code is None
 
 
 def test_a_budget_per_sample_is_kept_as_numbers():
