@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -114,10 +115,11 @@ def test_a_chain_says_what_it_is_in_the_order_in_which_images_pass(classifier):
 def test_a_defence_without_a_name_is_used_but_not_in_a_run(classifier, images):
     defended = Defended(classifier, lambda images: images / 2)
     assert torch.equal(defended(images), classifier(images / 2))
+    dataset = data.from_arrays("black", np.zeros((2, 8, 8, 3), np.uint8), np.arange(2))
     with pytest.raises(
         UsageError, match="no name; write it as a function of a module, or give it an attribute"
     ):
-        describe_run(defended, data.demo("photos", count=2), [])
+        describe_run(defended, dataset, [])
 
     class Named:
         identity = Identity("mine", {"size": 3})
@@ -125,5 +127,5 @@ def test_a_defence_without_a_name_is_used_but_not_in_a_run(classifier, images):
         def __call__(self, images: Tensor) -> Tensor:
             return images
 
-    manifest = describe_run(Defended(classifier, Named()), data.demo("photos", count=2), [])
+    manifest = describe_run(Defended(classifier, Named()), dataset, [])
     assert manifest.model.defenses == (Named.identity,)
