@@ -4,7 +4,7 @@ A defence takes images (N, C, H, W) in [0, 1] and gives images of the same shape
 own. `DEFENSES` names them, and `Defended` is a classifier behind one.
 
 >>> import torch
->>> DEFENSES["bilateral", "defenses_of", "undefended"](torch.rand(2, 3, 16, 16)).shape
+>>> DEFENSES["bilateral"](torch.rand(2, 3, 16, 16)).shape
 torch.Size([2, 3, 16, 16])
 """
 
