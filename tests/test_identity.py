@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
+import pytest
 import torch
 
 from limen.attacks import ddn
-from limen.identity import Identity, identify
+from limen.identity import Identity, as_value, identify
 
 
 def pgd(eps: float = 3.0, steps: int = 40, step_size: float | None = None):
@@ -58,3 +60,11 @@ def test_a_budget_per_sample_is_kept_as_numbers():
 
 def test_the_label_of_a_user_s_own_thing_is_its_spec():
     assert Identity("python:my.py:blur", {"size": 3}, stated=("size",)).label == "python:my.py:blur,size=3"
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, (1.0, math.inf)])
+def test_a_number_that_json_does_not_know_is_kept_as_text_that_equals_itself(value):
+    kept = as_value(value)
+
+    assert isinstance(kept, str)
+    assert as_value(value) == kept

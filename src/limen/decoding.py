@@ -7,6 +7,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,16 +18,40 @@ Gap = Annotated[float, "null in JSON is NaN here"]
 """A number that may be missing."""
 
 
-def load_json(text: str | bytes) -> Any:
-    """What `json.loads` gives, for JSON in the strict sense.
+def load_json(text: str | bytes, known: int, what: str, outdated: Mapping[int, str] | None = None) -> Any:
+    """What `json.loads` gives, for JSON in the strict sense whose `"format"` is one that Limen reads.
+
+    Args:
+        text: The JSON.
+        known: The format that this Limen reads.
+        what: What the JSON should be, for an error.
+        outdated: What to say of formats that Limen once read.
 
     Raises:
-        RunError: If the text is no JSON, is nested too deeply, or has numbers that JSON does not know.
+        RunError: If the text is no JSON, is nested too deeply, has numbers that JSON does not know, or is of
+            another format.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
+        content = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise RunError(f"not valid JSON ({error})") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if type(found) is int and found in (outdated or {}):
+        raise RunError((outdated or {})[found])
+    check_format(found, known, what)
+    return content
+
+
+def check_format(found: object, known: int, what: str) -> None:
+    """Refuse a file of another format than this Limen reads.
+
+    Raises:
+        RunError: Says whether a newer Limen is needed, or that the file is not what it should be.
+    """
+    if type(found) is int and found > known:
+        raise RunError(f"has format {found}, this Limen reads up to {known}; upgrade Limen")
+    if type(found) is not int or found != known:
+        raise RunError(f"has format {found!r:.40}, expected {known}: not {what}")
 
 
 def decode(kind: Any, value: Any, where: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -177,7 +178,7 @@ def _code(function: Callable[..., Any]) -> str | None:
 
 
 def as_value(value: Any) -> Value:
-    """A parameter as JSON keeps it: tensors as numbers, functions by their names, paths as text.
+    """A parameter as JSON keeps it: tensors as numbers, functions by their names, paths and infinity as text.
 
     Raises:
         UsageError: If there is no text or number that it could be told by.
@@ -190,9 +191,9 @@ def as_value(value: Any) -> Value:
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, str) or _is_number(value):
         return value
-    if isinstance(value, list | tuple) and all(isinstance(each, bool | int | float) for each in value):
+    if isinstance(value, list | tuple) and all(map(_is_number, value)):
         return tuple(value)
     if isinstance(value, os.PathLike):
         return str(value)
@@ -202,3 +203,7 @@ def as_value(value: Any) -> Value:
     if " at 0x" in text:  # where it lies in memory, which says nothing of what it is
         raise UsageError(f"{text} cannot be kept as a parameter; use numbers, text, or a dataclass of these")
     return text
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -171,7 +171,7 @@ def document(**changes: object):
     ("damage", "message"),
     [
         (header(format=2), "evaluation.json: has format 2, this Limen reads up to 1; upgrade Limen"),
-        (header(format=True), "evaluation.json: format is bool, expected int"),
+        (header(format=True), "evaluation.json: has format True, expected 1"),
         (header(attacks=["pgd"]), r"evaluation.json: is of attack 'pgd', which run.json does not list"),
         (header(attacks=[DDN, DDN]), "evaluation.json: names an attack twice"),
         (header(attacks=DDN), "evaluation.json: attacks is str, expected list"),

@@ -45,14 +45,8 @@ def from_json(text: str | bytes, folder: Path) -> Document:
     Raises:
         RunError: If it is no document, says what cannot be, or a newer Limen wrote it.
     """
-    content = load_json(text)
-    version = content.get("format") if isinstance(content, dict) else None
-    if type(version) is int and version > FORMAT:
-        raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
-    if version != FORMAT:
-        raise RunError(f"has format {version!r:.40}, expected {FORMAT}: not a document")
     try:
-        document = decode(Document, content, ".document")
+        document = decode(Document, load_json(text, FORMAT, "a document"), ".document")
     except RunError:
         raise
     except LimenError as error:

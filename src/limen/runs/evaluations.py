@@ -62,7 +62,7 @@ class Header:
 
     def to_json(self) -> str:
         """The text of `evaluation.json`."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,7 @@ def read_header(folder: Path, labels: Sequence[str]) -> Header:
     """
 
     def checked(text: bytes) -> Header:
-        content = load_json(text)
-        version = content.get("format") if isinstance(content, dict) else None
-        if type(version) is int and version > FORMAT:
-            raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
-        if version != FORMAT:
-            raise RunError(f"has format {version!r:.40}, expected {FORMAT}: not an evaluation of a run")
-        header = decode(Header, content, "")
+        header = decode(Header, load_json(text, FORMAT, "an evaluation of a run"), "")
         if len(set(header.attacks)) < len(header.attacks):
             raise RunError("names an attack twice")
         unknown = set(header.attacks).difference(labels)

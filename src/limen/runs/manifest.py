@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limen import __version__
-from limen.decoding import decode
+from limen.decoding import decode, load_json
 from limen.errors import UsageError
 from limen.identity import Identity
 from limen.runs.columns import MetricColumn
@@ -25,6 +25,10 @@ FORMAT = 2
 
 FILE = "run.json"
 
+_OUTDATED = {
+    1: "is of Limen 0.1, which did not keep all parameters of attacks; give the run's limen attack command "
+    "another --out to make it anew, or open it with Limen 0.1"
+}
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "pyarrow")
 
 
@@ -184,7 +188,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """The text of `run.json`."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
@@ -195,21 +199,7 @@ class Manifest:
                 attacks share a label or folder, or a newer Limen wrote it.
         """
         try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise RunError(f"not valid JSON ({error})") from None
-        version = content.get("format") if isinstance(content, dict) else None
-        if type(version) is int and version > FORMAT:
-            raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
-        if type(version) is int and version == 1:
-            raise RunError(
-                "is of Limen 0.1, which did not keep all parameters of attacks; give the run's limen attack "
-                "command another --out to make it anew, or open it with Limen 0.1"
-            )
-        if version != FORMAT:
-            raise RunError(f"has format {version!r}, expected {FORMAT}: not the manifest of a run")
-        try:
-            manifest = decode(cls, content, "")
+            manifest = decode(cls, load_json(text, FORMAT, "the manifest of a run", _OUTDATED), "")
         except UsageError as error:
             raise RunError(str(error)) from None
         try:

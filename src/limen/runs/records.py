@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from limen.decoding import check_format
 from limen.errors import UsageError
 from limen.runs.columns import NEEDED, MetricColumn, record_schema
 from limen.runs.files import RunError
@@ -79,10 +80,7 @@ def read_part(path: Path, metrics: Sequence[MetricColumn], columns: Sequence[str
 
 def _check_schema(found: pa.Schema, schema: pa.Schema) -> None:
     version = (found.metadata or {}).get(_FORMAT_KEY, b"none").decode(errors="replace")
-    if version.isdecimal() and int(version) > FORMAT:
-        raise RunError(f"has format {version}, this Limen reads up to {FORMAT}; upgrade Limen")
-    if version != str(FORMAT):
-        raise RunError(f"has format {version}, expected {FORMAT}: not the records of a run")
+    check_format(int(version) if version.isdecimal() else version, FORMAT, "the records of a run")
     fields = [each for each in schema if each.name in NEEDED or each.name in found.names]
     missing = [field.name for field in fields if found.names.count(field.name) != 1]
     if missing:
