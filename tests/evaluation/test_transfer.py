@@ -182,7 +182,7 @@ def test_a_targeted_image_transfers_if_the_other_classifier_sees_the_target(tmp_
     net = limen.Classifier(nn.Sequential(nn.Flatten(), layer))
     manifest = describe_run(net, dataset, attacks, model_spec="two", targeted=True)
     with create_or_resume(tmp_path / "run", manifest) as writer:
-        run_attacks(net, dataset, attacks, writer, targeted=True)
+        run_attacks(net, dataset, attacks, writer)
     stored = open_run(tmp_path / "run")
     for order in ([0, 1], [1, 0]):
         spec = write_spec("transfer", [("model", f"python:{tmp_path / 'net.py'}:net{order[0]}")])

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Out, Seed
+from limen.cli.options import BatchSize, Device, Limit, Out, Seed
 
 
 def attack(
@@ -31,13 +31,10 @@ def attack(
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SPEC",
-            help="Further metric of distortion, such as python:FILE.py:NAME; repeatable.",
+            metavar="SPEC", help="Further metric of distortion, such as python:FILE.py:NAME; repeatable."
         ),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")
-    ] = None,
+    limit: Limit = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
@@ -55,23 +52,20 @@ def attack(
     The same command again resumes; with further attacks or metrics, it adds them to the run.
     """
     machine.prepare()
-    from limen.cli.running import Plan, execute
+    from limen.cli.running import execute
 
-    steps = None if lattice == "none" else int(lattice)
     execute(
-        Plan(
-            model,
-            data,
-            tuple(attack),
-            out,
-            defenses=tuple(defense or ()),
-            metrics=tuple(metric or ()),
-            limit=limit,
-            batch_size=batch_size,
-            device=device,
-            seed=seed,
-            targeted=targeted,
-            lattice=steps,
-            report=report,
-        )
+        model,
+        data,
+        attack,
+        out,
+        defenses=defense or (),
+        metrics=metric or (),
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        targeted=targeted,
+        lattice=None if lattice == "none" else int(lattice),
+        report=report,
     )

@@ -1,11 +1,16 @@
-"""Where the commands print: results to standard output, progress and complaints to standard error."""
+"""What the commands print: results on standard output, progress and complaints on standard error."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
+from rich.table import Table as Printed
+
+if TYPE_CHECKING:
+    from limen.document import Table
 
 
 def output() -> Console:
@@ -19,3 +24,17 @@ def output() -> Console:
 def complain(message: str) -> None:
     """Print one message to standard error."""
     typer.echo(message, err=True)
+
+
+def printed(table: Table) -> Printed:
+    """A table as the terminal shows it; what is small on a page stands below, in lines of its own."""
+    made = Printed(title=table.title, title_justify="left", caption=table.caption or None)
+    for place, column in enumerate(table.columns):
+        made.add_column(column, justify="right" if place else "left")
+    for group in table.groups:
+        if group.title:
+            made.add_row(group.title, style="italic")
+        for row in group.rows:
+            made.add_row(*("\n".join([cell.shown, *cell.lines]) for cell in row))
+        made.add_section()
+    return made

@@ -22,6 +22,6 @@ def demo(out: Out = Path("limen-demo")) -> None:
     Takes less than a minute on two cores.
     """
     machine.prepare()
-    from limen.cli.running import Plan, execute
+    from limen.cli.running import execute
 
-    execute(Plan("demo:photos", "demo:photos,count=36", ATTACKS, out))
+    execute("demo:photos", "demo:photos,count=36", ATTACKS, out)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limen.cli import machine
-from limen.cli.options import Device
+from limen.cli.options import Device, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from limen.evaluation import Evaluation
     from limen.runs import Run
 
@@ -45,10 +43,7 @@ def evaluate(
             help="What to measure, such as attention:method=cam, magnify or transfer:model=SPEC; repeatable.",
         ),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Measure only so many first images of the data."),
-    ] = None,
+    limit: Limit = None,
     batch_size: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images looked at side by side; bounds the memory.")
     ] = 32,
@@ -70,7 +65,12 @@ def evaluate(
     from limen.report import write_page
     from limen.runs import open_run
 
-    wanted = _made(evaluation or ())
+    wanted: list[Evaluation] = []
+    if evaluation:
+        from limen.evaluation import EVALUATIONS
+
+        # All of them, before the first one takes its time.
+        wanted = [EVALUATIONS.make(spec) for spec in evaluation]
     stored = {str(directory): open_run(directory) for directory in runs}
     figures = analysis.table(stored, distance or ["l2"], against=against)
     tables = [each for name in stored for each in compared(figures, stored[name], name, against)]
@@ -88,20 +88,10 @@ def evaluate(
         output().print(f"csv  {csv}")
 
 
-def _made(specs: Sequence[str]) -> list[Evaluation]:
-    """All evaluations, before the first one takes its time."""
-    if not specs:
-        return []
-    from limen.evaluation import EVALUATIONS
-
-    return [EVALUATIONS.make(spec) for spec in specs]
-
-
 def _evaluate(what: Evaluation, runs: dict[str, Run], **settings: Any) -> None:
     """Measure one evaluation of every run, and print the tables of its documents."""
-    from limen.cli.console import output
+    from limen.cli.console import output, printed
     from limen.cli.progress import showing
-    from limen.cli.tables import printed
     from limen.document import Notes, Table, merge
     from limen.evaluation import evaluate
 

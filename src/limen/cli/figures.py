@@ -12,7 +12,7 @@ from rich.table import Table as Printed
 
 from limen.analysis import notes
 from limen.analysis.table import Row, rows_of
-from limen.cli.tables import printed
+from limen.cli.console import printed
 from limen.document import Cell, Group, Table
 from limen.errors import LimenError
 from limen.runs import MetricColumn, Run, RunError
@@ -24,14 +24,7 @@ _COSTS = {"passes": "passes", "seconds": "s/image"}
 def success_table(
     figures: pa.Table, metrics: Iterable[MetricColumn], statistics: Sequence[str], title: str = ""
 ) -> Printed:
-    """Success, distortion and cost of each attack.
-
-    Args:
-        figures: The figures of one run.
-        metrics: What to show distortion by.
-        statistics: Which statistics of it, such as median.
-        title: What stands above the table.
-    """
+    """Success, cost and these statistics of distortion of each attack, from the figures of one run."""
     measured = [(metric, statistic) for metric in metrics for statistic in statistics]
     shown = [f"{statistic} {metric.heading}" for metric, statistic in measured]
     columns = ("attack", "images", *_OVERALL.values(), *shown, *_COSTS.values())
@@ -60,10 +53,8 @@ def comparison_table(
     figures: pa.Table, metrics: Iterable[MetricColumn], against: str, title: str = ""
 ) -> Printed:
     """On what share of the images each attack takes less distortion than another."""
-    columns = (
-        *("attack", "metric", "both fooled", f"less distorted than {against}", "ties", "median"),
-        f"median of {against}",
-    )
+    less, theirs = f"less distorted than {against}", f"median of {against}"
+    columns = ("attack", "metric", "both fooled", less, "ties", "median", theirs)
     rows = []
     for metric in metrics:
         compared = rows_of(figures, metric=metric.key, against=against)
@@ -110,9 +101,8 @@ def write_csv(path: Path, figures: pa.Table) -> None:
     try:
         csv.write_csv(figures, path)
     except OSError as error:
-        raise LimenError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another --csv"
-        ) from error
+        reason = error.strerror or error
+        raise LimenError(f"{path}: cannot be written ({reason}); choose another --csv") from error
 
 
 def _name(row: Row) -> Cell:

@@ -24,22 +24,24 @@ def list_(
     from limen.cli.console import output
     from limen.recipes import RECIPES
 
-    tables = {
-        "models": lambda: _specs("models", catalog.MODELS),
-        "data": lambda: _specs("data", catalog.DATA),
-        "attacks": lambda: _specs("attacks", catalog.ATTACKS),
-        "defenses": lambda: _specs("defenses", catalog.DEFENSES),
-        "metrics": lambda: _specs("metrics", catalog.METRICS),
-        "evaluations": lambda: _specs("evaluations", evaluation.EVALUATIONS),
-        "attention": lambda: _specs("attention", evaluation.ATTENTION),
-        "recipes": lambda: _specs("recipes", RECIPES),
+    tables: dict[Kind, Catalog] = {
+        "models": catalog.MODELS,
+        "data": catalog.DATA,
+        "attacks": catalog.ATTACKS,
+        "defenses": catalog.DEFENSES,
+        "metrics": catalog.METRICS,
+        "evaluations": evaluation.EVALUATIONS,
+        "attention": evaluation.ATTENTION,
+        "recipes": RECIPES,
     }
     for name in tables if kind is None else (kind,):
-        output().print(tables[name]())
+        output().print(_listed(name, tables[name]))
 
 
-def _specs(title: str, table: Catalog) -> Table:
-    rows = _table(title, "name", "parameters", "what it is")
+def _listed(title: str, table: Catalog) -> Table:
+    from rich.table import Table
+
+    rows = Table("name", "parameters", "what it is", title=title, title_justify="left", show_lines=True)
     for name in table.names():
         try:
             entry = table.entry(name)
@@ -56,9 +58,3 @@ def _specs(title: str, table: Catalog) -> Table:
 def _about(entry: Entry) -> str:
     column = getattr(entry.thing, "column", None)
     return entry.summary if column is None else f"{column.heading}: {column.about}"
-
-
-def _table(title: str, *columns: str) -> Table:
-    from rich.table import Table
-
-    return Table(*columns, title=title, title_justify="left", show_lines=True)

@@ -15,4 +15,5 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu
 BatchSize = Annotated[
     int, typer.Option(metavar="N", min=1, help="Images attacked side by side; bounds the memory.")
 ]
+Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything that is drawn.")]

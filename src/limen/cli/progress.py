@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,17 +15,10 @@ from limen.evaluation import Progress as Listener
 
 @contextmanager
 def showing(labels: Iterable[str]) -> Iterator[Listener]:
-    """Show the progress of attacks on standard error while the block runs.
-
-    Args:
-        labels: The attacks' labels.
-
-    Yields:
-        What is to be told of each attack's finished images.
-    """
+    """Show the progress of attacks on standard error; the block is given what to tell of it."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines()
+        yield _in_lines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
@@ -36,14 +30,14 @@ def showing(labels: Iterable[str]) -> Iterator[Listener]:
         yield show
 
 
-class _Lines:
+def _in_lines() -> Listener:
     """A line at each tenth of an attack's images, so that the log of a long run stays short."""
+    tenths: Counter[str] = Counter()
 
-    def __init__(self) -> None:
-        self._tenths: dict[str, int] = {}
-
-    def __call__(self, label: str, done: int, total: int) -> None:
+    def show(label: str, done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
-        if tenth > self._tenths.get(label, 0):
-            self._tenths[label] = tenth
+        if tenth > tenths[label]:
+            tenths[label] = tenth
             complain(f"{label}: {done} of {total} images")
+
+    return show

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Seed
+from limen.cli.options import BatchSize, Device, Limit, Seed
 
 
 def reproduce(
@@ -25,9 +25,7 @@ def reproduce(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of runs and pages; recipes share their runs there.")
     ],
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")
-    ] = None,
+    limit: Limit = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
@@ -37,9 +35,8 @@ def reproduce(
     The same command again resumes; another recipe in the same folder takes what is there.
     """
     machine.prepare()
-    from limen.cli.console import output
+    from limen.cli.console import output, printed
     from limen.cli.progress import showing
-    from limen.cli.tables import printed
     from limen.document import Table
     from limen.recipes import Bench
     from limen.recipes import reproduce as made_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from limen import analysis, catalog, runs
@@ -18,52 +18,37 @@ _SHOWN = ("l2", "linf", "psnr", "ssim", "mad")
 _FIRST = 5
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The arguments of a run."""
-
-    model: str
-    data: str
-    attacks: tuple[str, ...]
-    out: Path
-    defenses: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    limit: int | None = None
-    batch_size: int = 32
-    device: str = "cpu"
-    seed: int = 0
-    targeted: bool = False
-    lattice: int | None = LATTICE
-    report: bool = True
-
-
-def execute(plan: Plan) -> None:
+def execute(
+    model: str,
+    data: str,
+    attacks: Sequence[str],
+    out: Path,
+    *,
+    defenses: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    limit: int | None = None,
+    batch_size: int = 32,
+    device: str = "cpu",
+    seed: int = 0,
+    targeted: bool = False,
+    lattice: int | None = LATTICE,
+    report: bool = True,
+) -> None:
     """Do what is left of a run, then print its summary and where everything is.
 
     Raises:
         LimenError: If a spec, the images or the folder cannot be used.
     """
-    attacks = [catalog.attack_or_grid(spec) for spec in plan.attacks]
-    metrics = (*METRICS.values(), *map(catalog.metric, plan.metrics))
-    dataset = catalog.data(plan.data)
-    classifier = catalog.model(plan.model, plan.device, plan.defenses)
-    settings = {"seed": plan.seed, "lattice": plan.lattice, "targeted": plan.targeted}
-    manifest = describe_run(classifier, dataset, attacks, metrics=metrics, **settings)
-    with runs.create_or_resume(plan.out, manifest) as writer:
+    made = [catalog.attack_or_grid(spec) for spec in attacks]
+    measures = [*METRICS.values(), *map(catalog.metric, metrics)]
+    what = catalog.model(model, device, defenses), catalog.data(data), made
+    manifest = describe_run(*what, seed=seed, lattice=lattice, targeted=targeted, metrics=measures)
+    with runs.create_or_resume(out, manifest) as writer:
         labels = [writer.manifest.label_of(entry.identity) for entry in manifest.attacks]
         with showing(labels) as progress:
-            run_attacks(
-                classifier,
-                dataset,
-                attacks,
-                writer,
-                batch_size=plan.batch_size,
-                limit=plan.limit,
-                metrics=metrics,
-                progress=progress,
-                **settings,
-            )
-    run = runs.open_run(plan.out)
+            how = {"batch_size": batch_size, "limit": limit, "progress": progress}
+            run_attacks(*what, writer, metrics=measures, **how)
+    run = runs.open_run(out)
     _complain_of_skipped(run)
     shown = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in METRICS]
     figures = analysis.table({"": run}, [each.key for each in shown], draws=0)
@@ -72,9 +57,9 @@ def execute(plan: Plan) -> None:
         output().print(f"the model is behind {run.manifest.model.chain}")
     if warning := analysis.clean_warning(run):
         complain(warning)
-    output().print(f"run  {plan.out}")
-    if plan.report:
-        output().print(f"page {write_page([plan.out])}")
+    output().print(f"run  {out}")
+    if report:
+        output().print(f"page {write_page([out])}")
 
 
 def _complain_of_skipped(run: runs.Run) -> None:

@@ -78,9 +78,6 @@ def run_attacks(
     *,
     batch_size: int = 32,
     limit: int | None = None,
-    seed: int = 0,
-    lattice: int | None = LATTICE,
-    targeted: bool = False,
     metrics: Iterable[Metric] = tuple(METRICS.values()),
     progress: Progress | None = None,
 ) -> None:
@@ -105,16 +102,13 @@ def run_attacks(
         run: Where results go; nothing in it is repeated.
         batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by one batch.
         limit: Attack only the first so many images of the data set; None for all.
-        seed: Seed of everything random in the attacks; as in the run's manifest, like the next two.
-        lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
-        targeted: Whether the attacks aim at the data set's targets.
         metrics: What to measure distortion by; the run's manifest has a column of each.
         progress: Called with each attack's label, finished images and all images.
 
     Raises:
         DataError: If a class of the data is none of the model's by its name.
-        UsageError: If the settings are not the run's, an attack is none of the run's, a label is
-            none of the model's classes, targets are missing, or an image has changed since it was attacked.
+        UsageError: If an attack is none of the run's, a label is none of the model's classes, targets are
+            missing, or an image has changed since it was attacked.
         RunError: If the run cannot be written. All batches finished before are kept.
 
     Example:
@@ -131,12 +125,9 @@ def run_attacks(
         4
     """
     dataset = numbered_as(dataset, classifier.class_names)
-    settings = Settings(seed, lattice, targeted)
-    if settings != run.manifest.settings:
-        raise UsageError(f"asked to attack with {settings}, but the run was made for {run.manifest.settings}")
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
-    measures, ids = tuple(metrics), dataset.ids[:limit]
+    settings, measures, ids = run.manifest.settings, tuple(metrics), dataset.ids[:limit]
     of_attack = [
         tuple(run.manifest.label_of(identity) for identity in identities_of([attack])) for attack in attacks
     ]
@@ -155,7 +146,7 @@ def run_attacks(
 
     _check_finished(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
     for batch in _batches(dataset, ids, batch_size, is_done, skip):
-        cleans = classify(classifier, dataset.spec, batch, targeted)
+        cleans = classify(classifier, dataset.spec, batch, settings.targeted)
         run.check_sources(dict(zip(cleans.ids, cleans.sources, strict=True)))
         run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):

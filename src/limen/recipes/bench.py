@@ -135,15 +135,13 @@ class Bench:
             for entry in entries
         ]
         attacks = {spec: catalog.attack_or_grid(spec) for spec in (each.under(at) for _, each, at in planned)}
-        what, how = (
-            (self.classifier, self.dataset, [*attacks.values()]),
-            {"seed": self.seed, "lattice": lattice},
-        )
+        what = self.classifier, self.dataset, [*attacks.values()]
+        manifest = describe_run(*what, seed=self.seed, lattice=lattice)
         with (
-            runs.create_or_resume(self.out / name, describe_run(*what, **how)) as writer,
+            runs.create_or_resume(self.out / name, manifest) as writer,
             self.showing(labels_of(what[-1])) as progress,
         ):
-            how |= {"limit": self.limit, "batch_size": self.batch_size, "progress": progress}
+            how = {"limit": self.limit, "batch_size": self.batch_size, "progress": progress}
             run_attacks(*what, writer, **how)
         run = runs.open_run(self.out / name)
         records = run.table() if pixels == STORED else analysis.in_memory(run.table())
