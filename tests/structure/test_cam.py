@@ -170,8 +170,8 @@ def test_grad_cam_pp_has_the_weights_of_its_equations():
     features = net[:2](batch).detach().requires_grad_()
     score = net[2:](features)[0, 2]
     # S as its tangent, which is what makes the paper's higher derivatives powers of the first.
-    (slope,) = torch.autograd.grad(score, features)
-    y = torch.exp((slope * features).sum())
+    (gradient,) = torch.autograd.grad(score, features)
+    y = torch.exp((gradient * features).sum())
     (first,) = torch.autograd.grad(y, features, create_graph=True)
     second, third = torch.zeros_like(features), torch.zeros_like(features)
     flat = (first.flatten(), second.view(-1), third.view(-1))
@@ -189,8 +189,8 @@ def test_grad_cam_pp_has_the_weights_of_its_equations():
 def test_grad_cam_averages_gradients_that_differ_from_place_to_place():
     net, batch = flattened(), images(4)
     features = net[:2](batch).detach().requires_grad_()
-    (slope,) = torch.autograd.grad(net[2:](features)[:, 1].sum(), features)
-    expected = stretched((slope.mean((2, 3), keepdim=True) * features).sum(1).detach(), 24)
+    (gradient,) = torch.autograd.grad(net[2:](features)[:, 1].sum(), features)
+    expected = stretched((gradient.mean((2, 3), keepdim=True) * features).sum(1).detach(), 24)
     ours = class_activation_map(Classifier(net), batch, torch.ones(4, dtype=torch.int64), "gradcam")
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 
@@ -266,8 +266,8 @@ def test_the_last_use_of_a_layer_counts_as_it_was_returned():
     for layer, features in ((None, last), ("second", second)):
         # With global pooling the gradient is the head's weight wherever the ReLU is open.
         open_ = (last > 0) if layer == "second" else torch.ones_like(last)
-        slope = (weights * open_).mean((2, 3), keepdim=True)
-        expected = stretched((slope * features).sum(1), 24)
+        weight = (weights * open_).mean((2, 3), keepdim=True)
+        expected = stretched((weight * features).sum(1), 24)
         ours = class_activation_map(Classifier(net), batch, classes, "gradcam", layer)
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 

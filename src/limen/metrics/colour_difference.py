@@ -72,7 +72,7 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055) ** 2.4, images / 12.92)
     linear = linear.expand(-1, 3, -1, -1)
     xyz = torch.einsum("ij,njhw->nihw", linear.new_tensor(_XYZ_FROM_RGB), linear)
-    # Unclamped, the branch not taken has an infinite slope at black, and 0·∞ would make the gradient NaN.
+    # Unclamped, the branch not taken has an infinite derivative at black, and 0·∞ would make the gradient NaN.
     root = xyz.clamp_min(0.008856) ** (1 / 3)
     x, y, z = torch.where(xyz > 0.008856, root, 7.787 * xyz + 16 / 116).unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
@@ -140,7 +140,7 @@ def _blue_rotation(hue: Tensor) -> Tensor:
 
 
 def _saturation(chroma: Tensor) -> Tensor:
-    """√(C⁷ / (C⁷ + 25⁷)) of eqs. 4 and 17, in a form whose slope at 0 is 0 and not 0·∞."""
+    """√(C⁷ / (C⁷ + 25⁷)) of eqs. 4 and 17, in a form whose derivative at 0 is 0 and not 0·∞."""
     power = (chroma / 25) ** 3.5
     return power / (1 + power.square()).sqrt()
 
@@ -150,6 +150,6 @@ def _length(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _root(square: Tensor) -> Tensor:
-    """Square root with slope 0 at 0; what rounding pushes below 0 is 0."""
+    """Square root with derivative 0 at 0; what rounding pushes below 0 is 0."""
     positive = square > 0
     return torch.where(positive, square, 1).sqrt() * positive

@@ -16,12 +16,12 @@ from limen.operators.dissection import OFFSETS
 from limen.operators.solve import Jacobi
 
 Kernel = Literal["gaussian", "laplacian"]
-"""How the likeness of two pixels falls with their difference Δ: exp(−rate·Δ²), or exp(−rate·|Δ|)."""
+"""How the affinity of two pixels falls with their difference Δ: exp(−rate·Δ²), or exp(−rate·|Δ|)."""
 
 
 @dataclass(frozen=True)
 class GraphLaplacian:
-    """L = (I − αS)/(1 − α), S = D^(−1/2) W D^(−1/2), W the likeness of neighbouring pixels.
+    """L = (I − αS)/(1 − α), S = D^(−1/2) W D^(−1/2), W the affinity of neighbouring pixels.
 
     It is symmetric, with eigenvalues from 1 to (1 + α)/(1 − α). L⁻¹z is near z, and smooth wherever
     the image is: across an edge, where neighbours are unlike, nothing ties the two sides.
@@ -54,7 +54,7 @@ class GraphLaplacian:
 
         Args:
             images: (N, C, H, W) in [0, 1].
-            kernel: How likeness falls with the difference Δ of two pixels.
+            kernel: How affinity falls with the difference Δ of two pixels.
             rate: How fast.
             alpha: How much smoothness counts against nearness, from 0 (none) to below 1.
             neighbours: 4 or 8 per pixel; those on the diagonal count as the others do.
@@ -71,8 +71,8 @@ class GraphLaplacian:
             torch.Size([2, 3, 8, 8])
         """
         check_graph(kernel, rate, alpha, neighbours)
-        likeness = _log_likeness(images, OFFSETS[: neighbours // 2], kernel, rate, joint)
-        links = _normalized(likeness).mul_(-alpha / (1 - alpha))
+        affinity = _log_affinity(images, OFFSETS[: neighbours // 2], kernel, rate, joint)
+        links = _normalized(affinity).mul_(-alpha / (1 - alpha))
         return cls(links, 1 / (1 - alpha), images.shape[1])
 
     def select(self, rows: Tensor) -> Self:
@@ -131,30 +131,30 @@ def _ends(sides: Sequence[int], offset: tuple[int, int]) -> tuple[_Place, _Place
     return (..., slice(0, max(0, height - down)), here), (..., slice(down, max(down, height)), there)
 
 
-def _log_likeness(
+def _log_affinity(
     images: Tensor, offsets: Sequence[tuple[int, int]], kernel: Kernel, rate: float, joint: bool
 ) -> Tensor:
     """The logarithm of W between pixels and their neighbours, (N, G, E, H, W); −∞ where there is none."""
     count, channels, *sides = images.shape
-    likeness = images.new_full((count, 1 if joint else channels, len(offsets), *sides), -torch.inf)
+    affinity = images.new_full((count, 1 if joint else channels, len(offsets), *sides), -torch.inf)
     for k, offset in enumerate(offsets):
         here, there = _ends(sides, offset)
         square = (images[there] - images[here]).square_()
         square = square.sum(1, keepdim=True) if joint else square
-        likeness[:, :, k][here] = -rate * (square if kernel == "gaussian" else square.sqrt_())
-    return likeness
+        affinity[:, :, k][here] = -rate * (square if kernel == "gaussian" else square.sqrt_())
+    return affinity
 
 
-def _normalized(likeness: Tensor) -> Tensor:
+def _normalized(affinity: Tensor) -> Tensor:
     """S of log W. Degrees are logarithms, too: all weights of a lone bright pixel may underflow."""
-    offsets, sides = OFFSETS[: likeness.shape[2]], likeness.shape[3:]
-    around = torch.cat([likeness, torch.full_like(likeness, -torch.inf)], 2)
+    offsets, sides = OFFSETS[: affinity.shape[2]], affinity.shape[3:]
+    around = torch.cat([affinity, torch.full_like(affinity, -torch.inf)], 2)
     ends = [_ends(sides, offset) for offset in offsets]
     for k, (here, there) in enumerate(ends):
-        around[:, :, len(offsets) + k][there] = likeness[:, :, k][here]
+        around[:, :, len(offsets) + k][there] = affinity[:, :, k][here]
     degree = around.logsumexp(2)
-    similarity = torch.zeros_like(likeness)
+    similarity = torch.zeros_like(affinity)
     for k, (here, there) in enumerate(ends):
-        log = likeness[:, :, k][here] - (degree[here] + degree[there]) / 2
+        log = affinity[:, :, k][here] - (degree[here] + degree[there]) / 2
         similarity[:, :, k][here] = log.exp_()
     return similarity

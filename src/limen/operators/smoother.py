@@ -113,7 +113,7 @@ class Smoothing:
     """How images smooth: the settings of their graphs, and how the Laplacian is inverted.
 
     Attributes:
-        kernel: How likeness falls with the difference of two pixels; like the next four, as in
+        kernel: How affinity falls with the difference of two pixels; like the next four, as in
             `GraphLaplacian.at`.
         rate: How fast.
         alpha: How much smoothness counts against nearness, from 0 (none) to below 1.

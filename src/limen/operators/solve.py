@@ -129,10 +129,10 @@ def conjugate_gradient(
     residual /= column(norm(residual))
     found = torch.zeros_like(residual)
     direction = precondition(residual)
-    slope = dot(residual, direction)
+    rho = dot(residual, direction)
     for _ in range(iterations):
         product = operator.matvec(direction)
-        length = column(slope / dot(direction, product))
+        length = column(rho / dot(direction, product))
         found.addcmul_(length, direction)
         residual.addcmul_(length, product, value=-1)
         residuals[rows], counts[rows] = norm(residual), counts[rows] + 1
@@ -142,10 +142,10 @@ def conjugate_gradient(
             break
         if len(going) < len(rows):
             rows, found, residual, direction = rows[going], found[going], residual[going], direction[going]
-            slope, operator, precondition = slope[going], operator.select(going), precondition.select(going)
+            rho, operator, precondition = rho[going], operator.select(going), precondition.select(going)
         descent = precondition(residual)
-        before, slope = slope, dot(residual, descent)
-        direction = torch.addcmul(descent, column(slope / before), direction)
+        before, rho = rho, dot(residual, descent)
+        direction = torch.addcmul(descent, column(rho / before), direction)
     return Solution(values.mul_(column(scale)), residuals, counts)
 
 

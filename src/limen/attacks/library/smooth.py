@@ -61,7 +61,7 @@ def smooth_carlini_wagner_l2(
             share of the steps; None to go on. Adam's first steps overshoot in smooth perturbations, and
             a short patience takes that for the end.
         distance: Whether the Lagrangian has the distance squared (the paper), or as it is (its program).
-        kernel: How the likeness of neighbouring pixels falls with their difference Δ:
+        kernel: How the affinity of neighbouring pixels falls with their difference Δ:
             exp(−rate·Δ²), or exp(−rate·|Δ|).
         rate: How fast.
         alpha: How much smoothness counts against nearness to z, from 0 (none) to below 1.
@@ -132,7 +132,7 @@ def qpgd_l2(
         smooth: Whether each step's gradient is smoothed, or the whole perturbation after each step.
         loss: What is climbed.
         early_stop: Whether a sample stops at its first success.
-        kernel: How the likeness of neighbouring pixels falls with their difference Δ:
+        kernel: How the affinity of neighbouring pixels falls with their difference Δ:
             exp(−rate·Δ²), or exp(−rate·|Δ|).
         rate: How fast.
         alpha: How much smoothness counts against nearness, from 0 (none) to below 1.
