@@ -149,7 +149,8 @@ class Catalog:
             UsageError: If it is malformed; the message begins with it.
         """
         name = spec_name(spec).strip()
-        if name != PYTHON and name not in self.names():
+        # What is installed is looked up, which takes long, only for names that are not Limen's own.
+        if name != PYTHON and name not in self.factories and name not in self._installed():
             raise self._told(spec, UnknownNameError(self.kind, name, [*self.names(), PYTHON]))
         argument = name == PYTHON or (name in self.factories and self.argument)
         try:
