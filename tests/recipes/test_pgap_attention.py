@@ -39,7 +39,7 @@ def test_table_1_holds_the_means_of_the_overlap_beside_the_papers(bench_in, made
     row = rows.one(attack="PGD", at=0.11, statistic="pixels")
     assert row["value"] == pytest.approx(overlap.values["pixels"][:, THRESHOLDS.index(0.11)].mean())
     assert (row["images"], row["paper"]) == (len(overlap.ids), None)
-    assert rows.one(attack="PGD", statistic="fooled")["value"] == pytest.approx(len(overlap.ids) / 12)
+    assert rows.one(attack="PGD", statistic="success")["value"] == pytest.approx(len(overlap.ids) / 12)
 
 
 @pytest.mark.usefixtures("quick")

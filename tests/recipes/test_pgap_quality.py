@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from limen import catalog
+from limen.evaluation import labels_of
 from limen.recipes import FLOATS, STORED, Budgets, Entry
-from limen.recipes.entries import shown
 from limen.recipes.pgap import quality
 from limen.runs import open_run
-from limen.spec import Spec
 
 L2 = Budgets(0.5, 8)
 PRINTED = {"paper": {"rate ssim": 0.0556, "rate psnr": 0.1592}}
@@ -61,9 +60,8 @@ def test_each_budget_stands_with_its_rate_and_quality_in_both_settings(bench_in,
     expected = counted(bench.out, pixels, "ssim")
     assert len(expected) == 9
     for row in rows.where(pixels=pixels, statistic="budget"):
-        grid = catalog.attack_or_grid(row["spec"])
-        budgets = dict(Spec.parse(row["spec"], argument=False).values)["eps"]
-        label = dict(zip(budgets, grid.labels, strict=True))[row["budget"]]
+        entry = Entry(row["attack"], row["spec"])
+        (label,) = labels_of([catalog.attack_or_grid(entry.under([row["budget"]]))])
         rate, mean = expected[label]
         assert row["value"] == pytest.approx(rate)
         assert row["at"] == (None if mean is None else pytest.approx(mean))
@@ -146,16 +144,11 @@ def test_the_printed_figures_are_those_of_the_tables():
         {each.title: each for each in next(iter(quality.rivals(kind).values()))}
         for kind in ("mnist", "imagenet")
     )
-    rates = [mnist[title].paper("rate", "ssim")["paper"] for title in titles]
+    rates = [mnist[title].printed["paper"]["rate ssim"] for title in titles]
     assert rates == [0.0556, 0.3004, 0.066, 0.1891, 0.9953]
-    rates = [imagenet[title].paper("rate", "psnr")["paper"] for title in titles]
+    rates = [imagenet[title].printed["paper"]["rate psnr"] for title in titles]
     assert rates == [0.4822, 0.66434, 0.4942, 0.74458, 0.99998]
-    assert mnist["PGAP"].paper("rate", "ssim") == {"paper": None}
-
-
-def test_the_budgets_of_a_spec_are_shown_by_their_ends():
-    entry = Entry("PGD", "pgd_linf:steps=50", Budgets(1, 16, levels=True))
-    assert shown(entry.under(entry.budgets.texts(4))) == ("pgd_linf:steps=50", "eps 1/255 to 16/255")
+    assert mnist["PGAP"].printed["paper"]["rate ssim"] is None
 
 
 @pytest.mark.data

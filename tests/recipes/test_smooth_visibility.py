@@ -11,8 +11,7 @@ from PIL import Image
 from limen.images import from_uint8
 from limen.recipes import records
 from limen.recipes.smooth import common, visibility
-from limen.recipes.smooth.rivals import BEST, CW, IN_THE_PAPER, SMOOTH_CW, Caps, without_budgets
-from limen.recipes.smooth.visibility import worst_first
+from limen.recipes.smooth.rivals import BEST, CW, IN_THE_PAPER, SMOOTH_CW, Setup, without_budgets
 from limen.runs import open_run
 from limen.structure import common_scale, magnify
 
@@ -22,7 +21,7 @@ SPEC = "smooth-figure-4:steps=12,search_steps=3"
 def pairs_in(bench, setting: str) -> dict[str, tuple[dict, dict]]:
     """The records of C&W and sC&W by image, where both fool it."""
     rows = open_run(bench.out / common.FOLDER).table().to_pylist()
-    names = {each.spec.partition(":")[0]: each for each in without_budgets("mnist", Caps(12, 3))[setting]}
+    names = {each.spec.partition(":")[0]: each for each in without_budgets(Setup("mnist", 12, 3))[setting]}
     hinge = "initial_constant=15" if setting == IN_THE_PAPER else "learning_rate=0.3"
     found: dict[str, dict[str, dict]] = {}
     for row in rows:
@@ -70,13 +69,8 @@ def test_pictures_are_magnified_on_one_scale(smooth_bench, made):
     assert first.rows[0].pictures[1].note.startswith("MAD ")
 
 
-def test_images_are_ordered_by_mad_and_then_by_l2():
-    assert worst_first(np.array([[1, 1, 1], [0.5, 3, 1]]), np.zeros((2, 3))) == [1, 2, 0]
-    assert worst_first(np.zeros((2, 3)), np.array([[1, 1, 1], [2, 4, 3]])) == [1, 2, 0]
-
-
 def test_without_a_pair_there_are_no_points_and_nothing_fails():
-    nothing = records([], facts={"Model": "m", "Data": "d"}, kind="mnist", capped=False)
+    nothing = records([], facts={"Model": "m", "Data": "d"}, kind="mnist")
     charts, worse, *pictures, _ = visibility.smooth_figure_4.describe(nothing).blocks
     assert charts.charts[0].lines[0].x == ()
     assert worse.groups[0].title == f"{IN_THE_PAPER}: 0 of 0, so on – it is no more visible"

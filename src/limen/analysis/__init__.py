@@ -9,7 +9,7 @@ from limen.analysis.intervals import Estimate, Measured, estimate_means, share, 
 from limen.analysis.notes import notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
-from limen.analysis.table import attacks_of, rows_of, table
+from limen.analysis.table import attacks_of, rows_of, statistics, table
 
 __all__ = [
     "Characteristic",
@@ -38,6 +38,7 @@ __all__ = [
     "rows_of",
     "share",
     "share_interval",
+    "statistics",
     "table",
     "wilson",
 ]

@@ -121,14 +121,29 @@ def _rows(
             "family": attack.family,
             "budgets": attack.budgets or None,
         }
-        for row in _overall(found):
+        other = measured[against] if against is not None and against != attack.name else None
+        for row in statistics(found, known if metrics is None else metrics, against=other, draws=draws):
             yield common | row
-        for metric in known if metrics is None else metrics:
-            for row in _of_metric(found, metric, draws):
-                yield common | {"metric": metric} | row
-            if against is not None and against != attack.name:
-                for row in _compared(found, measured[against], metric):
-                    yield common | {"metric": metric, "against": against} | row
+
+
+def statistics(
+    found: Outcomes, metrics: Sequence[str], *, against: Outcomes | None = None, draws: int = 1000
+) -> Iterator[Row]:
+    """The rows of `table` for one attack, without the columns that say whose they are.
+
+    Args:
+        found: What the attack did to each image.
+        metrics: By what distortion is measured.
+        against: What another attack did, to compare it with image by image.
+        draws: As of `table`.
+    """
+    yield from _overall(found)
+    for metric in metrics:
+        for row in _of_metric(found, metric, draws):
+            yield {"metric": metric} | row
+        if against is not None:
+            for row in _compared(found, against, metric):
+                yield {"metric": metric, "against": against.name} | row
 
 
 def _overall(found: Outcomes) -> Iterator[Row]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from limen.recipes.bench import FLOATS, STORED, Bench, Kind, Ran, facts
-from limen.recipes.blocks import cell, lines, one, page, table
-from limen.recipes.entries import Budgets, Entry
-from limen.recipes.recipe import Recipe, recipe
-from limen.recipes.records import Rows, about, records
+from limen.recipes.bench import FLOATS, STORED, Bench, Kind, Like, Ran, Row, facts
+from limen.recipes.blocks import Rows, cell, lines, one, page, table
+from limen.recipes.entries import Budgets, Entry, beside
+from limen.recipes.recipe import Recipe, about, recipe, records
 from limen.recipes.reproduction import RECIPES, described, reproduce
 
 __all__ = [
@@ -17,10 +16,13 @@ __all__ = [
     "Budgets",
     "Entry",
     "Kind",
+    "Like",
     "Ran",
     "Recipe",
+    "Row",
     "Rows",
     "about",
+    "beside",
     "cell",
     "described",
     "facts",

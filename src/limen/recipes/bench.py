@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,19 +16,27 @@ from limen import analysis, catalog, runs
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import UsageError
-from limen.evaluation import Progress, describe_run, labels_of, run_attacks
+from limen.evaluation import EVALUATIONS, Progress, describe_run, evaluate, labels_of, run_attacks
 from limen.images import LATTICE, ImageFileError
 from limen.recipes.entries import Entry, Groups
-from limen.recipes.records import Row
 
 Kind = Literal["imagenet", "cifar10", "mnist"]
 """The kinds of images that the papers measure on."""
+
+DATA_SETS: dict[Kind, str] = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "mnist": "MNIST"}
+"""What they are called."""
+
+Like = Kind | None
+"""The option `like`: the kind of images to stand beside; None for what the images are like."""
 
 FLOATS = "floats"
 """The setting of a table in which images count as they are in memory."""
 
 STORED = "8 bits"
 """The setting in which they count as files store them."""
+
+Row = Mapping[str, Any]
+"""A figure with its interval, what it is of, and beside it what the paper printed."""
 
 Showing = Callable[[Iterable[str]], AbstractContextManager[Progress]]
 """Shows the progress of what has these labels while its block runs."""
@@ -46,7 +54,7 @@ class Ran:
 
     Attributes:
         entry: The entry.
-        columns: What its rows begin with: pixels, group, attack and spec.
+        columns: What its rows begin with: pixels, group, attack, spec, and the budgets of a grid as eps.
         budgets: Its budgets as specs write them, weak to strong; none where the spec states one, or none.
         labels: Its label in the run under each; or the one that it has.
         run: The run.
@@ -62,8 +70,25 @@ class Ran:
 
     def outcomes(self, records: pa.Table | None = None) -> analysis.Outcomes:
         """What the attack did to each image, at the best of its budgets; as other records of the run say."""
-        found = self.records if records is None else records
-        return analysis.outcomes(found, self.labels)
+        return analysis.outcomes(self.records if records is None else records, self.labels)
+
+    def row(self, **found: Any) -> Row:
+        """A row of this attack: what was found, and what the paper prints for it."""
+        words = (found.get(key) for key in ("classifier", "statistic", "metric"))
+        name = " ".join(filter(None, words))
+        printed = {column: figures.get(name) for column, figures in self.entry.printed.items()}
+        return {**self.columns, **found, **printed}
+
+    def figures(
+        self,
+        metrics: Sequence[str],
+        records: pa.Table | None = None,
+        against: analysis.Outcomes | None = None,
+        **columns: Any,
+    ) -> Iterator[Row]:
+        """A row for each of `limen.analysis.statistics`, with further columns; arguments are as there."""
+        for found in analysis.statistics(self.outcomes(records), metrics, against=against):
+            yield self.row(**columns, **found)
 
 
 @dataclass(frozen=True)
@@ -135,15 +160,7 @@ class Bench:
             for entry in entries
         ]
         attacks = {spec: catalog.attack_or_grid(spec) for spec in (each.under(at) for _, each, at in planned)}
-        what = self.classifier, self.dataset, [*attacks.values()]
-        manifest = describe_run(*what, seed=self.seed, lattice=lattice)
-        with (
-            runs.create_or_resume(self.out / name, manifest) as writer,
-            self.showing(labels_of(what[-1])) as progress,
-        ):
-            how = {"limit": self.limit, "batch_size": self.batch_size, "progress": progress}
-            run_attacks(*what, writer, **how)
-        run = runs.open_run(self.out / name)
+        run = self._run(name, [*attacks.values()], lattice)
         records = run.table() if pixels == STORED else analysis.in_memory(run.table())
         if self.limit is not None:
             # An earlier bench may have gone further.
@@ -151,7 +168,8 @@ class Bench:
         ran = []
         for group, entry, texts in planned:
             spec = entry.under(texts)
-            columns = {"pixels": pixels, "group": group, "attack": entry.title, "spec": spec}
+            named = {"pixels": pixels, "group": group, "attack": entry.title, "spec": entry.spec}
+            columns = {**named, "eps": ",".join(texts) or None}
             ran.append(Ran(entry, columns, texts, labels_of([attacks[spec]]), run, records))
         return ran
 
@@ -160,6 +178,32 @@ class Bench:
         both = (self.attacked(folder, groups, budgets, pixels) for pixels in (FLOATS, STORED))
         return [ran for attacked in both for ran in attacked]
 
+    def evaluated(self, run: runs.Run, spec: str, title: str) -> pa.Table:
+        """The records of an evaluation of the run; what is stored of it is not measured again."""
+        with self.showing([f"{title}, {label}" for label in run.manifest.labels]) as progress:
+            stored = evaluate(
+                run,
+                EVALUATIONS.make(spec),
+                classifier=self.classifier,
+                device=self.device,
+                batch_size=self.batch_size,
+                limit=self.limit,
+                progress=lambda label, done, total: progress(f"{title}, {label}", done, total),
+            )
+        return stored.records()
+
+    def _run(
+        self, name: str, attacks: list[catalog.NamedAttack | catalog.Grid], lattice: int | None
+    ) -> runs.Run:
+        what = self.classifier, self.dataset, attacks
+        manifest = describe_run(*what, seed=self.seed, lattice=lattice)
+        with (
+            runs.create_or_resume(self.out / name, manifest) as writer,
+            self.showing(labels_of(attacks)) as progress,
+        ):
+            run_attacks(*what, writer, batch_size=self.batch_size, limit=self.limit, progress=progress)
+        return runs.open_run(self.out / name)
+
 
 def facts(ran: Sequence[Ran]) -> dict[str, str]:
     """What every page says of how it was made."""
@@ -167,7 +211,7 @@ def facts(ran: Sequence[Ran]) -> dict[str, str]:
     correct = records.filter(pc.field("clean_prediction") == pc.field("label"))
     images, right = (len(set(table["id"].to_pylist())) for table in (records, correct))
     in_floats = "in floats, and " if any(each.columns["pixels"] == FLOATS for each in ran) else ""
-    return {
+    found = {
         "Model": manifest.model.spec,
         "Data": manifest.data.spec,
         "Images": f"{images} of {manifest.data.count}, {right} classified correctly",
@@ -176,3 +220,5 @@ def facts(ran: Sequence[Ran]) -> dict[str, str]:
         "Computed on": manifest.device,
         "Made": f"{manifest.created[:10]} with Limen {manifest.limen}",
     }
+    warning = analysis.clean_warning(ran[0].run)
+    return found if warning is None else {**found, "Beware": warning}

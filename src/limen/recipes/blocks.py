@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from limen.document import Block, Cell, Document, Group, Line, Notes, Table
 from limen.document.numbers import Form, written
-from limen.recipes.entries import shown
-from limen.recipes.records import Row, Rows, about
+from limen.recipes.bench import Row
+from limen.recipes.recipe import about
+
+
+class Rows(tuple[Row, ...]):
+    """Rows to choose from, in their order.
+
+    Example:
+        >>> rows = Rows([{"attack": "FGSM", "value": 2.0}, {"attack": "PGD", "value": None}])
+        >>> [(attack, len(of)) for attack, of in rows.by("attack")], rows.column("value")
+        ([('FGSM', 1), ('PGD', 1)], [2.0, nan])
+    """
+
+    __slots__ = ()
+
+    def where(self, **equal: object) -> Rows:
+        """The rows with these values."""
+        return Rows(row for row in self if all(row.get(key) == value for key, value in equal.items()))
+
+    def one(self, **equal: object) -> Row:
+        """The first row with these values; an empty one if there is none."""
+        return next(iter(self.where(**equal)), {})
+
+    def by(self, key: str) -> Iterator[tuple[Any, Rows]]:
+        """The rows of each value of a column, in the order in which the values first appear."""
+        for value in dict.fromkeys(row.get(key) for row in self):
+            yield value, self.where(**{key: value})
+
+    def column(self, key: str) -> list[float]:
+        """The numbers of a column; NaN for none."""
+        return [math.nan if row.get(key) is None else row[key] for row in self]
+
+    def band(self) -> tuple[list[float], list[float], list[float]]:
+        """The values, and the lower and the upper ends of their intervals."""
+        return self.column("value"), self.column("low"), self.column("high")
+
 
 Find = Callable[[Rows], Cell]
 """From the rows of one attack to the cell of a column."""
-
-Plotted = Callable[[np.ndarray], np.ndarray]
 
 
 def cell(row: Row, form: Form = "number", note: str = "") -> Cell:
@@ -26,12 +60,12 @@ def cell(row: Row, form: Form = "number", note: str = "") -> Cell:
     return Cell(value=row.get("value"), low=row.get("low"), high=row.get("high"), form=form, note=notes)
 
 
-def one(form: Form = "number", *, counts: Sequence[str] = (), **equal: object) -> Find:
-    """The cell of the row with these values, with what its columns of these names count."""
+def one(form: Form = "number", *, count: bool = False, **equal: object) -> Find:
+    """The cell of the row with these values; with `count`, over how many images it is stands there, too."""
 
     def find(rows: Rows) -> Cell:
         row = rows.one(**equal)
-        return cell(row, form, ", ".join(f"{row[name]} {name}" for name in counts if row))
+        return cell(row, form, f"images: {row['images']}" if count and row else "")
 
     return find
 
@@ -45,7 +79,9 @@ def table(title: str, caption: str, rows: Rows, columns: Mapping[str, Find]) -> 
     return Table(title, caption, ("Attack", *columns), groups)
 
 
-def lines(rows: Rows, titles: Sequence[str], plotted: Plotted = np.asarray) -> list[Line]:
+def lines(
+    rows: Rows, titles: Sequence[str], plotted: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> list[Line]:
     """A line for each of these attacks: values over `at` as axes have it, with their intervals."""
     found = {title: rows.where(attack=title) for title in titles}
     return [
@@ -58,15 +94,15 @@ def page(
 ) -> Document:
     """A page that begins with how its records were made, and ends with what differs from the paper."""
     facts: Mapping[str, str] = about(records)["facts"]
-    return Document(
-        title, source, tuple(facts.items()), [*blocks, Notes("What differs from the paper", notes)]
-    )
+    differs = Notes("What differs from the paper", notes)
+    return Document(title, source, tuple(facts.items()), [*blocks, differs])
 
 
 def _named(rows: Rows) -> Cell:
     """What the paper calls an attack, its spec, and the ends of its budgets, by setting where they differ."""
-    specs = {pixels: shown(of[0]["spec"]) for pixels, of in rows.by("pixels")}
-    ends = {end: f"{pixels}: {end}" for pixels, (_, end) in specs.items() if end}
-    return Cell(
-        rows[0]["attack"], "\n".join((shown(rows[0]["spec"])[0], *(ends.values() if len(ends) > 1 else ends)))
-    )
+    budgets = {pixels: of[0]["eps"].split(",") for pixels, of in rows.by("pixels") if of[0]["eps"]}
+    ends = {pixels: f"eps {texts[0]} to {texts[-1]}" for pixels, texts in budgets.items()}
+    by_setting = [f"{pixels}: {end}" for pixels, end in ends.items()]
+    told = by_setting if len(set(ends.values())) > 1 else [*ends.values()][:1]
+    # With spaces after its commas, a long spec finds places to be broken at, and is still the same spec.
+    return Cell(rows[0]["attack"], "\n".join((rows[0]["spec"].replace(",", ", "), *told)))

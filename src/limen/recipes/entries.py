@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +11,6 @@ from limen.errors import UsageError
 from limen.images import LATTICE
 from limen.spec import Spec, value_text
 
-_WIDTH = 48
 _FINER = 16
 
 
@@ -61,12 +60,13 @@ class Entry:
         spec: The attack, without its budget where it has several.
         budgets: Its budgets; None where the spec states one, or the attack has none.
         printed: What the paper prints of it: by column of the records, such as `paper`, its figures by name.
+            A figure is named by the classifier, statistic and metric of its row, such as `mean l2`.
     """
 
     title: str
     spec: str
     budgets: Budgets | None = None
-    printed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    printed: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     def under(self, texts: Sequence[str]) -> str:
         """The spec with these budgets, a grid where there are several; as it is without any.
@@ -78,26 +78,29 @@ class Entry:
         spec = Spec.parse(self.spec, argument=False)
         return str(replace(spec, values=(("eps", tuple(texts)), *spec.values))) if texts else self.spec
 
-    def paper(self, *figure: str | None) -> dict[str, float | None]:
-        """The columns of a row that hold what the paper prints for it, for a figure named by these words."""
-        name = " ".join(filter(None, figure))
-        return {column: figures.get(name) for column, figures in self.printed.items()}
-
 
 Groups = Mapping[str, Sequence[Entry]]
 """Attacks by the title that they stand under."""
 
+Printed = Mapping[str, Mapping[str, Sequence[float | None]]]
+"""A table as printed: by column of the records, its figures by name, with a value per attack in order."""
 
-def shown(spec: str) -> tuple[str, str]:
-    """The spec of an attack or grid for people: short lines without the budgets, and the ends of these.
+
+def beside(entries: Iterable[Entry], printed: Printed) -> tuple[Entry, ...]:
+    """The attacks with what the paper prints of them.
 
     Example:
-        >>> shown("pgd_l2:eps=1,2,4,steps=40"), shown("ddn")
-        (('pgd_l2:steps=40', 'eps 1 to 4'), ('ddn', ''))
+        >>> both = beside([Entry("FGSM", "fgsm"), Entry("DDN", "ddn")], {"paper": {"success": (0.5, None)}})
+        >>> [each.printed["paper"]["success"] for each in both]
+        [0.5, None]
     """
-    parsed = Spec.parse(spec, argument=False)
-    grids = [(key, texts) for key, texts in parsed.values if len(texts) > 1]
-    lines = [str(replace(parsed, values=tuple(each for each in parsed.values if each not in grids)))]
-    while len(lines[-1]) > _WIDTH and (cut := lines[-1].rfind(",", 0, _WIDTH)) > 0:
-        lines[-1:] = [lines[-1][: cut + 1], lines[-1][cut + 1 :]]
-    return "\n".join(lines), ", ".join(f"{key} {texts[0]} to {texts[-1]}" for key, texts in grids)
+    return tuple(
+        replace(
+            entry,
+            printed={
+                column: {name: values[place] for name, values in figures.items()}
+                for column, figures in printed.items()
+            },
+        )
+        for place, entry in enumerate(entries)
+    )

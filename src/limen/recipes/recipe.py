@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ from limen.document import Document
 from limen.errors import UsageError
 from limen.identity import Identity, Named
 from limen.recipes.bench import Bench
+
+_KEY = b"limen.recipe"
 
 Describe = Callable[[pa.Table], Document]
 
@@ -41,7 +44,6 @@ def recipe(describe: Describe) -> Callable[[F], F]:
         describe: Makes the page of the records, from them alone.
 
     Example:
-        >>> from limen.recipes import records
         >>> @recipe(describe=lambda table: Document(f"{table.num_rows} images"))
         ... def small_table(bench: Bench, *, images: int = 3) -> pa.Table:
         ...     return records([{"id": place} for place in range(images)])
@@ -62,3 +64,31 @@ def ready(made: Named, request: Request) -> Recipe:
     if describe is None:
         raise UsageError(f"{request.entry.name} is no recipe; write @recipe(describe=…) above it")
     return Recipe(made.identity, made.function, describe)
+
+
+def records(rows: Iterable[Mapping[str, Any]], **said: object) -> pa.Table:
+    """Rows as a table, and what else its page needs; what a row lacks is null, and so is NaN.
+
+    Args:
+        rows: The rows.
+        **said: Anything that JSON has, such as `facts` of how the rows were made.
+
+    Example:
+        >>> table = records([{"attack": "FGSM", "value": 0.5}, {"attack": "PGD", "paper": 0.9}], kind="mnist")
+        >>> table.to_pylist()[1], about(table)
+        ({'attack': 'PGD', 'value': None, 'paper': 0.9}, {'kind': 'mnist'})
+    """
+    listed = list(rows)
+    columns = dict.fromkeys(key for row in listed for key in row)
+    table = pa.table({key: pa.array([row.get(key) for row in listed], from_pandas=True) for key in columns})
+    return saying(table, **said)
+
+
+def saying(table: pa.Table, **more: object) -> pa.Table:
+    """The table with more that its page needs."""
+    return table.replace_schema_metadata({_KEY: json.dumps({**about(table), **more})})
+
+
+def about(table: pa.Table) -> dict[str, Any]:
+    """What a table says beside its rows; nothing if no recipe made it."""
+    return json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))

@@ -15,9 +15,8 @@ from limen.document import Document
 from limen.errors import UsageError
 from limen.recipes.bench import Bench
 from limen.recipes.pgap import attention, quality
-from limen.recipes.recipe import ready
-from limen.recipes.records import about, saying
-from limen.recipes.smooth import success, visibility
+from limen.recipes.recipe import about, ready, saying
+from limen.recipes.smooth import curves, tables, visibility
 from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole, writing
 from limen.runs.names import attack_folder
@@ -25,8 +24,8 @@ from limen.runs.names import attack_folder
 _ALL = (
     *(attention.pgap_table_1, quality.pgap_table_2, quality.pgap_table_3),
     *(attention.pgap_figure_5, quality.pgap_figure_6),
-    *(success.smooth_table_1, success.smooth_table_3, visibility.smooth_figure_4),
-    *(success.smooth_figure_5, success.smooth_figure_6, success.smooth_figure_7),
+    *(tables.smooth_table_1, tables.smooth_table_3, visibility.smooth_figure_4),
+    *(curves.smooth_figure_5, curves.smooth_figure_6, curves.smooth_figure_7),
 )
 
 RECIPES = Catalog(
