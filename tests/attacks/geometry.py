@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Protocol
@@ -171,15 +172,23 @@ class Ssim(_Continuous):
         return gap.square() / (2 * self._natural(weights, originals) @ weights)
 
     def _natural(self, weights: Tensor, originals: Tensor) -> Tensor:
-        """H⁻¹w (n, N), by autograd's Hessian of 1 − SSIM; it has no entries between channels."""
+        """H⁻¹w (n, N) at originals on the lattice; H has no entries between channels."""
         channels = originals.shape[1]
-        planes = originals.double().flatten(0, 1)[:, None]
-        images = planes.clone().requires_grad_()
-        cost = (1 - ssim(planes, images)).sum() / channels
-        gradient = torch.autograd.grad(cost, images, create_graph=True)[0].flatten(1).sum(0)
-        rows = [torch.autograd.grad(value, images, retain_graph=True)[0].flatten(1) for value in gradient]
+        levels = originals.mul(255).round().byte().flatten(0, 1)
+        hessian = _hessian(levels.numpy().tobytes(), tuple(levels.shape)) / channels
         targets = weights.reshape(channels, -1).repeat(len(originals), 1)
-        return torch.linalg.solve(torch.stack(rows, 1), targets).reshape(len(originals), -1)
+        return torch.linalg.solve(hessian, targets).reshape(len(originals), -1)
+
+
+@functools.cache
+def _hessian(levels: bytes, shape: tuple[int, ...]) -> Tensor:
+    """That of 1 − SSIM at planes (n, H, W) of levels, (n, H·W, H·W), by autograd, which takes a second."""
+    planes = torch.frombuffer(bytearray(levels), dtype=torch.uint8).reshape(shape)[:, None].double() / 255
+    images = planes.clone().requires_grad_()
+    cost = (1 - ssim(planes, images)).sum()
+    gradient = torch.autograd.grad(cost, images, create_graph=True)[0].flatten(1).sum(0)
+    rows = [torch.autograd.grad(value, images, retain_graph=True)[0].flatten(1) for value in gradient]
+    return torch.stack(rows, 1)
 
 
 class _Along(_Continuous):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,8 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     command = ["attack", "--model", "demo:photos", "--data", "demo:photos,count=6", "--out", "run"]
     command += ["--attack", "fgsm:eps=0.06", "--attack", "ddn:steps=8", "--no-report"]
-    subprocess.run([sys.executable, "-m", "limen", *command], cwd=folder, check=True, capture_output=True)
+    with contextlib.chdir(folder):
+        assert CliRunner().invoke(app, command).exit_code == 0
     return folder
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -206,18 +204,18 @@ def test_missing_options_are_named(limen):
 def test_a_full_disk_ends_the_run_with_what_was_finished_kept(limen, workshop):
     assert limen(*ALL, "--limit", 4, "--no-report").exit_code == 0
     # A limit on the size of a file stands in for a full disk: both make a write fail halfway.
-    command = [sys.executable, "-m", "limen", *ALL]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=no_room)
-    assert result.returncode == 1, result.stderr
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, unlimited[1]))
+    try:
+        result = limen(*ALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert result.exit_code == 1, result.stderr
     assert "What was finished before is kept: the same command resumes there" in result.stderr
     assert "Traceback" not in result.stderr
     assert open_run(workshop / "run").table().num_rows == 4
     assert limen(*ALL).exit_code == 0
     assert open_run(workshop / "run").table().num_rows == 8
-
-
-def no_room() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
 
 def test_defences_stand_before_the_model_in_the_order_given_and_are_said_everywhere(limen, workshop):

@@ -20,8 +20,16 @@ def net(seed=0):
 ATTACKS = ("--attack", "fgsm:eps=0.3", "--attack", "pgd_l2:eps=4,steps=5")
 
 
-def test_what_is_printed_stored_and_shown_is_one_document(limen, run):
-    specs = ("attention:method=gradcam,images=1", "magnify:images=1", "transfer:defense=bilateral")
+def test_what_is_printed_stored_and_shown_is_one_document(limen, workshop):
+    (workshop / "conv.py").write_text(NET)
+    command = ("--model", "python:conv.py:net", "--data", "folder:photos", *ATTACKS, "--out", "run")
+    assert limen("attack", *command, "--no-report").exit_code == 0
+    specs = (
+        "attention:method=gradcam,images=1",
+        "magnify:images=1,radius=3",
+        "transfer:defense=bilateral:radius=2",
+    )
+    run = workshop / "run"
     result = limen("evaluate", "run", *(word for spec in specs for word in ("-e", spec)), "--batch-size", 2)
     assert result.exit_code == 0, result.stderr
     page = (run / "report.html").read_text(encoding="utf-8")
@@ -37,7 +45,7 @@ def test_what_is_printed_stored_and_shown_is_one_document(limen, run):
             for cell in (cell for group in table.groups for row in group.rows for cell in row):
                 assert " ".join(cell.shown.split()) in printed
                 assert cell.shown.replace(",", ",<wbr>" if cell.series else ",") in page
-    assert "fgsm:eps=0.06: 6 of 6 images" in result.stderr
+    assert "fgsm:eps=0.3: 4 of 4 images" in result.stderr
 
 
 def test_several_runs_stand_side_by_side_in_one_table(limen, run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,8 @@ def hf(name: str, *, weights: Path | None = None, device: str | None = None) -> 
     """
     declare_torchvision_operators()
     try:
-        import transformers
+        # By its name, as its __init__ alone takes a type checker longer than all of Limen.
+        transformers = importlib.import_module("transformers")
     except ImportError:
         raise LimenError("hf: models need transformers; run: pip install limen[hf]") from None
     with _downloading(f"hf:{name}", cure="check the name, or pass the folder of a saved model"):
