@@ -29,6 +29,16 @@ class LimenWarning(UserWarning):
     """Something that was done as asked, but does not mean what it seems to; the message says what to do."""
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: what the system says, else the error's own words, else its kind.
+
+    Example:
+        >>> reason(OSError(28, "No space left on device")), reason(EOFError())
+        ('No space left on device', 'EOFError')
+    """
+    return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+
+
 class UnknownNameError(UsageError):
     """A name is not in a table of names; the message offers the nearest ones.
 

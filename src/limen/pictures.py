@@ -14,20 +14,8 @@ WINDOW = 11
 """Side of the Gaussian window of SSIM; a smaller image has no map."""
 
 _STEPS = 64
-# Anchors of the perceptually even map "inferno" (matplotlib, CC0), dark where nothing is lost.
-_ANCHORS = (
-    "000004",
-    "1b0c41",
-    "4a0c6b",
-    "781c6d",
-    "a52c60",
-    "cf4446",
-    "ed6925",
-    "fb9b06",
-    "f7d13d",
-    "fcffa4",
-)
-
+# The perceptually even map "inferno" (matplotlib, CC0), dark where nothing is lost.
+_SCALE = "#000004 #1b0c41 #4a0c6b #781c6d #a52c60 #cf4446 #ed6925 #fb9b06 #f7d13d #fcffa4"
 _OPACITY = 0.65
 # Cyan, which the colour scale does not have, with a dark rim to stand out from its bright end.
 _OUTLINE, _RIM = (0, 229, 255), (0, 0, 4)
@@ -131,13 +119,7 @@ def outlined(lost: np.ndarray, top: float, region: np.ndarray) -> Image.Image:
 
 
 def overlaid(original: np.ndarray, attention: np.ndarray, region: np.ndarray) -> Image.Image:
-    """An original under the colours of its attention, the stronger the more of it, with a region outlined.
-
-    Args:
-        original: Pixels (H, W, C) uint8.
-        attention: Attention in [0, 1], (H, W).
-        region: What to outline, (H, W) bool.
-    """
+    """An original (H, W, C) uint8 under the colours of its attention, (H, W) in [0, 1], a region outlined."""
     colours = np.asarray(coloured(attention, 1.0).convert("RGB"), float)
     share = _OPACITY * attention[..., None]
     mixed = np.rint((1 - share) * original + share * colours).astype(np.uint8)
@@ -159,11 +141,11 @@ def outline(region: np.ndarray) -> np.ndarray:
 
 def scale_colours() -> tuple[str, ...]:
     """The anchors of the colour scale, dark to bright, as CSS colours."""
-    return tuple(f"#{anchor}" for anchor in _ANCHORS)
+    return tuple(_SCALE.split())
 
 
 def _palette() -> bytes:
-    anchors = np.array([list(bytes.fromhex(anchor)) for anchor in _ANCHORS])
+    anchors = np.array([list(bytes.fromhex(colour[1:])) for colour in scale_colours()])
     places = np.linspace(0, len(anchors) - 1, _STEPS)
     channels = [np.interp(places, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8).tobytes()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -16,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from limen.compat import declare_torchvision_operators
-from limen.errors import LimenError, UnknownNameError, UsageError
+from limen.errors import LimenError, UnknownNameError, UsageError, reason
 
 _loaded: dict[Path, tuple[str, ModuleType]] = {}
 
@@ -85,21 +84,19 @@ def _run(file: Path) -> tuple[str, ModuleType]:
     except FileNotFoundError:
         raise LimenError(f"{file}: no such file") from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise LimenError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise LimenError(f"{file}: cannot be read ({reason(error)})") from error
     code = hashlib.sha256(content).hexdigest()
     if place in _loaded and _loaded[place][0] == code:
         return _loaded[place]
     # Under a name of its own, which the file cannot share with an installed package or another file.
     name = f"_limen_{file.stem}_{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, place)
-    if spec is None or spec.loader is None:
-        raise LimenError(f"{file}: cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(place)
     declare_torchvision_operators()
     # Dataclasses and pickles look their module up while it runs.
     sys.modules[name] = module
     try:
-        with beside(place), telling(f"{file}: raised", "when run"), _own_arguments(place):
+        with beside(place), telling(f"{file}: raised", "when run"):
             exec(compile(content, place, "exec", dont_inherit=True), vars(module))  # noqa: S102 - what was asked for
     except BaseException:
         del sys.modules[name]
@@ -120,33 +117,21 @@ def telling(before: str, after: str = "") -> Iterator[None]:
     except LimenError:
         raise
     except (Exception, SystemExit) as error:
-        _tell(error, before, after)
-
-
-def _tell(error: BaseException, before: str, after: str) -> NoReturn:
-    kind = " ".join(part for part in (before, type(error).__name__, after) if part)
-    said = " ".join(str(error).split())
-    raise LimenError(f"{kind}: {said}" if said else kind) from error
+        kind = " ".join(part for part in (before, type(error).__name__, after) if part)
+        said = " ".join(str(error).split())
+        raise LimenError(f"{kind}: {said}" if said else kind) from error
 
 
 @contextmanager
 def beside(file: Path) -> Iterator[None]:
-    """Let a file import its neighbours while it runs, and nobody else afterwards."""
-    folder = str(file.expanduser().resolve().parent)
+    """While a file runs, let it import its neighbours, and hide Limen's arguments, which it would parse."""
+    place = file.expanduser().resolve()
+    folder, arguments = str(place.parent), sys.argv
     sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(folder)
-
-
-@contextmanager
-def _own_arguments(file: Path) -> Iterator[None]:
-    """Hide the command line: a file that parses its own arguments would take Limen's for them."""
-    arguments = sys.argv
-    sys.argv = [str(file)]
+    sys.argv = [str(place)]
     try:
         yield
     finally:
         sys.argv = arguments
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)

@@ -179,7 +179,7 @@ def test_an_entry_lists_what_a_spec_may_say():
         "early: true | false = true",
         "weights: path | none = none",
     ]
-    assert [entry.name for entry in ATTACKS.entries()] == ["climb", "bare", "refuses"]
+    assert [entry.name for entry in map(ATTACKS.entry, ATTACKS.names())] == ["climb", "bare", "refuses"]
     with pytest.raises(UnknownNameError):
         ATTACKS.entry("hill")
 

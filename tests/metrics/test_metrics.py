@@ -238,7 +238,7 @@ def test_gradients_equal_finite_differences(name: str) -> None:
 
 @pytest.mark.parametrize(
     "core",
-    [metrics.local_similarity, lambda a, b: metrics.delta_e(metrics.rgb_to_lab(a), metrics.rgb_to_lab(b))],
+    [metrics.local_dissimilarity, lambda a, b: metrics.delta_e(metrics.rgb_to_lab(a), metrics.rgb_to_lab(b))],
     ids=["ssim", "ciede2000"],
 )
 @pytest.mark.parametrize("shape", [(2, 3, 12, 13), (1, 1, 12, 13), (0, 3, 12, 13)])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from limen.errors import UsageError
 from limen.images import from_uint8, quantize
-from limen.metrics import local_similarity, ssim, ssim_map
+from limen.metrics import local_dissimilarity, ssim, ssim_map
 from limen.metrics.structural_similarity import C1
 from limen.operators.window import gaussian_window, mirror_pad, window_mean
 
@@ -77,12 +77,12 @@ def test_ssim_of_a_pattern_and_its_negative_is_negative() -> None:
     assert ssim(pattern, 1 - pattern).item() < -0.99
 
 
-def test_the_map_is_the_local_similarity_inside_and_covers_every_pixel() -> None:
+def test_the_map_is_that_of_the_windows_inside_and_covers_every_pixel() -> None:
     a = photographs()
     b = noisy(a, 0.1)
     full = ssim_map(a, b)
     assert full.shape == a.shape
-    torch.testing.assert_close(full[..., 5:-5, 5:-5], local_similarity(a, b), rtol=0, atol=1e-13)
+    torch.testing.assert_close(full[..., 5:-5, 5:-5], 1 - local_dissimilarity(a, b), rtol=0, atol=1e-13)
 
 
 def test_the_map_is_lowest_where_the_images_differ() -> None:
@@ -108,7 +108,7 @@ def test_float32_keeps_the_distance_and_gradient_of_nearly_equal_images() -> Non
 
 def test_the_gradient_can_be_differentiated_again() -> None:
     a, b = torch.rand(2, 1, 2, 12, 11, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    assert torch.autograd.gradgradcheck(local_similarity, (a, b.requires_grad_()), fast_mode=True)
+    assert torch.autograd.gradgradcheck(local_dissimilarity, (a, b.requires_grad_()), fast_mode=True)
 
 
 @pytest.mark.parametrize("size", [(10, 11), (11, 10), (1, 1)])

@@ -179,7 +179,7 @@ def test_every_recipe_says_what_it_shows_and_where_it_is_from():
     papers = {"pgap": "Pochimireddy et al.", "smooth": "Zhang et al."}
     kinds = {"table": ", Table ", "figure": ", Figure "}
     assert len(RECIPES.names()) == 11
-    for entry in RECIPES.entries():
+    for entry in map(RECIPES.entry, RECIPES.names()):
         paper, kind, _ = entry.name.split("-")
         assert papers[paper] in entry.summary
         assert kinds[kind] in entry.summary

@@ -110,19 +110,22 @@ def model_of(
     Raises:
         UsageError: If it cannot be made any more, or is not what it was.
     """
-    bare = model(entry.spec, device) if given is None else undefended(given)
-    changed = [] if bare.fingerprint() == entry.weights else ["weights"]
     if given is None:
-        code = None if bare.identity is None else bare.identity.code
-        changed += [] if code == entry.code else ["code"]
+        bare = model(entry.spec, device)
         classifier = _behind(bare, [DEFENSES.restore(each) for each in entry.defenses])
+        code = None if bare.identity is None else bare.identity.code
     else:
-        classifier = given
-        changed += [] if defenses_of(given) == entry.defenses else ["defences"]
-    if changed:
+        bare, classifier, code = undefended(given), given, entry.code
+    same = {
+        "weights": bare.fingerprint() == entry.weights,
+        "code": code == entry.code,
+        "defences": defenses_of(classifier) == entry.defenses,
+    }
+    if not all(same.values()):
+        changed = " and ".join(what for what, kept in same.items() if not kept)
         raise UsageError(
-            f"{entry.spec} has other {' and '.join(changed)} now than when the run was made; restore what "
-            "was there, or attack again into another folder"
+            f"{entry.spec} has other {changed} now than when the run was made; restore what was there, or "
+            "attack again into another folder"
         )
     return classifier
 
@@ -134,10 +137,7 @@ def _behind(classifier: Classifier, chain: Sequence[Callable[[Tensor], Tensor]])
 
 
 def data(spec: str) -> Dataset:
-    """The data set that a spec names.
-
-    Args:
-        spec: For example `folder:photos,size=224`, `nips2017:FOLDER` or `demo:digits`.
+    """The data set that a spec names, such as `folder:photos,size=224`, `nips2017:FOLDER` or `demo:digits`.
 
     Raises:
         UsageError: If the spec cannot be followed; the message begins with it.
@@ -151,14 +151,10 @@ def data(spec: str) -> Dataset:
 
 
 def attack(spec: str) -> NamedAttack:
-    """The attack that a spec names.
-
-    Args:
-        spec: For example `ddn` or `pgd_l2:eps=3,steps=40`.
+    """The attack that a spec names, such as `ddn` or `pgd_l2:eps=3,steps=40`.
 
     Raises:
-        UsageError: If the spec cannot be followed, or the attack refuses a value; the message begins
-            with the spec.
+        UsageError: If the spec cannot be followed, or a value is refused; the message begins with it.
 
     Example:
         >>> attack("fgsm:esp=0.1")
@@ -171,9 +167,6 @@ def attack(spec: str) -> NamedAttack:
 def attack_or_grid(spec: str) -> NamedAttack | Grid:
     """The attack that a spec names, or the grid where it gives a parameter several values.
 
-    Args:
-        spec: For example `ddn`, or `pgd_l2:eps=1,2,4,steps=40`.
-
     Raises:
         UsageError: As `attack`, or if the parameter cannot be a grid; the message begins with the spec.
 
@@ -185,14 +178,10 @@ def attack_or_grid(spec: str) -> NamedAttack | Grid:
 
 
 def defense(spec: str) -> Named:
-    """The defence that a spec names, as a function of the images alone.
-
-    Args:
-        spec: For example `bilateral` or `bilateral:range=0.1,radius=7`.
+    """The defence that a spec names, such as `bilateral:radius=7`, as a function of the images alone.
 
     Raises:
-        UsageError: If the spec cannot be followed, or the defence refuses a value; the message begins
-            with the spec.
+        UsageError: If the spec cannot be followed, or a value is refused; the message begins with it.
 
     Example:
         >>> defense("bilateral:range=0.1")(torch.rand(2, 3, 16, 16)).shape
@@ -202,10 +191,7 @@ def defense(spec: str) -> Named:
 
 
 def metric(spec: str) -> Metric:
-    """The metric that a spec names, as a function of two batches of images.
-
-    Args:
-        spec: For example `ssim` or `python:my.py:blur_aware`.
+    """The metric that a spec names, such as `ssim`, as a function of two batches of images.
 
     Raises:
         UsageError: If the spec cannot be followed; the message begins with it.

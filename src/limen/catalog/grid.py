@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Grid:
     """One attack under several values of one parameter.
 
+    In a spec, parts without a key are further values of the key before them.
+
     Attributes:
         identities: What the attack is under each value.
         values: The values, in the order of `identities`.
@@ -58,14 +60,7 @@ class Grid:
 
 
 def read_grid(table: Catalog, spec: str) -> Grid | None:
-    """The grid that a spec writes: after a `key=value`, parts without a key are further values of it.
-
-    Args:
-        table: The factories that the spec may name.
-        spec: The spec string.
-
-    Returns:
-        The grid; None where every key has one value.
+    """The grid that a spec writes; None where every key has one value.
 
     Raises:
         UsageError: If what the spec writes cannot be a grid, or one of its values is refused; the
@@ -75,27 +70,20 @@ def read_grid(table: Catalog, spec: str) -> Grid | None:
     swept = [key for key, texts in parsed.values if len(texts) > 1]
     if not swept:
         return None
-    keys = dict(parsed.values)
-    alone = [
-        str(replace(parsed, values=tuple({**keys, swept[0]: (text,)}.items()))) for text in keys[swept[0]]
-    ]
-    request = table.read(alone[0]) if len(swept) == 1 else None  # its errors know the nearest names
-    try:
-        if request is None:
+    if len(swept) > 1:
+        with table.telling(spec):
             raise UsageError(f"{' and '.join(swept)} have several values; a grid goes over one parameter")
-        (key,) = swept
+    key, keys = swept[0], dict(parsed.values)
+    alone = [str(replace(parsed, values=tuple({**keys, key: (text,)}.items()))) for text in keys[key]]
+    request = table.read(alone[0])  # its errors know the nearest names
+    with table.telling(spec):
         values = _values(request.entry, key, keys[key])
-    except UsageError as error:
-        raise UsageError(f"{table.kind} spec {spec!r}: {error}") from error
     for each in alone:
         table.make(each)
     others = {name: value for name, value in request.keywords.items() if name != key}
     thing = request.entry.thing
-    return Grid(
-        tuple(table.read(each).identity for each in alone),
-        values,
-        lambda tensor: thing(**others, **{key: tensor}),
-    )
+    identities = tuple(table.read(each).identity for each in alone)
+    return Grid(identities, values, lambda tensor: thing(**others, **{key: tensor}))
 
 
 def _values(entry: Entry, key: str, texts: Sequence[str]) -> tuple[float, ...]:

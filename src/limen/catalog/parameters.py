@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 
-from limen.errors import UsageError
+from limen.errors import UsageError, reason
 from limen.spec import value_text
 
 REQUIRED = inspect.Parameter.empty
@@ -26,8 +26,8 @@ class Parameter:
 
     Attributes:
         name: The keyword.
-        types: The types that its value may have, most specific first; `None` and the members of a
-            `Literal` stand for themselves.
+        types: The types that its value may have, most specific first; `None`, `True`, `False` and the members
+            of a `Literal` stand for themselves.
         default: The value when the spec is silent, or `REQUIRED`.
         per_sample: Whether, beside a number, it takes a tensor with one number per sample.
     """
@@ -42,23 +42,12 @@ class Parameter:
         """The accepted types as a reader of specs would call them."""
         return " | ".join(_type_name(kind) for kind in sorted(self.types, key=lambda kind: kind is None))
 
-    @property
-    def default_text(self) -> str:
-        """The default as it would be written in a spec; empty if there is none."""
-        return "" if self.default is REQUIRED else value_text(self.default)
-
     def __str__(self) -> str:
-        default = "" if self.default is REQUIRED else f" = {self.default_text}"
+        default = "" if self.default is REQUIRED else f" = {value_text(self.default)}"
         return f"{self.name}: {self.type_name}{default}"
 
     def parse(self, text: str) -> Any:
-        """The value that `text` stands for.
-
-        Args:
-            text: What follows the equals sign in a spec.
-
-        Returns:
-            A value of the first of `types` that can read the text.
+        """The value of the first of `types` that can read what follows the equals sign in a spec.
 
         Raises:
             UsageError: If none of them can.
@@ -95,9 +84,8 @@ def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozens
         found, hints = inspect.signature(function).parameters.values(), _hints(function)
     except (TypeError, ValueError, NameError, AttributeError) as error:
         name = getattr(function, "__name__", type(function).__name__)
-        reason = " ".join(str(error).split())
         raise UsageError(
-            f"the parameters of {name} cannot be read ({reason}); write a function around it"
+            f"the parameters of {name} cannot be read ({reason(error)}); write a function around it"
         ) from error
     read = []
     for parameter in found:
@@ -142,24 +130,19 @@ def _flatten(hint: Any) -> tuple[Any, ...]:
         kinds = list(get_args(hint))
     elif hint is type(None):
         kinds = [None]
+    elif hint is bool:
+        kinds = [True, False]
     else:
         kinds = [hint] if hint in _READERS else []
-    # None and literals are single words, and every text is a str: tried the other way round they
-    # would never be reached.
-    order = [None, bool, int, float, Path, str]
+    # Single words first, and str last, as every text is one: the others would never be reached.
+    order = [int, float, Path, str]
     return tuple(sorted(kinds, key=lambda kind: order.index(kind) if kind in order else -1))
 
 
 def _type_name(kind: Any) -> str:
-    if kind is None:
-        return "none"
-    if kind is float:
-        return "number"
-    if kind is bool:
-        return "true | false"
-    if isinstance(kind, type):
-        return "text" if kind is str else kind.__name__.lower()
-    return value_text(kind)
+    if not isinstance(kind, type):
+        return value_text(kind)
+    return {float: "number", str: "text"}.get(kind, kind.__name__.lower())
 
 
 def _read(kind: Any, text: str) -> Any:
@@ -181,12 +164,6 @@ def _read_float(text: str) -> float:
     return value
 
 
-def _read_bool(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
 def _read_text(text: str) -> str:
     if not text:
         raise ValueError(text)
@@ -203,7 +180,6 @@ def _read_path(text: str) -> Path:
 _READERS: dict[Any, Callable[[str], Any]] = {
     int: int,
     float: _read_float,
-    bool: _read_bool,
     str: _read_text,
     Path: _read_path,
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from limen.catalog.parameters import REQUIRED, Parameter, parameters
-from limen.errors import LimenError, UnknownNameError, UsageError
-from limen.identity import Identity, Named, Value
+from limen.errors import LimenError, UnknownNameError, UsageError, reason
+from limen.identity import Identity, Named
 from limen.spec import Spec, spec_name, value_text
 from limen.user_code import find
 
@@ -138,10 +139,6 @@ class Catalog:
             raise UnknownNameError(self.kind, name, [*self.names(), PYTHON])
         return self._entry(name, self._owned(_load(installed[name])), _package(installed[name]))
 
-    def entries(self) -> list[Entry]:
-        """Everything in the table, in its order."""
-        return [self.entry(name) for name in self.names()]
-
     def parse(self, spec: str) -> Spec:
         """A spec string as data, read as its name demands.
 
@@ -149,15 +146,16 @@ class Catalog:
             UsageError: If it is malformed; the message begins with it.
         """
         name = spec_name(spec).strip()
-        # What is installed is looked up, which takes long, only for names that are not Limen's own.
-        if name != PYTHON and name not in self.factories and name not in self._installed():
-            raise self._told(spec, UnknownNameError(self.kind, name, [*self.names(), PYTHON]))
         argument = name == PYTHON or (name in self.factories and self.argument)
-        try:
-            return Spec.parse(spec, argument=argument)
-        except UsageError as error:
-            known = "" if name == PYTHON else f". {self.entry(name).accepts}"
-            raise self._told(spec, UsageError(f"{error}{_COMMAS if argument else ''}{known}")) from error
+        with self.telling(spec):
+            # What is installed is looked up, which takes long, only for names that are not Limen's own.
+            if name != PYTHON and name not in self.factories and name not in self._installed():
+                raise UnknownNameError(self.kind, name, [*self.names(), PYTHON])
+            try:
+                return Spec.parse(spec, argument=argument)
+            except UsageError as error:
+                known = "" if name == PYTHON else f". {self.entry(name).accepts}"
+                raise UsageError(f"{error}{_COMMAS if argument else ''}{known}") from error
 
     def read(self, spec: str, given: Iterable[str] = ()) -> Request:
         """What a spec names, and the values that it gives, typed.
@@ -172,12 +170,11 @@ class Catalog:
             LimenError: If the user's file, or the installed package, cannot be used.
         """
         parsed = self.parse(spec)
-        try:
-            if parsed.name == PYTHON:
-                return self._request(self.entry(f"{PYTHON}:{parsed.argument}"), "", parsed.values, given)
-            return self._request(self.entry(parsed.name), parsed.argument or "", parsed.values, given)
-        except UsageError as error:
-            raise self._told(spec, error) from error
+        name, argument = parsed.name, parsed.argument or ""
+        if name == PYTHON:
+            name, argument = f"{PYTHON}:{argument}", ""
+        with self.telling(spec):
+            return self._request(self.entry(name), argument, parsed.values, given)
 
     def make(self, spec: str, **given: Any) -> Any:
         """What a spec names.
@@ -191,12 +188,10 @@ class Catalog:
             LimenError: As `read`.
         """
         request = self.read(spec, given)
-        try:
+        with self.telling(spec):
             return self._made(request, given)
-        except UsageError as error:
-            raise self._told(spec, error) from error
 
-    def restore(self, identity: Identity, **given: Any) -> Any:
+    def restore(self, identity: Identity) -> Any:
         """What an identity names, as a run keeps it; not for things that take an argument.
 
         Raises:
@@ -204,13 +199,12 @@ class Catalog:
             LimenError: As `read`.
         """
         entry = self.entry(identity.name)
-        stated: dict[str, Value] = {key: identity.parameters.get(key) for key in identity.stated}
-        values = tuple((key, (value_text(value),)) for key, value in stated.items())
-        request = self._request(entry, "", values, given)
+        values = [(key, (value_text(identity.parameters.get(key)),)) for key in identity.stated]
+        request = self._request(entry, "", values, ())
         if request.identity != identity:
             change = "its file has changed" if entry.code != identity.code else "its defaults have changed"
             raise UsageError(f"{self.kind} {identity.label} is not what it was: {change}")
-        return self._made(request, given)
+        return self._made(request, {})
 
     def _made(self, request: Request, given: Mapping[str, Any]) -> Any:
         arguments = [] if request.argument is None else [request.argument]
@@ -252,17 +246,21 @@ class Catalog:
         points = importlib.metadata.entry_points(group=self.group) if self.group else ()
         return {point.name: point for point in points if point.name not in self.factories}
 
-    def _told(self, spec: str, error: UsageError) -> UsageError:
-        return UsageError(f"{self.kind} spec {spec!r}: {error}")
+    @contextmanager
+    def telling(self, spec: str) -> Iterator[None]:
+        """Begin the message of any `UsageError` with the spec that it is about."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"{self.kind} spec {spec!r}: {error}") from error
 
 
 def _load(point: importlib.metadata.EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise LimenError(
-            f"{point.name}: {_package(point)}, an installed package, cannot be used ({reason}); "
+            f"{point.name}: {_package(point)}, an installed package, cannot be used ({reason(error)}); "
             "mend or remove it"
         ) from error
 

@@ -7,32 +7,27 @@ from typing import Annotated, Literal
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, Out, Seed
+from limen.cli.options import BatchSize, Device, Limit, Out, Seed, option
 
 
 def attack(
-    model: Annotated[str, typer.Option(metavar="SPEC", help="Model, such as torchvision:resnet50.")],
-    data: Annotated[str, typer.Option(metavar="SPEC", help="Images, such as folder:photos,size=224.")],
+    model: Annotated[str, option("SPEC", "Model, such as torchvision:resnet50.")],
+    data: Annotated[str, option("SPEC", "Images, such as folder:photos,size=224.")],
     attack: Annotated[
         list[str],
-        typer.Option(
-            metavar="SPEC",
-            help="Attack, such as pgd_l2:eps=3,steps=40, or a grid of budgets: pgd_l2:eps=1,2,4; repeatable.",
+        option(
+            "SPEC",
+            "Attack, such as pgd_l2:eps=3,steps=40, or a grid of budgets: pgd_l2:eps=1,2,4; repeatable.",
         ),
     ],
     out: Out,
     defense: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="SPEC",
-            help="Defence in front of the model, such as bilateral; repeatable: images pass them in order.",
-        ),
+        option("SPEC", "Defence in front of the model, such as bilateral; repeatable, passed in this order."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="SPEC", help="Further metric of distortion, such as python:FILE.py:NAME; repeatable."
-        ),
+        option("SPEC", "Further metric of distortion, such as python:FILE.py:NAME; repeatable."),
     ] = None,
     limit: Limit = None,
     batch_size: BatchSize = 32,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limen.cli import machine
-from limen.cli.options import Device, Limit
+from limen.cli.options import BatchSize, Device, Limit, option
 
 if TYPE_CHECKING:
     from limen.evaluation import Evaluation
@@ -19,34 +19,26 @@ def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of runs.")],
     distance: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Distance to measure distortion by, such as ssim; repeatable. l2 if not given.",
-        ),
+        option("NAME", "Distance to measure distortion by, such as ssim; repeatable. l2 if not given."),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(
-            metavar="ATTACK",
-            help="Compare all others with this attack: on how many images they take less distortion.",
+        option(
+            "ATTACK", "Compare all others with this attack: on how many images they take less distortion."
         ),
     ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the figures of all runs to this file, too.")
-    ] = None,
+    csv: Annotated[Path | None, option("FILE", "Write the figures of all runs to this file, too.")] = None,
     evaluation: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "SPEC",
+            "What to measure, such as attention:method=cam, magnify or transfer:model=SPEC; repeatable.",
             "-e",
             "--evaluation",
-            metavar="SPEC",
-            help="What to measure, such as attention:method=cam, magnify or transfer:model=SPEC; repeatable.",
         ),
     ] = None,
     limit: Limit = None,
-    batch_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Images looked at side by side; bounds the memory.")
-    ] = 32,
+    batch_size: BatchSize = 32,
     device: Device = "cpu",
     report: Annotated[bool, typer.Option(help="Make the page again at the end.")] = True,
 ) -> None:

@@ -14,7 +14,7 @@ from limen.analysis import notes
 from limen.analysis.table import Row, rows_of
 from limen.cli.console import printed
 from limen.document import Cell, Group, Table
-from limen.errors import LimenError
+from limen.errors import LimenError, reason
 from limen.runs import MetricColumn, Run, RunError
 
 _OVERALL = {"clean accuracy": "clean", "success": "fooled"}
@@ -101,8 +101,7 @@ def write_csv(path: Path, figures: pa.Table) -> None:
     try:
         csv.write_csv(figures, path)
     except OSError as error:
-        reason = error.strerror or error
-        raise LimenError(f"{path}: cannot be written ({reason}); choose another --csv") from error
+        raise LimenError(f"{path}: cannot be written ({reason(error)}); choose another --csv") from error
 
 
 def _name(row: Row) -> Cell:

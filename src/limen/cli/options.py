@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-Out = Annotated[
-    Path,
-    typer.Option(metavar="DIR", help="Folder of the run; made if missing, resumed if it holds this run."),
-]
-Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu, cuda, cuda:1, mps.")]
-BatchSize = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Images attacked side by side; bounds the memory.")
-]
-Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first so many images.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything that is drawn.")]
+
+def option(metavar: str, about: str, *names: str, **limits: Any) -> Any:
+    """An option that takes a value, for a parameter's annotation."""
+    return typer.Option(*names, metavar=metavar, help=about, **limits)
+
+
+Out = Annotated[Path, option("DIR", "Folder of the run; made if missing, resumed if it holds this run.")]
+Device = Annotated[str, option("NAME", "Where to compute: cpu, cuda, cuda:1, mps.")]
+BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory.", min=1)]
+Limit = Annotated[int | None, option("N", "Only the first so many images.", min=1)]
+Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0)]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, Seed
+from limen.cli.options import BatchSize, Device, Limit, Seed, option
 
 
 def reproduce(
@@ -20,11 +20,9 @@ def reproduce(
             "`limen list recipes` names everything.",
         ),
     ],
-    model: Annotated[str, typer.Option(metavar="SPEC", help="Model, such as torchvision:mobilenet_v2.")],
-    data: Annotated[str, typer.Option(metavar="SPEC", help="Images, such as nips2017:FOLDER,size=224.")],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of runs and pages; recipes share their runs there.")
-    ],
+    model: Annotated[str, option("SPEC", "Model, such as torchvision:mobilenet_v2.")],
+    data: Annotated[str, option("SPEC", "Images, such as nips2017:FOLDER,size=224.")],
+    out: Annotated[Path, option("DIR", "Folder of runs and pages; recipes share their runs there.")],
     limit: Limit = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",

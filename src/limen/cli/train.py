@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limen.cli import machine
-from limen.cli.options import Device, Seed
+from limen.cli.options import Device, Seed, option
 
 if TYPE_CHECKING:
     from limen.training import Epoch
 
 
 def train(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
-    model: Annotated[
-        str, typer.Option(metavar="SPEC", help="Network to train: demo:photos or demo:digits.")
-    ] = "demo:photos",
+    out: Annotated[Path, option("FILE", "Safetensors file to write.")],
+    model: Annotated[str, option("SPEC", "Network to train: demo:photos or demo:digits.")] = "demo:photos",
     data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPEC", help="Data, of which split=train is learned; as the model if not given."
-        ),
+        str | None, option("SPEC", "Data, of which split=train is learned; as the model if not given.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data; a default a network.")
+        int | None, typer.Option(min=1, help="Passes over the data; each network has a default.")
     ] = None,
     seed: Seed = 0,
     device: Device = "cpu",

@@ -14,6 +14,7 @@ import numpy as np
 from limen.data.dataset import DataError, Dataset, from_arrays
 from limen.data.files import open_folder
 from limen.data.npz import read_npz
+from limen.errors import reason
 from limen.spec import stated, write_spec
 
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -62,7 +63,7 @@ def _read_binary(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
         try:
             content = np.fromfile(file, np.uint8)
         except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+            raise DataError(f"{file}: cannot be read ({reason(error)})") from error
         if content.size == 0 or content.size % _RECORD:
             raise DataError(f"{file}: {content.size} bytes are no whole number of records; download it again")
         parts.append(content.reshape(-1, _RECORD))

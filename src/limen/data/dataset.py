@@ -182,7 +182,7 @@ def from_arrays(
             f"expected {len(pixels)} integers, one an image"
         )
     check_labels(spec, labels, len(class_names) if class_names is not None else None)
-    ids = tuple(f"{index:05d}" for index in range(len(pixels)))
+    ids = tuple(f"{index:05}" for index in range(len(pixels)))
 
     def read(index: int) -> Sample:
         return Sample(ids[index], from_uint8(pixels[index : index + 1])[0], int(labels[index]))
@@ -194,13 +194,7 @@ def from_arrays(
 
 
 def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int = 0) -> None:
-    """Refuse labels that no class has.
-
-    Args:
-        spec: How the error calls the data set.
-        labels: Integers, shape (N,).
-        classes: How many classes there are; None if only the labels tell.
-        first: The lowest label.
+    """Refuse labels (N,) under `first`, or, where the number of classes is known, of none of these.
 
     Raises:
         DataError: With the first wrong label and where it is.

@@ -22,11 +22,7 @@ _TEST = 497  # the last of 1797, which leaves 1300 for training
 
 
 def digits(split: str, count: int | None) -> Dataset:
-    """Handwritten digits, white on black, one channel.
-
-    Args:
-        split: "test" (the last 497) or "train" (the first 1300).
-        count: How many, from the first; all if None.
+    """The first `count` digits of "test" (the last 497) or "train" (the first 1300), white on black.
 
     Raises:
         UsageError: If there are not as many.

@@ -59,12 +59,9 @@ show of each thing some, so that a network can know it again."""
 
 
 def photos(split: str, count: int | None, seed: int = 0) -> Dataset:
-    """Views of the photographs, each class in turn, the same ones for the same `seed`.
+    """Views of the part for "test" or "train" of each photograph, 1200 if `count` is None, classes in turn.
 
-    Args:
-        split: "test" or "train": the part of each photograph to look at.
-        count: How many views; 1200 if None.
-        seed: Which views are drawn. Each depends on the seed and its position alone.
+    Each view depends on the seed and its position alone.
 
     Raises:
         UsageError: If `count` is not positive.

@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
 from limen.data.dataset import DataError
-from limen.errors import UsageError
+from limen.errors import UsageError, reason
 from limen.images import ImageFileError, read_image, unusable
 
 _GREY = frozenset({"1", "L"})
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """Files that were found to agree in size, or are resized.
-
-    Attributes:
-        root: The resolved folder; a file that a link takes out of it is refused when read.
-        paths: The files.
-        channels: Of every image: 3 as soon as one file is not grey.
-        size: Resize to this height and width, if given.
-    """
-
-    root: Path
-    paths: tuple[Path, ...]
-    channels: int
-    size: int | None
-
-    def read(self, index: int) -> Tensor:
-        """Read one file as float32 (C, H, W) in [0, 1].
-
-        Raises:
-            ImageFileError: If it cannot be used.
-        """
-        path = self.paths[index]
-        if not inside(self.root, path):
-            raise ImageFileError(
-                f"{path}: links to itself, or to a place outside of {self.root}; put a copy there"
-            )
-        if _is_special(path):
-            raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
-        return read_image(path, self.size).expand(self.channels, -1, -1)
 
 
 def open_folder(path: Path, size: int | None) -> Path:
@@ -61,7 +28,7 @@ def open_folder(path: Path, size: int | None) -> Path:
             raise UsageError(f"{path}: no such folder")
         return path.resolve()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        raise UsageError(f"{path}: cannot be opened ({reason(error)})") from error
 
 
 def inside(root: Path, path: Path) -> bool:
@@ -77,13 +44,15 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
-def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
-    """Compare the files by their headers alone, which is quick, so that a long run cannot fail halfway.
+def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int], Tensor]:
+    """What reads the file at a place as float32 (C, H, W) in [0, 1], with 3 channels if any file has colours.
 
-    A file that cannot be used is left for `ImageFiles.read` to report, and changes nothing for the others.
+    Files are compared by their headers alone, which is quick, so that a long run cannot fail halfway. One
+    that cannot be used, or that a link takes out of the resolved `root`, is an `ImageFileError` when it is
+    read, and changes nothing for the others.
 
     Raises:
-        DataError: If two files differ in size and `size` is not given.
+        DataError: If two files differ in size and no `size` is given to resize them to.
     """
     first: tuple[Path, tuple[int, int]] | None = None
     channels = 1
@@ -99,7 +68,18 @@ def survey(root: Path, paths: Sequence[Path], size: int | None) -> ImageFiles:
                 f"{first[0]} is {first[1][0]}×{first[1][1]} pixels and {path} is {shape[0]}×{shape[1]}; "
                 "add size=224 (or another size) to resize all images"
             )
-    return ImageFiles(root, tuple(paths), channels, size)
+
+    def read(place: int) -> Tensor:
+        path = paths[place]
+        if not inside(root, path):
+            raise ImageFileError(
+                f"{path}: links to itself, or to a place outside of {root}; put a copy there"
+            )
+        if _is_special(path):
+            raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
+        return read_image(path, size).expand(channels, -1, -1)
+
+    return read
 
 
 def _header(path: Path) -> tuple[str, tuple[int, int]] | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names
-from limen.data.files import inside, open_folder, survey
+from limen.data.files import inside, open_folder, reader
 from limen.images import IMAGE_SUFFIXES
 from limen.spec import stated, write_spec
 
@@ -48,11 +48,11 @@ def folder(path: Path, *, size: int | None = None, classes: Path | None = None) 
     if not files:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(f"{path}: no images; expected one folder a class, with files that end in {suffixes}")
-    images = survey(root, files, size)
+    image = reader(root, files, size)
     ids = tuple(file.relative_to(root).as_posix() for file in files)
 
     def read(index: int) -> Sample:
-        return Sample(ids[index], images.read(index), label_of[files[index].parent.name])
+        return Sample(ids[index], image(index), label_of[files[index].parent.name])
 
     return Dataset(
         write_spec("folder", stated(size=size, classes=classes), path),

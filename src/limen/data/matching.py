@@ -13,6 +13,9 @@ from limen.data.dataset import DataError, Dataset, Sample
 _SAME_LIST = 0.9
 _SYNSET = re.compile(r"n\d{8}")
 
+Forms = Callable[[str], Iterable[str]]
+"""The ways to write a name that count as the same."""
+
 
 def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
     """The data set with the model's numbers as labels and targets.
@@ -52,12 +55,7 @@ def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
 
 
 def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:
-    """The place among the known names of each of these names.
-
-    Args:
-        spec: How errors call the data set.
-        names: The data set's class names.
-        known: The model's.
+    """The place of each of a data set's class names among those that a model knows.
 
     Raises:
         DataError: If a name is not known, or is that of several.
@@ -70,19 +68,24 @@ def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, .
         alike = [bool({*_synonyms(a)} & {*_synonyms(b)}) for a, b in zip(names, known, strict=True)]
         if sum(alike) >= _SAME_LIST * len(names):
             return tuple(range(len(names)))
-    tables = [_table(known, forms) for forms in (_whole, _first, _synonyms)]
+    tables: dict[Forms, dict[str, list[int]]] = {
+        forms: _table(known, forms) for forms in (_whole, _first, _synonyms)
+    }
     return tuple(_place(spec, name, known, tables) for name in names)
 
 
-def _place(spec: str, name: str, known: Sequence[str], tables: Sequence[Mapping[str, list[int]]]) -> int:
-    for table, forms in zip(tables, (_whole, _first, _synonyms), strict=True):
+def _place(
+    spec: str, name: str, known: Sequence[str], tables: Mapping[Forms, Mapping[str, list[int]]]
+) -> int:
+    for forms, table in tables.items():
         found = sorted({place for form in forms(name) for place in table.get(form, ())})
         if len(found) == 1:
             return found[0]
         if found:
             several = " and ".join(f"{known[place]!r} ({place})" for place in found)
             raise DataError(f"{spec}: class {name!r} could be the model's {several}; {_cure(name)}")
-    near = [f"{known[tables[-1][form][0]]!r}" for form in get_close_matches(_plain(name), tables[-1], 2)]
+    synonyms = tables[_synonyms]
+    near = [f"{known[synonyms[form][0]]!r}" for form in get_close_matches(_plain(name), synonyms, 2)]
     hint = f" (nearest: {', '.join(near)})" if near else ""
     raise DataError(
         f"{spec}: class {name!r} is none of the model's {len(known)} classes{hint}; {_cure(name)}"
@@ -96,7 +99,7 @@ def _cure(name: str) -> str:
     )
 
 
-def _table(known: Sequence[str], forms: Callable[[str], Iterable[str]]) -> dict[str, list[int]]:
+def _table(known: Sequence[str], forms: Forms) -> dict[str, list[int]]:
     table: dict[str, list[int]] = {}
     for place, name in enumerate(known):
         for form in forms(name):

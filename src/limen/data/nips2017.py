@@ -14,7 +14,7 @@ import numpy as np
 
 from limen.compat import declare_torchvision_operators
 from limen.data.dataset import DataError, Dataset, Sample, check_labels
-from limen.data.files import open_folder, survey
+from limen.data.files import open_folder, reader
 from limen.spec import stated, write_spec
 
 _CLASSES = 1000
@@ -34,20 +34,24 @@ def nips2017(path: Path, *, size: int | None = None) -> Dataset:
     """
     root = open_folder(path, size)
     rows = _read_rows(root / "images.csv")
-    files = {row[0]: root / "images" / f"{row[0]}.png" for row in rows}
-    rows = [row for row in rows if files[row[0]].is_file()]
+    rows = [row for row in rows if _file(root, row[0]).is_file()]
     if not rows:
         raise DataError(f"{path}: none of the images in images.csv is in {root / 'images'}")
-    images = survey(root, [files[row[0]] for row in rows], size)
+    files = [_file(root, row[0]) for row in rows]
+    image = reader(root, files, size)
 
     def read(index: int) -> Sample:
         name, label, target = rows[index]
-        return Sample(name, images.read(index), label - 1, target - 1)
+        return Sample(name, image(index), label - 1, target - 1)
 
     ids = tuple(row[0] for row in rows)
     spec = write_spec("nips2017", stated(size=size), path)
     content = hashlib.sha256(repr(rows).encode()).hexdigest()
-    return Dataset(spec, ids, read, _imagenet_names(), content, images.paths.__getitem__)
+    return Dataset(spec, ids, read, _imagenet_names(), content, files.__getitem__)
+
+
+def _file(root: Path, name: str) -> Path:
+    return root / "images" / f"{name}.png"
 
 
 def _read_rows(table: Path) -> list[tuple[str, int, int]]:

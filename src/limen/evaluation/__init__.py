@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
+from limen.evaluation.attention import ATTENTION
 from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.context import Batch, Context
-from limen.evaluation.methods import ATTENTION
 from limen.evaluation.protocol import Evaluation, evaluate, evaluation
 from limen.evaluation.registry import EVALUATIONS
 from limen.runs import Part, Stored

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches, numbered_as
@@ -17,12 +16,8 @@ from limen.images import LATTICE, to_uint8
 from limen.metrics import METRICS, Metric
 from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
 
-
-class Progress(Protocol):
-    """What is told of a run's progress, once an attack at the start and after each of its batches."""
-
-    def __call__(self, label: str, done: int, total: int) -> None:
-        """Note that the attack with this label has finished `done` of `total` images."""
+Progress = Callable[[str, int, int], object]
+"""Told, at the start and after each batch, an attack's label and how many of how many images are finished."""
 
 
 def describe_run(
@@ -132,37 +127,41 @@ def run_attacks(
         tuple(run.manifest.label_of(identity) for identity in identities_of([attack])) for attack in attacks
     ]
     finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
-    counts = _Counts(
-        progress, {label: len(done.intersection(ids)) for label, done in finished.items()}, len(ids)
-    )
+    done, total = {label: len(each.intersection(ids)) for label, each in finished.items()}, len(ids)
+
+    def tell(labels: Iterable[str]) -> None:
+        if progress is not None:
+            for label in labels:
+                progress(label, done[label], total)
 
     def is_done(image_id: str) -> bool:
-        return all(image_id in done for done in finished.values())
+        return all(image_id in each for each in finished.values())
 
     def skip(image_id: str, reason: str) -> None:
+        nonlocal total
         if not is_done(image_id):
             run.skip(image_id, reason)
-            counts.skipped()
+            total -= 1
+            tell(done)
 
+    tell(done)
     _check_finished(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
     for batch in _batches(dataset, ids, batch_size, is_done, skip):
         cleans = classify(classifier, dataset.spec, batch, settings.targeted)
-        run.check_sources(dict(zip(cleans.ids, cleans.sources, strict=True)))
-        run.write_originals(dict(zip(cleans.ids, cleans.pixels, strict=True)))
+        run.check_sources(dict(zip(batch.ids, cleans.columns["source"], strict=True)))
+        run.write_originals(dict(zip(batch.ids, to_uint8(batch.images), strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
-            for piece in pieces(attack, labels, cleans, finished, batch_size):
-                rows, pixels = measure(classifier, piece.attack, piece.cleans, settings, measures)
-                results = {
-                    label: (
-                        [rows[place] for place in places],
-                        {rows[place]["id"]: pixels[place] for place in places},
-                    )
-                    for label, places in piece.places().items()
-                }
+            for call, piece, of_row in pieces(attack, labels, cleans, finished, batch_size):
+                rows, pixels = measure(classifier, call, piece, settings, measures)
+                results = {label: ([], {}) for label in of_row}
+                for label, row, image in zip(of_row, rows, pixels, strict=True):
+                    results[label][0].append(row)
+                    results[label][1][row["id"]] = image
                 run.write_together(results)
                 for label, (_, images) in results.items():
                     finished[label].update(images)
-                    counts.finished(label, len(images))
+                    done[label] += len(images)
+                tell(results)
 
 
 def _batches(
@@ -194,24 +193,3 @@ def _check_finished(dataset: Dataset, finished: Iterable[int], run: RunWriter) -
             target = sample.target if run.manifest.settings.targeted else None
             pixels = to_uint8(sample.image[None])[0]
             run.check_sources({sample.id: source_of(pixels, sample.label, target)})
-
-
-class _Counts:
-    """Finished images an attack, told to whoever shows progress."""
-
-    def __init__(self, progress: Progress | None, done: dict[str, int], total: int) -> None:
-        self._progress, self._done, self._total = progress, done, total
-        self._tell(done)
-
-    def finished(self, label: str, images: int) -> None:
-        self._done[label] += images
-        self._tell([label])
-
-    def skipped(self) -> None:
-        self._total -= 1
-        self._tell(self._done)
-
-    def _tell(self, labels: Iterable[str]) -> None:
-        if self._progress is not None:
-            for label in labels:
-                self._progress(label, self._done[label], self._total)

@@ -9,12 +9,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from limen import pictures
+from limen import pictures, structure
 from limen.analysis import Estimate
+from limen.catalog import Catalog
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Mark, Pictures, Table
 from limen.evaluation.context import Context, Images
 from limen.evaluation.fooled import most_fooled, picture_rows
-from limen.evaluation.methods import ATTENTION
 from limen.evaluation.overlap import (
     ATTENTION_THRESHOLD,
     MEASURES,
@@ -27,7 +27,9 @@ from limen.evaluation.overlap import (
 from limen.evaluation.protocol import evaluation
 from limen.metrics import ssim_map
 from limen.runs import Part, Run, Stored
-from limen.structure import layer_of
+
+ATTENTION = Catalog("attention method", structure.ATTENTION, "limen.attention", argument=False, takes=3)
+"""Every method of attention; a user's own is a function of a classifier, images, classes, and its options."""
 
 
 def describe(stored: Stored) -> list[Block]:
@@ -87,7 +89,7 @@ def _method(run: Run, context: Context, spec: str) -> Callable[[Sequence[str], T
     classes = dict(zip(table["id"].to_pylist(), table["clean_prediction"].to_pylist(), strict=True))
     ids = [*classes][:1]
     if ids and options.get("layer") is None:
-        layer = layer_of(function, context.classifier, context.originals(ids, context.classifier))
+        layer = structure.layer_of(function, context.classifier, context.originals(ids, context.classifier))
         if layer is not None:
             context.note("layer", layer)
             options["layer"] = layer
@@ -101,17 +103,16 @@ def _method(run: Run, context: Context, spec: str) -> Callable[[Sequence[str], T
 
 def _records(label: str, ids: Sequence[str], noise: Tensor, measures: Mapping[str, Tensor]) -> pa.Table:
     peaks, count = noise.mean(1).amax((1, 2)).double().cpu().numpy(), len(THRESHOLDS)
-    columns = {
-        "attack": pa.array([label] * (len(ids) * count), pa.string()),
-        "id": pa.array([image_id for image_id in ids for _ in THRESHOLDS], pa.string()),
-        "threshold": pa.array(THRESHOLDS * len(ids), pa.float64()),
-        **{
-            name: pa.array(measures[name].cpu().numpy().ravel(), pa.float64(), from_pandas=True)
-            for name in MEASURES
-        },
-        "peak": pa.array(np.repeat(peaks, count), pa.float64()),
-    }
-    return pa.table(columns)
+    values = {name: pa.array(measures[name].cpu().numpy().ravel(), from_pandas=True) for name in MEASURES}
+    return pa.table(
+        {
+            "attack": [label] * (len(ids) * count),
+            "id": [image_id for image_id in ids for _ in THRESHOLDS],
+            "threshold": THRESHOLDS * len(ids),
+            **values,
+            "peak": np.repeat(peaks, count),
+        }
+    )
 
 
 def _compose(
@@ -192,7 +193,7 @@ def _pictures(stored: Stored, overlaps: Mapping[str, Overlap]) -> Iterator[Pictu
     def top(image_id: str) -> float:
         return pictures.common_top([np.array([of[image_id]]) for of in peaks.values() if image_id in of])
 
-    rows = picture_rows(stored, peaks, "attention to the original", scale=("1 − SSIM", top))
+    rows = picture_rows(stored, peaks, "attention to the original", scale="1 − SSIM", top=top)
     if rows:
         yield Pictures(
             "Attention and lost structure",

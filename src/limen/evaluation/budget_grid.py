@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from limen.attacks import Outcome
 from limen.catalog import Grid
@@ -14,28 +13,6 @@ AnyAttack = Grid | Callable[..., Outcome]
 """A grid, or whatever is called as an attack is and returns an outcome."""
 
 _CALL = ("classifier", "images", "labels", "targeted", "ids", "seed", "lattice")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One call of an attack.
-
-    Attributes:
-        attack: The attack, made for these rows.
-        cleans: The images, one a row; an image stands in as many rows as it is attacked with values.
-        labels: The label of each row.
-    """
-
-    attack: Callable[..., Outcome]
-    cleans: Cleans
-    labels: tuple[str, ...]
-
-    def places(self) -> dict[str, list[int]]:
-        """The rows of each label."""
-        found: dict[str, list[int]] = {}
-        for place, label in enumerate(self.labels):
-            found.setdefault(label, []).append(place)
-        return found
 
 
 def identities_of(attacks: Iterable[AnyAttack]) -> tuple[Identity, ...]:
@@ -67,8 +44,10 @@ def pieces(
     cleans: Cleans,
     finished: Mapping[str, Collection[str]],
     most: int,
-) -> Iterator[Piece]:
+) -> Iterator[tuple[Callable[..., Outcome], Cleans, list[str]]]:
     """The calls that are left of an attack or grid on these images.
+
+    An image stands in as many rows of a call as it is attacked with values.
 
     Args:
         attack: What to run.
@@ -76,6 +55,9 @@ def pieces(
         cleans: The images.
         finished: The ids of the images that each label is done with.
         most: Rows of a call at most.
+
+    Yields:
+        The attack, made for the rows of a call; the image of each row; and the label of each row.
     """
     # Value by value, so that those side by side are alike and leave the batch at about the same step.
     left = [
@@ -87,4 +69,4 @@ def pieces(
     for start in range(0, len(left), most):
         positions, places = zip(*left[start : start + most], strict=True)
         made = attack.attack(positions) if isinstance(attack, Grid) else attack
-        yield Piece(made, cleans.at(places), tuple(labels[position] for position in positions))
+        yield made, cleans.at(places), [labels[position] for position in positions]

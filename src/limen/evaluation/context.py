@@ -119,7 +119,7 @@ class Context:
 
         Args:
             images: By attack, the images that the evaluation is of.
-            like: The classifier whose device and precision the originals get; the context's device if None.
+            like: As of `originals`: the classifier whose device and precision they get.
 
         Yields:
             Batches with what is left of each attack.
@@ -141,7 +141,7 @@ class Context:
                 yield Batch(batch, self.originals(batch, like), attacked)
 
     def originals(self, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
-        """Stored originals, (N, C, H, W) in [0, 1].
+        """Stored originals, (N, C, H, W) in [0, 1], where `like` is, or else on the context's device.
 
         Raises:
             RunError: If one cannot be read, or has another size than the others.
@@ -149,11 +149,7 @@ class Context:
         return self._load([self.run.original_path(image_id) for image_id in ids], like)
 
     def adversarial(self, label: str, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
-        """What an attack made of images, as their files hold it, (N, C, H, W) in [0, 1].
-
-        Raises:
-            RunError: If one cannot be read, or has another size than the others.
-        """
+        """What an attack made of images, as their files hold it; else as `originals`."""
         return self._load([self.run.image_path(label, image_id) for image_id in ids], like)
 
     def tell(self) -> None:

@@ -17,11 +17,7 @@ from limen.runs.files import decode_png
 
 
 def most_fooled(fooled: Iterable[Iterable[str]], count: int) -> list[str]:
-    """The ids of the `count` images that most attacks fooled the model on.
-
-    Args:
-        fooled: The ids of each attack.
-        count: How many; all if there are fewer.
+    """The ids, out of those of each attack, of the `count` images that most attacks fooled the model on.
 
     Example:
         >>> most_fooled([["a", "b"], ["b", "c"]], 2)
@@ -50,7 +46,8 @@ def picture_rows(
     original: str,
     *,
     note: Callable[[str, str], str] = lambda label, image_id: "",
-    scale: tuple[str, Callable[[str], float]] = ("", lambda image_id: 1.0),
+    scale: str = "",
+    top: Callable[[str], float] = lambda image_id: 1.0,
 ) -> list[Row]:
     """Rows of pictures: of each image the original, and what each attack made of it.
 
@@ -61,7 +58,8 @@ def picture_rows(
         fooled: By attack, the images that it has pictures of.
         original: What the picture of the original shows.
         note: Figures for an attack and an image.
-        scale: What the colours mean, and the value that an image's pictures draw brightest.
+        scale: As of `Row`.
+        top: As of `Row`, for an image.
     """
     count = stored.identity.parameters["images"]
     if not isinstance(count, int):
@@ -72,12 +70,9 @@ def picture_rows(
             return Picture(None, label, absent="not fooled", series=label)
         return Picture(stored.picture(label, image_id), label, note(label, image_id), series=label)
 
-    return [
-        Row(
-            image_id,
-            [Picture(stored.picture(None, image_id), original), *(made(label, image_id) for label in fooled)],
-            scale[0],
-            scale[1](image_id),
-        )
-        for image_id in most_fooled(fooled.values(), count)
-    ]
+    rows = []
+    for image_id in most_fooled(fooled.values(), count):
+        first = Picture(stored.picture(None, image_id), original)
+        shown = [first, *(made(label, image_id) for label in fooled)]
+        rows.append(Row(image_id, shown, scale, top(image_id)))
+    return rows

@@ -17,6 +17,8 @@ from limen.images import to_uint8
 from limen.metrics import Metric
 from limen.runs import Settings
 
+_COUNTS = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients")
+
 
 def measure(
     classifier: Classifier,
@@ -28,14 +30,13 @@ def measure(
     """Attack the images, and measure what a file would store, and beside it the attack's own images.
 
     Returns:
-        One record an image, and the pixels (N, H, W, C) uint8 to store.
+        One record per image, and the pixels (N, H, W, C) uint8 to store.
     """
-    goals = cleans.labels if cleans.targets is None else cleans.targets
     begin = time.perf_counter()
     outcome = attack(
         classifier,
         cleans.images,
-        goals,
+        cleans.goals,
         targeted=settings.targeted,
         ids=cleans.ids,
         seed=settings.seed,
@@ -46,35 +47,19 @@ def measure(
     pixels = to_uint8(outcome.images)
     stored = load(pixels, classifier)
     confidences, predictions = logits_of(classifier, stored).softmax(1).max(1)
-    success = (predictions == goals) if settings.targeted else (predictions != goals)
-    columns: dict[str, list[Any]] = {
-        "index": list(cleans.indices),
-        "id": list(cleans.ids),
-        "label": cleans.labels.tolist(),
-        "target": [None] * len(cleans.ids) if cleans.targets is None else cleans.targets.tolist(),
-        "source": list(cleans.sources),
-        "clean_prediction": cleans.predictions.tolist(),
-        "clean_confidence": cleans.confidences.tolist(),
+    success = (predictions == cleans.goals) == settings.targeted
+    columns: dict[str, Sequence[Any]] = {
+        **cleans.columns,
         "prediction": predictions.tolist(),
         "confidence": confidences.tolist(),
         "success": success.tolist(),
         "success_in_memory": claimed,
-        **_passes(outcome),
+        **{name: getattr(outcome, name).tolist() for name in _COUNTS},
         "seconds": [seconds] * len(cleans.ids),
         **_both(metrics, cleans.images, stored, success, outcome),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return rows, pixels
-
-
-def _passes(outcome: Outcome) -> dict[str, list[int]]:
-    return {
-        "steps": outcome.steps.tolist(),
-        "forwards": outcome.forwards.tolist(),
-        "backwards": outcome.backwards.tolist(),
-        "zero_gradients": outcome.zero_gradients.tolist(),
-        "nonfinite_gradients": outcome.nonfinite_gradients.tolist(),
-    }
 
 
 def _both(
@@ -90,17 +75,7 @@ def _both(
 def distances(
     metrics: Sequence[Metric], originals: Tensor, images: Tensor, chosen: Tensor
 ) -> dict[str, list[float | None]]:
-    """What each metric says of the chosen images; None for the others, and where they are too small for it.
-
-    Args:
-        metrics: The metrics.
-        originals: Images (N, C, H, W) in [0, 1].
-        images: What was made of them.
-        chosen: Which of them to measure, (N,) bool.
-
-    Returns:
-        N values by the metric's key.
-    """
+    """By its key, what each metric says of N images; None where they are not chosen or too small for it."""
     reached = chosen.nonzero().flatten().tolist()
     columns: dict[str, list[float | None]] = {each.column.key: [None] * len(images) for each in metrics}
     if reached:

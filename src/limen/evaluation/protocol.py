@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -34,14 +34,6 @@ class Evaluation:
     title: str
     measure: Callable[[Run, Context], Iterator[Part]]
     describe: Describe
-
-
-class Measure(Protocol):
-    """The function that `evaluation` makes public; its keywords are the options."""
-
-    def __call__(self, run: Run, context: Context, **options: Any) -> Iterator[Part]:
-        """Measure a run."""
-        ...
 
 
 F = TypeVar("F", bound=Callable[..., Iterator[Part]])
@@ -112,13 +104,10 @@ def evaluate(
 def document_of(what: Evaluation, stored: Stored) -> Document:
     """What pages and terminals show of a stored evaluation."""
     header = stored.header
-    settings = [
-        ("Evaluation", header.identity.label),
-        *((k.capitalize(), v) for k, v in header.notes.items()),
-    ]
+    notes = [(name.capitalize(), value) for name, value in header.notes.items()]
+    settings = [("Evaluation", header.identity.label), *notes]
     if header.limit is not None:
         settings.append(("Images", f"the first {header.limit}"))
-    if stored.records().num_rows:
-        return Document(what.title, settings=settings, blocks=what.describe(stored))
     nothing = Notes("Nothing to measure", ["No image of this run counts for this evaluation."])
-    return Document(what.title, settings=settings, blocks=[nothing])
+    blocks = what.describe(stored) if stored.records().num_rows else [nothing]
+    return Document(what.title, settings=settings, blocks=blocks)

@@ -6,8 +6,8 @@ to `wpsnr` and `mad`. `METRICS` names them, with how their values are read; it o
 
 The public metrics check their input, which costs a pass over both batches. A loop that has checked
 its batch once builds on the unchecked parts they are made of instead: `limen.images.norm`,
-`local_similarity` for SSIM (`dissimilarity` for 1 − SSIM with all its digits), and `rgb_to_lab`
-with `delta_e` for CIEDE2000, where the first image's Lab values need only be computed once.
+`dissimilarity` for 1 − SSIM with all its digits, and `rgb_to_lab` with `delta_e` for CIEDE2000, where
+the first image's Lab values need only be computed once.
 
 >>> import torch
 >>> a, b = torch.zeros(2, 3, 16, 16), torch.full((2, 3, 16, 16), 0.1)
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from limen.metrics.structural_similarity import (
         dissimilarity,
         local_dissimilarity,
-        local_similarity,
         ssim,
         ssim_map,
     )
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 _PARTS = {
     "colour_difference": ("ciede2000_map", "delta_e", "rgb_to_lab"),
-    "structural_similarity": ("dissimilarity", "local_dissimilarity", "local_similarity", "ssim_map"),
+    "structural_similarity": ("dissimilarity", "local_dissimilarity", "ssim_map"),
     "weighted_signal_to_noise": ("noise_visibility",),
 }
 _SOURCES = {name: module for module, names in _PARTS.items() for name in names}
@@ -55,7 +54,6 @@ __all__ = [
     "l2",
     "linf",
     "local_dissimilarity",
-    "local_similarity",
     "mad",
     "noise_visibility",
     "psnr",

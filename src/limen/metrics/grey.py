@@ -20,9 +20,9 @@ def grey(images: Tensor) -> Tensor:
         >>> grey(torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1))
         tensor([[[0.2990]]])
     """
-    if images.shape[1] not in (1, 3):
-        raise UsageError(f"the luma is that of 1 or 3 channels; the images have {images.shape[1]}")
     if images.shape[1] == 1:
         return images[:, 0]
+    if images.shape[1] != 3:
+        raise UsageError(f"the luma is that of 1 or 3 channels; the images have {images.shape[1]}")
     red, green, blue = images.unbind(1)
     return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue

@@ -34,7 +34,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         tensor([1.])
     """
     _check(a, b)
-    return _mean(local_similarity(a, b))
+    return 1 - dissimilarity(a, b)
 
 
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
@@ -53,29 +53,17 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
         torch.Size([1, 3, 16, 16])
     """
     _check(a, b)
-    return local_similarity(mirror_pad(a), mirror_pad(b))
+    return 1 - local_dissimilarity(mirror_pad(a), mirror_pad(b))
 
 
 def dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     """1 − SSIM (N,), unchecked, with all its digits also where it is near 0."""
-    return _mean(local_dissimilarity(a, b))
-
-
-def local_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM of every window that lies in the images, unchecked, to build objectives on.
-
-    Args:
-        a: Images (N, C, H, W), both sides at least 11.
-        b: Images of the same shape, dtype and device.
-
-    Returns:
-        (N, C, H − 10, W − 10).
-    """
-    return 1 - local_dissimilarity(a, b)
+    # In two stages, as torch shares a lone sum of many values among its threads, and several not.
+    return local_dissimilarity(a, b).mean(-1).flatten(1).mean(1)
 
 
 def local_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
-    """1 − SSIM of every window, as `local_similarity`, with all digits also where it is near 0."""
+    """1 − SSIM of every window that lies in the images, (N, C, H − 10, W − 10); else as `dissimilarity`."""
     # Wang et al., eq. 13, in s = a + b and d = a − b: 2·cov(a, b) = (var s − var d) / 2, and so on.
     # It takes four filters in place of five; and as d vanishes the distance to 1 goes with d², not
     # with the rounding of nearly equal moments, which keeps float32 gradients clean close to a.
@@ -85,11 +73,6 @@ def local_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     luminance = 2 * mean_d / (mean_s + mean_d + 2 * C1)
     contrast_structure = 2 * variance_d / (variance_s + variance_d + 2 * C2)
     return luminance + contrast_structure - luminance * contrast_structure
-
-
-def _mean(maps: Tensor) -> Tensor:
-    # In two stages, as torch shares a lone sum of many values among its threads, and several not.
-    return maps.mean(-1).flatten(1).mean(1)
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,14 +47,7 @@ class Metric:
         return getattr(importlib.import_module(f"limen.metrics.{self.source}"), self.column.key)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Compare images.
-
-        Args:
-            a: Originals (N, C, H, W) in [0, 1].
-            b: Images of the same shape.
-
-        Returns:
-            One value per image, (N,).
+        """One value per image, (N,), for originals and images (N, C, H, W) in [0, 1].
 
         Raises:
             UsageError: If the metric refuses the images, or does not give one number per image.

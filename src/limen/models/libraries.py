@@ -55,17 +55,9 @@ def torchvision(name: str, *, weights: Path | None = None, device: str | None = 
 
 
 def timm(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
-    """A timm classifier by its name, such as `resnet50` or `resnet50.a1_in1k`.
+    """A timm classifier by its name, such as `resnet50` or, with the tag of its weights, `resnet50.a1_in1k`.
 
-    Args:
-        name: The name of an architecture, with or without the tag of its weights.
-        weights: A file with the network's weights; None downloads the ones that timm has under that name.
-        device: Where to run.
-
-    Raises:
-        UnknownNameError: If timm has no such model.
-        WeightsError: If the weights do not fit.
-        LimenError: If the download fails.
+    Arguments and errors are those of `torchvision`; a model without a classifier is a UsageError.
     """
     declare_torchvision_operators()
     import timm as library
@@ -93,8 +85,8 @@ def hf(name: str, *, weights: Path | None = None, device: str | None = None) -> 
     Args:
         name: Such as `google/vit-base-patch16-224`, or a folder with `config.json` and
             `preprocessor_config.json`.
-        weights: A file with the network's weights, in place of those that come with the model.
-        device: Where to run.
+        weights: As for `torchvision`.
+        device: As for `torchvision`.
 
     Raises:
         WeightsError: If the weights do not fit.
@@ -134,11 +126,8 @@ def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float]]
     low, span = black.mean((1, 2)), (white - black).mean((1, 2))
     pixels = torch.from_numpy(noise).double().permute(2, 0, 1) / 255
     expected = low[:, None, None] + span[:, None, None] * pixels
-    if (
-        other.shape != pixels.shape
-        or bool((span <= 0).any())
-        or not torch.allclose(other, expected, atol=1e-3)
-    ):
+    alike = other.shape == pixels.shape and torch.allclose(other, expected, atol=1e-3)
+    if not alike or bool((span <= 0).any()):
         raise UsageError(
             f"{spec}: its image processor does more than scale and shift pixels (it may turn RGB to BGR); "
             "write a function around it that does the same, and use python:FILE.py:NAME"
@@ -152,7 +141,5 @@ def _downloading(spec: str, cure: str = "pass weights=PATH to use a file that yo
     try:
         yield
     except Exception as error:
-        reason = next(
-            (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
-        )
-        raise LimenError(f"{spec}: the model could not be loaded ({reason}); {cure}") from error
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LimenError(f"{spec}: the model could not be loaded ({first}); {cure}") from error

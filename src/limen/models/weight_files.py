@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from limen.errors import LimenError
+from limen.errors import LimenError, reason
 
 _WRAPPERS = ("state_dict", "model")  # the keys under which training scripts keep the weights
 _SHOWN = 3
@@ -39,15 +39,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", UserWarning)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever an unpickler meets in arbitrary bytes
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        said = str(error).partition("\n")[0] or type(error).__name__
         raise WeightsError(
-            f"{path}: cannot be read as weights ({reason}); expected a safetensors file, or a state dict "
+            f"{path}: cannot be read as weights ({said}); expected a safetensors file, or a state dict "
             "of torch.save"
         ) from error
-    wrapper = next(
-        (key for key in _WRAPPERS if isinstance(state, dict) and isinstance(state.get(key), dict)), None
-    )
-    state = state[wrapper] if wrapper is not None else state
+    for key in _WRAPPERS:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds no state dict; save module.state_dict()")
     return state
@@ -96,7 +96,7 @@ def _check_file(path: Path) -> None:
     try:
         found = path.is_file()
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        raise WeightsError(f"{path}: cannot be opened ({reason(error)})") from error
     if not found:
         raise WeightsError(f"{path}: no such file of weights")
 

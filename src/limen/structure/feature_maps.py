@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,28 +35,21 @@ def feature_layer(classifier: Classifier, images: Tensor) -> str:
         >>> feature_layer(Classifier(net), torch.rand(1, 3, 16, 16))
         '1'
     """
-    trace, _ = _traced(classifier, images, None)
-    if trace.map is None:
+    last, _, _ = _traced(classifier, images)
+    if last is None:
         raise UsageError("the model has no layer that gives a feature map (N, C, H, W) above 1×1")
-    return trace.map.layer
+    return last.layer
 
 
 def pooled_head(classifier: Classifier, images: Tensor, layer: str | None = None) -> tuple[str, Tensor]:
-    """The layer whose feature maps a linear head weighs after global average pooling, and the weights.
+    """The layer whose feature maps a linear head weighs after global average pooling, and the weights (K, C).
 
-    Args:
-        classifier: The model.
-        images: At least one image that the model takes; the first is sent through it.
-        layer: The layer that the head shall belong to; None for the last feature map before the head.
-
-    Returns:
-        The layer's name, and the head's weights (K, C).
+    The first image is sent through the model. A layer that is named is the one that the head must belong to.
 
     Raises:
         UsageError: If the model has no such head.
     """
-    trace, logits = _traced(classifier, images, layer)
-    head = trace.head
+    _, head, logits = _traced(classifier, images, layer)
     if head is None or head.before is None:
         raise UsageError(f"CAM needs a feature map before a linear head; {_OTHERS}")
     average = head.before.features.mean((2, 3))
@@ -125,16 +118,14 @@ def _is_map(output: Any) -> bool:
     return isinstance(output, Tensor) and output.ndim == 4 and max(output.shape[2:]) > 1
 
 
-@dataclass(frozen=True)
-class _Map:
+class _Map(NamedTuple):
     """A feature map and the layer that returned it."""
 
     layer: str
     features: Tensor
 
 
-@dataclass(frozen=True)
-class _Head:
+class _Head(NamedTuple):
     """A linear layer, what it was given, and the last feature map before it."""
 
     layer: nn.Linear | nn.Conv2d
@@ -142,46 +133,44 @@ class _Head:
     before: _Map | None
 
 
-@dataclass
-class _Trace:
-    """The last of each kind that a forward pass came by; the others are let go, as networks are deep."""
-
-    map: _Map | None = None
-    head: _Head | None = None
-
-
 _OTHERS = "use gradcam or gradcam++, which need no such head"
 
 
-def _traced(classifier: Classifier, images: Tensor, layer: str | None) -> tuple[_Trace, Tensor]:
-    """Send the first image through the model; with a layer named, only its feature maps are noted."""
+def _traced(
+    classifier: Classifier, images: Tensor, layer: str | None = None
+) -> tuple[_Map | None, _Head | None, Tensor]:
+    """The last feature map and linear layer that the first image comes by, and its logits.
+
+    With a layer named, only its feature maps are noted. All but the last are let go, as networks are deep.
+    """
     check_images(images)
     if not len(images):
         raise UsageError("finding a layer takes one image at least")
-    trace = _Trace()
+    last: _Map | None = None
+    head: _Head | None = None
 
-    def note_map(name: str) -> Callable[..., None]:
-        def note(module: nn.Module, args: Any, output: Any) -> None:
-            if _is_map(output):
-                trace.map = _Map(name, output.clone())
-
-        return note
+    def note_map(name: str, module: nn.Module, args: Any, output: Any) -> None:
+        nonlocal last
+        if _is_map(output):
+            last = _Map(name, output.clone())
 
     def note_head(module: Any, args: tuple[Any, ...]) -> None:
-        trace.head = _Head(module, args[0].clone(), trace.map)
+        nonlocal head
+        head = _Head(module, args[0].clone(), last)
 
     hooks = []
     try:
         for name, module in _modules(classifier).items():
             if name and layer in (None, name):
-                hooks.append(module.register_forward_hook(note_map(name)))
+                hooks.append(module.register_forward_hook(partial(note_map, name)))
             if _is_linear(module):
                 hooks.append(module.register_forward_pre_hook(note_head))
         with torch.no_grad():
-            return trace, classifier(images[:1].detach())
+            logits = classifier(images[:1].detach())
     finally:
         for hook in hooks:
             hook.remove()
+    return last, head, logits
 
 
 def _is_linear(module: nn.Module) -> bool:
