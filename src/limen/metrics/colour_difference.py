@@ -72,7 +72,7 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055) ** 2.4, images / 12.92)
     linear = linear.expand(-1, 3, -1, -1)
     xyz = torch.einsum("ij,njhw->nihw", linear.new_tensor(_XYZ_FROM_RGB), linear)
-    # Unclamped, the branch not taken has an infinite derivative at black, and 0·∞ would make the gradient NaN.
+    # Unclamped, the branch not taken has an infinite derivative at black, and 0·∞ makes the gradient NaN.
     root = xyz.clamp_min(0.008856) ** (1 / 3)
     x, y, z = torch.where(xyz > 0.008856, root, 7.787 * xyz + 16 / 116).unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
