@@ -21,8 +21,8 @@ from limen.runs import Run, RunError, Stored, open_run, read_evaluations
 FGSM, DDN = "fgsm:eps=0.06", "ddn:steps=8"
 SPECS = {
     "attention": "attention:images=2",
-    "magnify": "magnify:images=2",
-    "transfer": "transfer:defense=bilateral",
+    "magnify": "magnify:images=2,radius=4",
+    "transfer": "transfer:defense=bilateral:radius=2",
 }
 """A quick one of each; an evaluation that is registered belongs here."""
 

@@ -13,6 +13,7 @@ from limen import catalog
 from limen.data import Dataset, Sample
 from limen.evaluation import describe_run, run_attacks
 from limen.images import ImageFileError
+from limen.metrics import METRICS
 from limen.runs import Run, RunWriter, create_or_resume, open_run
 
 SPECS = ("fgsm:eps=0.05", "fgm:eps=0.3,0.7,1.5", "pgd_linf:eps=0.05,steps=2")
@@ -53,9 +54,10 @@ def dataset() -> Dataset:
 
 def attacked(folder: Path, classifier, dataset, specs=SPECS, **options) -> Run:
     attacks = [catalog.attack_or_grid(spec) for spec in specs]
-    manifest = describe_run(classifier, dataset, attacks, model_spec="counting")
+    how = {"metrics": [METRICS["l2"]]}
+    manifest = describe_run(classifier, dataset, attacks, model_spec="counting", **how)
     with create_or_resume(folder, manifest) as writer:
-        run_attacks(classifier, dataset, attacks, writer, **{"batch_size": 4, **options})
+        run_attacks(classifier, dataset, attacks, writer, **{"batch_size": 4, **how, **options})
     return open_run(folder)
 
 
