@@ -105,8 +105,7 @@ class Identity:
         if self.budget is None:
             return self
         parameters = {key: value for key, value in self.parameters.items() if key != self.budget}
-        stated = tuple(key for key in self.stated if key != self.budget)
-        return replace(self, parameters=parameters, stated=stated)
+        return replace(self, parameters=parameters)
 
     def __hash__(self) -> int:
         return hash((self.name, self.budget, self.code, frozenset(self.parameters.items())))

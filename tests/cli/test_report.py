@@ -30,6 +30,7 @@ def test_the_page_of_two_runs_goes_where_it_is_told(limen, workshop, runs):
     page = (workshop / "both.html").read_text()
     assert "first" in page
     assert "second" in page
+    assert page.count('<article class="tile"') == 2  # one image in each run
     assert result.stdout == "page both.html\n"
 
 

@@ -46,11 +46,11 @@ def test_the_table_is_printed_and_page_and_records_are_written(limen, workshop, 
 
 
 def test_options_reach_the_recipe(limen, workshop, own):
-    options = ("--limit", 3, "--batch-size", 2, "--seed", 7)
+    options = ("--limit", 3, "--batch-size", 2, "--seed", 7, "--device", "cpu:0")
     result = limen("reproduce", f"{own},rate=0.5", *OPTIONS, *options)
     assert result.exit_code == 0, result.stderr
     page = (workshop / "out" / "small-rate=0.5.html").read_text()
-    expected = {"model": "demo:digits", "data": "demo:digits,count=4", "device": "cpu"}
+    expected = {"model": "demo:digits", "data": "demo:digits,count=4", "device": "cpu:0"}
     for name, value in {**expected, "limit": 3, "batch_size": 2, "seed": 7}.items():
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     assert "50.0\N{NO-BREAK SPACE}%" in result.stdout

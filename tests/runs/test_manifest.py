@@ -94,6 +94,32 @@ def test_only_what_decides_the_results_makes_a_difference(manifest):
     ]
 
 
+DIMMED = Identity("python:dim.py:dim", {}, code="aa")
+
+
+@pytest.mark.parametrize(
+    ("what", "entry", "change"),
+    [
+        ("file of the model", "model", {"code": "bb"}),
+        ("defenses", "model", {"defenses": (replace(DIMMED, name="dim"),)}),
+        ("files of the defenses", "model", {"defenses": (replace(DIMMED, code="bb"),)}),
+        ("data", "data", {"spec": "folder:other"}),
+        ("number of images", "data", {"count": 5}),
+        ("names, classes or labels of the data", "data", {"fingerprint": "bb"}),
+    ],
+)
+def test_each_thing_that_decides_the_results_makes_a_difference_of_its_own(manifest, what, entry, change):
+    run = replace(manifest, model=replace(manifest.model, defenses=(DIMMED,), code="aa"))
+    (difference,) = run.differences(replace(run, **{entry: replace(getattr(run, entry), **change)}))
+    assert difference.startswith(f"{what}: ")
+
+
+def test_another_file_of_a_metric_makes_a_difference(manifest):
+    changed = replace(manifest.metrics[0], code="bb")
+    (difference,) = manifest.differences(replace(manifest, metrics=(changed,)))
+    assert difference == f"code of metric {changed.key}: None in the run, 'bb' now"
+
+
 def _changed(path: list, value):
     def change(content: dict) -> None:
         *parents, last = path
