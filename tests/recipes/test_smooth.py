@@ -90,7 +90,10 @@ def test_table_1_holds_success_and_distortion_of_each_attack_in_both_settings(sm
             assert found["value"] == (None if expected is None else pytest.approx(expected))
             assert expected is None or found["low"] <= found["value"] <= found["high"]
     shown = document.blocks[0].groups[0].rows[3]
-    assert [cell.note for cell in shown[1:3]] == ["paper C4: 100\N{NO-BREAK SPACE}%", "paper C4: 2.49"]
+    assert [cell.note.splitlines()[-1] for cell in shown[1:3]] == [
+        "paper C4: 100\N{NO-BREAK SPACE}%",
+        "paper C4: 2.49",
+    ]
     assert shown[2].value == rows.one(attack=CW, metric="l2", statistic="mean")["value"]
 
 
@@ -113,7 +116,7 @@ def test_the_page_says_which_counts_were_used(smooth_bench, made):
     _, document = made(f"smooth-table-1:budgets=2,{FEW}", smooth_bench)
     facts = dict(document.settings)
     assert facts["C&W, sC&W"] == "3 climbs of 12 steps; 9 of 100 in the paper"
-    assert facts["Budgets"] == "up to 2 an attack that has one"
+    assert facts["Budgets"] == "up to 2 per attack that has one"
 
 
 def test_on_imagenet_both_networks_of_the_paper_stand_beside(bench_in, made, tmp_path):
@@ -207,7 +210,9 @@ def test_a_line_starts_with_what_needed_no_distortion_and_an_empty_chart_is_left
 
     masked = rows("one", "mad", (0.0, 0.5), (2.0, 0.75))
     found = Rows([*masked, *rows("none", "mad"), *rows("one", "l2"), *rows("none", "l2")])
-    (chart,) = curves.charts(found)
+    block = curves.charts("Both", found)
+    assert block.caption.endswith("By L₂ and SSIM no fooled image is changed, so no chart shows it.")
+    (chart,) = block.charts
     one, none = chart.lines
     assert one.y == (0.5, 0.5, 0.75, 0.75)
     assert set(none.y) == {0.0}

@@ -65,7 +65,9 @@ def one(form: Form = "number", *, count: bool = False, **equal: object) -> Find:
 
     def find(rows: Rows) -> Cell:
         row = rows.one(**equal)
-        return cell(row, form, f"images: {row['images']}" if count and row else "")
+        # A dash without a word would leave open whether anything was measured.
+        told = count or row.get("value") is None
+        return cell(row, form, f"images: {row['images']}" if told and "images" in row else "")
 
     return find
 

@@ -29,7 +29,7 @@ TRANSFER = (
 
 def made_of(ran: Sequence[Ran], rows: Iterable[Row], setup: Setup, budgets: int = 0) -> pa.Table:
     """Records with what every page of this paper says of how they were made."""
-    of_budgets = {"Budgets": f"up to {budgets} an attack that has one"} if budgets else {}
+    of_budgets = {"Budgets": f"up to {budgets} per attack that has one"} if budgets else {}
     searched = f"{setup.search_steps} climbs of {setup.steps} steps; {CLIMBS} of {STEPS} in the paper"
     return records(rows, facts={**facts(ran), **of_budgets, "C&W, sC&W": searched}, kind=setup.kind)
 

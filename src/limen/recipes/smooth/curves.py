@@ -56,21 +56,25 @@ def _figure_7(records: pa.Table) -> Document:
 
 
 def _curves(rows: Rows) -> list[Block]:
-    caption = (
-        "Each line is the share of correctly classified images that the attack fools with at most a given "
-        "distortion; further left is less distortion for the same success. Bands: 95 % bootstrap intervals."
-    )
+    """Charts of each group of attacks, before each classifier."""
     return [
-        Charts(f"{name}: {group.lower()}" if name else group, caption, charts(seen))
+        charts(f"{name}: {group.lower()}" if name else group, seen)
         for group, of in rows.by("group")
         for name, seen in of.by("classifier")
     ]
 
 
-def charts(rows: Rows) -> list[Chart]:
+def charts(title: str, rows: Rows) -> Charts:
     """A chart per distance, but for those by which no image is changed at all."""
-    drawn = (_chart(metric, rows.where(statistic="rise", metric=metric)) for metric in METRICS)
-    return [chart for chart in drawn if chart is not None]
+    drawn = {metric: _chart(metric, rows.where(statistic="rise", metric=metric)) for metric in METRICS}
+    absent = [metrics.METRICS[metric].column.title for metric, chart in drawn.items() if chart is None]
+    caption = (
+        "Each line is the share of correctly classified images that the attack fools with at most a given "
+        "distortion; further left is less distortion for the same success. Bands: 95 % bootstrap intervals."
+    )
+    if absent:
+        caption += f" By {' and '.join(absent)} no fooled image is changed, so no chart shows it."
+    return Charts(title, caption, [chart for chart in drawn.values() if chart is not None])
 
 
 def _chart(metric: str, rows: Rows) -> Chart | None:

@@ -41,7 +41,7 @@ def _table_1(records: pa.Table) -> Document:
         "apparent distortion; 0 is unseen.",
         rows.where(against=None),
         {
-            "Success": one("share", statistic="success"),
+            "Success": one("share", count=True, statistic="success"),
             "Mean L2": one(statistic="mean", metric="l2"),
             "Median MAD": one(statistic="median", metric="mad"),
             "Mean SSIM": one("near_one", statistic="mean", metric="ssim"),
@@ -80,9 +80,9 @@ def smooth_table_1(
 def _table_3(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
     variants = [name for name, _ in rows.by("classifier") if name is not None]
-    columns = {"White box": one("share", statistic="success", classifier=None)}
+    columns = {"White box": one("share", count=True, statistic="success", classifier=None)}
     for name in variants:
-        columns[f"{name}, success"] = one("share", statistic="success", classifier=name)
+        columns[f"{name}, success"] = one("share", count=True, statistic="success", classifier=name)
         columns[f"{name}, mean L2"] = one(statistic="mean", metric="l2", classifier=name)
     caption = (
         "The attacks see the model alone. Of the images that both classify correctly, the share that fools "

@@ -52,7 +52,8 @@ def _describe(records: pa.Table) -> Document:
     worse = Table(
         "Images on which sC&W is the more visible",
         f"The paper has the lower MAD with sC&W on {percent(LOWER_MAD)} of ImageNet's images, and says of "
-        f"the others that most have a very small MAD under both, below 0.1. Here are the {_WORSE} worst.",
+        f"the others that most have a very small MAD under both, below 0.1. Up to {_WORSE} stand here, the "
+        "worst first.",
         ("Image", f"MAD, {CW}", f"MAD, {SMOOTH_CW}", f"L2, {CW}", f"L2, {SMOOTH_CW}"),
         [_worse(group, of) for group, of in groups.items()],
     )
@@ -65,7 +66,9 @@ def _scatter(group: str, rows: Rows, ends: tuple[float, float]) -> Chart:
     diagonal = np.geomspace(*ends, 50).tolist()
     drawn = [Line("images", rough, soft, joined=False), Line("equal MAD", diagonal, diagonal, dashed=True)]
     axes = {"x_range": ends, "y_range": ends, "log_x": True, "log_y": True}
-    return Chart(group, f"MAD of {CW}", f"MAD of {SMOOTH_CW}", drawn, **axes)
+    unseen = sum(row["mad_cw"] == row["mad_scw"] == 0 for row in rows)
+    title = f"{group}: {len(rows)} images, {unseen} of them with MAD 0 under both"
+    return Chart(title, f"MAD of {CW}", f"MAD of {SMOOTH_CW}", drawn, **axes)
 
 
 def _worse(group: str, rows: Rows) -> Group:
