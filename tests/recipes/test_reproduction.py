@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from limen import data
+from limen import catalog, data
 from limen.errors import UsageError
 from limen.images import ImageFileError
-from limen.recipes import FLOATS, RECIPES, Budgets, Entry, described, reproduce
+from limen.recipes import FLOATS, RECIPES, Budgets, Entry, Rows, described, one, reproduce
 
 OWN = '''
 import pyarrow as pa
@@ -143,6 +143,26 @@ def test_in_floats_an_attack_counts_by_its_own_image(bench_in):
     assert ran.run.manifest.settings.lattice is None
     assert ran.run.directory.name == "half-floats"
     assert ran.budgets == ("0.25/255",)
+
+
+def test_a_model_that_knows_nothing_of_the_images_is_warned_of(own, bench_in):
+    digits, bench = catalog.data("demo:digits,count=20"), bench_in()
+
+    def read(index: int) -> data.Sample:
+        sample = digits.load(index)
+        return dataclasses.replace(sample, label=(sample.label + 1) % 10)
+
+    assert "Beware" not in dict(reproduce(own, bench)[0].settings)
+    shifted = bench_in(bench.out / "shifted")
+    vars(shifted)["dataset"] = data.Dataset("shifted", digits.ids, read)
+    assert "no better than by chance" in dict(reproduce(own, shifted)[0].settings)["Beware"]
+
+
+def test_a_dash_in_a_table_says_over_how_many_images_it_is():
+    rows = Rows([{"statistic": "mean", "value": None, "images": 0}, {"statistic": "rate", "value": 0.5}])
+    assert (one(statistic="mean")(rows).shown, one(statistic="mean")(rows).note) == ("–", "images: 0")
+    assert one(statistic="rate")(rows).note == ""
+    assert one(statistic="median")(rows).shown == "–"
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def _rate(rows: Rows) -> Cell:
     if rate["value"] is not None:
         return cell(rate, "share")
     side = "below" if bound is None else "above"
-    note = f"{METRICS[rate['metric']].column.title} stays {side} {rate['at']:g}"
+    note = f"fooled only {side} {METRICS[rate['metric']].column.title} {rate['at']:g}"
     # More than all cannot be fooled, so there the bound is the rate.
     at_least = "" if bound in (None, 1) else "≥ "
     return replace(cell(rate, "share", note), text=f"{at_least}{percent(bound)}")
