@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
 
 from limen.attacks import ddn
+from limen.errors import UsageError
 from limen.identity import Identity, as_value, identify
 
 
 def pgd(eps: float = 3.0, steps: int = 40, step_size: float | None = None):
     """Stands for a factory."""
+
+
+@dataclass
+class Adding:
+    """Stands for an attack that remembers what it saw."""
+
+    amount: float
+    seen: list[str] = field(default_factory=list, compare=False)
+
+    def __call__(self, images):
+        """Add."""
 
 
 def identity(**arguments) -> Identity:
@@ -68,3 +82,17 @@ def test_a_number_that_json_does_not_know_is_kept_as_text_that_equals_itself(val
 
     assert isinstance(kept, str)
     assert as_value(value) == kept
+
+
+def test_a_partial_is_its_function_with_these_keywords():
+    first, second = (identify(functools.partial(pgd, eps=eps)) for eps in (1.0, 2.0))
+    assert first != second
+    assert first.parameters == {"eps": 1.0, "steps": 40, "step_size": None}
+    assert first == identify(functools.partial(pgd, eps=1.0, steps=40))
+    with pytest.raises(UsageError, match="has no name"):
+        identify(functools.partial(pgd, 1.0))
+
+
+def test_an_object_is_its_class_with_the_fields_that_count():
+    assert identify(Adding(2.0, ["seen"])) == identify(Adding(2.0)) != identify(Adding(3.0))
+    assert identify(Adding(2.0)).parameters == {"amount": 2.0}

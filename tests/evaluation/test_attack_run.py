@@ -142,6 +142,13 @@ def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
     np.testing.assert_array_equal(run.image("brighten", "flat/1"), run.original("flat/1"))
 
 
+def test_the_time_of_a_call_is_shared_by_its_images(attack_run, monkeypatch):
+    clock = SimpleNamespace(perf_counter=iter(range(0, 60, 6)).__next__)
+    monkeypatch.setattr("limen.evaluation.measure.time", clock)
+    run = attack_run(grey(100, 20, 200, 30), [Brighten(0.1)], batch_size=3)
+    assert run.table()["seconds"].to_pylist() == [2, 2, 2, 6]
+
+
 def test_images_below_ssims_window_are_attacked_and_shown_without_it(attack_run):
     run = attack_run(grey(100, 20, shape=SMALL), [Brighten(40 / 255, name="brighten")])
     fooled, held = run.table().to_pylist()
