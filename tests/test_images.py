@@ -285,6 +285,7 @@ def unusable_files(folder: Path) -> dict[str, tuple[Path, str]]:
         whole = folder / f"whole.{suffix}"
         Image.fromarray(RGB).save(whole)
         (folder / f"half.{suffix}").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    Image.fromarray(RGB).save(folder / "postscript.png", format="EPS")
     (folder / "text.png").write_text("no image")
     (folder / "empty.png").write_bytes(b"")
     (folder / "folder.png").mkdir()
@@ -297,7 +298,7 @@ def unusable_files(folder: Path) -> dict[str, tuple[Path, str]]:
         **dict.fromkeys(("rgba.png", "la.png", "palette.png", "key.png"), "transparent"),
         "float.tif": "32-bit floats; convert it",
         **{f"half.{suffix}": "cannot be read" for suffix in ("png", "jpg", "bmp", "webp", "ppm")},
-        **dict.fromkeys(("text.png", "empty.png"), "not an image"),
+        **dict.fromkeys(("text.png", "empty.png", "postscript.png"), "not an image"),
         "folder.png": "cannot be read",
         "absent.png": "no such file",
     }

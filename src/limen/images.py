@@ -21,6 +21,7 @@ LATTICE = 255
 """Steps between 0 and 1 that an 8-bit file can store."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 
 
 class ImageFileError(LimenError):
@@ -161,7 +162,7 @@ def read_image(path: Path, size: int | None = None) -> Tensor:
     """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
 
     Args:
-        path: A file that Pillow can read.
+        path: A PNG, JPEG, WebP, BMP, TIFF or PPM file.
         size: If given, resize to this height and width (bicubic, antialiased, in 8 bits).
 
     Raises:
@@ -169,7 +170,7 @@ def read_image(path: Path, size: int | None = None) -> Tensor:
             transparent pixels, whose meaning as 8-bit RGB only the owner of the file can settle.
     """
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             flaw = unusable(file)
             if flaw:
                 raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
@@ -186,6 +187,14 @@ def read_image(path: Path, size: int | None = None) -> Tensor:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
     return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
+
+
+def open_image(path: Path) -> ImageFile.ImageFile:
+    """Open a file of the formats that `IMAGE_SUFFIXES` are of, whatever its name, without its pixels.
+
+    Pillow knows more: a PostScript file, which it would give to Ghostscript to run, may be called `cat.png`.
+    """
+    return Image.open(path, formats=_FORMATS)
 
 
 _PLAIN_MODES = {"P": "RGB", "1": "L"}

@@ -99,16 +99,6 @@ def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object
     return str(Spec(name, first, tuple((key, (value_text(value),)) for key, value in values)))
 
 
-def stated(**values: object) -> list[tuple[str, object]]:
-    """The values that are not None, for a spec that leaves out what nobody asked for.
-
-    Example:
-        >>> write_spec("folder", stated(size=224, classes=None), "photos")
-        'folder:photos,size=224'
-    """
-    return [(key, value) for key, value in values.items() if value is not None]
-
-
 def value_text(value: object) -> str:
     """A value as a spec writes it.
 

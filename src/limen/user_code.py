@@ -28,8 +28,8 @@ class UserThing:
     """Something that a user's file defines.
 
     Attributes:
-        value: What it is; of a function or class, one that may import the file's neighbours when it is
-            called, and whose errors name the file.
+        value: What it is; of a function, one that may import the file's neighbours when it is called, and
+            whose errors name the file.
         file: The file.
         name: Its name there.
         code: The SHA-256 of the file.

@@ -19,7 +19,7 @@ from limen.catalog.parameters import Parameter
 from limen.catalog.table import Catalog
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.identity import Identity
-from limen.spec import stated, value_text, write_spec
+from limen.spec import value_text, write_spec
 
 
 def climb(
@@ -102,7 +102,7 @@ def test_any_path_can_be_written(path, size):
 @given(st.text(",=:~. a", min_size=1), st.text(",=:. a", min_size=1))
 def test_the_spec_that_a_data_set_stores_reads_back(path, classes):
     classes = f"{classes}.txt".lstrip()
-    assert DATA.make(write_spec("listed", stated(classes=classes), path)) == (path, classes)
+    assert DATA.make(write_spec("listed", [("classes", classes)], path)) == (path, classes)
 
 
 def test_a_stored_spec_with_commas_in_its_paths_reads_back(tmp_path):

@@ -11,11 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from limen.data.dataset import DataError, Dataset, from_arrays
+from limen.data.dataset import DataError, Dataset, from_arrays, spec_of
 from limen.data.files import open_folder
 from limen.data.npz import read_npz
 from limen.errors import reason
-from limen.spec import stated, write_spec
 
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _BINARY = {"test": "test_batch.bin", "train": "data_batch_?.bin"}
@@ -51,9 +50,7 @@ def cifar10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
         )
     if pixels.shape[1:] != (32, 32, 3):
         raise DataError(f"{archives[0]}: images of shape {pixels.shape[1:]}; CIFAR-10's are (32, 32, 3)")
-    return from_arrays(
-        write_spec("cifar10", stated(split=None if split == "test" else split), path), pixels, labels, _NAMES
-    )
+    return from_arrays(spec_of("cifar10", path, split=split), pixels, labels, _NAMES)
 
 
 def _read_binary(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from limen.errors import LimenError, UsageError
 from limen.images import ImageFileError, from_uint8
+from limen.spec import write_spec
 
 
 class DataError(LimenError):
@@ -191,6 +192,17 @@ def from_arrays(
     content.update(np.ascontiguousarray(pixels).data)
     names = tuple(class_names) if class_names is not None else None
     return Dataset(spec, ids, read, names, content.hexdigest())
+
+
+def spec_of(source: str, argument: object, *, split: str = "test", **values: object) -> str:
+    """The spec of a data set, without what is at its default: the test split, and None.
+
+    Example:
+        >>> spec_of("mnist", "digits", split="train"), spec_of("folder", "photos", size=None)
+        ('mnist:digits,split=train', 'folder:photos')
+    """
+    given = {"split": None if split == "test" else split, **values}
+    return write_spec(source, [(key, value) for key, value in given.items() if value is not None], argument)
 
 
 def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int = 0) -> None:

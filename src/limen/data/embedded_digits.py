@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from limen.data.dataset import Dataset, from_arrays
+from limen.data.dataset import Dataset, from_arrays, spec_of
 from limen.errors import UsageError
-from limen.spec import stated, write_spec
 
 SIZE = 28
 """Height and width of a digit, in pixels."""
@@ -32,7 +31,7 @@ def digits(split: str, count: int | None) -> Dataset:
     pixels, labels = pixels[chosen], labels[chosen]
     if count is not None and not 1 <= count <= len(pixels):
         raise UsageError(f"count must be from 1 to {len(pixels)} for split={split}, not {count}")
-    spec = write_spec("demo", stated(split=None if split == "test" else split, count=count), "digits")
+    spec = spec_of("demo", "digits", split=split, count=count)
     return from_arrays(spec, pixels[:count], labels[:count], [str(digit) for digit in range(10)])
 
 

@@ -14,10 +14,9 @@ from functools import lru_cache, partial
 import numpy as np
 from PIL import Image
 
-from limen.data.dataset import DataError, Dataset, Sample
+from limen.data.dataset import DataError, Dataset, Sample, spec_of
 from limen.errors import UsageError
 from limen.images import from_uint8
-from limen.spec import stated, write_spec
 
 SIZE = 96
 """Height and width of a view, in pixels."""
@@ -77,7 +76,7 @@ def photos(split: str, count: int | None, seed: int = 0) -> Dataset:
         pixels = draw_view(names[label], split, np.random.default_rng((seed, index)))
         return Sample(ids[index], from_uint8(pixels[None])[0], label)
 
-    spec = write_spec("demo", stated(split=None if split == "test" else split, count=count), "photos")
+    spec = spec_of("demo", "photos", split=split, count=count)
     return Dataset(spec, ids, read, names, redraw=partial(photos, split, count))
 
 

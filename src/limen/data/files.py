@@ -10,7 +10,7 @@ from torch import Tensor
 
 from limen.data.dataset import DataError
 from limen.errors import UsageError, reason
-from limen.images import ImageFileError, read_image, unusable
+from limen.images import ImageFileError, open_image, read_image, unusable
 
 _GREY = frozenset({"1", "L"})
 
@@ -84,7 +84,7 @@ def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int
 
 def _header(path: Path) -> tuple[str, tuple[int, int]] | None:
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             return None if unusable(file) else (file.mode, file.size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

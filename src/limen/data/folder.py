@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from limen.data.dataset import DataError, Dataset, Sample, read_class_names
+from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
 from limen.data.files import inside, open_folder, reader
 from limen.images import IMAGE_SUFFIXES
-from limen.spec import stated, write_spec
 
 _NUMBER = re.compile("[0-9]{1,9}")
 
@@ -55,7 +54,7 @@ def folder(path: Path, *, size: int | None = None, classes: Path | None = None) 
         return Sample(ids[index], image(index), label_of[files[index].parent.name])
 
     return Dataset(
-        write_spec("folder", stated(size=size, classes=classes), path),
+        spec_of("folder", path, size=size, classes=classes),
         ids,
         read,
         names,

@@ -13,9 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from limen.data.dataset import DataError, Dataset, from_arrays
+from limen.data.dataset import DataError, Dataset, from_arrays, spec_of
 from limen.data.files import open_folder
-from limen.spec import stated, write_spec
 
 _PREFIXES = {"test": "t10k", "train": "train"}
 
@@ -35,7 +34,7 @@ def mnist(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
     prefix = _PREFIXES[split]
     images = _read_idx(root / f"{prefix}-images-idx3-ubyte", dimensions=3)
     labels = _read_idx(root / f"{prefix}-labels-idx1-ubyte", dimensions=1)
-    spec = write_spec("mnist", stated(split=None if split == "test" else split), path)
+    spec = spec_of("mnist", path, split=split)
     return from_arrays(spec, images[..., None], labels, [str(digit) for digit in range(10)])
 
 

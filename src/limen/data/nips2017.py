@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from limen.compat import declare_torchvision_operators
-from limen.data.dataset import DataError, Dataset, Sample, check_labels
+from limen.data.dataset import DataError, Dataset, Sample, check_labels, spec_of
 from limen.data.files import open_folder, reader
-from limen.spec import stated, write_spec
 
 _CLASSES = 1000
 _COLUMNS = ("ImageId", "TrueLabel", "TargetClass")
@@ -45,7 +44,7 @@ def nips2017(path: Path, *, size: int | None = None) -> Dataset:
         return Sample(name, image(index), label - 1, target - 1)
 
     ids = tuple(row[0] for row in rows)
-    spec = write_spec("nips2017", stated(size=size), path)
+    spec = spec_of("nips2017", path, size=size)
     content = hashlib.sha256(repr(rows).encode()).hexdigest()
     return Dataset(spec, ids, read, _imagenet_names(), content, files.__getitem__)
 

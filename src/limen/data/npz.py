@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from limen.data.dataset import DataError, Dataset, from_arrays, read_class_names
+from limen.data.dataset import DataError, Dataset, from_arrays, read_class_names, spec_of
 from limen.errors import reason
-from limen.spec import stated, write_spec
 
 
 def npz(path: Path, *, classes: Path | None = None) -> Dataset:
@@ -24,7 +23,7 @@ def npz(path: Path, *, classes: Path | None = None) -> Dataset:
     """
     names = read_class_names(classes) if classes is not None else None
     pixels, labels = read_npz(path)
-    return from_arrays(write_spec("npz", stated(classes=classes), path), pixels, labels, names)
+    return from_arrays(spec_of("npz", path, classes=classes), pixels, labels, names)
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
