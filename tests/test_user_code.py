@@ -113,10 +113,11 @@ def test_a_file_that_cannot_be_read_is_one_error(tmp_path, monkeypatch, name):
     ],
 )
 def test_a_file_that_does_not_run_is_one_error_and_is_tried_again(tmp_path, text, kind):
-    file = tmp_path / "bad.py"
+    file, before = tmp_path / "bad.py", set(sys.modules)
     file.write_text(text)
     for _ in range(2):
         with pytest.raises(LimenError, match=rf"bad\.py: raised {kind} when run"):
             find(f"{file}:thing")
+        assert not [name for name in sys.modules.keys() - before if name.startswith("_limen")]
     file.write_text("thing = 1")
     assert find(f"{file}:thing").value == 1

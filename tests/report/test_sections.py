@@ -70,6 +70,14 @@ def test_attacks_have_the_colours_of_the_page(make_run, evaluate):
     assert re.findall(r'class="line (s\d)"', section) == ["s0", "s1"] * 2
 
 
+def test_the_budgets_of_one_attack_have_colours_of_their_own_where_each_is_named(make_run, evaluate, record):
+    labels = ("fgsm:eps=0.1", "fgsm:eps=0.2", "ddn")
+    run = make_run(rows={label: [record(0, "photo 0"), record(3, "photo 3")] for label in labels})
+    evaluate(run)
+    section = section_of(write_page([run.directory]))
+    assert re.findall(r'class="line (s\d)"', section) == ["s0", "s1", "s2"] * 2
+
+
 def test_runs_with_the_same_evaluation_stand_side_by_side(make_run, evaluate):
     first, second = make_run("first"), make_run("second")
     evaluate(first)
