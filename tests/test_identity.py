@@ -65,7 +65,8 @@ def test_the_code_of_a_user_s_file_is_part_of_what_a_thing_is():
 
 def test_what_was_made_in_python_is_told_by_the_file_that_it_is_from():
     assert identify(pgd).code == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    assert identify(ddn).code is None
+    assert identify(pgd).name == f"{__name__}:pgd"
+    assert (identify(ddn).name, identify(ddn).code) == ("ddn", None)
 
 
 def test_a_budget_per_sample_is_kept_as_numbers():

@@ -153,8 +153,7 @@ def identify(thing: Any, hidden: Collection[str] = ()) -> Identity:
         function, given = thing.func, thing.keywords
     elif is_dataclass(thing) and not isinstance(thing, type):
         function = type(thing)
-        counted = [each.name for each in fields(thing) if each.init and each.compare]
-        given = {name: getattr(thing, name) for name in counted}
+        given = {each.name: getattr(thing, each.name) for each in fields(thing) if each.init}
         hidden = {*hidden, *(each.name for each in fields(thing) if not each.compare)}
     name, module = getattr(function, "__qualname__", "<"), getattr(function, "__module__", None)
     if "<" in name or not module:

@@ -43,6 +43,7 @@ def own(workshop):
 def test_a_metric_of_the_users_own_reaches_the_records_the_page_and_the_csv(limen, own):
     result = limen(*COMMAND, "--metric", "python:my.py:blur_aware", "--metric", "python:my.py:darkest")
     assert result.exit_code == 0, result.stderr
+    assert "median blur_aware, of 1" in result.stdout
     run = open_run("run")
     blur, darkest = run.manifest.metrics[len(METRICS) :]
     assert (blur.key, blur.title, blur.unit, blur.higher_is_better) == (
