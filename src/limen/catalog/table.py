@@ -244,7 +244,7 @@ class Catalog:
 
     def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:
         points = importlib.metadata.entry_points(group=self.group) if self.group else ()
-        return {point.name: point for point in points if point.name not in self.factories}
+        return {point.name: point for point in points}
 
     @contextmanager
     def telling(self, spec: str) -> Iterator[None]:
