@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import limen
 from limen import catalog, data, defenses
 from limen.catalog.parameters import Parameter
 from limen.catalog.table import Catalog
@@ -279,6 +280,14 @@ def test_an_installed_package_adds_a_name(installed):
     assert catalog.defense("turned:radius=2").identity.label == "turned:radius=2"
     assert catalog.DEFENSES.names() == [*defenses.DEFENSES, "turned"]
     assert catalog.DEFENSES.entry("turned").origin == "limen.defenses.bilateral"
+
+
+def test_a_network_of_an_installed_package_becomes_a_classifier(installed):
+    installed("limen.models", bare="torch.nn:Identity")
+    classifier = catalog.model("bare")
+    assert isinstance(classifier, limen.Classifier)
+    assert isinstance(classifier.module, torch.nn.Identity)
+    assert classifier.identity.label == "bare"
 
 
 def test_a_broken_package_is_named_where_it_is_used_and_only_there(installed):

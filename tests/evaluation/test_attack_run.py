@@ -413,6 +413,8 @@ def test_a_file_exchanged_after_the_run_is_noticed_though_nothing_is_left_to_do(
 def test_one_run_never_holds_a_bare_and_a_defended_model(attack_run, classifier):
     attack_run(grey(100), [Brighten(0.1)])
     blurred = limen.defenses.Defended(classifier, limen.defenses.bilateral)
+    # The defence is told by itself, so that the weights are those of the model alone.
+    assert describe_run(blurred, grey(100), []).model.weights == classifier.fingerprint()
     with pytest.raises(UsageError, match=r"defenses: '' in the run, 'bilateral' now"):
         attack_run(grey(100), [Brighten(0.1)], classifier=blurred)
 
