@@ -136,6 +136,12 @@ def pairs(table: pa.Table) -> set[tuple[str, str]]:
 
 
 @every
+def test_measuring_again_what_is_whole_keeps_every_file(run, what):
+    whole = content(measure(run, what).folder)
+    assert content(measure(run, what).folder) == whole
+
+
+@every
 def test_attacks_and_images_that_came_later_are_added(what, tmp_path):
     run = attack(tmp_path / "grown", (DDN,), 4)
     assert measure(run, what).attacks == (DDN,)
