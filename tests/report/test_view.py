@@ -208,6 +208,7 @@ def test_tiles_name_classes_and_what_became_of_the_image(make_run, record):
     tiles = {tile.id: tile for tile in build({"run": make_run(rows={"fgsm": rows})}, 24).gallery.tiles}
     assert [tiles[key].state for key in "abcd"] == ["fooled", "failed", "wrong", "fooled"]
     assert (tiles["a"].before, tiles["a"].after, tiles["a"].target) == ("cat", "dog", "dog")
+    assert (tiles["a"].before_confidence, tiles["a"].after_confidence) == (0.9, 0.6)
     assert tiles["d"].after == "class 7"
     assert tiles["b"].distances["l2"] is None
 
