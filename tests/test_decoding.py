@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from limen.decoding import decode
+from limen.decoding import decode, load_json
 from limen.errors import RunError
 
 
@@ -40,3 +40,22 @@ def test_a_wrong_value_is_named(change, message):
 def test_a_missing_value_is_named():
     with pytest.raises(RunError, match="entry lacks sizes, note"):
         decode(Entry, {"name": "a"}, ".entry")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (str, "half \ud83d", "holds half of a character"),
+        (float, 10**400, "is too large a number"),
+        (int | str, 1.5, "is float, expected int or str"),
+    ],
+)
+def test_what_json_can_hold_and_nothing_can_use_is_refused(kind, value, message):
+    with pytest.raises(RunError, match=message):
+        decode(kind, value, ".entry")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_know_are_refused(number):
+    with pytest.raises(RunError, match=f"{number} is no number of JSON"):
+        load_json(f'{{"format": 1, "value": {number}}}', 1, "a test")

@@ -97,3 +97,11 @@ def test_a_partial_is_its_function_with_these_keywords():
 def test_an_object_is_its_class_with_the_fields_that_count():
     assert identify(Adding(2.0, ["seen"])) == identify(Adding(2.0)) != identify(Adding(3.0))
     assert identify(Adding(2.0)).parameters == {"amount": 2.0}
+
+
+def test_a_parameter_that_only_its_place_in_memory_tells_is_refused():
+    class Opaque:
+        pass
+
+    with pytest.raises(UsageError, match="cannot be kept as a parameter"):
+        as_value(Opaque())

@@ -336,3 +336,16 @@ def test_a_bad_file_is_no_misuse() -> None:
     assert issubclass(ImageFileError, LimenError)
     assert ImageFileError.exit_code == 1
     assert not issubclass(ImageFileError, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("images", "kind"),
+    [
+        (torch.zeros(1, 3, 4, 4).to_sparse(), "torch.sparse_coo"),
+        (torch.empty(1, 3, 4, 4, device="meta"), "meta"),
+    ],
+    ids=["sparse", "meta"],
+)
+def test_a_tensor_that_holds_no_dense_values_is_refused(images, kind):
+    with pytest.raises(UsageError, match=f"are a {kind} tensor; pass a dense one"):
+        check_images(images)

@@ -91,6 +91,11 @@ def test_an_argument_may_hold_colons_and_equals_signs():
     assert DATA.make("folder:a.py:make=1,size=224") == ("a.py:make=1", 224, None)
 
 
+def test_an_argument_that_nothing_takes_is_refused():
+    with pytest.raises(UsageError, match="bare takes no argument"):
+        Catalog("data", {"bare": bare}).make("bare:a.py")
+
+
 def test_a_doubled_comma_is_a_comma():
     assert DATA.make("folder:photos,,old,,,size=3") == ("photos,old,", 3, None)
 

@@ -117,6 +117,16 @@ def test_bad_images_in_a_folder_are_reported_skipped_and_counted(limen, workshop
     assert run.table().num_rows == 8
 
 
+def test_of_many_bad_images_the_first_are_named_and_the_rest_counted(limen, workshop):
+    for number in range(7):
+        (workshop / "photos" / "dark" / f"x{number}.png").write_bytes(b"no image")
+    result = limen(*ALL, "--no-report")
+    assert result.exit_code == 0, result.stderr
+    assert "skipped dark/x4.png" in result.stderr
+    assert "skipped dark/x5.png" not in result.stderr
+    assert "skipped 7 images in all; run.json names the others" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("changed", "code", "message"),
     [

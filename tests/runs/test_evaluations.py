@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -218,3 +219,22 @@ def test_another_limen_begins_anew(run):
     header(limen="0.0.1")(store(run).folder)
     with measuring(run, BRIGHT) as measurement:
         assert measurement.finished == frozenset()
+
+
+def test_parts_of_unlike_columns_are_refused(run):
+    with measuring(run, BRIGHT) as measurement:
+        measurement.write(Part(rows((DDN, "a"))))
+        text = pa.table({"attack": [DDN], "id": ["b"], "value": ["bright"]})
+        measurement.write(Part(text))
+        with pytest.raises(UsageError, match="unlike columns"):
+            measurement.finish(measurement.finished, describe)
+
+
+def test_a_file_system_without_links_gets_copies(run, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    picture = store(run).picture(DDN, "a")
+    assert picture is not None
+    assert decode_png(picture).tolist() == pixels(5).tolist()
