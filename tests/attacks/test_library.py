@@ -135,5 +135,5 @@ def test_a_call_that_makes_no_sense_is_refused(call, reason):
 @pytest.mark.parametrize("name", ["fgsm", "ifgsm", "mifgsm", "pgd_linf"])
 @pytest.mark.parametrize("eps", [8, torch.tensor([0.1, 8.0])], ids=["float", "per sample"])
 def test_a_budget_in_levels_is_taken_for_the_slip_that_it_is(name, eps):
-    with pytest.raises(UsageError, match="expected 1 at most, as images lie in .*: 8 levels are 8/255"):
+    with pytest.raises(UsageError, match="expected 1 at most, as images lie in"):
         FACTORIES[name](eps=eps)
