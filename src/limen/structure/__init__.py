@@ -6,9 +6,13 @@ from limen.structure.attention import ATTENTION, layer_of
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
 from limen.structure.feature_maps import feature_layer
 from limen.structure.magnification import common_scale, magnify
+from limen.structure.segmentation import SUPERPIXELS
+from limen.structure.superpixels import Superpixels, superpixels
 
 __all__ = [
     "ATTENTION",
+    "SUPERPIXELS",
+    "Superpixels",
     "cam",
     "common_scale",
     "feature_layer",
@@ -16,4 +20,5 @@ __all__ = [
     "gradcam_plus_plus",
     "layer_of",
     "magnify",
+    "superpixels",
 ]
