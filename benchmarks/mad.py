@@ -23,10 +23,9 @@ from PIL import Image
 from scipy import ndimage, stats
 from torch import Tensor
 
-from limen.images import from_uint8, quantize, to_uint8
+from limen.images import from_uint8, grey, quantize, to_uint8
 from limen.metrics import METRICS, mad
 from limen.metrics.appearance import appearance_distortion
-from limen.metrics.grey import grey
 from limen.metrics.visibility import detected_distortion
 from s2_ball import views
 

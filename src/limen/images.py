@@ -21,6 +21,7 @@ LATTICE = 255
 """Steps between 0 and 1 that an 8-bit file can store."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+_LUMA = (0.299, 0.587, 0.114)
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 
 
@@ -107,6 +108,24 @@ def per_sample(value: float | Tensor, images: Tensor, name: str = "value") -> Te
     if not bool(torch.isfinite(tensor).all()):
         raise UsageError(f"{name} holds NaN or infinite values")
     return tensor.expand(count).reshape(count, *[1] * (images.ndim - 1))
+
+
+def grey(images: Tensor) -> Tensor:
+    """The luma (N, H, W) of images of 1 or 3 channels, by the weights of ITU-R BT.601.
+
+    Raises:
+        UsageError: If there is another number of channels.
+
+    Example:
+        >>> grey(torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1))
+        tensor([[[0.2990]]])
+    """
+    if images.shape[1] == 1:
+        return images[:, 0]
+    if images.shape[1] != 3:
+        raise UsageError(f"the luma is that of 1 or 3 channels; the images have {images.shape[1]}")
+    red, green, blue = images.unbind(1)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def norm(batch: Tensor, order: float = 2) -> Tensor:

@@ -7,9 +7,8 @@ from scipy import ndimage
 from skimage import data
 
 from limen.errors import UsageError
-from limen.images import from_uint8
+from limen.images import from_uint8, grey
 from limen.metrics import noise_visibility, psnr, wpsnr
-from limen.metrics.grey import grey
 
 
 def photograph() -> torch.Tensor:

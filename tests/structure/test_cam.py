@@ -206,6 +206,37 @@ def test_an_images_map_does_not_depend_on_its_batch(build, method):
         )
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_without_relu_and_enlarged_to_the_nearest_a_map_is_blocks_of_all_evidence(method):
+    """As in the superpixel paper's program: min–max, nearest, min–max of the weighted sum as it is."""
+    net, batch, classes = pooled(), images(4), torch.tensor([0, 1, 2, 3])
+    features = net[:4](batch).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(net[4:](features).gather(1, classes[:, None]).sum(), features)
+    weights = {
+        "cam": net[6].weight[classes],
+        "gradcam": gradient.mean((2, 3)),
+        "gradcam++": (gradient.relu() / (2 + gradient * features.sum((2, 3), keepdim=True))).sum((2, 3)),
+    }[method]
+    maps = torch.einsum("nc,nchw->nhw", weights, features).detach()
+    for _ in range(2):  # 6×6 places, each a block of 4×4 pixels after the first
+        maps = (maps - maps.amin((1, 2), keepdim=True)) / (
+            maps.amax((1, 2), keepdim=True) - maps.amin((1, 2), keepdim=True)
+        )
+        maps = maps.repeat_interleave(24 // maps.shape[1], 1).repeat_interleave(24 // maps.shape[2], 2)
+    ours = ATTENTION[method](Classifier(net), batch, classes, relu=False, enlarge="nearest")
+    torch.testing.assert_close(ours, maps, atol=1e-5, rtol=0)
+    assert len(ours[0].unique()) <= 36
+    default = ATTENTION[method](Classifier(net), batch, classes)
+    assert len(default[0].unique()) > 36
+    if method == "cam":  # whose weights have either sign
+        assert bool((default == 0).sum() > (ours == 0).sum())
+
+
+def test_an_unknown_enlargement_is_refused():
+    with pytest.raises(UnknownNameError, match="enlargement 'linear'; did you mean 'bilinear'"):
+        ATTENTION["cam"](Classifier(pooled()), images(1), enlarge="linear")
+
+
 def test_no_images_give_no_maps():
     assert class_activation_map(Classifier(pooled()), images(0)).shape == (0, 24, 24)
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from limen.errors import UsageError
-from limen.images import LATTICE, check_pair
+from limen.images import LATTICE, check_pair, grey
 from limen.metrics.appearance import appearance_distortion
-from limen.metrics.grey import grey
 from limen.metrics.moments import BLOCK
 from limen.metrics.visibility import detected_distortion
 

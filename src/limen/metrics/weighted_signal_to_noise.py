@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from limen.images import check_pair
-from limen.metrics.grey import grey
+from limen.images import check_pair, grey
 
 _STRENGTH = 75.0  # D: how much less visible noise is in the busiest place than where the image is flat
 

@@ -51,14 +51,14 @@ def window_mean(images: Tensor) -> Tensor:
     return means[:, : count * channels].reshape(inner)
 
 
-def mirror_pad(images: Tensor) -> Tensor:
-    """Extend each side by the window's radius, mirrored with the edge repeated (dcba|abcd|dcba).
+def mirror_pad(images: Tensor, radius: int = RADIUS) -> Tensor:
+    """Extend each side by a radius, the window's, mirrored with the edge repeated (dcba|abcd|dcba).
 
-    `window_mean` of the result has the images' size. This is 'reflect' in scipy.ndimage and
-    'symmetric' in numpy; torch's own 'reflect' leaves out the edge.
+    Sides must be no shorter. `window_mean` of the result has the images' size. This is 'reflect' in
+    scipy.ndimage and 'symmetric' in numpy; torch's own 'reflect' leaves out the edge.
     """
     for axis in (2, 3):
-        head = images.narrow(axis, 0, RADIUS).flip(axis)
-        tail = images.narrow(axis, images.shape[axis] - RADIUS, RADIUS).flip(axis)
+        head = images.narrow(axis, 0, radius).flip(axis)
+        tail = images.narrow(axis, images.shape[axis] - radius, radius).flip(axis)
         images = torch.cat([head, images, tail], axis)
     return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
@@ -22,6 +23,24 @@ _FINDERS: Mapping[Attention, Callable[[Classifier, Tensor], str]] = {
     gradcam: feature_layer,
     gradcam_plus_plus: feature_layer,
 }
+
+
+_PASSES: Mapping[Attention, tuple[int, int]] = {cam: (1, 0), gradcam: (1, 1), gradcam_plus_plus: (1, 1)}
+
+
+def passes_of(method: Attention) -> tuple[int, int]:
+    """How many forward and backward passes a method takes for each image, for whoever counts them.
+
+    A method of one's own says so by its attribute `passes`; without it, it counts as one of each. A pass of
+    a single image that finds the layer is not counted.
+
+    Example:
+        >>> passes_of(cam), passes_of(gradcam), passes_of(lambda classifier, images, classes: images[:, 0])
+        ((1, 0), (1, 1), (1, 1))
+    """
+    if isinstance(method, functools.partial) and not hasattr(method, "passes"):
+        return passes_of(method.func)
+    return getattr(method, "passes", _PASSES.get(method, (1, 1)))
 
 
 def layer_of(method: Attention, classifier: Classifier, images: Tensor) -> str | None:

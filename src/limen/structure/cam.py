@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from limen.classifier import Classifier, check_labels
-from limen.errors import UsageError
+from limen.errors import UnknownNameError, UsageError
 from limen.images import check_images
 from limen.structure.feature_maps import check_layer, feature_layer, gathering, pooled_head
 
 _ROUNDINGS = 32
+
+Enlargement = Literal["bilinear", "nearest"]
+"""How a map is brought to the size of the image."""
 
 Weigh = Callable[[Tensor, Tensor], Tensor]
 """Feature maps (N, C, H, W) and the gradient of the class's logit by them, to the maps' weights (N, C)."""
 
 
 def cam(
-    classifier: Classifier, images: Tensor, classes: Tensor | None = None, *, layer: str | None = None
+    classifier: Classifier,
+    images: Tensor,
+    classes: Tensor | None = None,
+    *,
+    layer: str | None = None,
+    relu: bool = True,
+    enlarge: Enlargement = "bilinear",
 ) -> Tensor:
     """CAM: a map's weight is that of the linear head, which must follow or precede global average pooling.
 
@@ -29,17 +39,22 @@ def cam(
     Source:
         Zhou et al., CVPR 2016.
     """
-    check_images(images)
-    check_layer(classifier, layer)
+    _check(classifier, images, layer, enlarge)
     if not len(images):
         return images.new_zeros(0, *images.shape[2:])
     layer, weight = pooled_head(classifier, images, layer)
     features, _, classes = _answered(classifier, images, classes, layer)
-    return _drawn(features, weight[classes], images)
+    return _drawn(features, weight[classes], images, relu, enlarge)
 
 
 def gradcam(
-    classifier: Classifier, images: Tensor, classes: Tensor | None = None, *, layer: str | None = None
+    classifier: Classifier,
+    images: Tensor,
+    classes: Tensor | None = None,
+    *,
+    layer: str | None = None,
+    relu: bool = True,
+    enlarge: Enlargement = "bilinear",
 ) -> Tensor:
     """Grad-CAM: a map's weight is the mean of the gradient of the class's logit by it.
 
@@ -48,17 +63,23 @@ def gradcam(
     Source:
         Selvaraju et al., ICCV 2017, eq. 1.
     """
-    return _by_gradient(classifier, images, classes, layer, _grad_cam)
+    return _by_gradient(classifier, images, classes, layer, relu, enlarge, _grad_cam)
 
 
 def gradcam_plus_plus(
-    classifier: Classifier, images: Tensor, classes: Tensor | None = None, *, layer: str | None = None
+    classifier: Classifier,
+    images: Tensor,
+    classes: Tensor | None = None,
+    *,
+    layer: str | None = None,
+    relu: bool = True,
+    enlarge: Enlargement = "bilinear",
 ) -> Tensor:
     """Grad-CAM++: a map's weight is Σ α·ReLU(g), with g the gradient of the class's logit by it.
 
     How much each place of an image speaks for a class, from 0 (least) to 1 (most): the weighted sum of a
-    layer's feature maps A, its negative part cut off, enlarged to the image's size (bilinear) and stretched
-    to [0, 1]. Here α = g² / (2g² + g³·ΣA) = 1 / (2 + g·ΣA).
+    layer's feature maps A, its negative part cut off, enlarged to the image's size and stretched to
+    [0, 1]. Here α = g² / (2g² + g³·ΣA) = 1 / (2 + g·ΣA).
 
     The model's mode, gradients and hooks are left as they were, also when it raises. One forward pass
     (and another of a single image, if the layer has to be found), and a backward pass from the logits to
@@ -71,12 +92,14 @@ def gradcam_plus_plus(
         layer: Dotted name of a submodule whose output is a feature map; None for what `feature_layer` finds.
             What the module itself returns counts: a ReLU that the network applies to it as a function does
             not.
+        relu: Whether to cut off what speaks against the class; the program of Dong et al. 2020 does not.
+        enlarge: `bilinear`, or `nearest`, with which a place of the layer is a block, as in that program.
 
     Returns:
         Maps in [0, 1], (N, H, W); all 0 where a map is flat.
 
     Raises:
-        UnknownNameError: For a layer that does not exist.
+        UnknownNameError: For a layer or an enlargement that does not exist.
         UsageError: If the layer gives no feature map, or none can be found.
         ModelError: If the model raises.
 
@@ -91,19 +114,31 @@ def gradcam_plus_plus(
         >>> gradcam_plus_plus(Classifier(net), torch.rand(2, 3, 16, 16)).shape
         torch.Size([2, 16, 16])
     """
-    return _by_gradient(classifier, images, classes, layer, _grad_cam_pp)
+    return _by_gradient(classifier, images, classes, layer, relu, enlarge, _grad_cam_pp)
 
 
 def _by_gradient(
-    classifier: Classifier, images: Tensor, classes: Tensor | None, layer: str | None, weigh: Weigh
+    classifier: Classifier,
+    images: Tensor,
+    classes: Tensor | None,
+    layer: str | None,
+    relu: bool,
+    enlarge: Enlargement,
+    weigh: Weigh,
 ) -> Tensor:
-    check_images(images)
-    check_layer(classifier, layer)
+    _check(classifier, images, layer, enlarge)
     if not len(images):
         return images.new_zeros(0, *images.shape[2:])
     layer = layer or feature_layer(classifier, images)
     features, gradients, _ = _answered(classifier, images, classes, layer)
-    return _drawn(features, weigh(features, gradients()), images)
+    return _drawn(features, weigh(features, gradients()), images, relu, enlarge)
+
+
+def _check(classifier: Classifier, images: Tensor, layer: str | None, enlarge: Enlargement) -> None:
+    check_images(images)
+    check_layer(classifier, layer)
+    if enlarge not in get_args(Enlargement):
+        raise UnknownNameError("enlargement", enlarge, get_args(Enlargement))
 
 
 def _answered(
@@ -125,9 +160,9 @@ def _answered(
     return torch.cat(gathered).detach(), gradients, asked
 
 
-def _drawn(features: Tensor, weights: Tensor, images: Tensor) -> Tensor:
-    maps = (weights[:, :, None, None] * features).sum(1, keepdim=True).relu()
-    return _stretched(interpolate(maps, images.shape[2:], mode="bilinear", align_corners=False)[:, 0])
+def _drawn(features: Tensor, weights: Tensor, images: Tensor, relu: bool, enlarge: Enlargement) -> Tensor:
+    maps = (weights[:, :, None, None] * features).sum(1, keepdim=True)
+    return _stretched(interpolate(maps.relu() if relu else maps, images.shape[2:], mode=enlarge)[:, 0])
 
 
 def _grad_cam(features: Tensor, gradients: Tensor) -> Tensor:
@@ -144,5 +179,5 @@ def _stretched(maps: Tensor) -> Tensor:
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     span = high - low
     # Interpolating a constant leaves roundings, which must not be taken for a map.
-    flat = span <= _ROUNDINGS * torch.finfo(maps.dtype).eps * high
+    flat = span <= _ROUNDINGS * torch.finfo(maps.dtype).eps * torch.maximum(low.abs(), high.abs())
     return ((maps - low) / span.where(~flat, 1)).masked_fill(flat, 0)
