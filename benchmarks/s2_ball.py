@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 
 from limen.attacks.constraint import S2Ball
-from limen.attacks.part import Problem, sample_seeds
+from limen.attacks.part import Problem
+from limen.seeds import sample_seeds
 
 TIMES, DIFFERENCE = 1000, 1e-6
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")

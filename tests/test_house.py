@@ -274,7 +274,7 @@ def test_what_a_page_names_exists(page, tmp_path, monkeypatch):
     for spec in re.findall(r"--attack[ =]([^\s\\`…]+)", text):
         catalog.attack_or_grid(spec)
     for spec in re.findall(r"--defense[ =]([^\s\\`…]+)", text):
-        catalog.defense(spec)
+        catalog.chain(spec)
     # The changelog names what is gone.
     dotted = [] if page.name == "CHANGELOG.md" else re.findall(r"(?<![\w/.-])limen(?:\.[A-Za-z_]\w*)+", text)
     for name in {*dotted} - GROUPS:

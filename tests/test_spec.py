@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.errors import UsageError
-from limen.spec import Spec, value_text
+from limen.spec import Spec, split_chain, value_text
 
 WORD = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="="), min_size=1).filter(
@@ -61,3 +61,14 @@ def test_what_is_no_list_of_keys_and_values_is_refused(text, complaint):
 def test_a_number_is_written_so_that_it_reads_as_itself(value):
     numerator, slash, denominator = value_text(value).partition("/")
     assert (float(numerator) / float(denominator) if slash else float(numerator)) == value
+
+
+@given(st.lists(TEXT.filter(lambda text: text[0] != "+"), min_size=1, max_size=3))
+def test_a_chain_reads_as_the_specs_that_it_is_made_of(specs):
+    assert split_chain("+".join(spec.replace("+", "++") for spec in specs)) == specs
+
+
+@pytest.mark.parametrize("text", ["jpeg+", "+jpeg", "jpeg+ +resize", "jpeg+++resize+"])
+def test_a_chain_with_nothing_beside_a_plus_is_refused(text):
+    with pytest.raises(UsageError, match="has a plus with nothing on one side"):
+        split_chain(text)

@@ -171,10 +171,10 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def from_uint8(pixels: np.ndarray) -> Tensor:
-    """The inverse of `to_uint8`: (N, H, W, C) uint8 to float32 (N, C, H, W) in [0, 1]."""
-    planes = pixels.transpose(0, 3, 1, 2).astype(np.float32, order="C")
-    return torch.from_numpy(planes).div_(LATTICE)
+def from_uint8(pixels: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The inverse of `to_uint8`: (N, H, W, C) uint8 to floats (N, C, H, W) in [0, 1]."""
+    planes = pixels.transpose(0, 3, 1, 2).copy()
+    return torch.from_numpy(planes).to(dtype).div_(LATTICE)
 
 
 def read_image(path: Path, size: int | None = None) -> Tensor:

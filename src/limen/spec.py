@@ -6,6 +6,9 @@ first colon or comma: a comma says that the argument is left out. Further values
 a key of their own: `pgd_l2:eps=1,2,steps=40`. A comma inside an argument or a value is written twice:
 `folder:photos,,old,size=224` is the folder `photos,old`. Doubling, and not a backslash, because a backslash
 belongs to paths on Windows.
+
+Where things may follow one another, as defences do, a plus joins their specs to a chain:
+`jpeg:quality=75+resize:factor=2`. A plus inside one of them is written twice.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ class Spec:
         separator, rest = text[len(name) : len(name) + 1], text[len(name) + 1 :]
         if not argument and separator == ",":
             raise UsageError(f"{name} takes its values after a colon: write {name}:{rest}")
-        parts = _split(rest) if rest else []
+        parts = _split(rest, ",") if rest else []
         first = None
         if argument:
             first = parts.pop(0) if parts and separator == ":" else ""
@@ -86,6 +89,24 @@ def spec_name(text: str) -> str:
         ('pgd_l2', 'lite0')
     """
     return re.split("[:,]", text, maxsplit=1)[0]
+
+
+def split_chain(text: str) -> list[str]:
+    """The specs of a chain, in the order in which they are passed.
+
+    Raises:
+        UsageError: If one is left out, as beside a plus at the end.
+
+    Example:
+        >>> split_chain("jpeg:quality=75+python:a++b.py:blur")
+        ['jpeg:quality=75', 'python:a+b.py:blur']
+    """
+    specs = _split(text, "+")
+    if len(specs) > 1 and not all(spec.strip() for spec in specs):
+        raise UsageError(
+            f"{text!r} has a plus with nothing on one side; a plus inside a spec is written twice"
+        )
+    return specs
 
 
 def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object = None) -> str:
@@ -118,14 +139,15 @@ def value_text(value: object) -> str:
     return str(value)
 
 
-def _split(text: str) -> list[str]:
-    """Split at single commas; doubled ones become one."""
+def _split(text: str, at: str) -> list[str]:
+    """Split at single separators; doubled ones become one."""
     parts = [""]
-    for piece in re.findall(r",,|,|[^,]+", text):
-        if piece == ",":
+    one = re.escape(at)
+    for piece in re.findall(f"{one}{one}|{one}|[^{one}]+", text):
+        if piece == at:
             parts.append("")
         else:
-            parts[-1] += "," if piece == ",," else piece
+            parts[-1] += at if piece == 2 * at else piece
     return parts
 
 

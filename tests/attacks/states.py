@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from limen.attacks.objective import Margin
-from limen.attacks.part import Problem, sample_seeds
+from limen.attacks.part import Problem
 from limen.attacks.protocols import Constraint, Perturbation, State
+from limen.seeds import sample_seeds
 
 
 def problem_of(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from limen.attacks.constraint import LinfBall
-from limen.attacks.part import Part, Problem, rows, sample_seeds, setting
+from limen.attacks.part import Part, Problem, rows, setting
 from limen.attacks.protocols import State
 from limen.attacks.update import Momentum
 from limen.errors import UsageError
@@ -31,19 +31,6 @@ class Outer(Part):
 
 def numbered(count: int, ids=None, seed: int = 0) -> Problem:
     return problem_of(photos(count), 255, torch.arange(count), seed=seed, ids=ids)
-
-
-def test_seeds_are_of_the_id_and_the_calls_seed():
-    seeds = sample_seeds(0, ["a", "b", "c"])
-    assert len(seeds.unique()) == 3
-    assert (seeds >= 0).all()
-    assert torch.equal(sample_seeds(0, ["c", "a"]), seeds[[2, 0]])
-    assert not torch.isin(sample_seeds(1, ["a", "b", "c"]), seeds).any()
-    assert sample_seeds(0, []).shape == (0,)
-
-
-def test_seeds_are_the_same_on_every_machine():
-    assert sample_seeds(0, ["a"]).tolist() == [6841154156042874738]
 
 
 def test_random_numbers_are_a_samples_own():

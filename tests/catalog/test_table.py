@@ -225,6 +225,35 @@ def test_a_defence_that_cannot_be_made_is_refused_with_its_spec(spec, complaint)
     assert complaint in str(raised.value)
 
 
+def test_a_chain_is_its_defences_in_the_order_in_which_images_pass_them():
+    chained = catalog.chain("jpeg:quality=50+resize:factor=1.5", "bit_depth")
+    assert [each.identity.label for each in chained] == ["jpeg:quality=50", "resize:factor=1.5", "bit_depth"]
+    assert catalog.chain() == []
+    images = torch.rand(2, 3, 96, 96)
+    classifier = catalog.model("demo:photos")
+    expected = classifier(defenses.resize(defenses.jpeg(images, 50), 1.5))
+    once = catalog.model("demo:photos", defenses=["jpeg:quality=50+resize:factor=1.5"])
+    twice = catalog.model("demo:photos", defenses=["jpeg:quality=50", "resize:factor=1.5"])
+    assert torch.equal(once(images), expected)
+    assert once.fingerprint() == twice.fingerprint()
+    assert not torch.equal(catalog.behind(classifier, chained[1::-1])(images), expected)
+    assert catalog.behind(classifier, []) is classifier
+
+
+def test_a_chain_is_refused_with_the_spec_that_is_wrong_and_where_one_defence_is_asked_for():
+    with pytest.raises(UsageError, match=r"^defense spec 'jpeg:quality=0': quality must be"):
+        catalog.chain("resize+jpeg:quality=0")
+    with pytest.raises(UsageError, match=r"'resize\+jpeg' is a chain of defences"):
+        catalog.defense("resize+jpeg")
+
+
+def test_a_plus_inside_a_spec_of_a_chain_is_written_twice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a+b.py").write_text("def dim(images, by: float = 0.5):\n    return images * by\n")
+    first, second = catalog.chain("python:a++b.py:dim,by=2e++0+resize")
+    assert (first.identity.parameters, second.identity.name) == ({"by": 2.0}, "resize")
+
+
 def test_specs_that_mean_the_same_name_one_thing():
     same = (
         "climb:steps=20,eps=8/255",

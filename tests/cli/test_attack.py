@@ -233,6 +233,8 @@ def test_defences_stand_before_the_model_in_the_order_given_and_are_said_everywh
     chain = ("--defense", "python:dim.py:dim,by=0.8", "--defense", "bilateral:radius=2")
     result = limen(*ALL, *chain)
     assert result.exit_code == 0, result.stderr
+    # Written as one chain, it is the same run.
+    assert limen(*ALL, "--defense", "python:dim.py:dim,by=0.8+bilateral:radius=2").exit_code == 0
     said = "python:dim.py:dim,by=0.8, then bilateral:radius=2"
     assert f"the model is behind {said}" in result.stdout
     assert said in (workshop / "run" / "report.html").read_text()

@@ -11,7 +11,7 @@ from torch import nn
 
 import limen
 from limen.analysis import characteristic, compare, figures, outcomes
-from limen.defenses import Defended, bilateral
+from limen.defenses import Defended, average_pool, bilateral, bit_depth
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.identity import Identity
@@ -188,6 +188,16 @@ def test_a_targeted_image_transfers_if_the_other_classifier_sees_the_target(tmp_
         spec = write_spec("transfer", [("model", f"python:{tmp_path / 'net.py'}:net{order[0]}")])
         success = evaluate(stored, EVALUATIONS.make(spec)).records()["success"].to_pylist()
         assert success == [order == [0, 1]] * 2
+
+
+def test_a_chain_of_defences_stands_before_the_other_classifier(run, net):
+    stored = evaluate(run, EVALUATIONS.make("transfer:defense=bit_depth:bits=1+average_pool:size=5"))
+    behind = Defended(Defended(net, lambda x: average_pool(x, 5)), lambda x: bit_depth(x, 1))
+    rows = stored.records().to_pylist()
+    assert rows
+    for row in rows:
+        image = from_uint8(run.image(row["attack"], row["id"])[None])
+        assert row["prediction"] == behind(image).argmax(1).item()
 
 
 def test_what_cannot_be_done_is_refused(run):

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from limen.attacks.doubts import doubts
 from limen.attacks.outcome import Best, Outcome
-from limen.attacks.part import Problem, sample_seeds
+from limen.attacks.part import Problem
 from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels
 from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images
+from limen.seeds import sample_seeds
 
 
 class Attack:

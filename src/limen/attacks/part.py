@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, replace
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from limen.images import per_sample
+from limen.seeds import draw
 
 
 def setting(default: Any = MISSING) -> Any:
@@ -117,21 +116,4 @@ class Problem(Part):
             sampler: `torch.rand` or `torch.randn`.
             salt: Tells draws of one sample apart.
         """
-        shape, dtype = self.originals.shape[1:], self.originals.dtype
-        generator = torch.Generator()
-        drawn = torch.empty(self.originals.shape, dtype=dtype)
-        for row, seed in enumerate(self.seeds.tolist()):
-            generator.manual_seed((seed + salt * 0x9E3779B97F4A7C15) % 2**63)
-            drawn[row] = sampler(shape, generator=generator, dtype=dtype)
-        return drawn.to(self.originals.device)
-
-
-def sample_seeds(seed: int, ids: Sequence[object]) -> Tensor:
-    """One seed per sample from the call's seed and the sample's id, whatever its place in a batch.
-
-    Example:
-        >>> bool((sample_seeds(0, ["a", "b"])[1:] == sample_seeds(0, ["b"])).all())
-        True
-    """
-    digests = (hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in ids)
-    return torch.tensor([int.from_bytes(digest) >> 1 for digest in digests], dtype=torch.int64)
+        return draw(sampler, self.seeds, self.originals.shape[1:], self.originals.dtype, salt)

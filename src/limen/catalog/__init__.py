@@ -2,7 +2,8 @@
 
 A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for all else, with a comma
 inside a path written twice. Several values of one parameter of an attack, `pgd_l2:eps=1,2,4,steps=40`, make a
-grid. `python:FILE.py:NAME[,key=value…]` names what a user's own file defines, of any kind.
+grid. `python:FILE.py:NAME[,key=value…]` names what a user's own file defines, of any kind. A plus joins
+defences to a chain, `jpeg:quality=75+resize:factor=2`, with a plus inside one of them written twice.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from limen.errors import UsageError
 from limen.identity import Named
 from limen.metrics import Metric
 from limen.runs import ModelEntry
+from limen.spec import split_chain
 
 __all__ = [
     "ATTACKS",
@@ -47,6 +49,8 @@ __all__ = [
     "Request",
     "attack",
     "attack_or_grid",
+    "behind",
+    "chain",
     "data",
     "defense",
     "metric",
@@ -85,7 +89,8 @@ def model(spec: str, device: str | torch.device | None = None, defenses: Sequenc
     Args:
         spec: For example `torchvision:resnet50`, `demo:photos` or `python:nets.py:make,weights=a.pt`.
         device: Where to put it; `None` leaves it where its maker puts it, which is mostly the CPU.
-        defenses: Specs of defences that images pass before they reach it, in this order.
+        defenses: Specs of defences, or of chains of them, that images pass before they reach it, in this
+            order.
 
     Raises:
         UsageError: If a spec cannot be followed; the message begins with it.
@@ -94,7 +99,7 @@ def model(spec: str, device: str | torch.device | None = None, defenses: Sequenc
         >>> model("demo:photos").class_names[:2]
         ('astronaut', 'bricks')
     """
-    return _behind(MODELS.make(spec, device=device), [defense(each) for each in defenses])
+    return behind(MODELS.make(spec, device=device), chain(*defenses))
 
 
 def model_of(
@@ -112,7 +117,7 @@ def model_of(
     """
     if given is None:
         bare = model(entry.spec, device)
-        classifier = _behind(bare, [DEFENSES.restore(each) for each in entry.defenses])
+        classifier = behind(bare, [DEFENSES.restore(each) for each in entry.defenses])
         code = None if bare.identity is None else bare.identity.code
     else:
         bare, classifier, code = undefended(given), given, entry.code
@@ -130,8 +135,14 @@ def model_of(
     return classifier
 
 
-def _behind(classifier: Classifier, chain: Sequence[Callable[[Tensor], Tensor]]) -> Classifier:
-    for each in reversed(chain):
+def behind(classifier: Classifier, defenses: Sequence[Callable[[Tensor], Tensor]]) -> Classifier:
+    """The classifier behind defences that images pass in this order; itself if there are none.
+
+    Example:
+        >>> [each.label for each in defenses_of(behind(model("demo:digits"), chain("jpeg+resize")))]
+        ['jpeg', 'resize']
+    """
+    for each in reversed(defenses):
         classifier = Defended(classifier, each)
     return classifier
 
@@ -177,17 +188,36 @@ def attack_or_grid(spec: str) -> NamedAttack | Grid:
     return read_grid(ATTACKS, spec) or attack(spec)
 
 
-def defense(spec: str) -> Named:
-    """The defence that a spec names, such as `bilateral:radius=7`, as a function of the images alone.
+def chain(*specs: str) -> list[Named]:
+    """The defences that specs name, each as a function of the images alone, in the order of the images' way.
+
+    Args:
+        *specs: Specs of defences, or of chains such as `jpeg:quality=75+resize:factor=2`.
 
     Raises:
-        UsageError: If the spec cannot be followed, or a value is refused; the message begins with it.
+        UsageError: If a spec cannot be followed, or a value is refused; the message begins with it.
+
+    Example:
+        >>> [each.identity.label for each in chain("jpeg:quality=50+resize", "bilateral")]
+        ['jpeg:quality=50', 'resize', 'bilateral']
+    """
+    return [DEFENSES.make(each) for spec in specs for each in split_chain(spec)]
+
+
+def defense(spec: str) -> Named:
+    """The one defence that a spec names, such as `bilateral:radius=7`, as a function of the images alone.
+
+    Raises:
+        UsageError: As `chain`, or if the spec names several.
 
     Example:
         >>> defense("bilateral:range=0.1")(torch.rand(2, 3, 16, 16)).shape
         torch.Size([2, 3, 16, 16])
     """
-    return DEFENSES.make(spec)
+    first, *more = chain(spec)
+    if more:
+        raise UsageError(f"{spec!r} is a chain of defences; limen.catalog.chain reads it")
+    return first
 
 
 def metric(spec: str) -> Metric:

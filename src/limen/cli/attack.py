@@ -23,7 +23,11 @@ def attack(
     out: Out,
     defense: Annotated[
         list[str] | None,
-        option("SPEC", "Defence in front of the model, such as bilateral; repeatable, passed in this order."),
+        option(
+            "SPEC",
+            "Defence in front of the model, such as jpeg:quality=75, or a chain: jpeg+resize; repeatable, "
+            "passed in this order.",
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,

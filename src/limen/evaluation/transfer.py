@@ -13,7 +13,6 @@ from torch import Tensor
 from limen import catalog
 from limen.analysis import Measured, Outcomes, figures, outcomes_by_name
 from limen.classifier import Classifier
-from limen.defenses import Defended
 from limen.document import Block, Cell, Form, Group, Table
 from limen.errors import UsageError
 from limen.evaluation.cleans import logits_of
@@ -67,7 +66,7 @@ def transfer(
         run: The run.
         context: What the evaluation is given.
         model: Spec of the other classifier, with the classes of the run's; the run's own if not given.
-        defense: Spec of a defence in front of it.
+        defense: Spec of a defence in front of it, or of a chain of them.
 
     Raises:
         UsageError: If neither is given, or the images do not fit.
@@ -79,9 +78,10 @@ def transfer(
         raise UsageError("transfer needs model=SPEC, defense=SPEC, or both")
     other = context.classifier if model is None else context.model(model)
     if defense is not None:
-        shield = catalog.defense(defense)
-        context.note_code("defense", shield.identity)
-        other = Defended(other, shield)
+        shields = catalog.chain(defense)
+        for shield in shields:
+            context.note_code(f"defense {shield.identity.name}", shield.identity)
+        other = catalog.behind(other, shields)
     table, targeted = run.table(), run.manifest.settings.targeted
     for batch in context.batches(context.correct(), other):
         before = _answers(other, batch.originals)
