@@ -39,6 +39,7 @@ ROOMS = [
             "catalog",
             "data",
             "defenses",
+            "detection",
             "document",
             "evaluation",
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
+from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
@@ -14,24 +15,29 @@ from limen.analysis.table import attacks_of, rows_of, statistics, table
 __all__ = [
     "Characteristic",
     "Comparison",
+    "Detection",
     "Estimate",
     "Figures",
     "Measured",
     "Outcomes",
     "QualityCurve",
     "RateAt",
+    "Roc",
     "attacks_of",
     "characteristic",
     "clean_warning",
     "compare",
+    "detection",
     "estimate_means",
     "figures",
     "in_memory",
+    "mean_roc",
     "near_chance",
     "notes",
     "operating_characteristic",
     "outcomes",
     "outcomes_by_name",
+    "over_repeats",
     "pairs",
     "quality_curve",
     "rate_at",

@@ -9,6 +9,7 @@ import typer
 import limen
 from limen.cli.attack import attack
 from limen.cli.demo import demo
+from limen.cli.detect import detect
 from limen.cli.errors import Commands
 from limen.cli.evaluate import evaluate
 from limen.cli.listing import list_
@@ -26,6 +27,7 @@ for name, command in {
     "demo": demo,
     "attack": attack,
     "evaluate": evaluate,
+    "detect": detect,
     "report": report,
     "reproduce": reproduce,
     "list": list_,

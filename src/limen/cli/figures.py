@@ -97,9 +97,17 @@ def write_csv(path: Path, figures: pa.Table) -> None:
     """
     place = figures.column_names.index("budgets")
     budgets = [" ".join(each or ()) for each in figures["budgets"].to_pylist()]
-    figures = figures.set_column(place, "budgets", pa.array(budgets))
+    write_table(path, figures.set_column(place, "budgets", pa.array(budgets)))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table of plain values as CSV.
+
+    Raises:
+        LimenError: If the file cannot be written.
+    """
     try:
-        csv.write_csv(figures, path)
+        csv.write_csv(table, path)
     except OSError as error:
         raise LimenError(f"{path}: cannot be written ({reason(error)}); choose another --csv") from error
 

@@ -8,6 +8,7 @@ from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.protocol import Evaluation, evaluate, evaluation
 from limen.evaluation.registry import EVALUATIONS
+from limen.evaluation.run_features import detector_of
 from limen.runs import Part, Stored
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Progress",
     "Stored",
     "describe_run",
+    "detector_of",
     "evaluate",
     "evaluation",
     "labels_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from limen.catalog import Catalog, Request
 from limen.errors import UsageError
 from limen.evaluation.attention import attention
+from limen.evaluation.detection import detection
 from limen.evaluation.magnification import magnify_images
 from limen.evaluation.protocol import Evaluation
 from limen.evaluation.transfer import transfer
@@ -22,7 +23,7 @@ def _known(measure: Named, request: Request) -> Evaluation:
 
 EVALUATIONS = Catalog(
     "evaluation",
-    {"attention": attention, "magnify": magnify_images, "transfer": transfer},
+    {"attention": attention, "detection": detection, "magnify": magnify_images, "transfer": transfer},
     "limen.evaluations",
     argument=False,
     takes=2,
