@@ -243,6 +243,7 @@ def test_the_readmes_table_holds_every_attack():
         ("mad.md", "torch.Size([4])"),
         ("smooth.md", "smooth"),
         ("evaluation.md", "fgsm"),
+        ("detection.md", "out-of-bag error"),
         ("structure.md", "torch.Size([4, 96, 96])"),
         ("ssim-geometry.md", "derived"),
         ("defenses.md", "behind the defence"),

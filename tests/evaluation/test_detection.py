@@ -222,6 +222,21 @@ def test_features_are_computed_once_per_image(run, monkeypatch):
     assert len(seen) == len(set(seen)) > 60
 
 
+def test_an_attack_that_came_to_more_images_is_measured_anew(tmp_path):
+    classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=16)
+    quiet, loud = (limen.catalog.attack(label) for label in ("fgsm:eps=0.0001", LOUD))
+    manifest = describe_run(classifier, dataset, [quiet, loud])
+    sizes = []
+    for count in (8, 16):  # of the images that came since, the quiet attack fools the model on none
+        with create_or_resume(tmp_path / "run", manifest) as writer:
+            run_attacks(classifier, dataset, [loud], writer)
+            run_attacks(classifier, dataset, [quiet], writer, limit=count)
+        stored = evaluate(open_run(tmp_path / "run"), EVALUATIONS.make(SPEC))
+        clean = [row for row in stored.records().to_pylist() if row["shown"] is None]
+        sizes.append(len({row["id"] for row in clean}))
+    assert sizes[0] <= 8 < sizes[1]
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

@@ -72,6 +72,7 @@ def _train(
 ) -> None:
     from limen.cli.console import output
     from limen.detection import write_detector
+    from limen.document import percent
     from limen.evaluation import detector_of
     from limen.runs import open_run
 
@@ -79,7 +80,7 @@ def _train(
     write_detector(out, made)
     origin = made.origin
     output().print(
-        f"trained on {origin.pairs} pairs of {origin.attack}; out-of-bag error {origin.error:.1%}, "
+        f"trained on {origin.pairs} pairs of {origin.attack}; out-of-bag error {percent(origin.error)}, "
         f"{len(made.ensemble.thresholds)} learners"
     )
     output().print(f"detector {out}")
@@ -104,13 +105,13 @@ def _judge(folder: Path, file: Path, csv: Path | None) -> None:
 
 
 def _table(verdicts: Sequence[Verdict], folder: Path, detector: Detector) -> Table:
-    from limen.document import Cell, Group, Table
+    from limen.document import Cell, Group, Table, percent
 
     origin, found = detector.origin, sum(each.attacked for each in verdicts)
     caption = [
         f"{found} of {len(verdicts)} images look as {origin.attack or 'the attack'} makes them. The detector "
-        f"was trained on {origin.pairs} pairs, with an out-of-bag error of {origin.error:.1%}. It knows that "
-        "attack at that strength, and no other."
+        f"was trained on {origin.pairs} pairs, with an out-of-bag error of {percent(origin.error)}. It "
+        "knows that attack at that strength, and no other."
     ]
     if lossy := sum(each.lossy for each in verdicts):
         caption.append(

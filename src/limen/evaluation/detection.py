@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ class _Plan:
 
     Attributes:
         pairs: By attack, the images that count, with their indices.
-        recorded: By attack, all images that it is done with.
+        recorded: By attack, the photographs that it is done with.
         trained: Of each repeat, the photographs that are trained on.
         photographs: The photographs of all pairs, in the order of the data set.
         seed: The seed of the splits.
@@ -115,20 +116,19 @@ class _Plan:
         table = run.table()
         ids, attacks = table["id"].to_pylist(), table["attack"].to_pylist()
         classes = dict(zip(ids, table["label"].to_pylist(), strict=True))
-        recorded: dict[str, set[str]] = {label: set() for label in pairs}
+        photographs, recorded = together(pairs), {label: set() for label in pairs}
         for label, image_id in zip(attacks, ids, strict=True):
             recorded[label].add(image_id)
-        photographs = together(pairs)
         sides = halves([classes[each] for each in photographs], repeats, seed)
         trained = [frozenset(np.array(photographs, object)[side]) for side in sides]
-        frozen = {label: frozenset(each) for label, each in recorded.items()}
+        frozen = {label: frozenset(each.intersection(photographs)) for label, each in recorded.items()}
         return cls(pairs, frozen, trained, photographs, seed)
 
     @property
     def digest(self) -> str:
-        """What all splits depend on: with other pairs nothing that was measured counts any more."""
-        named = "\n".join(f"{label}\t{image_id}" for label, ids in self.pairs.items() for image_id in ids)
-        return f"{len(self.photographs)} ({hashlib.sha256(named.encode()).hexdigest()[:12]})"
+        """What all scores depend on: with other pairs nothing that was measured counts any more."""
+        shown = {label: [*self.pairs[label], None, *sorted(ids)] for label, ids in self.recorded.items()}
+        return f"{len(self.photographs)} ({hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:12]})"
 
     def training(self, label: str, repeat: int) -> list[str]:
         """The photographs that the attack's detector is trained on; none where pairs are too few."""
