@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from limen.decoding import decode, load_json
+from limen.decoding import decode, later, load_json
 from limen.errors import RunError
 
 
@@ -40,6 +40,20 @@ def test_a_wrong_value_is_named(change, message):
 def test_a_missing_value_is_named():
     with pytest.raises(RunError, match="entry lacks sizes, note"):
         decode(Entry, {"name": "a"}, ".entry")
+
+
+def test_a_field_that_came_later_may_be_missing_and_is_checked_where_it_is_there():
+    @dataclass(frozen=True)
+    class Grown:
+        name: str
+        note: str = later("none yet")
+
+    assert decode(Grown, {"name": "a"}, "") == Grown("a", "none yet")
+    assert decode(Grown, {"name": "a", "note": "b"}, "") == Grown("a", "b")
+    with pytest.raises(RunError, match="note is int, expected str"):
+        decode(Grown, {"name": "a", "note": 1}, ".entry")
+    with pytest.raises(RunError, match="entry lacks name"):
+        decode(Grown, {"note": "b"}, ".entry")
 
 
 @pytest.mark.parametrize(

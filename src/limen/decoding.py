@@ -9,7 +9,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,24 @@ from limen.errors import RunError
 
 Gap = Annotated[float, "null in JSON is NaN here"]
 """A number that may be missing."""
+
+
+_LATER = "missing in files of an earlier Limen"
+
+
+def later(default: Any) -> Any:
+    """A field of a dataclass that files of an earlier Limen lack, with the value that stands for it there.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass
+        ... class Entry:
+        ...     name: str
+        ...     note: str = later("none yet")
+        >>> decode(Entry, {"name": "a"}, "").note
+        'none yet'
+    """
+    return field(default=default, metadata={_LATER: True})
 
 
 def load_json(text: str | bytes, known: int, what: str, outdated: Mapping[int, str] | None = None) -> Any:
@@ -108,10 +126,10 @@ def decode(kind: Any, value: Any, where: str) -> Any:
 
 def _decode_entry(kind: Any, value: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(kind, include_extras=True)
-    names = [each.name for each in fields(kind)]
-    missing = [name for name in names if name not in value]
+    missing = [each.name for each in fields(kind) if each.name not in value and _LATER not in each.metadata]
     if missing:
         raise RunError(f"{_name(where)} lacks {', '.join(missing)}")
+    names = [each.name for each in fields(kind) if each.name in value]
     return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in names})
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from limen.analysis import table
+from limen.metrics import METRICS
 from limen.runs import create_or_resume, open_run
 
 
@@ -47,6 +48,16 @@ def test_without_options_success_and_l2_of_each_attack_are_printed(limen, grid):
     assert len(cells(result.stdout, "ddn:steps=8")) == 1
     assert "page grid/report.html" in result.stdout.replace(f"{grid.parent}/", "")
     assert "best of 0.02, 0.06" in (grid / "report.html").read_text()
+
+
+def test_the_limits_of_a_metric_are_said_once_where_it_is_shown(limen, grid):
+    caveat = METRICS["noticed"].column.caveat
+    shown = limen(
+        "evaluate", "grid", "--distance", "noticed", "--against", "ddn:steps=8", "--no-report"
+    ).stdout
+    assert "mean would notice, %" in shown
+    assert " ".join(shown.split()).count(caveat) == 1
+    assert caveat not in " ".join(limen("evaluate", "grid", "--no-report").stdout.split())
 
 
 def test_the_metrics_asked_for_are_printed_in_their_unit(limen, grid):

@@ -153,7 +153,7 @@ def test_images_below_ssims_window_are_attacked_and_shown_without_it(attack_run)
     run = attack_run(grey(100, 20, shape=SMALL), [Brighten(40 / 255, name="brighten")])
     fooled, held = run.table().to_pylist()
     assert (fooled["success"], held["success"]) == (True, False)
-    assert [name for name in METRICS if fooled[name] is None] == ["ssim", "mad"]
+    assert [name for name in METRICS if fooled[name] is None] == ["ssim", "mad", "noticed"]
     assert fooled["linf"] == pytest.approx(40 / 255, rel=1e-5)
     assert write_page([run.directory]).is_file()
 
@@ -192,6 +192,22 @@ def test_the_attacks_own_image_is_measured_beside_the_stored_one(attack_run):
 def test_a_claim_that_the_file_does_not_keep_has_a_distance_in_memory_alone(attack_run):
     (row,) = attack_run(grey(127), [Brighten(0.4 / 255)], lattice=None).table().to_pylist()
     assert (row["linf"], row["linf_in_memory"]) == (None, pytest.approx(0.4 / 255, rel=1e-4))
+
+
+def test_what_is_derived_of_a_metric_is_measured_with_it(attack_run, monkeypatch):
+    calls, mad = [], METRICS["mad"].function
+    monkeypatch.setattr(
+        "limen.metrics.apparent_distortion.mad", lambda a, b: calls.append(len(a)) or mad(a, b)
+    )
+    monkeypatch.setattr("limen.metrics.noticing.mad", lambda a, b: calls.append(len(a)) or mad(a, b))
+    run = attack_run(grey(100, 20), [Brighten(40 / 255)])
+    assert calls == [1]  # of the one image that is fooled
+    for row in run.table().to_pylist():
+        known = row["mad"] is not None
+        assert (row["noticed"] is not None) == known
+        if known:
+            share = METRICS["noticed"].derive(torch.tensor(row["mad"], dtype=torch.float32)).item()
+            assert row["noticed"] == row["noticed_in_memory"] == pytest.approx(share)
 
 
 def test_on_the_lattice_both_settings_are_equal(attack_run):

@@ -21,11 +21,12 @@ from limen.metrics.moments import BLOCK
 from limen.operators.window import TAPS
 from limen.runs import MetricColumn
 
-DISTANCES = ("l0", "l1", "l2", "linf", "mad", "ciede2000")
-EQUAL = dict.fromkeys(DISTANCES, 0.0) | {"psnr": math.inf, "wpsnr": math.inf, "ssim": 1.0}
-MASKED = ("wpsnr", "mad")  # the original decides what is seen of a change
-THRESHOLD = "mad"  # does not see the faintest changes
-WITHOUT_GRADIENT = ("l0", "mad")
+DISTANCES = ("l0", "l1", "l2", "linf", "mad", "noticed", "ciede2000")
+UNSEEN = metrics.noticed_from_mad(torch.zeros((), dtype=torch.float64)).item()
+EQUAL = dict.fromkeys(DISTANCES, 0.0) | {"psnr": math.inf, "wpsnr": math.inf, "ssim": 1.0, "noticed": UNSEEN}
+MASKED = ("wpsnr", "mad", "noticed")  # the original decides what is seen of a change
+THRESHOLD = ("mad", "noticed")  # do not see the faintest changes
+WITHOUT_GRADIENT = ("l0", "mad", "noticed")
 
 
 def named_without(*left_out: str) -> list[str]:
@@ -117,7 +118,7 @@ def test_equal_images_give_the_perfect_value_and_others_do_not(
 ) -> None:
     a, b = pair
     assert METRICS[name](a, a.clone()).tolist() == [EQUAL[name]] * len(a)
-    assert name == THRESHOLD or (METRICS[name](a, b) != EQUAL[name]).all()
+    assert name in THRESHOLD or (METRICS[name](a, b) != EQUAL[name]).all()
 
 
 @few
@@ -134,6 +135,7 @@ def test_values_stay_in_their_range(name: str, pair: tuple[Tensor, Tensor]) -> N
         "wpsnr": math.inf,
         "ssim": 1,
         "mad": math.inf,
+        "noticed": 1,
         "ciede2000": 150,
     }
     value = METRICS[name](*pair)
@@ -154,7 +156,7 @@ def test_a_sample_does_not_depend_on_its_batch(name: str, pair: tuple[Tensor, Te
 @few
 @given(names, pairs())
 def test_mirrored_images_compare_alike(name: str, pair: tuple[Tensor, Tensor]) -> None:
-    if name == "mad":  # its blocks begin at every fourth pixel, and mirrored again only in such sizes
+    if name in THRESHOLD:  # their blocks begin at every fourth pixel, and mirrored again only in such sizes
         pair = tuple(each[..., : each.shape[2] // 4 * 4, : each.shape[3] // 4 * 4] for each in pair)
     a, b = pair
     for change in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3)):
@@ -163,7 +165,7 @@ def test_mirrored_images_compare_alike(name: str, pair: tuple[Tensor, Tensor]) -
         )
 
 
-@pytest.mark.parametrize("name", named_without("l0", THRESHOLD))
+@pytest.mark.parametrize("name", named_without("l0", *THRESHOLD))
 def test_more_noise_is_further_away(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     image = 0.3 + 0.4 * torch.rand(1, 3, 32, 32, generator=generator, dtype=torch.float64)

@@ -117,8 +117,21 @@ def test_runs_with_different_metrics_show_all_of_them_and_nothing_where_one_has_
 def test_images_that_an_attack_could_not_move_on_are_told(make_run, record):
     counts = {"backwards": 3, "zero_gradients": 3, "nonfinite_gradients": 0}
     rows = [record(0, "a", success=False, **counts), record(1, "b")]
-    (note,) = build({"run": make_run(rows={"fgsm": rows})}, 24).notes
+    note, _ = build({"run": make_run(rows={"fgsm": rows})}, 24).notes
     assert note.startswith("fgsm: gradient zero or not finite in every pass on 1 of 2 images. This is no")
+
+
+def test_what_was_read_off_a_curve_has_its_limits_and_its_interval_beside_it(make_run, record):
+    rows = {"fgsm": [record(i, str(i), noticed=0.1 + i / 20) for i in range(8)]}
+    view = build({"run": make_run(rows=rows)}, 24)
+    assert view.notes == (f"would notice: {METRICS['noticed'].column.caveat}",)
+    (line,) = view.attacks
+    mean = line.figure("mean", "noticed")
+    assert mean["low"] < mean["value"] < mean["high"]
+    assert line.figure("mean", "l2")["low"] is None
+    others = [column for column in COLUMNS if column.key != "noticed"]
+    plain = make_run("plain", rows={"fgsm": [record(0, "a")]}, metrics=others)
+    assert build({"plain": plain}, 24).notes == ()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from limen.analysis.characteristic import Characteristic, characteristic, operat
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
-from limen.analysis.notes import notes
+from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.analysis.table import attacks_of, rows_of, statistics, table
@@ -24,6 +24,7 @@ __all__ = [
     "RateAt",
     "Roc",
     "attacks_of",
+    "caveats",
     "characteristic",
     "clean_warning",
     "compare",

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.analysis.intervals import Measured, interval, means, medians, resamples, share, wilson
+from limen.analysis.intervals import (
+    Measured,
+    interval,
+    medians,
+    resampled_means,
+    resamples,
+    share,
+    wilson,
+)
 from limen.analysis.outcomes import Outcomes
-from limen.runs import MetricColumn
+from limen.runs import Calibration, MetricColumn
 
 
 @dataclass(frozen=True)
@@ -82,16 +90,19 @@ def figures(outcomes: Outcomes, metric: str = "l2", *, draws: int = 1000, seed: 
             mean and median; 0 for none. That of the success probability needs no draws.
         seed: Seed of these draws.
 
+    The intervals of a share that was read off a curve, `MetricColumn.calibration`, hold what the curve
+    leaves uncertain, too.
+
     Raises:
         UsageError: If there is no such metric.
 
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1, equation 20.
     """
-    values = outcomes.measured(metric)
-    images = len(values)
-    centre = _centres(np.ones((1, images)), values)
-    drawn = [_centres(block, values) for block in resamples(images, draws, seed)]
+    values, calibration = outcomes.measured(metric), outcomes.metric(metric).calibration
+    images, generator = len(values), np.random.default_rng(seed)
+    centre = _centres(np.ones((1, images)), values, None, generator)
+    drawn = [_centres(block, values, calibration, generator) for block in resamples(images, draws, seed)]
     ends = interval(np.concatenate([centre[:0], *drawn]))
     mean, median = (Measured(*map(float, three)) for three in zip(centre[0], *ends, strict=True))
     return Figures(
@@ -165,6 +176,14 @@ def compare(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> Compar
     )
 
 
-def _centres(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _centres(
+    weights: np.ndarray, values: np.ndarray, calibration: Calibration | None, generator: np.random.Generator
+) -> np.ndarray:
     """Mean and median (R, 2) of the values (N,) that are not NaN, in each resample (R, N)."""
-    return np.stack([means(weights, values[None])[:, 0], medians(weights, values)], axis=1)
+    mean = resampled_means(weights, values[None], calibration, generator)[:, 0]
+    middle = medians(weights, values)
+    if calibration is not None:
+        # A curve that rises keeps the order of the images, and with it which is the median one.
+        curves = calibration.curves(len(weights), generator)
+        middle = calibration.redrawn(middle[:, None], curves)[:, 0]
+    return np.stack([mean, middle], axis=1)

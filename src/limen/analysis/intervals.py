@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, binomtest
 
+from limen.runs import Calibration
+
 LEVEL = 0.95
 """The share of resamples that an interval holds."""
 
@@ -132,6 +134,13 @@ def wilson(count: int, total: int) -> Measured:
     return Measured(count / total, float(ends.low), float(ends.high))
 
 
+def _mean_of_each(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The mean (R,) of each row of values (R, N), weighed, over those that are not NaN."""
+    counted = ~np.isnan(values)
+    sums, counts = (weights * np.where(counted, values, 0.0)).sum(1), (weights * counted).sum(1)
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+
+
 def means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The means (R, K) of rows of values (K, N) in resamples (R, N), over those that are not NaN.
 
@@ -143,6 +152,20 @@ def means(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     counted = ~np.isnan(values)
     sums, counts = weights @ np.where(counted, values, 0.0).T, weights @ counted.T.astype(float)
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def resampled_means(
+    weights: np.ndarray, values: np.ndarray, calibration: Calibration | None, generator: np.random.Generator
+) -> np.ndarray:
+    """What `means` gives; of shares that were read off a curve, each resample's under a curve of its own.
+
+    So an interval of them holds what the images and what the curve leave uncertain.
+    """
+    if calibration is None:
+        return means(weights, values)
+    curves = calibration.curves(len(weights), generator)
+    under = (calibration.redrawn(row, curves) for row in values)
+    return np.stack([_mean_of_each(weights, each) for each in under], 1)
 
 
 def estimate_means(values: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Estimate:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pyarrow as pa
 
 from limen.analysis.table import rows_of
+from limen.runs import MetricColumn
+
+
+def caveats(metrics: Iterable[MetricColumn]) -> list[str]:
+    """What must stand beside values of these metrics, a note for each that has limits of its own.
+
+    Example:
+        >>> caveats([MetricColumn("l2", "L₂"), MetricColumn("seen", "seen", caveat="Ten people.")])
+        ['seen: Ten people.']
+    """
+    return [f"{metric.title}: {metric.caveat}" for metric in metrics if metric.caveat]
 
 
 def notes(

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from limen.analysis.intervals import interval, means, resamples
+from limen.analysis.intervals import interval, means, resampled_means, resamples
 from limen.analysis.outcomes import align
 from limen.errors import UnknownNameError, UsageError
 from limen.runs import MetricColumn, metrics_of
@@ -118,12 +118,15 @@ def quality_curve(
     correct = (found["clean_prediction"] == found["label"]).all(0)
     fooled, values = found["success"].astype(bool)[:, correct], found[metric].astype(float)[:, correct]
     # An image that is fooled unchanged, which only a model of unsteady arithmetic allows, has no distance.
-    both = np.concatenate([fooled, np.where(fooled & np.isfinite(values), values, np.nan)])
-    images, budgets = fooled.shape[1], len(labels)
-    rate, quality = np.split(means(np.ones((1, images)), both)[0], 2)
-    drawn = [means(block, both) for block in resamples(images, draws, seed)]
-    rates, qualities = np.split(np.concatenate([np.empty((0, 2 * budgets)), *drawn]), 2, axis=1)
-    return QualityCurve(tuple(labels), columns[metric], images, rate, quality, rates, qualities)
+    values = np.where(fooled & np.isfinite(values), values, np.nan)
+    images, nothing, generator = fooled.shape[1], np.empty((0, len(labels))), np.random.default_rng(seed)
+    ((rate,), (quality,)) = (means(np.ones((1, images)), each) for each in (fooled, values))
+    rates, qualities = [nothing], [nothing]
+    for block in resamples(images, draws, seed):
+        rates.append(means(block, fooled))
+        qualities.append(resampled_means(block, values, columns[metric].calibration, generator))
+    drawn = np.concatenate(rates), np.concatenate(qualities)
+    return QualityCurve(tuple(labels), columns[metric], images, rate, quality, *drawn)
 
 
 def rate_at(curve: QualityCurve, quality: float) -> RateAt:

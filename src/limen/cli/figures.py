@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from rich.table import Table as Printed
 
-from limen.analysis import notes
+from limen.analysis import caveats, notes
 from limen.analysis.table import Row, rows_of
 from limen.cli.console import printed
 from limen.document import Cell, Group, Table
@@ -22,10 +22,13 @@ _COSTS = {"passes": "passes", "seconds": "s/image"}
 
 
 def success_table(
-    figures: pa.Table, metrics: Iterable[MetricColumn], statistics: Sequence[str], title: str = ""
+    figures: pa.Table,
+    metrics: Sequence[MetricColumn],
+    statistics: Sequence[str] | None = None,
+    title: str = "",
 ) -> Printed:
-    """Success, cost and these statistics of distortion of each attack, from the figures of one run."""
-    measured = [(metric, statistic) for metric in metrics for statistic in statistics]
+    """Success, cost and these statistics of distortion, or its centre, of each attack of one run."""
+    measured = [(metric, statistic) for metric in metrics for statistic in statistics or (metric.centre,)]
     shown = [f"{statistic} {metric.heading}" for metric, statistic in measured]
     columns = ("attack", "images", *_OVERALL.values(), *shown, *_COSTS.values())
     groups = []
@@ -45,12 +48,13 @@ def success_table(
         "clean: classified correctly without an attack; fooled and distortion: of these images alone, with "
         "95 % bootstrap intervals",
         *notes(figures),
+        *caveats(metrics),
     ]
     return printed(Table(title, "\n".join(caption), columns, [Group("", groups)]))
 
 
 def comparison_table(
-    figures: pa.Table, metrics: Iterable[MetricColumn], against: str, title: str = ""
+    figures: pa.Table, metrics: Sequence[MetricColumn], against: str, title: str = ""
 ) -> Printed:
     """On what share of the images each attack takes less distortion than another."""
     less, theirs = f"less distorted than {against}", f"median of {against}"

@@ -14,7 +14,7 @@ from limen.images import LATTICE
 from limen.metrics import METRICS
 from limen.report import write_page
 
-_SHOWN = ("l2", "linf", "psnr", "ssim", "mad")
+_SHOWN = ("l2", "linf", "psnr", "ssim", "mad", "noticed")
 _FIRST = 5
 
 
@@ -52,7 +52,7 @@ def execute(
     _complain_of_skipped(run)
     shown = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in METRICS]
     figures = analysis.table({"": run}, [each.key for each in shown], draws=0)
-    output().print(success_table(figures, shown, ["median"]))
+    output().print(success_table(figures, shown))
     if run.manifest.model.defenses:
         output().print(f"the model is behind {run.manifest.model.chain}")
     if warning := analysis.clean_warning(run):

@@ -15,6 +15,7 @@ from limen.classifier import Classifier
 from limen.evaluation.cleans import Cleans, load, logits_of
 from limen.images import to_uint8
 from limen.metrics import Metric
+from limen.metrics.table import measured
 from limen.runs import Settings
 
 _COUNTS = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients")
@@ -80,9 +81,10 @@ def distances(
     columns: dict[str, list[float | None]] = {each.column.key: [None] * len(images) for each in metrics}
     if reached:
         pair = originals[reached], images[reached]
-        for metric in (each for each in metrics if min(images.shape[2:]) >= each.least_side):
-            with torch.no_grad():
-                values = metric(*pair).tolist()
-            for i, value in zip(reached, values, strict=True):
-                columns[metric.column.key][i] = value
+        fitting = [each for each in metrics if min(images.shape[2:]) >= each.least_side]
+        with torch.no_grad():
+            found = measured(fitting, *pair)
+        for key, values in found.items():
+            for i, value in zip(reached, values.tolist(), strict=True):
+                columns[key][i] = value
     return columns

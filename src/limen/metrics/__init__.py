@@ -1,8 +1,9 @@
 """How far images are from their originals, each metric one number per image.
 
 Every metric takes two batches (N, C, H, W) in [0, 1], float32 or float64, on any device, and gives
-(N,); all but `l0` and `mad` can be differentiated. The first batch holds the originals, which matters
-to `wpsnr` and `mad`. `METRICS` names them, with how their values are read; it opens without torch.
+(N,); all but `l0`, `mad` and `noticed` can be differentiated. The first batch holds the originals, which
+matters to `wpsnr`, `mad` and `noticed`. `METRICS` names them, with how their values are read; it opens
+without torch.
 
 The public metrics check their input, which costs a pass over both batches. A loop that has checked
 its batch once builds on the unchecked parts they are made of instead: `limen.images.norm`,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from limen.metrics.apparent_distortion import mad
     from limen.metrics.colour_difference import ciede2000, ciede2000_map, delta_e, rgb_to_lab
     from limen.metrics.lp import l0, l1, l2, linf
+    from limen.metrics.noticing import noticed, noticed_from_mad
     from limen.metrics.signal_to_noise import psnr
     from limen.metrics.structural_similarity import (
         dissimilarity,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _PARTS = {
     "colour_difference": ("ciede2000_map", "delta_e", "rgb_to_lab"),
+    "noticing": ("noticed_from_mad",),
     "structural_similarity": ("dissimilarity", "local_dissimilarity", "ssim_map"),
     "weighted_signal_to_noise": ("noise_visibility",),
 }
@@ -56,6 +59,8 @@ __all__ = [
     "local_dissimilarity",
     "mad",
     "noise_visibility",
+    "noticed",
+    "noticed_from_mad",
     "psnr",
     "rgb_to_lab",
     "ssim",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from limen.errors import UsageError
+from limen.metrics.psychometrics import CALIBRATION, CAVEAT
 from limen.runs import MetricColumn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     Function = Callable[[Tensor, Tensor], Tensor]
+    Derivation = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Metric:
         source: Its function, or the module of Limen that has a function of its name.
         least_side: The least height and width, in pixels, of the images that it takes.
         needs: What it takes beyond Limen itself, in words; empty for nothing.
+        derived_from: The metric in the table of whose values alone it is made, so that whoever has measured
+            that need not do it again; None for most.
+        derivation: The function of these values (N,), or its name in the module.
 
     Example:
         >>> import torch
@@ -38,13 +43,21 @@ class Metric:
     source: str | Function
     least_side: int = 1
     needs: str = ""
+    derived_from: str | None = None
+    derivation: str | Derivation = ""
 
     @property
     def function(self) -> Function:
         """The function itself, imported when it is first asked for."""
-        if callable(self.source):
-            return self.source
-        return getattr(importlib.import_module(f"limen.metrics.{self.source}"), self.column.key)
+        return self.source if callable(self.source) else self._of_module(self.column.key)
+
+    def derive(self, values: Tensor) -> Tensor:
+        """One value per image, (N,), for the values (N,) of the metric that it is derived from."""
+        derivation = self.derivation
+        return (derivation if callable(derivation) else self._of_module(derivation))(values)
+
+    def _of_module(self, name: str) -> Any:
+        return getattr(importlib.import_module(f"limen.metrics.{self.source}"), name)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """One value per image, (N,), for originals and images (N, C, H, W) in [0, 1].
@@ -59,6 +72,28 @@ class Metric:
                 f"metric {self.column.key} gives {given}, not one number for each of {len(a)} images"
             )
         return values
+
+
+def measured(metrics: Iterable[Metric], a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """By its key, what each metric says of these images; nothing that metrics share is measured twice.
+
+    Args:
+        metrics: The metrics.
+        a: Originals (N, C, H, W), as `Metric` takes them.
+        b: Images.
+
+    Example:
+        >>> import torch
+        >>> images = torch.zeros(2, 1, 16, 16)
+        >>> measured([METRICS["noticed"], METRICS["mad"]], images, images)["mad"]
+        tensor([0., 0.])
+    """
+    values: dict[str, Tensor] = {}
+    # Those that are derived last, when what they are made of may be there.
+    for metric in sorted(metrics, key=lambda each: each.derived_from is not None):
+        base = values.get(metric.derived_from or "")
+        values[metric.column.key] = metric(a, b) if base is None else metric.derive(base)
+    return values
 
 
 def _metric(
@@ -94,6 +129,21 @@ _ALL = (
         "MAD",
         "Most apparent distortion as seen by people; 0 is unseen, about 10 is plain noise.",
         least_side=16,
+    ),
+    Metric(
+        MetricColumn(
+            "noticed",
+            "would notice",
+            unit="%",
+            scale=100.0,
+            about="Share of people who would notice, beyond false alarms, by MAD; a mean over images.",
+            caveat=CAVEAT,
+            calibration=CALIBRATION,
+        ),
+        "noticing",
+        least_side=16,
+        derived_from="mad",
+        derivation="noticed_from_mad",
     ),
     _metric(
         "signal_to_noise",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from limen.analysis import clean_warning, notes, outcomes_by_name, rows_of, table
+from limen.analysis import caveats, clean_warning, notes, outcomes_by_name, rows_of, table
 from limen.analysis.table import Row
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
@@ -95,7 +95,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
     """
     of_runs = {name: series_of(run, name) for name, run in runs.items()}
     series = [one for of_run in of_runs.values() for one in of_run]
-    figures = table(runs, draws=0)
+    figures = _figures(runs)
     families, attacks = _attacks(figures, runs)
     # Of several runs with different metrics, all.
     metrics = tuple({each.key: each for run in runs.values() for each in run.manifest.metrics}.values())
@@ -110,7 +110,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         metrics=metrics,
         attacks=attacks,
         families=families,
-        notes=tuple(dict.fromkeys(notes(figures, ("stuck", "unfinished")))),
+        notes=tuple(dict.fromkeys([*notes(figures, ("stuck", "unfinished")), *caveats(metrics)])),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         sections=sections(
@@ -121,6 +121,15 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         ),
         gallery=gallery(series, metrics, pictures),
     )
+
+
+def _figures(runs: Mapping[str, Run]) -> pa.Table:
+    """All figures, with intervals of those alone that were read off a curve: these must not stand without."""
+    found = [table(runs, draws=0)]
+    for name, run in runs.items():
+        calibrated = [metric.key for metric in run.manifest.metrics if metric.calibration is not None]
+        found += [table({name: run}, calibrated)] if calibrated else []
+    return pa.concat_tables(found)
 
 
 def names(directories: Sequence[Path]) -> tuple[str, ...]:

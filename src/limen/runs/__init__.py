@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limen.runs.calibration import Calibration
 from limen.runs.columns import MetricColumn, metrics_of, record_schema
 from limen.runs.entries import AttackEntry, DataEntry, ModelEntry, Settings, SkippedImage
 from limen.runs.evaluations import Stored, read_evaluations
@@ -13,6 +14,7 @@ from limen.runs.writer import RunWriter, create_or_resume
 
 __all__ = [
     "AttackEntry",
+    "Calibration",
     "DataEntry",
     "Manifest",
     "Measurement",

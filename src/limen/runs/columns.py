@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
+from limen.decoding import decode, later
 from limen.document import near_one, number
 from limen.errors import UsageError
+from limen.runs.calibration import Calibration
 
 FIXED = (
     pa.field("attack", pa.string(), nullable=False),
@@ -59,6 +61,8 @@ class MetricColumn:
         complement: Whether an axis shows one minus the value, so that it starts at no distortion.
         about: One sentence that says what is measured.
         code: The SHA-256 of the user's file that the metric comes from; None for what is installed.
+        caveat: Sentences on what values do not mean, which must stand wherever some are shown.
+        calibration: For a share of people, the curve that it was read off.
 
     Raises:
         UsageError: If the key is no lower-case name, or that of another column.
@@ -77,6 +81,8 @@ class MetricColumn:
     complement: bool = False
     about: str = ""
     code: str | None = None
+    caveat: str = later("")
+    calibration: Calibration | None = later(None)
 
     def __post_init__(self) -> None:
         taken = self.key in {field.name for field in FIXED} or self.key.endswith(IN_MEMORY)
@@ -89,6 +95,11 @@ class MetricColumn:
     def in_memory(self) -> str:
         """The column of the attack's own image, before storage."""
         return self.key + IN_MEMORY
+
+    @property
+    def centre(self) -> str:
+        """The statistic that a single figure shows: the median, but the mean of what is calibrated as one."""
+        return "median" if self.calibration is None else "mean"
 
     @property
     def axis(self) -> str:
@@ -152,4 +163,4 @@ def metrics_of(records: pa.Table) -> dict[str, MetricColumn]:
     found = [
         json.loads(field.metadata[_METRIC]) for field in records.schema if _METRIC in (field.metadata or {})
     ]
-    return {each["key"]: MetricColumn(**each) for each in found}
+    return {each["key"]: decode(MetricColumn, each, ".metric") for each in found}
