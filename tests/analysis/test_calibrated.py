@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from limen.analysis import Outcomes, figures, quality_curve
+from limen.analysis.intervals import curve_generator, resamples
 from limen.metrics import METRICS
 from limen.metrics.psychometrics import CALIBRATION, excess
 from limen.runs import Calibration
@@ -71,6 +72,13 @@ def test_the_qualities_of_a_curve_hold_both_uncertainties_too():
     mean = figures(outcomes_of(values), "noticed", draws=4000).mean
     assert [low[0], high[0]] == pytest.approx([mean.low, mean.high], abs=0.01)
     assert curve.quality[0] == pytest.approx(values.mean())
+
+
+def test_curves_are_drawn_apart_from_the_images():
+    (weights,) = resamples(2, 20_000, seed=0)
+    curves = CALIBRATION.curves(20_000, curve_generator(0))
+    assert abs(np.corrcoef(weights[:, 0], curves[:, 0])[0, 1]) < 0.02
+    assert not np.array_equal(curves, CALIBRATION.curves(20_000, np.random.default_rng(0)))
 
 
 def test_other_metrics_are_read_off_no_curve():

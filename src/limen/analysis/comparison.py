@@ -9,6 +9,7 @@ import numpy as np
 
 from limen.analysis.intervals import (
     Measured,
+    curve_generator,
     interval,
     medians,
     resampled_means,
@@ -100,7 +101,7 @@ def figures(outcomes: Outcomes, metric: str = "l2", *, draws: int = 1000, seed: 
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.1, equation 20.
     """
     values, calibration = outcomes.measured(metric), outcomes.metric(metric).calibration
-    images, generator = len(values), np.random.default_rng(seed)
+    images, generator = len(values), curve_generator(seed)
     centre = _centres(np.ones((1, images)), values, None, generator)
     drawn = [_centres(block, values, calibration, generator) for block in resamples(images, draws, seed)]
     ends = interval(np.concatenate([centre[:0], *drawn]))

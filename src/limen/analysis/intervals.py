@@ -134,6 +134,11 @@ def wilson(count: int, total: int) -> Measured:
     return Measured(count / total, float(ends.low), float(ends.high))
 
 
+def curve_generator(seed: int) -> np.random.Generator:
+    """Where the curves of `resampled_means` are drawn from: beside the images' own draws from this seed."""
+    return np.random.default_rng((seed, 1))
+
+
 def _mean_of_each(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The mean (R,) of each row of values (R, N), weighed, over those that are not NaN."""
     counted = ~np.isnan(values)
@@ -159,7 +164,8 @@ def resampled_means(
 ) -> np.ndarray:
     """What `means` gives; of shares that were read off a curve, each resample's under a curve of its own.
 
-    So an interval of them holds what the images and what the curve leave uncertain.
+    So an interval of them holds what the images and what the curve leave uncertain. All K rows of a resample
+    are read off one curve.
     """
     if calibration is None:
         return means(weights, values)

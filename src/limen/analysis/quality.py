@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from limen.analysis.intervals import interval, means, resampled_means, resamples
+from limen.analysis.intervals import curve_generator, interval, means, resampled_means, resamples
 from limen.analysis.outcomes import align
 from limen.errors import UnknownNameError, UsageError
 from limen.runs import MetricColumn, metrics_of
@@ -119,7 +119,7 @@ def quality_curve(
     fooled, values = found["success"].astype(bool)[:, correct], found[metric].astype(float)[:, correct]
     # An image that is fooled unchanged, which only a model of unsteady arithmetic allows, has no distance.
     values = np.where(fooled & np.isfinite(values), values, np.nan)
-    images, nothing, generator = fooled.shape[1], np.empty((0, len(labels))), np.random.default_rng(seed)
+    images, nothing, generator = fooled.shape[1], np.empty((0, len(labels))), curve_generator(seed)
     ((rate,), (quality,)) = (means(np.ones((1, images)), each) for each in (fooled, values))
     rates, qualities = [nothing], [nothing]
     for block in resamples(images, draws, seed):
