@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -161,3 +164,49 @@ def test_the_smooth_benchmark_names_a_ratio_above_the_most_by_its_exit_code(scri
     assert smooth.main(["--kinds", "factorised"]) == 0
     times["smooth_carlini_wagner_l2"] = 2.5
     assert smooth.main(["--kinds", "factorised"]) == 1
+
+
+@pytest.fixture
+def total_variation(script, monkeypatch):
+    """The benchmark beside an ART that blackens what it drops, as the tests do without the real one."""
+
+    class TotalVarMin:
+        def __init__(self, prob: float, max_iter: int):
+            self.prob = prob
+
+        def __call__(self, images):
+            return images * (np.random.rand(*images.shape) < self.prob), None  # noqa: NPY002 - as ART does
+
+    for name in ("art", "art.defences", "art.defences.preprocessor"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr(sys.modules["art.defences.preprocessor"], "TotalVarMin", TotalVarMin, raising=False)
+    return script("total_variation")
+
+
+def test_the_total_variation_benchmark_gives_all_sides_one_objective_and_one_mask(total_variation, capsys):
+    total_variation.main(["--images", "2", "--side", "40", "--repeats", "1"])
+    lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in cells] for cells in lines]
+    excess = {row[0]: float(row[3].rstrip("%")) for row in rows[2:6]}
+    assert 0 < excess["limen, tolerance 0.001"] < excess["limen"] < excess["ART, 10 passes"]
+    assert rows[8][0] == "limen"
+    assert rows[10][0] == "scikit-image"
+    assert 0 <= float(rows[10][3].rstrip("%")) < float(rows[8][3].rstrip("%"))
+    images = total_variation.views(2, 40)
+    kept = total_variation.art_masks(images)
+    assert torch.equal(total_variation.art(images, 10), images * kept)
+
+
+@pytest.mark.parametrize(("seconds", "objective", "code"), [(1.0, 10.0, 1), (2.0, 9.0, 0), (0.5, 11.0, 0)])
+def test_a_solver_that_beats_limens_total_variation_is_named_by_the_exit_code(
+    total_variation, monkeypatch, seconds, objective, code
+):
+    measured = {"limen": (1.0, 10.0), "limen, tolerance 0.001": (1.5, 8.0)}
+    problem = torch.ones(1, 3, 8, 8, dtype=torch.bool), [(name, name) for name in (*measured, "other")]
+    monkeypatch.setattr(total_variation, "problems", lambda images: {"one": problem})
+    monkeypatch.setattr(
+        total_variation,
+        "measure",
+        lambda name, *_: (*measured.get(name, (seconds, objective)), 0.0, 0.0),
+    )
+    assert total_variation.main(["--images", "1", "--side", "8"]) == code

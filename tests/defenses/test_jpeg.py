@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 from scipy import fft
-from torch import Tensor
+from torch import Tensor, nn
 
-from limen import defenses
+from limen import catalog, data, defenses
 from limen.images import from_uint8, to_uint8
 
 from .photographs import photographs
@@ -137,3 +138,26 @@ def test_ties_go_to_the_even_multiple():
 def test_the_steps_of_the_best_quality_are_one_level():
     images = photographs(24)
     assert levels_apart(defenses.dnn_jpeg(images, 100), images).mean() < 0.5
+
+
+def fooled_behind_the_codec(surrogate: Callable[[Tensor], Tensor]) -> int:
+    """How many of 16 photographs signed steps make the classifier miss, with the surrogate's gradient."""
+    classifier = catalog.model("demo:photos")
+    (batch,) = data.batches(catalog.data("demo:photos,count=16"), range(16), 16, print)
+    images, labels, eps = batch.images, batch.labels, 4 / 255
+    adversarial = images
+    for _ in range(10):
+        inputs = adversarial.clone().requires_grad_()
+        felt = surrogate(inputs)
+        seen = defenses.jpeg(inputs, 50) + (felt - felt.detach())
+        loss = nn.functional.cross_entropy(classifier(seen.clamp(0, 1)), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, inputs)
+        moved = adversarial + eps / 4 * gradient.sign()
+        adversarial = torch.clamp(images + (moved - images).clamp(-eps, eps), 0, 1)
+    return int((classifier(defenses.jpeg(adversarial, 50)).argmax(1) != labels).sum())
+
+
+def test_its_gradient_finds_more_behind_the_codec_than_the_identitys():
+    ours = fooled_behind_the_codec(lambda images: defenses.differentiable_jpeg(images, 50))
+    identity = fooled_behind_the_codec(lambda images: images)
+    assert ours > 1 + identity
