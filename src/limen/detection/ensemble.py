@@ -26,7 +26,8 @@ class Ensemble:
         weights: The learners' weights, (L, d) float64.
         thresholds: What a projection must exceed for the vote *attacked*, (L,) float64.
         error: The out-of-bag error: the share of training images that those learners get wrong, by their
-            majority, that were not trained on them.
+            majority, that were not trained on them. Where the size of the subspaces was searched it is the
+            least of all sizes, and so somewhat too low.
         seed: Seed of all that was drawn, also of the coins that settle ties.
     """
 

@@ -73,7 +73,7 @@ def _table(own: Mapping[str, Sequence[Scores]], clean: Sequence[Scores], pairs: 
             "Detection rate",
             "At the best threshold",
             "AUC",
-            f"False alarms at {DETECTED:.0%} detected",
+            f"False alarms at {100 * DETECTED:.0f} % detected",
         ),
         [Group("", rows)],
     )
