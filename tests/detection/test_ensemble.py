@@ -62,6 +62,14 @@ def test_what_is_alike_is_told_apart_by_chance_only():
     assert found.error == pytest.approx(0.5, abs=0.15)
 
 
+def test_who_is_in_every_bag_is_undecided_and_a_coin_decides():
+    clean, attacked = pairs(40, shift=20.0)
+    found = [train_ensemble(clean, attacked, seed=seed, learners=1, dimension=10).error for seed in range(40)]
+    # A single learner has seen 63 % of the pairs; of the others it gets all right.
+    assert np.mean(found) == pytest.approx(0.63 / 2, abs=0.03)
+    assert np.std(found) > 0.03  # without coins, 0.02 / 2 of the draw of the bag
+
+
 def test_both_images_of_a_pair_are_in_a_bag_or_neither_is(monkeypatch):
     clean = np.arange(20.0)[:, None] + np.zeros(12)
     bags = []

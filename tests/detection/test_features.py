@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -86,13 +86,16 @@ def test_srmq1_is_the_first_quantisation_of_srm():
 
 @settings(max_examples=50, deadline=None)
 @given(st.tuples(*[st.integers(0, 255)] * 3))
+@example((1, 13, 5))  # a half
+@example((2, 14, 6))
 def test_the_luma_is_rounded_halves_up(colour):
     weights = (299, 587, 114)
     exact = sum(each * weight for each, weight in zip(colour, weights, strict=True))
     luma = exact // 1000 + (exact % 1000 >= 500)
+    spot = luma + 1 if luma < 255 else 254  # near the luma, as greater differences are clipped
     base = np.full((6, 6, 3), colour, np.uint8)
-    base[3, 3] = 100  # so that the luma shows in a difference
-    grey = np.where((np.indices((6, 6)) == 3).all(0), 100, luma).astype(np.uint8)[..., None]
+    base[3, 3] = spot
+    grey = np.where((np.indices((6, 6)) == 3).all(0), spot, luma).astype(np.uint8)[..., None]
     assert (features(from_uint8(base[None])) == features(from_uint8(grey[None]))).all()
 
 

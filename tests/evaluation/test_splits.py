@@ -41,6 +41,11 @@ def test_splits_differ_and_the_seed_decides_them():
     assert all((one == other).all() for one, other in zip(splits, halves(found, 4, 0), strict=False))
 
 
+def test_images_that_are_alone_in_their_class_change_sides_too():
+    splits = halves(range(10), 40, 0)
+    assert len({tuple(each.tolist()) for each in splits}) > 20
+
+
 def test_the_place_in_a_class_does_not_decide_the_half():
     firsts = [halves([0, 0, 1, 1], 1, seed)[0][0] for seed in range(200)]
     assert 60 < sum(firsts) < 140
