@@ -28,7 +28,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
 CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
-GROUPS = {table.group for table in (*CATALOGS, evaluation.EVALUATIONS, evaluation.ATTENTION, recipes.RECIPES)}
+GROUPS = {table.group for table in (*CATALOGS, catalog.ATTENTION, evaluation.EVALUATIONS, recipes.RECIPES)}
 ROOMS = [
     f"limen.{room}"
     for room in (

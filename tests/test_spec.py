@@ -38,7 +38,15 @@ def test_a_comma_instead_of_the_colon_leaves_the_argument_out():
     assert Spec.parse("lite0:,weights=C:\\a.pth", argument=True) == spec
 
 
-@pytest.mark.parametrize("text", ["", ",a", "b=1"])
+def test_a_further_value_with_an_equals_sign_repeats_its_key():
+    spec = Spec("transfer", None, (("model", ("a.py:f,weights=x", "b.py:g", "c.py:h,weights=y")),))
+    assert str(spec) == "transfer:model=a.py:f,,weights=x,b.py:g,model=c.py:h,,weights=y"
+    assert Spec.parse(str(spec), argument=False, several={"model"}) == spec
+    with pytest.raises(UsageError, match="model is given twice"):
+        Spec.parse(str(spec), argument=False)
+
+
+@pytest.mark.parametrize("text", ["", ",a"])
 def test_a_further_value_that_would_read_as_something_else_is_not_written(text):
     with pytest.raises(UsageError, match="that a spec cannot hold"):
         str(Spec("pgd", None, (("eps", ("1", text)),)))

@@ -29,12 +29,10 @@ class Classifier:
 
     While it runs, the module is in eval mode and its parameters need no gradient; training flags
     and gradient flags are restored afterwards, also when it raises. Parameters' `.grad` is never
-    touched. The module gets a tensor of its own, so that one which works in place on its input changes
-    neither the caller's images nor an attack's.
-
-    The logits are the module's own, within the rounding of a pass: kernels change with the number of
-    rows, and the last bits of their results with them. On a CPU, a convolutional network is passed
-    large images in pieces that fit the caches, which is faster; a piece is as much as a batch can be.
+    touched. The module gets a tensor of its own, in which it may work in place. The logits are the
+    module's own, within the rounding of a pass: kernels change with the number of rows, and the last
+    bits of their results with them. On a CPU, a convolutional network is passed large images in pieces
+    that fit the caches, which is faster; a piece is as much as a batch can be.
 
     Args:
         module: Any network on (N, C, H, W); a Hugging Face model's `.logits` are taken.
@@ -58,6 +56,8 @@ class Classifier:
 
     identity: Identity | None = None
     """The spec that the model was made from, as data; None where it was made in Python."""
+    draws: int = 1
+    """How many passes of the network a call takes: several where it averages over random draws."""
 
     def __init__(
         self,

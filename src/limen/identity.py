@@ -15,7 +15,7 @@ from typing import Any
 from limen.errors import UsageError
 from limen.spec import write_spec
 
-Value = str | int | float | bool | None | tuple[float, ...]
+Value = str | int | float | bool | None | tuple[int | float | str, ...]
 """What a parameter may be: anything that JSON keeps; of a budget per sample, one number per sample."""
 
 
@@ -193,11 +193,13 @@ def as_value(value: Any) -> Value:
         value = value.tolist()
     if value is None or isinstance(value, str) or _is_number(value):
         return value
-    if isinstance(value, list | tuple) and all(map(_is_number, value)):
+    if isinstance(value, list | tuple) and (
+        all(map(_is_number, value)) or all(isinstance(each, str) for each in value)
+    ):
         return tuple(value)
     if isinstance(value, os.PathLike):
         return str(value)
-    if callable(value) and not is_dataclass(value):
+    if callable(value) and (not is_dataclass(value) or isinstance(value, Named)):
         return identify(value).label
     text = str(value)
     if " at 0x" in text:  # where it lies in memory, which says nothing of what it is

@@ -128,6 +128,32 @@ def grey(images: Tensor) -> Tensor:
     return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, exact: Tensor, made: Tensor) -> Tensor:
+        return made.view_as(made)
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def straight_through(exact: Tensor, made: Tensor) -> Tensor:
+    """What was made of some images, with its gradient handed on to them as if nothing had been made.
+
+    Source:
+        Bengio, Léonard & Courville 2013, Estimating or propagating gradients through stochastic neurons,
+        Section 4.
+
+    Example:
+        >>> images = torch.tensor([0.2, 0.9], requires_grad=True)
+        >>> straight_through(images, images.round()).sum().backward()
+        >>> images.grad
+        tensor([1., 1.])
+    """
+    return _StraightThrough.apply(exact, made)
+
+
 def norm(batch: Tensor, order: float = 2) -> Tensor:
     """Each sample's Lp norm over all its values, shape (N,).
 

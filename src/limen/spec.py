@@ -14,7 +14,7 @@ Where things may follow one another, as defences do, a plus joins their specs to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from limen.errors import UsageError
@@ -42,12 +42,13 @@ class Spec:
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def parse(cls, text: str, *, argument: bool) -> Spec:
+    def parse(cls, text: str, *, argument: bool, several: Collection[str] = ()) -> Spec:
         """Read a spec string.
 
         Args:
             text: The spec string.
             argument: Whether what follows the colon begins with an argument.
+            several: Keys that may be given more than once, each time with a further value.
 
         Raises:
             UsageError: If a part is no `key=value`, or a key is given twice.
@@ -66,14 +67,16 @@ class Spec:
         first = None
         if argument:
             first = parts.pop(0) if parts and separator == ":" else ""
-        return cls(name.strip(), first, tuple(_gather(parts).items()))
+        return cls(name.strip(), first, tuple(_gather(parts, several).items()))
 
     def __str__(self) -> str:
         parts = []
         for key, texts in self.values:
-            if any(not text or text[0] == "," or "=" in text for text in texts[1:]):
+            if any(not text or text[0] == "," for text in texts[1:]):
                 raise UsageError(f"{key} has a further value that a spec cannot hold: {texts[1:]}")
-            parts += [f"{key}={texts[0]}", *texts[1:]]
+            # What holds an equals sign would be taken for another key.
+            named = [f"{key}={text}" if "=" in text else text for text in texts[1:]]
+            parts += [f"{key}={texts[0]}", *named]
         if self.argument:
             parts.insert(0, self.argument)
         written = ",".join(part.replace(",", ",,") for part in parts)
@@ -117,7 +120,19 @@ def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object
         ('fgsm:eps=8/255', 'folder:photos,size=224')
     """
     first = None if argument is None else value_text(argument)
-    return str(Spec(name, first, tuple((key, (value_text(value),)) for key, value in values)))
+    return str(Spec(name, first, tuple((key, value_texts(value)) for key, value in values)))
+
+
+def value_texts(value: object) -> tuple[str, ...]:
+    """The texts by which a spec gives a value; several for a tuple of texts.
+
+    Example:
+        >>> value_texts(3.0), value_texts(("a.py:f", "b.py:g"))
+        (('3',), ('a.py:f', 'b.py:g'))
+    """
+    if isinstance(value, tuple) and value and all(isinstance(each, str) for each in value):
+        return value
+    return (value_text(value),)
 
 
 def value_text(value: object) -> str:
@@ -151,19 +166,19 @@ def _split(text: str, at: str) -> list[str]:
     return parts
 
 
-def _gather(parts: list[str]) -> dict[str, tuple[str, ...]]:
+def _gather(parts: list[str], several: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Each key with its values: a part without an equals sign is a further value of the key before it."""
     values: dict[str, tuple[str, ...]] = {}
     last = None
     for part in parts:
         key, equals, text = (piece.strip() for piece in part.partition("="))
-        if equals and key in values:
+        if equals and key in values and key not in several:
             raise UsageError(f"{key} is given twice")
         if not equals and last is None:
             raise UsageError(f"{part!r} is not key=value")
         if equals:
             last = key
-            values[key] = (text,)
+            values[key] = (*values.get(key, ()), text)
         elif last is not None:
             values[last] = (*values[last], key)
     return values

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from limen.images import norm
 from limen.metrics import ssim
+from limen.structure import superpixels
 
 
 class Geometry(Protocol):
@@ -244,6 +245,41 @@ class AlongSmooth(_Along):
         smooth, share = torch.linalg.solve(laplacian, targets).unbind(-1)
         smooth = (smooth / share).flatten(1)
         return smooth @ weights / smooth.norm(dim=1)
+
+
+@dataclass(frozen=True)
+class OnSuperpixels(_Along):
+    """Along w averaged over superpixels: of all perturbations constant on them, the steepest.
+
+    Attributes:
+        size: Of the superpixels; None where each pixel is one.
+        rms: Whether lengths are root mean squares in levels of 8 bits, rather than L2.
+    """
+
+    size: float | None
+    rms: bool = True
+    accuracy: float = (
+        0.01  # values of one superpixel are rounded alike, and so their errors do not average out
+    )
+
+    @property
+    def reach(self) -> float:
+        return 8.0 if self.rms else 8 / 255 * 432**0.5
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        return norm(images - originals) * self._unit(originals)
+
+    def _slope(self, weights: Tensor, originals: Tensor) -> Tensor:
+        planes = weights.reshape(originals.shape[1:]).expand(originals.shape)
+        if self.size is not None:
+            labels = superpixels(originals, size=self.size).labels
+            members = torch.nn.functional.one_hot(labels.flatten(1)).double()
+            means = (planes.flatten(2) @ members) / members.sum(1, keepdim=True).clamp_min(1)
+            planes = means @ members.mT
+        return norm(planes) / self._unit(originals)
+
+    def _unit(self, originals: Tensor) -> float:
+        return 255 / originals[0].numel() ** 0.5 if self.rms else 1.0
 
 
 L2, LINF = Lp(2, reach=0.6), Lp(math.inf, reach=0.1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +62,14 @@ def photos(count: int, channels: int = 3, low: int = 60, high: int = 196, seed: 
     pixels = blocks.repeat_interleave(SIZE // 2, 2).repeat_interleave(SIZE // 2, 3)
     pixels = pixels + torch.randint(-noise, noise + 1, pixels.shape, generator=random)
     return pixels.float() / 255
+
+
+def on_small_networks(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Arguments under which an attack can be tried on these networks: most have no feature maps to attend to,
+    and superpixels of the usual size are too few on images as small as theirs."""
+    names = inspect.signature(factory).parameters
+    small = {"attention": None, "superpixels": None, "delta": 45.0}
+    return {name: value for name, value in small.items() if name in names}
 
 
 @dataclass(frozen=True)

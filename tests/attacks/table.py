@@ -12,7 +12,7 @@ from torch import Tensor
 
 from limen.attacks import FACTORIES, Outcome
 
-from .geometry import L0, L2, LINF, S2, AlongSmooth, AlongSsim, Geometry, Ssim
+from .geometry import L0, L2, LINF, S2, AlongSmooth, AlongSsim, Geometry, OnSuperpixels, Ssim
 from .networks import Task
 
 
@@ -34,6 +34,8 @@ class Row:
         random: Whether the seed matters.
         variant: Tells rows of one factory apart.
         has_optimum: Whether it is held against the optimum: another solver of one that is adds nothing.
+        budget: The name of its budget, if it has one.
+        awkward: Arguments under which it fools images that are black, white, flat or checkered.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Row:
     random: bool = False
     variant: str = ""
     has_optimum: bool = True
+    budget: str = "eps"
+    awkward: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -56,11 +60,14 @@ class Row:
 
     @property
     def has_budget(self) -> bool:
-        return "eps" in self.arguments and not (self.minimal or self.per_step)
+        return self.budget in self.arguments and not (self.minimal or self.per_step)
 
 
 Contract = Any
 """A function `contract_…(make, row, targeted)` that asserts something of any attack."""
+
+SUPERPIXEL = {"size": 2.0, "attention": None}
+"""Superpixels of images of 12×12, and no attention: linear classifiers have no feature maps."""
 
 SOLVED = {"solver": "conjugate_gradient", "border": "valid"}
 
@@ -81,9 +88,13 @@ TABLE = (
         {"steps": 8, "search_steps": 2, "learning_rate": 0.15, "initial_constant": 30.0,
          "patience": None},
         L2, (16, 18), minimal=True,
-        sharp={"steps": 60, "search_steps": 7, "learning_rate": 0.03, "initial_constant": 1.0}),
+        sharp={"steps": 60, "search_steps": 7, "learning_rate": 0.03, "initial_constant": 1.0},
+        # A sigmoid saturates at black and white: only great steps leave them, and many.
+        awkward={"steps": 25, "search_steps": 3, "learning_rate": 1.0, "initial_constant": 10.0}),
     Row("ddn", {"steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
-    Row("deepfool", {"steps": 20}, L2, (20, 21), gradients=(2, 1), minimal=True, stops=True),
+    # Each of DeepFool's steps loses in black and white what the bounds cut off.
+    Row("deepfool", {"steps": 20}, L2, (20, 21), gradients=(2, 1), minimal=True, stops=True,
+        awkward={"steps": 50}),
     Row("jsma", {"eps": 40}, L0(), (40, 41), gradients=(2, 2), stops=True),
     Row("ssim_step", {"eps": 3.0}, AlongSsim(), (1, 2), sharp={"border": "valid"}),
     Row("ssim_step", {"eps": 0.5, "measure": "ssim"}, Ssim(), (1, 2), sharp={"border": "valid"},
@@ -111,6 +122,25 @@ TABLE = (
         {"steps": 8, "search_steps": 2, "learning_rate": 0.15, "initial_constant": 30.0,
          "patience": None, "alpha": 0.5, "solver": "conjugate_gradient", "joint": True},
         L2, (16, 18), minimal=True, variant="iterated", has_optimum=False),
+    Row("sa_fgm", {"delta": 45.0, **SUPERPIXEL, "gradient": "mean", "loss": "cross_entropy"},
+        OnSuperpixels(2.0), (1, 2), budget="delta", awkward={"size": 1.0}),
+    Row("sai_fgm", {"delta": 25.0, "steps": 6, **SUPERPIXEL}, OnSuperpixels(2.0), (6, 8), random=True,
+        budget="delta", sharp={"steps": 60}, awkward={"size": 1.0}),
+    Row("sai_fgm",
+        {"delta": 25.0, "steps": 6, "superpixels": None, "attention": None, "random_start": False},
+        OnSuperpixels(None), (6, 7), budget="delta", variant="pixels"),
+    Row("m_sai_fgm", {"delta": 25.0, "steps": 6, **SUPERPIXEL, "gradient": "mean"},
+        OnSuperpixels(2.0), (6, 8), random=True, budget="delta", sharp={"steps": 60}, awkward={"size": 1.0}),
+    Row("superpixel_ddn", {"steps": 25, **SUPERPIXEL}, OnSuperpixels(2.0, rms=False), (25, 26), minimal=True,
+        sharp={"steps": 100}, awkward={"steps": 60, "size": 1.0}),
+    Row("superpixel_carlini_wagner_l2",
+        {"steps": 8, "search_steps": 2, "learning_rate": 0.1, "initial_constant": 30.0, **SUPERPIXEL},
+        OnSuperpixels(2.0, rms=False), (16, 18), minimal=True,
+        sharp={"steps": 60, "search_steps": 7, "learning_rate": 0.01, "initial_constant": 1.0},
+        awkward={"steps": 25, "search_steps": 3, "learning_rate": 0.3, "initial_constant": 10.0,
+                 "size": 1.0}),
+    Row("superpixel_ssim_pgd", {"eps": 0.9, "steps": 50, **SUPERPIXEL}, Ssim(), (50, 51), has_optimum=False,
+        awkward={"eps": 0.9, "steps": 60, "size": 1.0}),
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,15 +22,25 @@ from limen.attacks.direction import (
     SmoothGradient,
     SmoothTotal,
     TopSaliency,
+    UnitChange,
 )
+from limen.attacks.mask import Attended
 from limen.attacks.objective import ClassMargins, CrossEntropy, DistanceAndHinge, Margin, TargetAndRest
-from limen.attacks.perturbation import Additive, GraphSmooth, SigmoidBox
+from limen.attacks.perturbation import (
+    Additive,
+    ExactLength,
+    GraphSmooth,
+    Masked,
+    SigmoidBox,
+    Template,
+)
 from limen.attacks.protocols import Constraint
 from limen.attacks.search import InTurn, MultiplierSearch, Search
 from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius
 from limen.images import norm
 from limen.metrics import dissimilarity
 from limen.operators import Smoothing, SsimTensor
+from limen.structure import gradcam
 
 from .networks import photos
 
@@ -259,6 +270,71 @@ PAPERS: dict[str, tuple[attacks.Attack, Search]] = {
     "smooth_carlini_wagner_l2": (  # Zhang et al. 2020, eq. 18: x = clip(x0 + ŝ(z))
         attacks.smooth_carlini_wagner_l2(**CARLINI_WAGNER, distance="norm", **SMOOTH),
         carlini_wagner(Additive((GraphSmooth(Smoothing(**SMOOTH)),)), squared=False),
+    ),
+}
+
+
+WHERE = {"superpixels": "lsc", "size": 4.0, "merge": 2.0, "compactness": 9.0, "attention": "gradcam",
+         "threshold": 0.5}  # fmt: skip
+TEMPLATE, LOOKED_AT = Template("lsc", 4.0, 2.0, 9.0), Masked(Attended(gradcam, 0.5))
+
+PAPERS |= {
+    "sa_fgm": (  # Dong et al. 2020, Section 3.3: one step from the original, the gradient taken before Scale
+        attacks.sa_fgm(delta=5.1, **WHERE),
+        once(
+            objective=Margin(),
+            perturbation=Additive((TEMPLATE,), later=(LOOKED_AT, ExactLength(0.02))),
+            constraint=L2Ball(eps=0.02, rms=True),
+            rule=(UnitChange(),),
+            steps=1,
+        ),
+    ),
+    "sai_fgm": (  # eq. 3 and 4, from ±δ/510 as in its program
+        attacks.sai_fgm(delta=5.1, steps=4, **WHERE),
+        once(
+            objective=Margin(),
+            perturbation=Additive((TEMPLATE,), later=(LOOKED_AT, ExactLength(0.02)), noise=0.01),
+            constraint=L2Ball(eps=0.02, rms=True),
+            rule=(UnitChange(), Scale(0.005, rms=True)),
+            steps=4,
+            random_start=True,
+        ),
+    ),
+    "m_sai_fgm": (  # eq. 5
+        attacks.m_sai_fgm(delta=5.1, steps=4, decay=0.8, length="noise", **WHERE),
+        once(
+            objective=Margin(),
+            perturbation=Additive((TEMPLATE,), later=(LOOKED_AT, ExactLength(0.02)), noise=0.01),
+            constraint=L2Ball(eps=0.02, rms=True),
+            rule=(Normalize(1), Momentum(0.8), Normalize(), Scale(0.005, rms=True)),
+            steps=4,
+            random_start=True,
+        ),
+    ),
+    "superpixel_ddn": (
+        attacks.superpixel_ddn(steps=20, **WHERE),
+        once(
+            objective=Margin(),
+            perturbation=Additive((replace(TEMPLATE, pooling="mean"), LOOKED_AT)),
+            constraint=AdaptiveSphere(eps=1.0, gamma=0.1, final=0.01),
+            rule=(UnitChange(), Scale(1.0, final=0.01)),
+            steps=20,
+            distance=l2,
+        ),
+    ),
+    "superpixel_carlini_wagner_l2": (
+        attacks.superpixel_carlini_wagner_l2(**CARLINI_WAGNER, **WHERE),
+        carlini_wagner(Additive((TEMPLATE, LOOKED_AT))),
+    ),
+    "superpixel_ssim_pgd": (
+        attacks.superpixel_ssim_pgd(eps=0.02, steps=4, **WHERE),
+        once(
+            objective=CrossEntropy(),
+            perturbation=Additive((TEMPLATE, LOOKED_AT)),
+            constraint=SsimBall(eps=0.02),
+            rule=(Precondition(SsimTensor.at), Scale(0.125)),
+            steps=4,
+        ),
     ),
 }
 

@@ -88,7 +88,7 @@ def contract_success_and_budget_hold_on_the_file(make: Maker, row: Row, targeted
         if row.has_budget:
             exact, originals = (images.double().mul(255).round() / 255 for images in (stored, problem.images))
             distance = row.geometry.measure(exact, originals)
-            assert (distance <= row.arguments["eps"] * (1 + 1e-6) + 1e-6).all()
+            assert (distance <= row.arguments[row.budget] * (1 + 1e-6) + 1e-6).all()
 
 
 def contract_images_keep_their_type_and_lie_on_the_lattice(make: Maker, row: Row, targeted: bool) -> None:

@@ -84,21 +84,21 @@ def contract_images_are_untouched(make: Maker, row: Row, targeted: bool) -> None
 
 
 def budgeted(row: Row) -> bool:
-    return "eps" in inspect.signature(FACTORIES[row.name]).parameters
+    return row.budget in inspect.signature(FACTORIES[row.name]).parameters
 
 
 @only(budgeted)
 def contract_a_budget_per_sample_is_each_budget_alone(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(), photos(3), targeted)
-    eps = row.arguments.get("eps", 1.0)
+    eps = row.arguments.get(row.budget, 1.0)
     budgets = row.geometry.fractions(eps)
     rows = [slice(index, index + 1) for index in range(3)]
     solved(make, row, problem)
-    together = make(**{**row.arguments, "eps": torch.tensor(budgets)})(
+    together = make(**{**row.arguments, row.budget: torch.tensor(budgets)})(
         problem.classifier, problem.images, problem.labels, targeted, ids=problem.ids
     )
     for one, mine in zip(budgets, rows, strict=True):
-        alone = make(**{**row.arguments, "eps": one})(
+        alone = make(**{**row.arguments, row.budget: one})(
             problem.classifier, problem.images[mine], problem.labels[mine], targeted, ids=problem.ids[mine]
         )
         assert alike(alone, rows_of(together, mine)), f"budget {one}"
@@ -116,6 +116,7 @@ def test_frauds_break(contract, fraud):
 @pytest.mark.parametrize("budget", [*filter(budgeted, TABLE)], ids=lambda row: row.id)
 def test_budgets_of_another_shape_are_refused_by_name(budget, shape):
     problem = task(smooth_mlp(), photos(3))
-    arguments = {**budget.arguments, "eps": torch.full(shape, float(budget.arguments.get("eps", 1)))}
-    with pytest.raises(UsageError, match=r"eps has shape"):
+    whole = torch.full(shape, float(budget.arguments.get(budget.budget, 1)))
+    arguments = {**budget.arguments, budget.budget: whole}
+    with pytest.raises(UsageError, match=rf"{budget.budget} has shape"):
         FACTORIES[budget.name](**arguments)(problem.classifier, problem.images, problem.labels)

@@ -40,7 +40,7 @@ def arguments(row: Row, eps: float | Tensor | None = None) -> dict[str, Any]:
     """The row's own, sharpened, with step lengths that fit a budget (twice the reach if not given)."""
     given = {**row.arguments, **row.sharp}
     if row.has_budget:
-        given["eps"] = 2 * row.geometry.reach if eps is None else eps
+        given[row.budget] = 2 * row.geometry.reach if eps is None else eps
     return {name: value for name, value in given.items() if name != "step_size"}
 
 
@@ -63,7 +63,7 @@ def contract_least_distance_is_found(make: Maker, row: Row, targeted: bool) -> N
             assert (reached <= 1.05 * least).all(), f"{(reached / least).tolist()}"
 
 
-@only(lambda row: row.has_budget)
+@only(lambda row: row.has_budget and row.has_optimum)
 def contract_a_budget_just_above_the_distance_is_enough(make: Maker, row: Row, targeted: bool) -> None:
     problem, least = linear_task(row, targeted)
     eps, _ = row.geometry.beside(least)
@@ -77,7 +77,7 @@ def contract_a_budget_just_above_the_distance_is_enough(make: Maker, row: Row, t
         assert row.stops or (reached >= eps * used - rounding).all(), f"{(reached / eps).tolist()}"
 
 
-@only(lambda row: row.has_budget)
+@only(lambda row: row.has_budget and row.has_optimum)
 def contract_a_budget_just_below_the_distance_is_not(make: Maker, row: Row, targeted: bool) -> None:
     problem, least = linear_task(row, targeted)
     _, eps = row.geometry.beside(least)

@@ -12,7 +12,15 @@ from limen.errors import UsageError
 from .networks import photos, smooth_mlp, task
 from .table import same
 
-WITHOUT_A_BUDGET = {"ddn", "ssim_ddn", "deepfool", "carlini_wagner_l2", "smooth_carlini_wagner_l2"}
+WITHOUT_A_BUDGET = {
+    "ddn",
+    "ssim_ddn",
+    "deepfool",
+    "carlini_wagner_l2",
+    "smooth_carlini_wagner_l2",
+    "superpixel_ddn",
+    "superpixel_carlini_wagner_l2",
+}
 
 
 def test_an_identity_holds_every_parameter_whichever_way_it_was_given():
@@ -25,7 +33,7 @@ def test_an_identity_holds_every_parameter_whichever_way_it_was_given():
 
 def test_attacks_with_a_bound_say_which_parameter_it_is():
     assert {name for name, make in FACTORIES.items() if make.budget is None} == WITHOUT_A_BUDGET
-    assert {make.budget for make in FACTORIES.values()} == {None, "eps"}
+    assert {make.budget for make in FACTORIES.values()} == {None, "eps", "delta"}
     assert all(make().identity.budget == make.budget for make in FACTORIES.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -17,7 +18,7 @@ from limen.classifier import ModelError
 from limen.errors import LimenWarning, UsageError
 from limen.images import from_uint8, norm
 
-from .networks import generator, photos, smooth_mlp, task
+from .networks import generator, on_small_networks, photos, smooth_mlp, task
 from .states import problem_of, state_of
 
 SILENT = "ignore::limen.errors.LimenWarning"
@@ -122,8 +123,9 @@ class WithoutGradient(nn.Module):
 @pytest.mark.parametrize("name", FACTORIES)
 def test_a_model_without_any_gradient_is_refused_by_every_attack(name, way):
     problem = task(WithoutGradient(way), photos(2))
+    attack = FACTORIES[name](**on_small_networks(FACTORIES[name]))
     with pytest.raises(ModelError, match=r"no gradient flows .* straight through .* without them"):
-        FACTORIES[name]()(problem.classifier, problem.images, problem.labels)
+        attack(problem.classifier, problem.images, problem.labels)
 
 
 class Probabilities(nn.Module):
@@ -216,10 +218,9 @@ TAKING_A_LOSS = [name for name, make in FACTORIES.items() if "loss" in make.__wr
 @pytest.mark.parametrize("name", TAKING_A_LOSS)
 def test_a_plain_function_is_a_loss_that_is_climbed_or_for_targets_descended(name, targeted):
     problem = task(smooth_mlp(), photos(4), targeted)
-    plain = FACTORIES[name](
-        loss=lambda images, logits, labels: cross_entropy(logits, labels, reduction="none")
-    )
-    named = FACTORIES[name](loss="cross_entropy")
+    make = functools.partial(FACTORIES[name], **on_small_networks(FACTORIES[name]))
+    plain = make(loss=lambda images, logits, labels: cross_entropy(logits, labels, reduction="none"))
+    named = make(loss="cross_entropy")
     ours, theirs = (
         each(problem.classifier, problem.images, problem.labels, targeted, lattice=None)
         for each in (plain, named)

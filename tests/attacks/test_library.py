@@ -10,7 +10,7 @@ import torch
 from limen.attacks import FACTORIES
 from limen.errors import UsageError
 
-from .networks import photos, smooth_mlp, task
+from .networks import on_small_networks, photos, smooth_mlp, task
 
 NAN, INF = float("nan"), float("inf")
 BAD = {
@@ -42,6 +42,15 @@ BAD = {
     "neighbours": [0, 6, 4.5, "four", None],
     "iterations": [0, -1, 2.5, True, "many"],
     "memory": [0.0, -1.0, NAN, INF, "enough"],
+    "delta": [-1.0, 256.0, NAN, "much"],
+    "superpixels": ["slick", ""],
+    "size": [0.5, 0.0, NAN, "big"],
+    "merge": [-1.0, NAN, "all"],
+    "compactness": [0.0, NAN],
+    "attention": ["grad_cam", ""],
+    "threshold": [-0.1, 1.5, NAN],
+    "gradient": ["total", "", None],
+    "length": ["picture", "", None],
 }
 FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint"}
 CASES = [
@@ -73,7 +82,7 @@ def test_every_argument_has_a_type_and_a_default(name):
 @pytest.mark.parametrize("name", FACTORIES)
 def test_defaults_fool(name):
     problem = task(smooth_mlp(), photos(3))
-    attack = FACTORIES[name]()
+    attack = FACTORIES[name](**on_small_networks(FACTORIES[name]))
     outcome = attack(problem.classifier, problem.images, problem.labels)
     assert problem.fooled(outcome.images).all()
 

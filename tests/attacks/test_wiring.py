@@ -78,6 +78,32 @@ CARLINI_WAGNER = {
     "patience": 0.1,
 }
 
+
+def left(classifier, images, classes=None):
+    """Attention that falls from left to right."""
+    return torch.linspace(1, 0, images.shape[3]).expand(len(images), *images.shape[2:])
+
+
+WHERE = {
+    "superpixels": None,
+    "size": 6.0,
+    "merge": To(90.0, {"size": 2.0}),
+    "compactness": 0.1,
+    "attention": left,
+    "threshold": To(0.9, {"attention": left}),
+}
+SAI_FGM = {
+    "delta": 5.0,
+    "steps": 2,
+    "step_size": 20.0,
+    **WHERE,
+    "gradient": "max",
+    "length": "noise",
+    "random_start": False,
+    "loss": "cross_entropy",
+    "early_stop": To(True, {"delta": 60.0, "steps": 8}),
+}
+
 BASE = {
     "carlini_wagner_l2": {"steps": 12, "search_steps": 1, "learning_rate": 0.2, "initial_constant": 10.0,
                           "patience": None},
@@ -96,6 +122,13 @@ BASE = {
     "ssim_ddn": {"steps": 6},
     "pgap": {"eps": 0.1, "steps": 6},
     "fpgap": {"eps": 0.1, "steps": 6},
+    "sa_fgm": {"delta": 30.0, "size": 3.0, "attention": None},
+    "sai_fgm": {"delta": 30.0, "steps": 4, "size": 3.0, "attention": None},
+    "m_sai_fgm": {"delta": 30.0, "steps": 4, "size": 3.0, "attention": None},
+    "superpixel_ddn": {"steps": 10, "size": 3.0},
+    "superpixel_carlini_wagner_l2": {"steps": 12, "search_steps": 1, "learning_rate": 0.1,
+                                     "initial_constant": 10.0, "size": 3.0},
+    "superpixel_ssim_pgd": {"eps": 0.5, "steps": 8, "size": 3.0},
 }  # fmt: skip
 """The settings that an argument is changed in, unless its row says more."""
 
@@ -141,6 +174,26 @@ CHANGES: dict[str, dict[str, Any]] = {
     "fpgap": PGAP,
     "qpgd_l2": {**PGD_L2, "smooth": "total", **GRAPH},
     "smooth_carlini_wagner_l2": {**CARLINI_WAGNER, "distance": "norm", **GRAPH},
+    "sa_fgm": {name: SAI_FGM[name] for name in ("delta", *WHERE, "gradient", "loss")},
+    "sai_fgm": SAI_FGM,
+    "m_sai_fgm": {**SAI_FGM, "decay": 0.0},
+    "superpixel_ddn": {
+        "steps": 3,
+        "eps": 0.2,
+        "gamma": 0.3,
+        "step_size": 0.1,
+        **WHERE,
+        "loss": "cross_entropy",
+    },
+    "superpixel_carlini_wagner_l2": {**CARLINI_WAGNER, **WHERE},
+    "superpixel_ssim_pgd": {
+        "eps": 0.1,
+        "steps": 2,
+        "step_size": 0.01,
+        **WHERE,
+        "loss": MARGIN,
+        "early_stop": To(True, {"eps": 0.9, "steps": 20}),
+    },
 }
 """For every factory and argument, another value."""
 

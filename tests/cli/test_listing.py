@@ -7,7 +7,8 @@ import importlib.metadata
 import pytest
 
 from limen import attacks, data, defenses, metrics, models
-from limen.evaluation import ATTENTION, EVALUATIONS
+from limen.catalog import ATTENTION
+from limen.evaluation import EVALUATIONS
 
 TABLES = {
     "models": models.SOURCES,

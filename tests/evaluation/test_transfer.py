@@ -18,7 +18,7 @@ from limen.identity import Identity
 from limen.images import from_uint8
 from limen.metrics import METRICS
 from limen.runs import DataEntry, Manifest, ModelEntry, Run, create_or_resume, open_run
-from limen.spec import write_spec
+from limen.spec import Spec, write_spec
 
 FGSM, DDN = "fgsm:eps=0.15", "ddn:steps=10"
 
@@ -205,3 +205,29 @@ def test_what_cannot_be_done_is_refused(run):
         evaluate(run, EVALUATIONS.make("transfer"))
     with pytest.raises(UsageError, match="unknown defense 'blur'"):
         evaluate(run, EVALUATIONS.make("transfer:defense=blur"))
+
+
+def test_several_classifiers_stand_in_one_matrix_and_each_as_it_would_alone(run, tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    names = ["demo:digits", f"python:{tmp_path / 'net.py'}:bright"]
+    both = Spec("transfer", None, (("model", tuple(names)), ("defense", ("bilateral",))))
+    stored = evaluate(run, EVALUATIONS.make(str(both)))
+    records = stored.records()
+    seen = [f"{name} behind bilateral" for name in names]
+    assert set(records["model"].to_pylist()) == set(seen)
+    matrix, curves, details = stored.document().blocks
+    assert matrix.columns == ("Attack", "Its model", *seen)
+    for place, (name, title) in enumerate(zip(names, seen, strict=True)):
+        spec = write_spec("transfer", [("model", (name,)), ("defense", "bilateral")])
+        alone = evaluate(run, EVALUATIONS.make(spec))
+        mine = records.filter(pc.field("model") == title)
+        assert mine.sort_by([("attack", "ascending"), ("id", "ascending")]).equals(
+            alone.records().sort_by([("attack", "ascending"), ("id", "ascending")])
+        )
+        (table,) = alone.document().blocks
+        assert details.groups[place].title == title
+        assert details.groups[place].rows == table.groups[0].rows
+        for row, single in zip(matrix.groups[0].rows, table.groups[0].rows, strict=True):
+            assert row[2 + place].value == single[3].value
+    assert {chart.title for chart in curves.charts} <= set(seen)
+    assert curves.charts

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import limen
+from limen.catalog import ATTENTION
 from limen.errors import UsageError
-from limen.evaluation import ATTENTION, EVALUATIONS, describe_run, evaluate, run_attacks
+from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.evaluation.overlap import THRESHOLDS, overlap_measures, overlaps_of
 from limen.images import from_uint8
 from limen.metrics import ssim_map

@@ -12,6 +12,12 @@ from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
 from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
+from limen.attacks.library.superpixel import m_sai_fgm, sa_fgm, sai_fgm
+from limen.attacks.library.superpixel_least import (
+    superpixel_carlini_wagner_l2,
+    superpixel_ddn,
+    superpixel_ssim_pgd,
+)
 from limen.attacks.outcome import Outcome
 
 FACTORIES: dict[str, Factory[...]] = {
@@ -34,6 +40,12 @@ FACTORIES: dict[str, Factory[...]] = {
         fpgap,
         qpgd_l2,
         smooth_carlini_wagner_l2,
+        sa_fgm,
+        sai_fgm,
+        m_sai_fgm,
+        superpixel_ddn,
+        superpixel_carlini_wagner_l2,
+        superpixel_ssim_pgd,
     )
 }
 """Every attack by its name."""
@@ -52,13 +64,19 @@ __all__ = [
     "fpgap",
     "ifgsm",
     "jsma",
+    "m_sai_fgm",
     "mifgsm",
     "pgap",
     "pgd_l2",
     "pgd_linf",
     "qpgd_l2",
+    "sa_fgm",
+    "sai_fgm",
     "smooth_carlini_wagner_l2",
     "ssim_ddn",
     "ssim_pgd",
     "ssim_step",
+    "superpixel_carlini_wagner_l2",
+    "superpixel_ddn",
+    "superpixel_ssim_pgd",
 ]

@@ -22,7 +22,7 @@ class Composition(Part):
         constraint: What the result may be.
         rule: The transforms that turn a gradient into a move, in turn.
         steps: How many moves at most.
-        random_start: Whether to start from a random member of the constraint's set.
+        random_start: Whether to start from random variables, or a random member of the constraint's set.
         early_stop: Whether a sample is finished at its first success.
         patience: A sample is finished when its objective has not risen by 0.01 % for this share
             of the steps; None to go on.
@@ -82,11 +82,14 @@ class Composition(Part):
                 yield f"{kind} has no linear maximiser, so {name} cannot be its direction"
             if link.needs_radius and not self.constraint.has_radius:
                 yield f"{kind} has no radius, so no step of {name} can be a share of it"
-            if not (link.any_variables or self.perturbation.is_image):
+            if link.needs_additive and not self.perturbation.is_additive:
+                sort = type(self.perturbation).__name__
+                yield f"{name} measures the perturbation that a move makes, but {sort} is not additive"
+            if link.needs_image and not self.perturbation.is_image:
                 variables = f"the variables of {type(self.perturbation).__name__}"
                 yield f"{name} moves an image, but {variables} are not the image; leave the perturbation out"
             given, giver = link.gives, name
         if given != "one function":
             yield f"{giver} gives {given}, of which no part of the rule makes one move"
-        if self.random_start and not self.constraint.can_be_sampled:
+        if self.random_start and not (self.constraint.can_be_sampled or self.perturbation.can_be_sampled):
             yield f"{kind} is unbounded or cannot be sampled; start from the original instead"

@@ -13,7 +13,7 @@ from limen.attacks.guided import Guided
 from limen.attacks.part import Problem, rows
 from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm
-from limen.operators import Jacobi, Operator, Preconditioner, conjugate_gradient
+from limen.operators import Operator, Preconditioner, conjugate_gradient
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,18 @@ class Normalize(Transform):
 
 
 @dataclass(frozen=True)
+class UnitChange(Transform):
+    """A move whose perturbation has unit L2 length in the image, whatever the variables are."""
+
+    any_variables: ClassVar[bool] = True
+    needs_additive: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        length = column(norm(state.perturbation.spread(move)))
+        return move.div_(length.clamp_min(torch.finfo(move.dtype).tiny)), self
+
+
+@dataclass(frozen=True)
 class Maximize(Transform):
     """To the member of the constraint with the greatest inner product with the gradient."""
 
@@ -58,7 +70,8 @@ class Precondition(Transform):
 
     Attributes:
         operator: Makes A of the originals.
-        exact: Whether A⁻¹ is solved for by conjugate gradients; if not, A's diagonal stands for it.
+        exact: Whether A⁻¹ is solved for by conjugate gradients, for images alone; if not, A's diagonal
+            stands for it, for whatever makes a perturbation.
         tolerance: The relative residual at which a solution counts.
         iterations: How many products with A a step may take for it.
     """
@@ -69,11 +82,18 @@ class Precondition(Transform):
     iterations: int = 100
     metric: Operator = rows()
     inverse: Preconditioner = rows()
+    diagonal: Tensor = rows()
+    needs_additive: ClassVar[bool] = True
+
+    @property
+    def needs_image(self) -> bool:
+        return self.exact
 
     def bind(self, problem: Problem) -> Self:
         metric = self.operator(problem.originals)
-        inverse = metric.preconditioner() if self.exact else Jacobi(metric.diagonal())
-        return replace(self, metric=metric, inverse=inverse)
+        if self.exact:
+            return replace(self, metric=metric, inverse=metric.preconditioner())
+        return replace(self, diagonal=metric.diagonal())
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         tiny = torch.finfo(move.dtype).tiny
@@ -85,7 +105,7 @@ class Precondition(Transform):
             )
             direction = solution.values
         else:
-            direction = self.inverse(gradient)
+            direction = gradient / state.perturbation.pulled(self.diagonal).clamp_min(tiny)
         length = dot(gradient, direction).clamp_min_(tiny).sqrt_()
         return direction.div_(column(length)), self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ParamSpec, Protocol, cast
 
 import torch
@@ -18,7 +18,7 @@ from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels
 from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
-from limen.images import LATTICE, check_images
+from limen.images import LATTICE, check_images, per_sample
 from limen.seeds import sample_seeds
 
 
@@ -28,11 +28,18 @@ class Attack:
     Args:
         identity: What it is: an identity, its name alone, or a function that makes it once it is asked for.
         search: What is tried.
+        per_sample: Tensors that it was made with, by the names of its parameters, which errors call them by.
     """
 
-    def __init__(self, identity: Identity | str | Callable[[], Identity], search: Search) -> None:
+    def __init__(
+        self,
+        identity: Identity | str | Callable[[], Identity],
+        search: Search,
+        per_sample: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self._identity = Identity(identity, {}) if isinstance(identity, str) else identity
         self.search = search
+        self._per_sample = per_sample or {}
 
     @functools.cached_property
     def identity(self) -> Identity:
@@ -81,12 +88,19 @@ class Attack:
         check_labels(labels, images, name="targets" if targeted else "labels")
         if lattice is not None and (isinstance(lattice, bool) or not isinstance(lattice, int) or lattice < 1):
             raise UsageError(f"lattice is {lattice!r}; expected None, or an integer of 1 or more such as 255")
+        for name, value in self._per_sample.items():
+            per_sample(value, images, name)
         ids = range(len(images)) if ids is None else ids
         if len(ids) != len(images):
             raise UsageError(f"{len(ids)} ids for {len(images)} images")
         seeds = sample_seeds(seed, ids).to(images.device)
         problem = Problem(
-            originals=images.detach(), labels=labels, seeds=seeds, targeted=targeted, lattice=lattice
+            originals=images.detach(),
+            labels=labels,
+            seeds=seeds,
+            targeted=targeted,
+            lattice=lattice,
+            classifier=classifier,
         )
         with classifier.frozen(), torch.no_grad():
             bests = [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
@@ -157,7 +171,8 @@ def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory
             arguments = signature.bind(*args, **kwargs).arguments
             # Only once it is asked for: a budget per sample on a GPU would be waited for.
             identity = functools.partial(Identity.of, make, arguments, budget=budget)
-            return Attack(identity, make(*args, **kwargs))
+            tensors = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
+            return Attack(identity, make(*args, **kwargs), tensors)
 
         named = cast(Factory[P], factory)
         named.budget = budget

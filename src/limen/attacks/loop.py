@@ -10,9 +10,9 @@ from torch import Tensor
 from limen.attacks.composition import Composition
 from limen.attacks.outcome import Best
 from limen.attacks.part import Problem
-from limen.attacks.protocols import State, as_objective
+from limen.attacks.protocols import Perturbation, State, as_objective
 from limen.classifier import Classifier, check_labels
-from limen.images import norm
+from limen.images import norm, straight_through
 
 
 def climb(
@@ -32,8 +32,7 @@ def climb(
         Which samples (N,) of the call succeeded in this climb.
     """
     succeeded = torch.zeros_like(best.success)
-    images = parts.constraint.sample(problem, 2 * salt) if parts.random_start else problem.originals
-    state = _start(parts, problem, rows, images)
+    state = _start(parts, problem, rows, _variables(parts, problem, 2 * salt))
     for step in range(parts.steps + 1):
         last = step == parts.steps
         state = _look(state, classifier, step / parts.steps, differentiable=not last)
@@ -56,15 +55,25 @@ def climb(
 
 
 def settle_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> None:
-    """Settle the samples whose original already is what the attack is after."""
+    """Settle the samples whose original already is what the attack is after; the parts are not bound yet."""
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
-    state = _start(parts, problem, rows, problem.originals)
+    plain = replace(parts, perturbation=Perturbation(), constraint=parts.constraint.bind(problem))
+    state = _start(plain, problem, rows, problem.originals)
     state = _look(state, classifier, 0.0, differentiable=False)
     best.offer(state, parts.distance)
     best.settled |= state.success
 
 
-def _start(parts: Composition, problem: Problem, rows: Tensor, images: Tensor) -> State:
+def _variables(parts: Composition, problem: Problem, salt: int) -> Tensor:
+    """What the climb starts from: the original, or what the perturbation or else the constraint draws."""
+    if not parts.random_start:
+        return parts.perturbation.invert(problem.originals)
+    if parts.perturbation.can_be_sampled:
+        return parts.perturbation.sample(problem, salt)
+    return parts.perturbation.invert(parts.constraint.sample(problem, salt))
+
+
+def _start(parts: Composition, problem: Problem, rows: Tensor, variables: Tensor) -> State:
     return State(
         problem,
         as_objective(parts.objective),
@@ -72,21 +81,9 @@ def _start(parts: Composition, problem: Problem, rows: Tensor, images: Tensor) -
         parts.constraint,
         parts.rule,
         places=rows,
-        variables=parts.perturbation.invert(images),
-        reached=images.new_full((len(images),), -torch.inf),
+        variables=variables,
+        reached=variables.new_full((len(variables),), -torch.inf),
     )
-
-
-class _StraightThrough(torch.autograd.Function):
-    """The stored image, whose gradient is handed on to the image before rounding."""
-
-    @staticmethod
-    def forward(ctx, exact: Tensor, stored: Tensor) -> Tensor:
-        return stored.view_as(stored)
-
-    @staticmethod
-    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
 
 
 def _look(state: State, classifier: Classifier, progress: float, differentiable: bool) -> State:
@@ -94,7 +91,7 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
     with torch.set_grad_enabled(differentiable):
         variables = state.variables.requires_grad_(differentiable)
         exact = state.perturbation.images(variables)
-        images = _StraightThrough.apply(exact, state.constraint.store(exact.detach()))
+        images = straight_through(exact, state.constraint.store(exact.detach()))
         logits = classifier(images)
         if progress == 0:
             check_labels(state.problem.labels, images, classes=logits.shape[1])
@@ -158,7 +155,9 @@ def _unit_weights(values: Tensor) -> list[Tensor]:
 
 def _move(state: State) -> State:
     """The rule's move from this iterate, and back into the set as it stands after it."""
-    state = replace(state, constraint=state.constraint.update(state))
+    state = replace(
+        state, constraint=state.constraint.update(state), perturbation=state.perturbation.update(state)
+    )
     move, rule = state.gradient.clone(), []
     for link in state.rule:
         move, successor = link(move, state)
@@ -166,7 +165,7 @@ def _move(state: State) -> State:
     variables = state.variables + move
     if state.perturbation.is_image:
         variables = state.constraint.project(variables)
-    elif not state.constraint.holds_all:
+    elif not (state.constraint.holds_all or state.perturbation.bounded):
         images = state.perturbation.images(variables)
         variables = state.perturbation.invert(state.constraint.project(images))
     return replace(state, variables=variables, rule=tuple(rule))

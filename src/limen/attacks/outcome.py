@@ -71,12 +71,17 @@ class Best:
             torch.zeros(count, dtype=torch.int64, device=device) for _ in range(5)
         )
 
+    def prepare(self, rows: Tensor, passes: tuple[int, int]) -> None:
+        """Count the forward and backward passes that binding the parts took of the samples at `rows`."""
+        self.forwards[rows] += passes[0]
+        self.backwards[rows] += passes[1]
+
     def offer(self, state: State, measure: Distance | None) -> None:
         """Keep this iterate of the samples where it succeeds, and is nearer if that counts."""
         rows, better = state.places, state.success
         if self.probabilities is None:
             self.probabilities = _are_probabilities(state.logits.detach())
-        self.forwards[rows] += 1
+        self.forwards[rows] += _passes(state)
         if measure is not None:
             better, hits = torch.zeros_like(better), better.nonzero()[:, 0]
             measured = measure(state.images[hits], state.problem.originals[hits])
@@ -94,7 +99,8 @@ class Best:
     def count(self, state: State) -> None:
         """Count the backward passes of a step, and the step."""
         rows = state.places
-        self.backwards[rows] += 1 if state.values.ndim == 1 else state.values.shape[1]
+        functions = 1 if state.values.ndim == 1 else state.values.shape[1]
+        self.backwards[rows] += functions * _passes(state)
         self.zero[rows] += state.zero
         self.nonfinite[rows] += state.nonfinite
         self.steps[rows] += 1
@@ -109,6 +115,11 @@ class Best:
         """The best so far as an outcome."""
         passes = (self.steps, self.forwards, self.backwards, self.zero, self.nonfinite)
         return Outcome(self.images, self.success, self.predictions, *passes)
+
+
+def _passes(state: State) -> int:
+    """How many passes of the network a look takes."""
+    return 1 if state.problem.classifier is None else state.problem.classifier.draws
 
 
 def _are_probabilities(logits: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from limen.classifier import Classifier
 from limen.images import per_sample
 from limen.seeds import draw
 
@@ -51,6 +52,11 @@ class Part:
     def capacity(self, images: Tensor) -> float:
         """How many images of this size it may be bound to at once; infinite for most parts."""
         return min((part.capacity(images) for part in self._parts()), default=math.inf)
+
+    def passes(self) -> tuple[int, int]:
+        """The forward and backward passes that a sample takes when this is bound; none for most parts."""
+        counts = [part.passes() for part in self._parts()]
+        return sum(count[0] for count in counts), sum(count[1] for count in counts)
 
     def _parts(self) -> Iterator[Part]:
         for each in dataclasses.fields(self):
@@ -97,6 +103,7 @@ class Problem(Part):
         seeds: One random seed (n,) per sample, made from the call's seed and the sample's id.
         targeted: Whether success is to reach the label rather than to leave it.
         lattice: Steps between 0 and 1 that the stored image has; None for floats.
+        classifier: The model under attack, for parts that ask it when they are bound.
     """
 
     originals: Tensor = rows()
@@ -104,6 +111,7 @@ class Problem(Part):
     seeds: Tensor = rows()
     targeted: bool = False
     lattice: int | None = None
+    classifier: Classifier | None = None
 
     def adversarial(self, predictions: Tensor) -> Tensor:
         """Which predictions (n,) are what the attack is after."""

@@ -127,6 +127,21 @@ class Perturbation(Part):
         """Whether the variables are the image itself, so that constraints and moves act on them directly."""
         return type(self).images is Perturbation.images
 
+    @property
+    def bounded(self) -> bool:
+        """Whether its images keep to a budget by themselves, so that the constraint only stores them."""
+        return False
+
+    @property
+    def can_be_sampled(self) -> bool:
+        """Whether it draws random starts itself; if not, the constraint does."""
+        return False
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether a move of the variables makes a perturbation by itself."""
+        return self.is_image or type(self).spread is not Perturbation.spread
+
     def invert(self, images: Tensor) -> Tensor:
         """Fresh variables that make these images."""
         return images.clone()
@@ -135,10 +150,32 @@ class Perturbation(Part):
         """Images (n, C, H, W) in [0, 1] of the variables, differentiable."""
         return variables
 
+    def update(self, state: State) -> Self:
+        """The perturbation as it stands after this iterate; most stay as they are."""
+        return self
+
+    def spread(self, move: Tensor) -> Tensor:
+        """The perturbation (n, C, H, W) that a move of the variables makes, not scaled or clipped."""
+        return move
+
+    def pulled(self, diagonal: Tensor) -> Tensor:
+        """What the diagonal (n, C, H, W) of an operator on perturbations is over the variables."""
+        return diagonal
+
+    def sample(self, problem: Problem, salt: int) -> Tensor:
+        """Random variables, drawn from the samples' own seeds."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Map(Part):
-    """A linear map of perturbations, bound to the originals."""
+    """A map of perturbations, bound to the originals; all but those that are `bounded` are linear.
+
+    Attributes:
+        bounded: Whether it holds a budget, whatever it is given.
+    """
+
+    bounded: ClassVar[bool] = False
 
     def __call__(self, delta: Tensor) -> Tensor:
         """What the map makes of a perturbation, differentiable."""
@@ -147,6 +184,14 @@ class Map(Part):
     def invert(self, delta: Tensor) -> Tensor:
         """What it makes this perturbation of; where it cannot, a near one."""
         raise NotImplementedError
+
+    def pulled(self, diagonal: Tensor) -> Tensor:
+        """Of an operator on what the map makes: the diagonal over what it makes that of, MᵀDM's.
+
+        Raises:
+            UsageError: If no diagonal stands for the map.
+        """
+        raise UsageError(f"{type(self).__name__} mixes values, so no diagonal can be pulled back through it")
 
 
 @dataclass(frozen=True)
@@ -222,6 +267,7 @@ class Transform(Part):
         any_variables: Whether it moves any free variables; if not, only an image.
         needs_maximiser: Whether the constraint must have a linear maximiser.
         needs_radius: Whether it must have a radius.
+        needs_additive: Whether a move of the variables must make a perturbation by itself.
     """
 
     takes: ClassVar[Kind] = "one function"
@@ -229,6 +275,12 @@ class Transform(Part):
     any_variables: ClassVar[bool] = False
     needs_maximiser: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = False
+    needs_additive: ClassVar[bool] = False
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether the variables must be the image itself."""
+        return not self.any_variables
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         """The transformed move, and this link's successor; may overwrite `move`, not the state."""

@@ -55,13 +55,14 @@ class InTurn(Search):
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         if self.compositions[0].random_start:
-            settle_originals(self.compositions[0].bind(problem), classifier, problem, best)
+            settle_originals(self.compositions[0], classifier, problem, best)
         for salt in range(self.restarts * len(self.compositions)):
             rows = (~best.success).nonzero()[:, 0]
             if len(rows) == 0:
                 return
             those = problem.select(rows)
             parts = self.compositions[salt % len(self.compositions)].select(rows).bind(those)
+            best.prepare(rows, parts.passes())
             climb(parts, classifier, those, best, rows, salt)
 
 
@@ -96,6 +97,7 @@ class MultiplierSearch(Search):
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         parts = self.parts.bind(problem)
+        best.prepare(torch.arange(len(problem.labels), device=problem.labels.device), parts.passes())
         objective: Any = parts.objective
         first: Any = self.parts.objective
         constant = per_sample(first.constant, best.distance, "initial_constant")

@@ -22,13 +22,17 @@ class Scale(Transform):
     Attributes:
         step_size: The length, a number or one per sample.
         final: The length at the last step, reached along a half cosine; None keeps it fixed.
+        rms: Whether lengths are root mean squares over the values of the image.
     """
 
     step_size: float | Tensor = setting()
     final: float | Tensor | None = setting(None)
+    rms: bool = False
     any_variables: ClassVar[bool] = True
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        if self.rms:
+            move.mul_(state.exact[0].numel() ** 0.5)
         if self.final is None:
             return move.mul_(self.step_size), self
         return move.mul_(cosine(self.step_size, self.final, state.progress)), self

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from limen import attacks, defenses, metrics, models
+from limen import attacks, defenses, metrics, models, structure
 from limen import data as datasets
 from limen.catalog.grid import Grid, read_grid
 from limen.catalog.kinds import (
@@ -24,7 +24,7 @@ from limen.catalog.kinds import (
     known_model,
     tried_defense,
 )
-from limen.catalog.parameters import Parameter
+from limen.catalog.parameters import READERS, Parameter
 from limen.catalog.table import Catalog, Entry, Request
 from limen.classifier import Classifier
 from limen.data import Dataset
@@ -37,6 +37,7 @@ from limen.spec import split_chain
 
 __all__ = [
     "ATTACKS",
+    "ATTENTION",
     "DATA",
     "DEFENSES",
     "METRICS",
@@ -78,6 +79,11 @@ DEFENSES = Catalog(
     "defense", defenses.DEFENSES, "limen.defenses", argument=False, takes=1, finish=tried_defense
 )
 """The defences that a spec can name; a user's own is a function of images, and of keywords of its own."""
+
+ATTENTION = Catalog("attention method", structure.ATTENTION, "limen.attention", argument=False, takes=3)
+"""Every method of attention; a user's own is a function of a classifier, images, classes, and its options."""
+
+READERS[structure.Attention] = ATTENTION.make
 
 METRICS = Catalog("metric", metrics.METRICS, "limen.metrics", argument=False, takes=2, finish=known_metric)
 """The metrics that a spec can name; a user's own is a function of two batches of images, or a `Metric`."""

@@ -7,7 +7,7 @@ import functools
 import inspect
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -30,20 +30,24 @@ class Parameter:
             of a `Literal` stand for themselves.
         default: The value when the spec is silent, or `REQUIRED`.
         per_sample: Whether, beside a number, it takes a tensor with one number per sample.
+        several: Whether it takes any number of values, as a tuple.
     """
 
     name: str
     types: tuple[Any, ...]
     default: Any
     per_sample: bool = False
+    several: bool = False
 
     @property
     def type_name(self) -> str:
         """The accepted types as a reader of specs would call them."""
-        return " | ".join(_type_name(kind) for kind in sorted(self.types, key=lambda kind: kind is None))
+        names = " | ".join(_type_name(kind) for kind in sorted(self.types, key=lambda kind: kind is None))
+        return f"{names}, …" if self.several else names
 
     def __str__(self) -> str:
-        default = "" if self.default is REQUIRED else f" = {value_text(self.default)}"
+        unset = self.default is REQUIRED or self.default == ()
+        default = "" if unset else f" = {value_text(self.default)}"
         return f"{self.name}: {self.type_name}{default}"
 
     def parse(self, text: str) -> Any:
@@ -62,9 +66,16 @@ class Parameter:
         for kind in self.types:
             try:
                 return _read(kind, text)
+            except UsageError:
+                raise  # of another thing's spec, which says more
             except ValueError:
                 continue
         raise UsageError(f"{self.name} must be {self.type_name}, not {text!r}")
+
+    def parse_all(self, texts: Sequence[str]) -> Any:
+        """The value that several texts give together, if it takes several."""
+        values = tuple(map(self.parse, texts))
+        return values if self.several else values[0]
 
 
 def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozenset()) -> list[Parameter]:
@@ -96,12 +107,13 @@ def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozens
             untold = parameter.default is REQUIRED or parameter.default is None
             untyped = object if isinstance(hint, str) else str if untold else type(parameter.default)
             hint = hints.get(parameter.name, untyped)
-        kinds = _flatten(hint)
+        several = get_origin(hint) is tuple and get_args(hint)[1:] == (...,)
+        kinds = _flatten(get_args(hint)[0] if several else hint)
         if all(kind is None for kind in kinds):
             kinds = ()
         # A count decides how long a climb is, so all samples of a call must share it.
         per_sample = Tensor in get_args(hint) and float in kinds
-        read.append(Parameter(parameter.name, kinds, parameter.default, per_sample))
+        read.append(Parameter(parameter.name, kinds, parameter.default, per_sample, several))
     return read
 
 
@@ -133,10 +145,15 @@ def _flatten(hint: Any) -> tuple[Any, ...]:
     elif hint is bool:
         kinds = [True, False]
     else:
-        kinds = [hint] if hint in _READERS else []
-    # Single words first, and str last, as every text is one: the others would never be reached.
+        kinds = [hint] if hint in READERS else []
+    # Single words first, and what takes any text last: the others would never be reached.
     order = [int, float, Path, str]
-    return tuple(sorted(kinds, key=lambda kind: order.index(kind) if kind in order else -1))
+
+    def rank(kind: Any) -> int:
+        return order.index(kind) if kind in order else -1 if isinstance(kind, type) else -2
+
+    named = any(rank(kind) == -1 for kind in kinds)
+    return tuple(kind for kind in sorted(kinds, key=rank) if not (named and kind is str))
 
 
 def _type_name(kind: Any) -> str:
@@ -147,7 +164,7 @@ def _type_name(kind: Any) -> str:
 
 def _read(kind: Any, text: str) -> Any:
     if isinstance(kind, type):
-        return _READERS[kind](text)
+        return READERS[kind](text)
     if text.lower() == value_text(kind).lower():
         return kind
     raise ValueError(text)
@@ -177,9 +194,10 @@ def _read_path(text: str) -> Path:
         raise ValueError(text) from None
 
 
-_READERS: dict[Any, Callable[[str], Any]] = {
+READERS: dict[Any, Callable[[str], Any]] = {
     int: int,
     float: _read_float,
     str: _read_text,
     Path: _read_path,
 }
+"""What reads the text of each type. The catalog adds the kinds of things that a spec names in another's."""

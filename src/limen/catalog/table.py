@@ -12,7 +12,7 @@ from typing import Any
 from limen.catalog.parameters import REQUIRED, Parameter, parameters
 from limen.errors import LimenError, UnknownNameError, UsageError, reason
 from limen.identity import Identity, Named
-from limen.spec import Spec, spec_name, value_text
+from limen.spec import Spec, spec_name, value_text, value_texts
 from limen.user_code import find
 
 PYTHON = "python"
@@ -152,7 +152,7 @@ class Catalog:
             if name != PYTHON and name not in self.factories and name not in self._installed():
                 raise UnknownNameError(self.kind, name, [*self.names(), PYTHON])
             try:
-                return Spec.parse(spec, argument=argument)
+                return Spec.parse(spec, argument=argument, several=self._several(name))
             except UsageError as error:
                 known = "" if name == PYTHON else f". {self.entry(name).accepts}"
                 raise UsageError(f"{error}{_COMMAS if argument else ''}{known}") from error
@@ -199,7 +199,7 @@ class Catalog:
             LimenError: As `read`.
         """
         entry = self.entry(identity.name)
-        values = [(key, (value_text(identity.parameters.get(key)),)) for key in identity.stated]
+        values = [(key, value_texts(identity.parameters.get(key))) for key in identity.stated]
         request = self._request(entry, "", values, ())
         if request.identity != identity:
             change = "its file has changed" if entry.code != identity.code else "its defaults have changed"
@@ -239,6 +239,11 @@ class Catalog:
         summary = (thing.__doc__ or "").strip().partition("\n")[0]
         return Entry(name, thing, first, tuple(each for each in found if each.types), summary, origin, code)
 
+    def _several(self, name: str) -> frozenset[str]:
+        if name not in self.factories:
+            return frozenset()
+        return frozenset(each.name for each in self.entry(name).parameters if each.several)
+
     def _owned(self, thing: Any) -> Any:
         return thing if self.own is None else self.own(thing)
 
@@ -274,16 +279,16 @@ def _keywords(
 ) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in entry.parameters}
     read: dict[str, Any] = {}
-    for key, (text, *more) in values:
+    for key, texts in values:
         if key not in known and not known:
             raise UsageError(entry.accepts)
         if key not in known:
             raise UnknownNameError("parameter", key, known)
-        if more:
+        if len(texts) > 1 and not known[key].several:
             hint = "" if entry.argument is None else _COMMAS
-            raise UsageError(f"{more[0]!r} is not key=value{hint}. {entry.accepts}")
+            raise UsageError(f"{texts[1]!r} is not key=value{hint}. {entry.accepts}")
         try:
-            read[key] = known[key].parse(text)
+            read[key] = known[key].parse_all(texts)
         except UsageError as error:
             raise UsageError(f"{error}. {entry.accepts}") from None
     for name, parameter in known.items():

@@ -31,7 +31,7 @@ def list_(
         "defenses": catalog.DEFENSES,
         "metrics": catalog.METRICS,
         "evaluations": evaluation.EVALUATIONS,
-        "attention": evaluation.ATTENTION,
+        "attention": catalog.ATTENTION,
         "recipes": RECIPES,
     }
     for name in tables if kind is None else (kind,):

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from limen.defenses.adaptive import Adaptive, is_random
 from limen.defenses.bilateral import bilateral
 from limen.defenses.bit_depth import bit_depth
 from limen.defenses.codecs import jpeg, webp
@@ -43,6 +44,7 @@ DEFENSES: dict[str, Callable[..., Tensor]] = {
 
 __all__ = [
     "DEFENSES",
+    "Adaptive",
     "Defended",
     "average_pool",
     "bilateral",
@@ -50,6 +52,7 @@ __all__ = [
     "defenses_of",
     "differentiable_jpeg",
     "dnn_jpeg",
+    "is_random",
     "jpeg",
     "max_pool",
     "resize",

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from limen.defenses.adaptive import with_stand_in
 from limen.defenses.arguments import (
     QUALITIES,
     Subsampling,
@@ -16,10 +17,12 @@ from limen.defenses.arguments import (
     check_subsampling,
     check_whole,
 )
+from limen.defenses.differentiable_jpeg import differentiable_jpeg
 from limen.errors import UsageError
 from limen.images import from_uint8, to_uint8
 
 
+@with_stand_in(differentiable_jpeg)
 def jpeg(images: Tensor, quality: int = 75, subsampling: Subsampling = "4:2:0") -> Tensor:
     """Compress as a JPEG file, and read that again.
 

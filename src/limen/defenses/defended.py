@@ -52,8 +52,9 @@ class Defended(Classifier):
         if torch.is_grad_enabled() and images.requires_grad and not defended.requires_grad:
             name = getattr(self.defense, "__name__", None) or defenses_of(self)[0].label
             raise UsageError(
-                f"no gradient flows through the defence ({name}): attack the model without it, and then "
-                "classify the images behind it"
+                f"no gradient flows through the defence ({name}): attack adaptively, as "
+                "limen.defenses.Adaptive does, or attack the model without it, and then classify the images "
+                "behind it"
             )
         return self.classifier(defended)
 

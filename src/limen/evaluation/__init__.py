@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
-from limen.evaluation.attention import ATTENTION
 from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.protocol import Evaluation, evaluate, evaluation
@@ -12,7 +11,6 @@ from limen.evaluation.run_features import detector_of
 from limen.runs import Part, Stored
 
 __all__ = [
-    "ATTENTION",
     "EVALUATIONS",
     "AnyAttack",
     "Batch",

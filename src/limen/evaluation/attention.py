@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limen import pictures, structure
 from limen.analysis import Estimate
-from limen.catalog import Catalog
+from limen.catalog import ATTENTION
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Mark, Pictures, Table
 from limen.evaluation.context import Context, Images
 from limen.evaluation.fooled import most_fooled, picture_rows
@@ -27,9 +27,6 @@ from limen.evaluation.overlap import (
 from limen.evaluation.protocol import evaluation
 from limen.metrics import ssim_map
 from limen.runs import Part, Run, Stored
-
-ATTENTION = Catalog("attention method", structure.ATTENTION, "limen.attention", argument=False, takes=3)
-"""Every method of attention; a user's own is a function of a classifier, images, classes, and its options."""
 
 
 def describe(stored: Stored) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from limen import catalog
-from limen.analysis import Measured, Outcomes, figures, outcomes_by_name
+from limen.analysis import Measured, Outcomes, characteristic, figures, outcomes_by_name
 from limen.classifier import Classifier
-from limen.document import Block, Cell, Form, Group, Table
+from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Table
 from limen.errors import UsageError
 from limen.evaluation.cleans import logits_of
 from limen.evaluation.context import Context
@@ -23,38 +24,94 @@ from limen.metrics import METRICS
 from limen.runs import MetricColumn, Part, Run, Stored
 
 _SHOWN = ("l2", "ssim")
+_POINTS = 200
 
 
 def describe(stored: Stored) -> list[Block]:
-    """Success on the model that was attacked, and on the other."""
-    metrics = [metric for metric in stored.run.manifest.metrics if metric.key in _SHOWN]
-    families = stored.run.manifest.families()
-    there = outcomes_by_name(stored.records(), families)
+    """Success on the model that was attacked, and on the others."""
+    families, records = stored.run.manifest.families(), stored.records()
     here = outcomes_by_name(stored.run.table(), families)
-    rows = [_row(name, here[name], found, metrics) for name, found in there.items()]
-    return [
-        Table(
-            "Success on the other classifier",
-            "The attacks saw their own model alone, where they have the first success. Those images count "
-            "that both classify correctly without an attack; means are over those that fool the other. With "
-            "95 % bootstrap intervals over the images.",
-            (
-                "Attack",
-                "Success on its model",
-                "Images",
-                "Success here",
-                *(f"Mean {m.heading}" for m in metrics),
-            ),
-            [Group("", rows)],
-        )
+    names = dict.fromkeys(records["model"].to_pylist())
+    there = {name: outcomes_by_name(records.filter(pc.field("model") == name), families) for name in names}
+    details = _details(stored, here, there)
+    return [details] if len(there) == 1 else [_matrix(here, there), _curves(there), details]
+
+
+Found = Mapping[str, Outcomes]
+"""What became of the images, by the attack's name."""
+
+
+def _details(stored: Stored, here: Found, there: Mapping[str, Found]) -> Table:
+    metrics = [metric for metric in stored.run.manifest.metrics if metric.key in _SHOWN]
+    return Table(
+        "Success on the other classifier" if len(there) == 1 else "Success on each classifier",
+        "The attacks saw their own model alone, where they have the first success. Those images count "
+        "that both classify correctly without an attack; means are over those that fool the other. With "
+        "95 % bootstrap intervals over the images.",
+        (
+            "Attack",
+            "Success on its model",
+            "Images",
+            "Success here",
+            *(f"Mean {m.heading}" for m in metrics),
+        ),
+        [
+            Group(
+                title if len(there) > 1 else "",
+                [_row(name, here[name], each, metrics) for name, each in found.items()],
+            )
+            for title, found in there.items()
+        ],
+    )
+
+
+def _matrix(here: Found, there: Mapping[str, Found]) -> Table:
+    rows = [
+        [
+            Cell(name, series=name),
+            _cell(figures(own, draws=0).success),
+            *(_cell(figures(found[name], draws=0).success) for found in there.values()),
+        ]
+        for name, own in here.items()
     ]
+    return Table(
+        "Who is fooled by whose images",
+        "The attacks saw the first classifier alone. Of each other, those images count that it and the first "
+        "classify correctly without an attack.",
+        ("Attack", "Its model", *there),
+        [Group("", rows)],
+    )
+
+
+def _curves(there: Mapping[str, Found]) -> Charts:
+    return Charts(
+        "Success on each classifier within a distortion",
+        "The share of images that an attack fools the other classifier on with at most a given distortion. "
+        "Bands: 95 % bootstrap intervals.",
+        [chart for model, found in there.items() if (chart := _chart(model, found)) is not None],
+    )
+
+
+def _chart(model: str, found: Found) -> Chart | None:
+    curves = {name: characteristic(each) for name, each in found.items()}
+    rises = [x for each in curves.values() for x in each.distances.tolist() if 0 < x < math.inf]
+    if not rises:
+        return None
+    x = np.geomspace(min(rises) / 1.1, max(rises) * 1.1, _POINTS)
+    lines = []
+    for name, curve in curves.items():
+        heights = (curve.at(x), *curve.band(curve.at(x)))
+        lines.append(Line(name, x.tolist(), *(each.tolist() for each in heights), series=name))
+    axis = next(iter(curves.values())).metric.axis
+    ends = (float(x[0]), float(x[-1]))
+    return Chart(model, axis, "fooled", lines, x_range=ends, y_range=(0, 1), log_x=True, percent=True)
 
 
 @evaluation("Transfer", describe)
 def transfer(
-    run: Run, context: Context, *, model: str | None = None, defense: str | None = None
+    run: Run, context: Context, *, model: tuple[str, ...] = (), defense: str | None = None
 ) -> Iterator[Part]:
-    """The records that a run would have if another classifier had seen its stored images.
+    """The records that a run would have if other classifiers had seen its stored images.
 
     Only images that the attacked model classifies correctly have a record: an attack leaves the others as
     they are, so they say nothing of it. Of these, those count in the paper that the other classifier has
@@ -65,8 +122,8 @@ def transfer(
     Args:
         run: The run.
         context: What the evaluation is given.
-        model: Spec of the other classifier, with the classes of the run's; the run's own if not given.
-        defense: Spec of a defence in front of it, or of a chain of them.
+        model: Specs of the other classifiers, with the classes of the run's; the run's own if none is given.
+        defense: Spec of a defence in front of each, or of a chain of them.
 
     Raises:
         UsageError: If neither is given, or the images do not fit.
@@ -74,33 +131,37 @@ def transfer(
     Source:
         Zhang, Avrithis, Furon & Amsaleg, Smooth adversarial examples, Section 5.5 and Table 3.
     """
-    if model is None and defense is None:
+    if not model and defense is None:
         raise UsageError("transfer needs model=SPEC, defense=SPEC, or both")
-    other = context.classifier if model is None else context.model(model)
+    others = {name: context.model(name) for name in model} or {run.manifest.model.spec: context.classifier}
     if defense is not None:
         shields = catalog.chain(defense)
         for shield in shields:
             context.note_code(f"defense {shield.identity.name}", shield.identity)
-        other = catalog.behind(other, shields)
+        others = {f"{name} behind {defense}": catalog.behind(each, shields) for name, each in others.items()}
     table, targeted = run.table(), run.manifest.settings.targeted
-    for batch in context.batches(context.correct(), other):
-        before = _answers(other, batch.originals)
+    for batch in context.batches(context.correct()):
+        before = {name: _answers(other, batch.originals) for name, other in others.items()}
         for label, places in batch.attacked.items():
             rows, ids = list(places), [batch.ids[place] for place in places]
-            records = _of(table, label, ids)
-            stored = context.adversarial(label, ids, other)
-            predictions, confidences = _answers(other, stored)
+            records, originals = _of(table, label, ids), batch.originals[rows]
+            stored = context.adversarial(label, ids)
             goals = records["target" if targeted else "label"].to_numpy()
-            success = (predictions == goals) == targeted
-            columns = {
-                "clean_prediction": before[0][rows],
-                "clean_confidence": before[1][rows],
-                "prediction": predictions,
-                "confidence": confidences,
-                "success": success,
-                **_distances(run, batch.originals[rows], stored, records, success),
-            }
-            yield Part(_with(records, columns))
+            seen = []
+            for name, other in others.items():
+                predictions, confidences = _answers(other, stored)
+                success = (predictions == goals) == targeted
+                columns = {
+                    "clean_prediction": before[name][0][rows],
+                    "clean_confidence": before[name][1][rows],
+                    "prediction": predictions,
+                    "confidence": confidences,
+                    "success": success,
+                    **_distances(run, originals, stored, records, success),
+                }
+                named = pa.array([name] * len(ids))
+                seen.append(_with(records, columns).append_column("model", named))
+            yield Part(pa.concat_tables(seen))
 
 
 def _of(table: pa.Table, label: str, ids: Sequence[str]) -> pa.Table:
@@ -111,7 +172,8 @@ def _of(table: pa.Table, label: str, ids: Sequence[str]) -> pa.Table:
 
 def _answers(classifier: Classifier, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Predictions and confidences (N,)."""
-    confidences, predictions = logits_of(classifier, images).softmax(1).max(1)
+    fit = images.to(classifier.device, classifier.dtype)
+    confidences, predictions = logits_of(classifier, fit).softmax(1).max(1)
     return predictions.cpu().numpy(), confidences.cpu().numpy()
 
 

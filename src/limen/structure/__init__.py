@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limen.structure.attention import ATTENTION, layer_of, passes_of
+from limen.structure.attention import ATTENTION, Attention, attention_named, layer_of, passes_of
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
 from limen.structure.feature_maps import feature_layer
 from limen.structure.foreground import attention_mask, empty_or_full, foreground
@@ -14,8 +14,10 @@ from limen.structure.texture import hill
 __all__ = [
     "ATTENTION",
     "SUPERPIXELS",
+    "Attention",
     "Superpixels",
     "attention_mask",
+    "attention_named",
     "cam",
     "common_scale",
     "empty_or_full",

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from limen.classifier import Classifier
+from limen.errors import UnknownNameError
+from limen.identity import Named
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
 from limen.structure.feature_maps import feature_layer, pooled_head
 
-Attention = Callable[..., Tensor]
-"""Called with a classifier, images (N, C, H, W) and classes (N,), and by name with options of its own; gives
-maps (N, H, W) in [0, 1] that are high where the classifier looks."""
+
+class Attention(Protocol):
+    """Any function that tells where a classifier looks.
+
+    It is called with a classifier, images (N, C, H, W) and classes (N,), None for the predicted ones, and by
+    name with options of its own.
+    """
+
+    def __call__(self, *arguments: Any, **options: Any) -> Tensor:
+        """Maps (N, H, W) in [0, 1], high where the classifier looks."""
+        ...
+
 
 ATTENTION: dict[str, Attention] = {"cam": cam, "gradcam": gradcam, "gradcam++": gradcam_plus_plus}
 """Every method by its name."""
@@ -38,9 +50,22 @@ def passes_of(method: Attention) -> tuple[int, int]:
         >>> passes_of(cam), passes_of(gradcam), passes_of(lambda classifier, images, classes: images[:, 0])
         ((1, 0), (1, 1), (1, 1))
     """
+    if isinstance(method, Named):
+        return passes_of(method.function)
     if isinstance(method, functools.partial) and not hasattr(method, "passes"):
         return passes_of(method.func)
     return getattr(method, "passes", _PASSES.get(method, (1, 1)))
+
+
+def attention_named(name: str) -> Attention:
+    """The method of this name.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    if name not in ATTENTION:
+        raise UnknownNameError("attention method", name, ATTENTION)
+    return ATTENTION[name]
 
 
 def layer_of(method: Attention, classifier: Classifier, images: Tensor) -> str | None:

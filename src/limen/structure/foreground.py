@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from limen.classifier import Classifier
-from limen.errors import UnknownNameError, UsageError
-from limen.structure.attention import ATTENTION, Attention
+from limen.errors import UsageError
+from limen.structure.attention import Attention, attention_named
 
 THRESHOLD = 4 / 12
 """Dong et al.'s, of attention in [0, 1]."""
@@ -82,10 +82,7 @@ def attention_mask(
         >>> mask.shape, mask.dtype
         (torch.Size([2, 1, 16, 16]), torch.bool)
     """
-    if isinstance(method, str):
-        if method not in ATTENTION:
-            raise UnknownNameError("attention method", method, ATTENTION)
-        method = ATTENTION[method]
+    method = attention_named(method) if isinstance(method, str) else method
     maps = method(classifier, images, classes, **options)
     if maps.shape != (len(images), *images.shape[2:]):
         raise UsageError(f"attention maps have shape {tuple(maps.shape)}; expected one (H, W) for each image")

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import BISECTIONS, SLACK, flat, stretch
+from limen.attacks.constraint.rounding import BISECTIONS, SLACK, flat, radius_before_rounding, stretch
 from limen.attacks.part import Problem, setting
 from limen.attacks.protocols import Constraint
-from limen.images import column, norm, per_sample
+from limen.images import column, norm
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,18 @@ class L2Ball(Constraint):
     Attributes:
         eps: ε, a number or one per sample.
         exact: Whether projection also pushes outward, to the sphere.
+        rms: Whether ε is a root mean square over the values of the image; what is bound is the norm.
     """
 
     eps: float | Tensor = setting(0.0)
     exact: bool = False
+    rms: bool = False
     has_radius: ClassVar[bool] = True
 
     def bind(self, problem: Problem) -> Self:
         bound = super().bind(problem)
-        eps = per_sample(flat(bound.eps), problem.originals, "eps")
-        radius = eps if problem.lattice is None else _radius_before_rounding(eps, problem)
-        return replace(bound, radius=radius)
+        eps = bound.eps * problem.originals[0].numel() ** 0.5 if self.rms else bound.eps
+        return replace(bound, eps=eps, rms=False, radius=radius_before_rounding(eps, problem))
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)
@@ -80,15 +81,3 @@ class L2Ball(Constraint):
         noise = problem.draw(torch.randn, salt)
         share = problem.draw(torch.rand, salt + 1)[:, :1, :1, :1] ** (1 / noise[0].numel())
         return (problem.originals + noise * (self.eps * share / column(norm(noise)))).clamp_(0, 1)
-
-
-def _radius_before_rounding(eps: Tensor, problem: Problem) -> Tensor:
-    """The radius from which rounding to the nearest leads out to ε.
-
-    A dense perturbation gains 1/12 of a squared step in every value, in the mean; what it gains
-    beyond that by chance stays under four standard deviations. Where that would take most of the
-    budget, perturbations are sparse, and rounding makes them shorter.
-    """
-    size = problem.originals[0].numel()
-    gain = (size / 12 + 4 * (size / 180) ** 0.5) / (problem.lattice or 1) ** 2
-    return torch.where(eps.square() > 2 * gain, (eps.square() - gain).clamp_min(0).sqrt(), eps)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from limen.images import column, norm, quantize
+from limen.attacks.part import Problem
+from limen.images import column, norm, per_sample, quantize
 
 SLACK = 1e-6
 BISECTIONS = 24
@@ -38,3 +39,17 @@ def stretch(
 def flat(value: float | Tensor) -> float | Tensor:
     """A setting as a number or (n,), the shape of distances."""
     return value.flatten() if isinstance(value, Tensor) else value
+
+
+def radius_before_rounding(eps: float | Tensor, problem: Problem) -> Tensor:
+    """The L2 radius (n, 1, 1, 1) from which rounding to the nearest leads out to ε.
+
+    A dense perturbation gains 1/12 of a squared step in every value, in the mean; what it gains
+    beyond that by chance stays under four standard deviations. Where that would take most of the
+    budget, perturbations are sparse, and rounding makes them shorter.
+    """
+    eps, size = per_sample(flat(eps), problem.originals, "eps"), problem.originals[0].numel()
+    if problem.lattice is None:
+        return eps
+    gain = (size / 12 + 4 * (size / 180) ** 0.5) / problem.lattice**2
+    return torch.where(eps.square() > 2 * gain, (eps.square() - gain).clamp_min(0).sqrt(), eps)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from limen.attacks.mask import Attended
 from limen.attacks.objective import CrossEntropy, Margin
+from limen.attacks.perturbation import Masked, Template
+from limen.attacks.perturbation.template import Pooling
 from limen.attacks.protocols import Loss as Function
-from limen.attacks.protocols import Objective, as_objective
+from limen.attacks.protocols import Map, Objective, as_objective
 from limen.errors import UnknownNameError, UsageError
-from limen.images import norm
+from limen.images import LATTICE, norm
+from limen.structure import Attention, attention_named
 
 Loss = Literal["cross_entropy", "margin"] | Function
 """A loss by its name, or a function of images, logits and labels that gives a value per sample, (n,): it is
@@ -55,6 +59,19 @@ def budget(eps: float | Tensor, most: float = math.inf) -> float | Tensor:
     return eps
 
 
+def levels(name: str, delta: float | Tensor, zero: bool = True) -> float | Tensor:
+    """A budget or step in steps of the 8-bit lattice, from 0 to 255, as a share of [0, 1]."""
+    if bool((torch.as_tensor(positive(name, delta, zero)) > LATTICE).any()):
+        raise UsageError(f"{name} is {delta}; expected {LATTICE} at most: it counts the levels of 8 bits")
+    return delta / LATTICE
+
+
+def one_of(name: str, value: str, kind: Any) -> None:
+    """Refuse what is none of the members of a `Literal`."""
+    if value not in get_args(kind):
+        raise UnknownNameError(name, str(value), get_args(kind))
+
+
 def step_length(step_size: float | Tensor | None, default: float | Tensor) -> float | Tensor:
     """The step length that was asked for, or this attack's default for its budget."""
     return default if step_size is None else positive("step_size", step_size)
@@ -63,3 +80,32 @@ def step_length(step_size: float | Tensor | None, default: float | Tensor) -> fl
 def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
     """‖x − x0‖₂ (n,)."""
     return norm(images - originals)
+
+
+Method = Literal["slic", "lsc", "seeds"]
+"""What makes superpixels."""
+
+
+def template(
+    superpixels: Method | None, size: float, merge: float, compactness: float, gradient: Pooling
+) -> tuple[Map, ...]:
+    """The map from superpixels to pixels; none where pixels themselves are the variables."""
+    one_of("gradient", gradient, Pooling)
+    if superpixels is None:
+        return ()
+    one_of("superpixels", superpixels, Method)
+    if float(positive("size", size)) < 1:
+        raise UsageError(f"size is {size}; expected 1 pixel or more")
+    positive("merge", merge, zero=True)
+    positive("compactness", compactness)
+    return (Template(superpixels, size, merge, compactness, gradient),)
+
+
+def masks(attention: Attention | str | None, threshold: float) -> tuple[Map, ...]:
+    """The map that leaves a perturbation only where the model looks; none for the whole image."""
+    if not 0 <= float(positive("threshold", threshold, zero=True)) <= 1:
+        raise UsageError(f"threshold is {threshold}; expected a number from 0 to 1, as attention has")
+    if attention is None:
+        return ()
+    method = attention_named(attention) if isinstance(attention, str) else attention
+    return (Masked(Attended(method, threshold)),)

@@ -1,0 +1,139 @@
+"""Gradients through, around and over the draws of defences, as attacks that know of them take them."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+from limen import Classifier, catalog
+from limen.attacks import pgd_l2
+from limen.defenses import (
+    Adaptive,
+    Defended,
+    average_pool,
+    bit_depth,
+    differentiable_jpeg,
+    is_random,
+    jpeg,
+    total_variation,
+)
+from limen.errors import UnknownNameError, UsageError
+from limen.seeds import content_seeds
+
+SHAPE = (2, 3, 16, 16)
+JPEG = functools.partial(jpeg, quality=40)
+
+
+@pytest.fixture
+def images():
+    return (torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)) * 255).round() / 255
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Classifier(nn.Sequential(nn.Flatten(), nn.Linear(768, 32), nn.Tanh(), nn.Linear(32, 4)))
+
+
+def gradient(classifier, images):
+    variables = images.clone().requires_grad_()
+    (found,) = torch.autograd.grad(classifier(variables)[:, 0].sum(), variables)
+    return found
+
+
+@pytest.mark.parametrize("chain", [(JPEG,), (bit_depth, average_pool), (average_pool, JPEG, bit_depth)])
+def test_it_answers_as_the_defended_classifier_where_nothing_is_drawn(net, images, chain):
+    defended = catalog.behind(net, chain)
+    for backward in ("own", "identity"):
+        assert torch.equal(Adaptive(defended, 5, backward)(images), defended(images))
+
+
+def test_a_defence_that_has_a_gradient_keeps_it(net, images):
+    defended = Defended(net, average_pool)
+    assert torch.equal(gradient(Adaptive(defended), images), gradient(defended, images))
+    assert torch.equal(gradient(Adaptive(defended, backward="identity"), images), gradient(defended, images))
+
+
+def test_what_stands_in_for_a_defence_gives_its_gradient_at_the_defended_image(net, images):
+    defended = Defended(net, JPEG)
+    at_the_end = gradient(net, jpeg(images, quality=40))
+    variables = images.clone().requires_grad_()
+    stands_in = differentiable_jpeg(variables, quality=40)
+    (expected,) = torch.autograd.grad((stands_in * at_the_end).sum(), variables)
+    torch.testing.assert_close(gradient(Adaptive(defended), images), expected)
+    torch.testing.assert_close(gradient(Adaptive(defended, backward="identity"), images), at_the_end)
+    assert not torch.allclose(expected, at_the_end)
+
+
+def test_without_a_stand_in_the_gradient_goes_straight_through(net, images):
+    defended = Defended(net, bit_depth)
+    torch.testing.assert_close(gradient(Adaptive(defended), images), gradient(net, bit_depth(images)))
+    assert not Adaptive(defended).has_stand_ins
+    assert Adaptive(catalog.behind(net, catalog.chain("bit_depth+jpeg:quality=30"))).has_stand_ins
+
+
+def test_random_defences_are_averaged_over_draws_that_are_not_their_own(net, images):
+    defended = Defended(net, functools.partial(total_variation, drop=0.3))
+    drawn = [
+        net(total_variation(images, drop=0.3, seeds=content_seeds(-1 - draw, images))) for draw in range(3)
+    ]
+    torch.testing.assert_close(Adaptive(defended, 3)(images), torch.stack(drawn).mean(0))
+    assert Adaptive(defended, 3).draws == 3
+    assert not torch.allclose(Adaptive(defended)(images), defended(images))
+    assert Adaptive(Defended(net, bit_depth), 3).draws == 1
+
+
+def test_what_draws_is_told_by_its_signature():
+    assert is_random(total_variation)
+    assert is_random(catalog.chain("total_variation:drop=0.2")[0])
+    assert not is_random(catalog.chain("jpeg:quality=20")[0])
+
+
+def test_an_answer_does_not_depend_on_the_batch(net, images):
+    adaptive = Adaptive(catalog.behind(net, catalog.chain("total_variation:drop=0.3+jpeg")), 2)
+    both = adaptive(images)
+    torch.testing.assert_close(adaptive(images[1:]), both[1:])
+    torch.testing.assert_close(adaptive(images.flip(0)), both.flip(0))
+    assert adaptive(images[:0]).shape == (0, 4)
+
+
+def test_passes_of_every_draw_are_counted(net, images):
+    adaptive = Adaptive(Defended(net, functools.partial(total_variation, drop=0.3)), 4)
+    outcome = pgd_l2(eps=0.01, steps=3)(adaptive, images, adaptive(images).argmax(1))
+    assert outcome.steps.tolist() == [3, 3]
+    assert outcome.forwards.tolist() == [16, 16]
+    assert outcome.backwards.tolist() == [12, 12]
+
+
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+def test_an_attack_that_knows_of_a_defence_fools_more_than_one_that_does_not(net):
+    images = (torch.rand((24, *SHAPE[1:]), generator=torch.Generator().manual_seed(2)) * 255).round() / 255
+    defended = Defended(net, functools.partial(bit_depth, bits=1))
+    how, labels = pgd_l2(eps=0.45, steps=30), defended(images).argmax(1)
+    with pytest.raises(UsageError, match=r"no gradient flows through the defence .* adaptively"):
+        how(defended, images, labels)
+    unaware = how(net, images, net(images).argmax(1)).images
+    adaptive = how(Adaptive(defended), images, labels)
+    fooled = defended(adaptive.images).argmax(1) != labels
+    assert torch.equal(fooled, adaptive.success)
+    assert fooled.sum() >= 3 + (defended(unaware).argmax(1) != labels).sum()
+
+
+@pytest.mark.parametrize("draws", [0, -1, 2.0, True])
+def test_draws_are_one_at_least(net, draws):
+    with pytest.raises(UsageError, match="draws is"):
+        Adaptive(net, draws)
+
+
+def test_an_unknown_way_back_is_refused(net):
+    with pytest.raises(UnknownNameError, match="backward"):
+        Adaptive(net, backward="indentity")
+
+
+def test_it_is_the_classifier_behind_its_defences(net):
+    defended = Defended(net, bit_depth)
+    assert Adaptive(defended).fingerprint() == defended.fingerprint()
+    assert Adaptive(defended).device == net.device
