@@ -18,6 +18,15 @@ class Entry:
 GOOD = {"name": "a", "sizes": [1, 2], "note": None}
 
 
+def test_a_list_of_texts_is_told_from_one_of_numbers():
+    kind = str | tuple[float, ...] | tuple[str, ...]
+    assert decode(kind, ["a", "b"], ".x") == ("a", "b")
+    assert decode(kind, [1, 0.5], ".x") == (1.0, 0.5)
+    assert decode(kind, [], ".x") == ()
+    with pytest.raises(RunError, match=r"x\[0\] is str, expected float"):
+        decode(kind, ["a", 1], ".x")
+
+
 def test_annotations_are_the_format():
     assert decode(Entry, GOOD, "") == Entry("a", (1, 2), None)
     assert decode(dict[str, Entry], {"x": GOOD}, ".all") == {"x": Entry("a", (1, 2), None)}

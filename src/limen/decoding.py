@@ -146,10 +146,18 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
             raise RunError(f"{_name(where)} is of kind {name!r:.40}, expected one of {', '.join(by_name)}")
         return decode(by_name[name], value, where)
     for kind in kinds:
-        if type(value) is (list if typing.get_origin(kind) is tuple else kind):
+        if _may_be(kind, value):
             return decode(kind, value, where)
     expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
     raise RunError(f"{_name(where)} is {type(value).__name__}, expected {expected}")
+
+
+def _may_be(kind: Any, value: Any) -> bool:
+    """Whether JSON of this type can be of this kind; a list of texts is no list of anything else."""
+    if typing.get_origin(kind) is not tuple:
+        return type(value) is kind
+    texts = type(value) is list and bool(value) and all(type(each) is str for each in value)
+    return type(value) is list and texts == (typing.get_args(kind)[0] is str)
 
 
 def _decode_float(value: Any, where: str) -> float:

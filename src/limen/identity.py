@@ -15,7 +15,7 @@ from typing import Any
 from limen.errors import UsageError
 from limen.spec import write_spec
 
-Value = str | int | float | bool | None | tuple[int | float | str, ...]
+Value = str | int | float | bool | None | tuple[float, ...] | tuple[str, ...]
 """What a parameter may be: anything that JSON keeps; of a budget per sample, one number per sample."""
 
 

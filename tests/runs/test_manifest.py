@@ -55,7 +55,7 @@ def test_the_file_has_the_documented_keys(manifest):
         "code": None,
     }
     assert content["data"]["count"] == 4
-    assert content["settings"] == {"seed": 3, "lattice": 255, "targeted": False}
+    assert content["settings"] == {"seed": 3, "lattice": 255, "targeted": False, "adaptive": None}
     assert content["attacks"][0]["folder"] == "fgsm-eps=0.1"
     assert content["attacks"][0]["identity"] == {
         "name": "fgsm",
@@ -142,8 +142,8 @@ def _changed(path: list, value):
             r"eps is dict, expected str or int",
         ),
         (
-            _changed(["attacks", 0, "identity", "parameters"], {"eps": ["a"]}),
-            r"eps\[0\] is str, expected float",
+            _changed(["attacks", 0, "identity", "parameters"], {"eps": [0.1, "a"]}),
+            r"eps\[1\] is str, expected float",
         ),
         (_changed(["model", "defenses"], ["blur"]), r"model.defenses\[0\] is str, expected dict"),
         (_changed(["model", "class_names"], ["a\udcff"]), "is no text"),

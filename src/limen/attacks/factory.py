@@ -108,6 +108,11 @@ class Attack:
             warnings.warn(text, LimenWarning, stacklevel=1)
         return Outcome.joined([best.outcome() for best in bests])
 
+    def select(self, rows: Tensor) -> Attack:
+        """The attack with those of its settings per sample that are at `rows`."""
+        per_sample = {name: value[rows] for name, value in self._per_sample.items() if value.ndim}
+        return Attack(self._identity, self.search.select(rows), per_sample)
+
     def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
         """The samples, cut into as many as the parts can be bound to at once."""
         self.search.check(problem)

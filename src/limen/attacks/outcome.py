@@ -49,6 +49,17 @@ class Outcome:
         names = [each.name for each in fields(cls)]
         return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
+    def retried(self, rows: Tensor, again: Outcome) -> Outcome:
+        """With a second try at the samples at `rows`, which is kept where it succeeds, and counted anyway."""
+        found = {each.name: getattr(self, each.name).clone() for each in fields(self)}
+        kept = rows[again.success]
+        for name, values in found.items():
+            if name in ("images", "success", "predictions"):
+                values[kept] = getattr(again, name)[again.success]
+            else:
+                values[rows] += getattr(again, name)
+        return Outcome(**found)
+
     @property
     def stuck(self) -> Tensor:
         """Which samples (N,) no gradient could move: all were 0 everywhere, or not finite."""

@@ -40,6 +40,15 @@ def attack(
     targeted: Annotated[
         bool, typer.Option("--targeted", help="Aim at the data set's target classes.")
     ] = False,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive", help="Let attacks know of the defences: take gradients through or around them."
+        ),
+    ] = False,
+    draws: Annotated[
+        int, typer.Option(min=1, help="With --adaptive: draws of a random defence that each pass averages.")
+    ] = 1,
     lattice: Annotated[
         Literal["255", "none"],
         typer.Option(help="Keep attacks on the values an 8-bit file can hold, or let the file round them."),
@@ -65,6 +74,7 @@ def attack(
         device=device,
         seed=seed,
         targeted=targeted,
+        adaptive=draws if adaptive else None,
         lattice=None if lattice == "none" else int(lattice),
         report=report,
     )

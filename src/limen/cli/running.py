@@ -31,6 +31,7 @@ def execute(
     device: str = "cpu",
     seed: int = 0,
     targeted: bool = False,
+    adaptive: int | None = None,
     lattice: int | None = LATTICE,
     report: bool = True,
 ) -> None:
@@ -42,7 +43,8 @@ def execute(
     made = [catalog.attack_or_grid(spec) for spec in attacks]
     measures = [*METRICS.values(), *map(catalog.metric, metrics)]
     what = catalog.model(model, device, defenses), catalog.data(data), made
-    manifest = describe_run(*what, seed=seed, lattice=lattice, targeted=targeted, metrics=measures)
+    settings = {"seed": seed, "lattice": lattice, "targeted": targeted, "adaptive": adaptive}
+    manifest = describe_run(*what, **settings, metrics=measures)
     with runs.create_or_resume(out, manifest) as writer:
         labels = [writer.manifest.label_of(entry.identity) for entry in manifest.attacks]
         with showing(labels) as progress:
@@ -54,7 +56,8 @@ def execute(
     figures = analysis.table({"": run}, [each.key for each in shown], draws=0)
     output().print(success_table(figures, shown))
     if run.manifest.model.defenses:
-        output().print(f"the model is behind {run.manifest.model.chain}")
+        known = " and attacks know of it" if run.manifest.settings.adaptive else ""
+        output().print(f"the model is behind {run.manifest.model.chain}{known}")
     if warning := analysis.clean_warning(run):
         complain(warning)
     output().print(f"run  {out}")

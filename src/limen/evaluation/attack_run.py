@@ -9,6 +9,7 @@ from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
 from limen.errors import UsageError
+from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
 from limen.evaluation.cleans import classify, source_of
 from limen.evaluation.measure import measure
@@ -29,6 +30,7 @@ def describe_run(
     seed: int = 0,
     lattice: int | None = LATTICE,
     targeted: bool = False,
+    adaptive: int | None = None,
     metrics: Iterable[Metric] = tuple(METRICS.values()),
 ) -> Manifest:
     """The manifest of a run that `run_attacks` is about to do.
@@ -42,6 +44,8 @@ def describe_run(
         seed: Seed of everything random in the attacks.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
         targeted: Whether the attacks aim at the data set's targets.
+        adaptive: Over how many draws of random defences attacks average that take gradients through the
+            classifier's defences, or around them; None for attacks as they are.
         metrics: What to measure distortion by.
 
     Raises:
@@ -49,6 +53,10 @@ def describe_run(
             one name, but not one source.
     """
     numbered_as(dataset, classifier.class_names)
+    if adaptive is not None and not defenses_of(classifier):
+        raise UsageError(
+            "an adaptive attack knows of defences, but the model has none; name one, or leave it"
+        )
     known = classifier.identity
     manifest = Manifest(
         model=ModelEntry(
@@ -59,7 +67,7 @@ def describe_run(
             code=None if known is None else known.code,
         ),
         data=DataEntry(dataset.spec, len(dataset), dataset.class_names, dataset.fingerprint()),
-        settings=Settings(seed, lattice, targeted),
+        settings=Settings(seed, lattice, targeted, adaptive),
         device=str(classifier.device),
     )
     return manifest.with_attacks(identities_of(attacks)).with_metrics(metric.column for metric in metrics)
@@ -152,7 +160,8 @@ def run_attacks(
         run.write_originals(dict(zip(batch.ids, to_uint8(batch.images), strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
             for call, piece, of_row in pieces(attack, labels, cleans, finished, batch_size):
-                rows, pixels = measure(classifier, call, piece, settings, measures)
+                aware = call if settings.adaptive is None else AdaptiveAttack(call, settings.adaptive)
+                rows, pixels = measure(classifier, aware, piece, settings, measures)
                 results = {label: ([], {}) for label in of_row}
                 for label, row, image in zip(of_row, rows, pixels, strict=True):
                     results[label][0].append(row)

@@ -8,6 +8,7 @@ from limen.evaluation.attention import attention
 from limen.evaluation.detection import detection
 from limen.evaluation.magnification import magnify_images
 from limen.evaluation.protocol import Evaluation
+from limen.evaluation.survival import defenses
 from limen.evaluation.transfer import transfer
 from limen.identity import Named
 
@@ -23,7 +24,13 @@ def _known(measure: Named, request: Request) -> Evaluation:
 
 EVALUATIONS = Catalog(
     "evaluation",
-    {"attention": attention, "detection": detection, "magnify": magnify_images, "transfer": transfer},
+    {
+        "attention": attention,
+        "defenses": defenses,
+        "detection": detection,
+        "magnify": magnify_images,
+        "transfer": transfer,
+    },
     "limen.evaluations",
     argument=False,
     takes=2,

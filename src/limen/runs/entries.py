@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limen.decoding import later
 from limen.identity import Identity
 from limen.spec import value_text
 
@@ -52,11 +53,20 @@ class DataEntry:
 
 @dataclass(frozen=True)
 class Settings:
-    """What, besides model, data and attack, decides the result of a run."""
+    """What, besides model, data and attack, decides the result of a run.
+
+    Attributes:
+        seed: Of all random numbers.
+        lattice: Steps between 0 and 1 that attacks round to; None for floats.
+        targeted: Whether attacks aim at targets.
+        adaptive: How many draws of random defences attacks average over that know of the model's defences;
+            None where they know of none.
+    """
 
     seed: int = 0
     lattice: int | None = 255
     targeted: bool = False
+    adaptive: int | None = later(None)
 
 
 @dataclass(frozen=True)

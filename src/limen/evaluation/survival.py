@@ -1,0 +1,142 @@
+"""What is left of attacks behind defences, known to them or not (Dong et al. 2020, Section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from limen import catalog
+from limen.classifier import Classifier
+from limen.evaluation.adaptive_attack import AdaptiveAttack
+from limen.evaluation.cleans import load as as_stored
+from limen.evaluation.cleans import logits_of
+from limen.evaluation.context import Context
+from limen.evaluation.defence_rates import describe
+from limen.evaluation.protocol import evaluation
+from limen.evaluation.shields import SWEEPS, Shield, read_shields
+from limen.images import to_uint8
+from limen.runs import Part, Run
+
+
+@evaluation("Behind defences", describe)
+def defenses(
+    run: Run,
+    context: Context,
+    *,
+    defense: tuple[str, ...] = (),
+    adaptive: bool = False,
+    draws: int = 1,
+    seed: int = 0,
+) -> Iterator[Part]:
+    """What the run's classifier says of stored images behind defences, and of images made to pass them.
+
+    Only images that the classifier has right have records; of these, those count that it has right behind
+    the defence as well. An image on which the attack failed is stored as it was before, and is no success.
+
+    Args:
+        run: The run.
+        context: What the evaluation is given.
+        defense: Specs of defences, or of chains; several values of one parameter are a sweep. The sweeps of
+            the paper if none is given.
+        adaptive: Whether each attack is also made anew with each defence known to it, which takes as long as
+            the run took, times the number of defences and strengths.
+        draws: How many draws of a random defence each pass of such an attack is the mean of.
+        seed: Of what is random in defences.
+
+    Raises:
+        UsageError: If a spec cannot be followed.
+
+    Source:
+        Dong et al. 2020, Robust superpixel-guided attentional adversarial attack, Section 4.2. Adaptive:
+        Athalye, Carlini & Wagner 2018.
+    """
+    shields, classifier = read_shields(defense or SWEEPS), context.classifier
+    for each in (link for shield in shields for link in shield.chain):
+        context.note_code(f"defense {each.identity.name}", each.identity)
+    targeted = run.manifest.settings.targeted
+    attacks = {each.label: each.identity for each in run.manifest.attacks}
+    goals = {
+        row["id"]: (row["label"], row["target"])
+        for row in run.table().select(["id", "label", "target"]).to_pylist()
+    }
+    for batch in context.batches(context.correct(), classifier):
+        clean = [_predictions(classifier, each, batch.originals, batch.ids, seed) for each in shields]
+        for label, places in batch.attacked.items():
+            rows, ids = list(places), [batch.ids[place] for place in places]
+            labels, wanted = zip(*(goals[image_id] for image_id in ids), strict=True)
+            of_mode = {"unaware": [context.adversarial(label, ids, classifier)] * len(shields)}
+            if adaptive:
+                attack = AdaptiveAttack(catalog.ATTACKS.restore(attacks[label]), draws)
+                aims = torch.tensor(wanted if targeted else labels, device=classifier.device)
+                of_mode["adaptive"] = [
+                    _attacked(run, attack, each.before(classifier), batch.originals[rows], aims, ids)
+                    for each in shields
+                ]
+            found: list[dict[str, Any]] = []
+            for mode, made in of_mode.items():
+                for shield, before, images in zip(shields, clean, made, strict=True):
+                    after = _predictions(classifier, shield, images, ids, seed)
+                    columns = {
+                        "id": ids,
+                        "label": labels,
+                        "clean_prediction": [before[row] for row in rows],
+                        "prediction": after,
+                        "success": [
+                            (p == aim) == targeted
+                            for p, aim in zip(after, wanted if targeted else labels, strict=True)
+                        ],
+                    }
+                    found += _rows(label, mode, shield, columns)
+            yield Part(pa.Table.from_pylist(found, _SCHEMA))
+
+
+_SCHEMA = pa.schema(
+    [
+        ("attack", pa.string()),
+        ("id", pa.string()),
+        ("mode", pa.string()),
+        ("defense", pa.string()),
+        ("parameter", pa.string()),
+        ("strength", pa.float64()),
+        ("label", pa.int64()),
+        ("clean_prediction", pa.int64()),
+        ("prediction", pa.int64()),
+        ("success", pa.bool_()),
+    ]
+)
+
+
+def _rows(
+    label: str, mode: str, shield: Shield, columns: Mapping[str, Sequence[Any]]
+) -> list[dict[str, Any]]:
+    common = {
+        "attack": label,
+        "mode": mode,
+        "defense": shield.name,
+        "parameter": shield.parameter,
+        "strength": shield.strength,
+    }
+    return [
+        common | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _predictions(
+    classifier: Classifier, shield: Shield, images: Tensor, ids: Sequence[str], seed: int
+) -> list[int]:
+    with torch.no_grad():
+        return logits_of(classifier, shield(images, ids, seed)).argmax(1).tolist()
+
+
+def _attacked(
+    run: Run, attack: AdaptiveAttack, defended: Classifier, images: Tensor, aims: Tensor, ids: Sequence[str]
+) -> Tensor:
+    """What the attack makes of images, as files would store it."""
+    settings = run.manifest.settings
+    how = {"targeted": settings.targeted, "seed": settings.seed, "lattice": settings.lattice}
+    outcome = attack(defended, images, aims, ids=ids, **how)
+    return as_stored(to_uint8(outcome.images), defended)
