@@ -82,8 +82,8 @@ class Context:
     def model(self, spec: str) -> Classifier:
         """Another classifier; its weights are noted, so that nothing measured with others is mixed in."""
         made = catalog.model(spec, self.device)
-        self.note("weights", made.fingerprint()[:12])
-        self.note_code("model", made.identity)
+        self.note(f"weights of {spec}", made.fingerprint()[:12])
+        self.note_code(spec, made.identity)
         return made
 
     def note(self, name: str, value: str) -> None:

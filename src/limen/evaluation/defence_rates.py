@@ -121,9 +121,9 @@ def _verdict(name: str, parameter: str, label: str, unaware: Strengths, aware: S
     gained = {at: aware[at].value - unaware[at].value for at in held}
     worst = max(held, key=lambda at: gained[at])
     there = name if worst is None else f"{name} at {parameter} {worst:g}"
-    verdict = "it is weakened" if gained[worst] > 0 else "to know of it did not help"
+    verdict = "the defence is weakened" if gained[worst] > 0 else "to know of it did not help"
     if aware[worst].value >= _BROKEN:
-        verdict = "it protects from nobody who knows of it"
+        verdict = "the defence protects from nobody who knows of it"
     yield (
         f"{there}: {label} fools {percent(unaware[worst].value)} where it does not know of the defence, and "
         f"{percent(aware[worst].value)} where it does: {verdict}."
