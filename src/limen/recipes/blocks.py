@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -106,5 +107,6 @@ def _named(rows: Rows) -> Cell:
     ends = {pixels: f"eps {texts[0]} to {texts[-1]}" for pixels, texts in budgets.items()}
     by_setting = [f"{pixels}: {end}" for pixels, end in ends.items()]
     told = by_setting if len(set(ends.values())) > 1 else [*ends.values()][:1]
-    # With spaces after its commas, a long spec finds places to be broken at, and is still the same spec.
-    return Cell(rows[0]["attack"], "\n".join((rows[0]["spec"].replace(",", ", "), *told)))
+    # With spaces after its commas, a long spec finds places to be broken at, and is still the same spec;
+    # not after doubled ones, which stand for a comma inside a value.
+    return Cell(rows[0]["attack"], "\n".join((re.sub("(?<!,),(?!,)", ", ", rows[0]["spec"]), *told)))

@@ -17,6 +17,7 @@ from limen.recipes.bench import Bench
 from limen.recipes.pgap import attention, quality
 from limen.recipes.recipe import about, ready, saying
 from limen.recipes.smooth import curves, tables, visibility
+from limen.recipes.superpixel import ability, detectability, foreground, robustness
 from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole, writing
 from limen.runs.names import attack_folder
@@ -26,6 +27,10 @@ _ALL = (
     *(attention.pgap_figure_5, quality.pgap_figure_6),
     *(tables.smooth_table_1, tables.smooth_table_3, visibility.smooth_figure_4),
     *(curves.smooth_figure_5, curves.smooth_figure_6, curves.smooth_figure_7),
+    *(ability.superpixel_table_1, detectability.superpixel_table_2),
+    *(robustness.superpixel_table_3, detectability.superpixel_table_4),
+    *(foreground.superpixel_figure_2, robustness.superpixel_figure_4, robustness.superpixel_figure_5),
+    *(robustness.superpixel_figure_6, ability.superpixel_figure_8, foreground.superpixel_hill),
 )
 
 RECIPES = Catalog(
