@@ -60,6 +60,18 @@ def smooth_bench(bench_in, smooth_out) -> Bench:
 
 
 @pytest.fixture(scope="session")
+def superpixel_out(tmp_path_factory) -> Path:
+    """The folder of the runs that the recipes of the paper on superpixel attacks share."""
+    return tmp_path_factory.mktemp("superpixel") / "out"
+
+
+@pytest.fixture
+def photos(bench_in, superpixel_out) -> Bench:
+    """A bench on six photographs."""
+    return dataclasses.replace(bench_in(superpixel_out, limit=6), model="demo:photos", data="demo:photos")
+
+
+@pytest.fixture(scope="session")
 def made() -> Made:
     """The rows of a recipe, and what it says of them after they were stored and read; each made once."""
     known: dict[tuple[str, Bench], tuple[Rows, Document]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,21 +12,8 @@ from limen import catalog
 from limen.defenses import DEFENSES
 from limen.evaluation import labels_of
 from limen.evaluation.fooled import load
-from limen.recipes import Bench
-from limen.recipes.superpixel import ability, common, detectability, foreground, robustness
+from limen.recipes.superpixel import ability, common, detectability, robustness
 from limen.runs import Run, open_run
-from limen.structure import attention_mask, hill
-
-
-@pytest.fixture(scope="session")
-def superpixel_out(tmp_path_factory) -> Path:
-    """The folder of the runs that the recipes of this paper share."""
-    return tmp_path_factory.mktemp("superpixel") / "out"
-
-
-@pytest.fixture
-def photos(bench_in, superpixel_out) -> Bench:
-    return dataclasses.replace(bench_in(superpixel_out, limit=6), model="demo:photos", data="demo:photos")
 
 
 def right(run: Run, label: str) -> list[dict]:
@@ -215,57 +201,6 @@ def test_figure_8_varies_the_size_and_the_mask(photos, made):
     size_of = {row["at"]: row["spec"] for row in rows.where(group="Size")}
     assert "size=8" in size_of[8.0]
     assert rows.where(attack="After resizing, γ = 3").column("images") != [0] * 7
-
-
-def test_figure_2_splits_the_perturbation_of_each_fooled_image(photos, made):
-    bench = dataclasses.replace(photos, limit=24)
-    rows, document = made("superpixel-figure-2", bench)
-    run = open_run(bench.out / "superpixel-foreground")
-    found = [row for row in right(run, run.manifest.labels[0]) if row["success"]]
-    originals = load([run.original_path(row["id"]) for row in found])
-    attacked = load([run.image_path(row["attack"], row["id"]) for row in found])
-    mask = attention_mask(bench.classifier, originals, None, "cam", relu=False, enlarge="nearest")
-    truth = torch.tensor([row["label"] for row in found])
-    for part, kept in (("Foreground", mask), ("Background", ~mask)):
-        of = rows.where(group=foreground.AS_IT_IS, attack=part)
-        alone = torch.where(kept, attacked, originals)
-        expected = bench.classifier(alone).argmax(1) != truth
-        row = of.one(statistic="success")
-        assert (row["value"], row["images"]) == (pytest.approx(expected.double().mean().item()), len(found))
-        assert of.one(statistic="pixels")["value"] == pytest.approx(kept.double().mean().item())
-        assert row["paper"] == {"Foreground": 0.9403, "Background": 0.4635}[part]
-        long = rows.one(group=foreground.AS_LONG, attack=part, statistic="size")
-        assert long["value"] == pytest.approx(2, abs=0.15)
-        half = rows.one(group=foreground.HALVES, attack=part, statistic="pixels")
-        assert half["value"] == pytest.approx(0.5)
-    assert "paper: 94.0" in document.blocks[0].groups[1].rows[0][1].note
-
-
-def test_the_half_with_more_attention_has_the_first_of_equals():
-    maps = torch.tensor([[[0.2, 0.9], [0.9, 0.9]], [[0.0, 0.0], [0.0, 0.0]]])
-    half = foreground._upper_half(maps)[:, 0]
-    assert half.tolist() == [[[False, True], [True, False]], [[True, True], [False, False]]]
-
-
-def test_hill_has_the_medians_of_both_parts(photos, made):
-    rows, document = made("superpixel-hill:attention=gradcam", photos)
-    run = open_run(photos.out / "superpixel-foreground")
-    found = right(run, run.manifest.labels[0])[: photos.limit]
-    originals = load([run.original_path(row["id"]) for row in found])
-    masks = attention_mask(photos.classifier, originals, None, "gradcam")[:, 0]
-    costs = hill(originals)
-    pairs = [
-        (float(cost[mask].median()), float(cost[~mask].median()))
-        for cost, mask in zip(costs, masks, strict=True)
-    ]
-    own, other = np.transpose(pairs)
-    front, back = (rows.one(attack=part, statistic="median") for part in ("Foreground", "Background"))
-    assert (front["value"], back["value"]) == pytest.approx((np.median(own), np.median(other)))
-    assert front["low"] <= front["value"] <= front["high"]
-    assert rows.one(attack="Foreground", statistic="cheaper")["value"] == np.mean(own < other)
-    assert (front["paper_mean"], back["paper_mean"]) == (5269.94, 18853.42)
-    assert "paper mean: 5,270" in document.blocks[0].groups[0].rows[0][1].note
-    assert dict(document.settings)["Attention"] == "gradcam"
 
 
 def test_attacks_are_the_papers_with_the_attention_that_is_asked_for():
