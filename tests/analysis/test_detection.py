@@ -71,6 +71,12 @@ def test_without_scores_there_is_no_curve(bad):
             Roc(*pair)
 
 
+def test_rates_that_are_equal_but_for_rounding_say_nothing_of_how_sure_they_are():
+    found = over_repeats([0.1 + 0.2, 0.3, 0.3])
+    assert found.value == pytest.approx(0.3)
+    assert np.isnan([found.low, found.high]).all()
+
+
 def test_intervals_over_repeats_are_nadeau_and_bengios():
     rates = [0.6, 0.7, 0.65, 0.8]
     found = over_repeats(rates)

@@ -22,6 +22,8 @@ OWN_THRESHOLD = 0.5
 DETECTED = 0.9
 """The detection rate at which false alarms are compared."""
 
+_ROUNDING = 1e-12  # of rates that are equal
+
 
 @dataclass(frozen=True, eq=False)
 class Roc:
@@ -158,7 +160,7 @@ def over_repeats(rates: Sequence[float], tested: float = 1.0) -> Measured:
     count = len(rates)
     mean = float(np.mean(rates)) if count else math.nan
     spread = float(np.std(rates, ddof=1)) if count > 1 else 0.0
-    if not spread:
+    if spread < _ROUNDING:
         return Measured(mean, math.nan, math.nan)
     half = float(t.ppf((1 + LEVEL) / 2, count - 1)) * spread * math.sqrt(1 / count + tested)
     return Measured(mean, max(0.0, mean - half), min(1.0, mean + half))
