@@ -12,6 +12,7 @@ from torch.nn import functional
 from limen import Classifier
 from limen.classifier import ModelError
 from limen.data import batches, nips2017
+from limen.defenses import Adaptive, Defended
 from limen.errors import UnknownNameError, UsageError
 from limen.structure import ATTENTION, feature_layer, layer_of
 
@@ -235,6 +236,22 @@ def test_without_relu_and_enlarged_to_the_nearest_a_map_is_blocks_of_all_evidenc
 def test_an_unknown_enlargement_is_refused():
     with pytest.raises(UnknownNameError, match="enlargement 'linear'; did you mean 'bilinear'"):
         ATTENTION["cam"](Classifier(pooled()), images(1), enlarge="linear")
+
+
+@pytest.mark.parametrize("method", ATTENTION)
+def test_a_map_through_random_draws_is_the_images_own(method):
+    def faded(batch: Tensor, seeds: Tensor | None = None) -> Tensor:
+        return batch if seeds is None else batch * (0.5 + seeds.float() / 2.0**64)[:, None, None, None]
+
+    def plain(batch: Tensor, seeds: Tensor | None = None) -> Tensor:
+        return batch
+
+    bare, batch = Classifier(seeded(pooled)), images(3)
+    same = ATTENTION[method](Adaptive(Defended(bare, plain), draws=4), batch)
+    torch.testing.assert_close(same, ATTENTION[method](bare, batch))
+    drawn = Adaptive(Defended(bare, faded), draws=4)
+    alone = torch.cat([ATTENTION[method](drawn, image) for image in batch.split(1)])
+    torch.testing.assert_close(ATTENTION[method](drawn, batch), alone, rtol=1e-4, atol=1e-5)
 
 
 def test_no_images_give_no_maps():

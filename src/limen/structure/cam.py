@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -154,10 +154,14 @@ def _answered(
         check_labels(asked, images, logits.shape[1], "classes")
         score = logits.gather(1, asked[:, None]).sum()
 
-    def gradients() -> Tensor:
-        return torch.cat(torch.autograd.grad(score, gathered))
+    def by_draw(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(tuple(parts)).unflatten(0, (-1, len(images)))
 
-    return torch.cat(gathered).detach(), gradients, asked
+    # A classifier that averages over random draws passes the batch once for each of them.
+    def gradients() -> Tensor:
+        return by_draw(torch.autograd.grad(score, gathered)).sum(0)
+
+    return by_draw(gathered).detach().mean(0), gradients, asked
 
 
 def _drawn(features: Tensor, weights: Tensor, images: Tensor, relu: bool, enlarge: Enlargement) -> Tensor:
