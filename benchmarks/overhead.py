@@ -8,6 +8,9 @@ The last row is what the classifier itself costs: the bare passes through it ove
 network that it wraps, in whole batches.
 Settings are such that no image leaves before the end. Attack and passes take turns; the ratio is
 formed pair by pair.
+
+A second table times attacks on superpixels against the same steps on single pixels, both from the
+original. The superpixels of these images are made before, as they are once for each image.
 """
 
 from __future__ import annotations
@@ -36,15 +39,25 @@ ATTACKS = {
     "ddn": ({}, None),
 }
 
+# I-FGM in the units of SAI-FGM; what is changed on superpixels, and the most that it may cost beside it.
+PLAIN = {"attention": None, "random_start": False}
+SUPERPIXELS = {
+    "sai_fgm:gradient=sum": ({}, 1.05),
+    "sai_fgm:gradient=mean": ({"gradient": "mean"}, 1.1),
+    "sai_fgm:gradient=max": ({"gradient": "max"}, 1.1),
+    "sai_fgm:attention=cam": ({"attention": "cam"}, None),
+}
 
-def main() -> None:
+
+def main(arguments: list[str] | None = None) -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    parser.add_argument("--attacks", nargs="*", choices=ATTACKS, default=list(ATTACKS))
+    parser.add_argument("--superpixels", nargs="*", choices=SUPERPIXELS, default=list(SUPERPIXELS))
     parser.add_argument("--images", type=common.positive, default=8, help="one batch of so many")
     parser.add_argument("--steps", type=common.positive, default=20)
     parser.add_argument("--repeats", type=common.positive, default=7, help="pairs of attack and passes")
     parser.add_argument("--float", action="store_true", help="without the 8-bit lattice")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     common.settle(options)
     classifier = Classifier(common.load_network("mobilenet_v2"))
     batch = common.load_images("mobilenet_v2", classifier, options.images)
@@ -57,6 +70,16 @@ def main() -> None:
         rows.append([name, *measure(attack, classifier, batch, lattice, options.repeats), target or "none"])
     header = ["what", "forward", "backward", "its s", "passes, s", "ratio [range]", "target"]
     print(common.table(header, rows))
+    plain = FACTORIES["sai_fgm"](steps=options.steps, superpixels=None, **PLAIN)
+    rows = []
+    for name in options.superpixels:
+        settings, target = SUPERPIXELS[name]
+        attack = FACTORIES["sai_fgm"](steps=options.steps, **{**PLAIN, **settings})
+        rows.append(
+            [name, *beside(attack, plain, classifier, batch, lattice, options.repeats), target or "none"]
+        )
+    print()
+    print(common.table(["what", "forward", "I-FGM's", "its s", "I-FGM, s", "ratio [range]", "target"], rows))
 
 
 def measure(
@@ -68,6 +91,25 @@ def measure(
     forwards, backwards = passes_of(run())  # which warms up as well
     bare = partial(make_passes, classifier, classifier, batch, forwards, backwards)
     return [forwards, backwards, *compare(run, bare, repeats)]
+
+
+def beside(
+    attack: Attack,
+    plain: Attack,
+    classifier: Classifier,
+    batch: common.Images,
+    lattice: int | None,
+    repeats: int,
+) -> list[object]:
+    """Forward passes and seconds of both attacks, which make equally many backward passes."""
+
+    def run(which: Attack) -> Outcome:
+        return which(classifier, batch.images, batch.labels, lattice=lattice)
+
+    # Runs that warm up as well, and make the superpixels.
+    (forwards, backwards), (plain_forwards, plain_backwards) = passes_of(run(attack)), passes_of(run(plain))
+    assert backwards == plain_backwards
+    return [forwards, plain_forwards, *compare(partial(run, attack), partial(run, plain), repeats)]
 
 
 def compare(one: Callable[[], object], other: Callable[[], object], repeats: int) -> list[str]:

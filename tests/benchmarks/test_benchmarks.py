@@ -41,6 +41,41 @@ def test_images_that_leave_the_batch_end_the_overhead_benchmark(script):
 
 
 @pytest.mark.data
+def test_the_overhead_of_superpixels_is_that_over_as_many_steps_on_pixels(script, real_data, capsys):
+    names = ["sai_fgm:gradient=max", "sai_fgm:attention=cam"]
+    arguments = ["--images", "1", "--steps", "2", "--repeats", "1", "--attacks", "--superpixels", *names]
+    script("overhead").main(arguments)
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "sai_fgm" in line]
+    assert [[cell.strip() for cell in row[:3]] for row in rows] == [
+        [names[0], "3", "3"],
+        [names[1], "4", "3"],
+    ]
+    assert all(float(row[5].split()[0]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize(("most", "code"), [(1e9, 0), (0.0, 1)])
+def test_superpixels_that_take_long_end_their_benchmark_with_exit_code_1(
+    script, monkeypatch, capsys, most, code
+):
+    benchmark = script("superpixels")
+    monkeypatch.setattr(benchmark, "MOST_SECONDS", most)
+    assert benchmark.main(["--images", "1", "--side", "40", "--repeats", "1", "--methods", "slic"]) == code
+    lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    plain, merged = ([cell.strip() for cell in line] for line in lines[-2:])
+    assert plain[:2] == ["slic", "0"]
+    assert int(merged[-1]) < int(plain[-1])
+
+
+def test_the_superpixels_benchmark_cuts_anew_in_every_run(script, monkeypatch):
+    benchmark, cuts = script("superpixels"), []
+    kept = importlib.import_module("limen.structure.superpixels")
+    monkeypatch.setattr(kept, "_cut", lambda image, *_: cuts.append(0) or np.zeros(image.shape[:2], np.uint8))
+    benchmark.cut(torch.rand(1, 3, 16, 16), "slic", 0.0, repeats=3)
+    assert len(cuts) == 4
+    benchmark.forget()
+
+
+@pytest.mark.data
 def test_equal_images_end_the_invariance_benchmark_with_exit_code_0(script, real_data, capsys):
     arguments = ["--networks", "mnist_cnn", "--attacks", "pgd_linf", "--images", "9", "--steps", "3"]
     assert script("invariance").main(arguments) == 0
