@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from limen.defenses.adaptive import with_stand_in
 from limen.defenses.arguments import check_whole
+from limen.defenses.rounding import rounded_softly
 from limen.images import check_images, quantize
 
 
+@with_stand_in(lambda images, bits=3: _softly(images, bits))
 def bit_depth(images: Tensor, bits: int = 3) -> Tensor:
     """Round each value to the nearest of the 2^bits that this many bits can tell apart.
 
@@ -36,3 +39,8 @@ def bit_depth(images: Tensor, bits: int = 3) -> Tensor:
     check_images(images)
     check_whole("bits", bits, 1, 8)
     return quantize(images.detach(), 2**bits - 1)
+
+
+def _softly(images: Tensor, bits: int) -> Tensor:
+    steps = 2**bits - 1
+    return rounded_softly(images * steps, quantize(images.detach(), steps) * steps) / steps

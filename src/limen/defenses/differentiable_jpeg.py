@@ -16,8 +16,9 @@ from limen.defenses.arguments import (
     step_percents,
 )
 from limen.defenses.blocks import dct, extend, idct, join, split
+from limen.defenses.rounding import rounded_softly
 from limen.errors import UsageError
-from limen.images import LATTICE, per_sample
+from limen.images import LATTICE, per_sample, straight_through
 
 _LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -131,7 +132,7 @@ def _coded(planes: Tensor, table: Sequence[Sequence[int]], qualities: Tensor) ->
     frequencies = _rounded(dct(split(extend(planes - _SHIFT))) * 8) / 8
     counts = frequencies / steps
     nearest = (counts.abs() + 0.5).floor() * counts.sign()
-    counts = _forward(nearest, (counts - nearest.detach()) ** 3)
+    counts = rounded_softly(counts, nearest)
     return (_rounded(join(idct(counts * steps))) + _SHIFT).clamp(0, LATTICE)[..., :height, :width]
 
 
@@ -148,9 +149,4 @@ def _rounded(values: Tensor, halves: tuple[float, float] = (0.5, 0.5)) -> Tensor
     """
     columns = values.shape[-1]
     added = values.new_tensor(halves).repeat(-(-columns // 2))[:columns]
-    return _forward((values + added).floor(), values)
-
-
-def _forward(seen: Tensor, felt: Tensor) -> Tensor:
-    """What is seen in the forward pass, with the gradient of what is felt in the backward pass."""
-    return seen.detach() + (felt - felt.detach())
+    return straight_through(values, (values + added).floor())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from limen.defenses.adaptive import with_stand_in
 from limen.defenses.arguments import QUALITIES, check_whole, step_percents
 from limen.defenses.blocks import dct, extend, idct, join, split
+from limen.defenses.rounding import rounded_softly
 from limen.images import LATTICE, check_images
 
 _LOW_BANDS = 4
@@ -14,6 +16,7 @@ _LOW_STEP, _HIGH_STEP = 25.0, 30.0
 _GRAIN = 2.0**30
 
 
+@with_stand_in(lambda images, quality=50: _coded(images, quality))
 def dnn_jpeg(images: Tensor, quality: int = 50) -> Tensor:
     """Quantise the frequencies of each 8×8 block, the high ones somewhat more coarsely than the low.
 
@@ -41,18 +44,22 @@ def dnn_jpeg(images: Tensor, quality: int = 50) -> Tensor:
         adversarial examples, CVPR 2019. The steps are those of the program of Dong et al., Robust
         superpixel-guided attentional adversarial attack, CVPR 2020, which leaves its quality undefined.
     """
+    return _coded(images.detach(), quality)
+
+
+def _coded(images: Tensor, quality: int) -> Tensor:
+    """Images after the loss, with the gradient of soft rounding where they need one."""
     check_images(images)
     check_whole("quality", quality, *QUALITIES)
     if not len(images):
-        return images.detach()
+        return images
     height, width = images.shape[2:]
     steps = torch.full((8, 8), _HIGH_STEP, dtype=torch.float64, device=images.device)
     steps[:_LOW_BANDS, :_LOW_BANDS] = _LOW_STEP
-    steps = (steps * step_percents(torch.tensor(float(quality))).item() / 100).clamp_min(
-        1
-    )  # a step of 0, at quality 100, is none
+    percent = step_percents(torch.tensor(float(quality))).item()
+    steps = (steps * percent / 100).clamp_min(1)  # a step of 0, at quality 100, is none
     # Whole pixels often lie on a tie. In float64, and freed of its noise, a tie is one on every machine.
-    levels = split(extend(images.detach().double() * LATTICE))
-    counts = torch.round(torch.round(dct(levels) / steps * _GRAIN) / _GRAIN)
+    counts = dct(split(extend(images.double() * LATTICE))) / steps
+    counts = rounded_softly(counts, torch.round(torch.round(counts * _GRAIN) / _GRAIN))
     decoded = join(idct(counts * steps))[..., :height, :width]
     return (decoded / LATTICE).clamp(0, 1).to(images.dtype)
