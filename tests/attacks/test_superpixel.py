@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from limen import Classifier, catalog
-from limen.attacks import m_sai_fgm, sa_fgm, sai_fgm, superpixel_ddn
+from limen.attacks import Attack, m_sai_fgm, sa_fgm, sai_fgm, superpixel_ddn
 from limen.attacks.composition import Composition
-from limen.attacks.direction import UnitChange
+from limen.attacks.direction import Precondition, UnitChange
 from limen.attacks.objective import Margin
-from limen.attacks.perturbation import ExactLength, SigmoidBox, Template
+from limen.attacks.perturbation import Additive, ExactLength, GraphSmooth, SigmoidBox, Template
+from limen.attacks.search import InTurn
+from limen.attacks.update import Scale
 from limen.errors import LimenWarning, UsageError
 from limen.images import norm
+from limen.operators import Smoothing, SsimTensor
 from limen.structure import cam, superpixels
 
 from .networks import fixed_weights, generator
@@ -180,6 +183,30 @@ def test_nothing_stays_nothing_whatever_length_is_asked_for():
 def test_what_is_no_perturbation_has_no_length():
     with pytest.raises(UsageError, match=r"UnitChange measures .* SigmoidBox is not additive"):
         Composition(objective=Margin(), perturbation=SigmoidBox(), rule=(UnitChange(),), steps=1)
+
+
+def test_what_mixes_values_has_no_diagonal():
+    with pytest.raises(UsageError, match=r"Precondition divides by a diagonal, .* mixes values"):
+        Composition(
+            objective=Margin(),
+            perturbation=Additive((Template(), GraphSmooth(Smoothing()))),
+            rule=(Precondition(SsimTensor.at), Scale(0.1)),
+            steps=1,
+        )
+
+
+def test_a_perturbation_that_draws_its_own_start_needs_no_constraint_that_can():
+    classifier, images = pooled_net(), scenes()
+    parts = Composition(
+        objective=Margin(),
+        perturbation=Additive((Template(size=4.0),), noise=0.02),
+        rule=(UnitChange(), Scale(0.2)),
+        steps=10,
+        random_start=True,
+    )
+    outcome = Attack("own start", InTurn((parts,)))(classifier, images, classifier(images).argmax(1))
+    assert outcome.success.all()
+    assert (outcome.images != images).flatten(1).any(1).all()
 
 
 @pytest.mark.filterwarnings("ignore:The attention to:limen.errors.LimenWarning")

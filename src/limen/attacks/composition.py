@@ -85,6 +85,9 @@ class Composition(Part):
             if link.needs_additive and not self.perturbation.is_additive:
                 sort = type(self.perturbation).__name__
                 yield f"{name} measures the perturbation that a move makes, but {sort} is not additive"
+            if link.needs_diagonal and not self.perturbation.has_diagonal:
+                sort = type(self.perturbation).__name__
+                yield f"{name} divides by a diagonal, and the variables of {sort} have none: it mixes values"
             if link.needs_image and not self.perturbation.is_image:
                 variables = f"the variables of {type(self.perturbation).__name__}"
                 yield f"{name} moves an image, but {variables} are not the image; leave the perturbation out"

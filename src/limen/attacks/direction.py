@@ -83,7 +83,7 @@ class Precondition(Transform):
     metric: Operator = rows()
     inverse: Preconditioner = rows()
     diagonal: Tensor = rows()
-    needs_additive: ClassVar[bool] = True
+    needs_diagonal: ClassVar[bool] = True
 
     @property
     def needs_image(self) -> bool:

@@ -57,7 +57,8 @@ def climb(
 def settle_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> None:
     """Settle the samples whose original already is what the attack is after; the parts are not bound yet."""
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
-    plain = replace(parts, perturbation=Perturbation(), constraint=parts.constraint.bind(problem))
+    constraint = parts.constraint.bind(problem)
+    plain = replace(parts, perturbation=Perturbation(), constraint=constraint, random_start=False)
     state = _start(plain, problem, rows, problem.originals)
     state = _look(state, classifier, 0.0, differentiable=False)
     best.offer(state, parts.distance)

@@ -142,6 +142,11 @@ class Perturbation(Part):
         """Whether a move of the variables makes a perturbation by itself."""
         return self.is_image or type(self).spread is not Perturbation.spread
 
+    @property
+    def has_diagonal(self) -> bool:
+        """Whether the diagonal of an operator on images stands for it over the variables, too."""
+        return self.is_image
+
     def invert(self, images: Tensor) -> Tensor:
         """Fresh variables that make these images."""
         return images.clone()
@@ -185,13 +190,14 @@ class Map(Part):
         """What it makes this perturbation of; where it cannot, a near one."""
         raise NotImplementedError
 
-    def pulled(self, diagonal: Tensor) -> Tensor:
-        """Of an operator on what the map makes: the diagonal over what it makes that of, MᵀDM's.
+    @property
+    def has_diagonal(self) -> bool:
+        """Whether MᵀDM is diagonal for a diagonal D."""
+        return type(self).pulled is not Map.pulled
 
-        Raises:
-            UsageError: If no diagonal stands for the map.
-        """
-        raise UsageError(f"{type(self).__name__} mixes values, so no diagonal can be pulled back through it")
+    def pulled(self, diagonal: Tensor) -> Tensor:
+        """The diagonal of MᵀDM, where D has this one."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -268,6 +274,7 @@ class Transform(Part):
         needs_maximiser: Whether the constraint must have a linear maximiser.
         needs_radius: Whether it must have a radius.
         needs_additive: Whether a move of the variables must make a perturbation by itself.
+        needs_diagonal: Whether a diagonal over images must stand for one over the variables.
     """
 
     takes: ClassVar[Kind] = "one function"
@@ -276,6 +283,7 @@ class Transform(Part):
     needs_maximiser: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = False
     needs_additive: ClassVar[bool] = False
+    needs_diagonal: ClassVar[bool] = False
 
     @property
     def needs_image(self) -> bool:

@@ -35,6 +35,10 @@ class Additive(Perturbation):
     def can_be_sampled(self) -> bool:
         return self.noise is not None
 
+    @property
+    def has_diagonal(self) -> bool:
+        return all(link.has_diagonal for link in self.maps)
+
     def bind(self, problem: Problem) -> Self:
         return replace(super().bind(problem), originals=problem.originals)
 
