@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor
 
@@ -10,12 +10,11 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import L2Ball
 from limen.attacks.direction import Normalize, SmoothGradient, SmoothTotal
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, loss_named, positive, step_length
+from limen.attacks.library.arguments import Loss, budget, loss_named, one_of, positive, step_length
 from limen.attacks.library.carlini_wagner import least_distance
 from limen.attacks.perturbation import Additive, GraphSmooth
 from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale
-from limen.errors import UnknownNameError
 from limen.operators import Smoothing
 from limen.operators.graph_laplacian import Kernel
 from limen.operators.smoother import Solver
@@ -83,8 +82,7 @@ def smooth_carlini_wagner_l2(
         >>> smooth_carlini_wagner_l2(steps=50, search_steps=4).name
         'smooth_carlini_wagner_l2'
     """
-    if distance not in get_args(Distance):
-        raise UnknownNameError("distance", str(distance), get_args(Distance))
+    one_of("distance", distance, Distance)
     smoothing = _smoothing(kernel, rate, alpha, neighbours, joint, solver, tolerance, iterations, memory)
     return least_distance(
         Additive((GraphSmooth(smoothing),)),
@@ -152,8 +150,7 @@ def qpgd_l2(
         'qpgd_l2'
     """
     eps, steps = budget(eps), check_count("steps", steps)
-    if smooth not in get_args(Smoothed):
-        raise UnknownNameError("smooth", str(smooth), get_args(Smoothed))
+    one_of("smooth", smooth, Smoothed)
     smoothing = _smoothing(kernel, rate, alpha, neighbours, joint, solver, tolerance, iterations, memory)
     length = Scale(step_length(step_size, 2.5 * eps / steps))
     rule = (

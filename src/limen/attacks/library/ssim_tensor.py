@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor
 
@@ -11,11 +11,10 @@ from limen.attacks.composition import Composition
 from limen.attacks.constraint import AdaptiveSphere, L2Ball, SsimBall
 from limen.attacks.direction import Normalize, Precondition
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, loss_named, positive, step_length
+from limen.attacks.library.arguments import Loss, budget, loss_named, one_of, positive, step_length
 from limen.attacks.objective import Margin
 from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale, ShareOfRadius
-from limen.errors import UnknownNameError
 from limen.metrics import dissimilarity
 from limen.operators import SsimTensor
 from limen.operators.ssim_tensor import Border, border_weight
@@ -56,8 +55,7 @@ def ssim_step(
         'ssim_step'
     """
     eps = budget(eps)
-    if measure not in get_args(Measure):
-        raise UnknownNameError("measure", str(measure), get_args(Measure))
+    one_of("measure", measure, Measure)
     direction = _natural(solver, border, float(positive("tolerance", tolerance, zero=True)), iterations=500)
     parts = Composition(
         objective=loss_named(loss),
@@ -159,8 +157,7 @@ def ssim_ddn(
 def _natural(
     solver: Solver, border: Border, tolerance: float = 1e-2, iterations: int = _ITERATIONS
 ) -> Precondition:
-    if solver not in get_args(Solver):
-        raise UnknownNameError("solver", str(solver), get_args(Solver))
+    one_of("solver", solver, Solver)
     tensor = functools.partial(SsimTensor.at, border=border_weight(border))
     exact = solver == "conjugate_gradient"
     return Precondition(tensor, exact=exact, tolerance=tolerance, iterations=iterations)
