@@ -8,7 +8,6 @@ image in [0, 1].
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
@@ -293,8 +292,3 @@ class Transform(Part):
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         """The transformed move, and this link's successor; may overwrite `move`, not the state."""
         raise NotImplementedError
-
-
-def cosine(first: float | Tensor, last: float | Tensor, progress: float) -> float | Tensor:
-    """From `first` at progress 0 to `last` at progress 1, along a half cosine."""
-    return last + (first - last) * ((1 + math.cos(math.pi * progress)) / 2)

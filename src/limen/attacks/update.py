@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from limen.attacks.part import rows, setting
-from limen.attacks.protocols import State, Transform, cosine
+from limen.attacks.protocols import State, Transform
+from limen.attacks.schedule import cosine
 from limen.images import column, dot
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from limen.attacks.constraint.rounding import flat
 from limen.attacks.part import Problem, rows, setting
-from limen.attacks.protocols import Constraint, State, cosine
+from limen.attacks.protocols import Constraint, State
+from limen.attacks.schedule import cosine
 from limen.images import column, norm, per_sample
 from limen.operators import Operator
 
