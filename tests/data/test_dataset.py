@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limen.data.dataset import DataError, Dataset, Sample, batches, from_arrays, read_class_names
+from limen.data import from_arrays
+from limen.data.dataset import DataError, Dataset, Sample, batches, read_class_names
 from limen.errors import UsageError
 from limen.images import ImageFileError
 
@@ -63,6 +64,56 @@ def test_targets_are_carried_and_absent_where_there_are_none():
     assert next(batches(numbered(2), [0, 1], 2, refuse)).targets is None
     targeted = Dataset("targeted", ("a",), lambda index: Sample("a", torch.zeros(1, 2, 2), 0, target=7))
     assert next(batches(targeted, [0], 1, refuse)).targets.tolist() == [7]
+
+
+def marked(masks, groups) -> Dataset:
+    """Three black images of 2×3 pixels."""
+    return from_arrays("marked", np.zeros((3, 2, 3, 1), np.uint8), np.arange(3), masks=masks, groups=groups)
+
+
+def test_masks_and_groups_are_carried_and_absent_where_there_are_none():
+    masks = np.random.default_rng(0).integers(0, 3, (3, 2, 3))
+    batch = next(batches(marked(masks, ["day", "night", "day"]), [2, 1], 2, refuse))
+    assert batch.masks.dtype == torch.bool
+    assert batch.masks.numpy().tolist() == (masks[[2, 1], None] > 0).tolist()
+    assert batch.groups == ("day", "night")
+    bare = next(batches(marked(None, None), [2, 1], 2, refuse))
+    assert bare.masks is None
+    assert bare.groups is None
+
+
+def test_a_batch_in_which_one_sample_lacks_a_mask_has_none():
+    mask = torch.ones(1, 2, 2, dtype=torch.bool)
+    samples = [Sample(name, torch.zeros(1, 2, 2), 0, mask=mask, group="day") for name in "ab"]
+    samples.append(Sample("c", torch.zeros(1, 2, 2), 0))
+    mixed = Dataset("mixed", ("a", "b", "c"), samples.__getitem__)
+    assert [batch.masks is None for batch in batches(mixed, range(3), 2, refuse)] == [False, True]
+    (whole,) = batches(mixed, range(3), 3, refuse)
+    assert whole.masks is None
+    assert whole.groups is None
+
+
+def test_the_fingerprint_tells_masks_and_groups_apart():
+    masks = np.zeros((3, 2, 3), bool)
+    other = masks.copy()
+    other[1, 1, 2] = True
+    days, nights = ["day"] * 3, ["night"] * 3
+    kinds = [(None, None), (masks, None), (other, None), (masks, days), (masks, nights), (None, days)]
+    assert len({marked(*each).fingerprint() for each in kinds}) == len(kinds)
+    assert marked(masks, days).fingerprint() == marked(masks.astype(int), tuple(days)).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("masks", "groups", "message"),
+    [
+        (np.zeros((3, 3, 2), bool), None, r"the masks are bool of shape \(3, 3, 2\)"),
+        (np.zeros((3, 2, 3)), None, "the masks are float64"),
+        (None, ["day"] * 2, "2 groups for 3 images"),
+    ],
+)
+def test_masks_and_groups_of_another_form_are_refused(masks, groups, message):
+    with pytest.raises(DataError, match=message):
+        marked(masks, groups)
 
 
 @pytest.mark.parametrize("index", [-1, 3])

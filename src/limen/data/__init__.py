@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from limen.data.arrays import from_arrays
 from limen.data.cifar10 import cifar10
-from limen.data.dataset import Batch, DataError, Dataset, Sample, batches, from_arrays
+from limen.data.dataset import Batch, DataError, Dataset, Sample, batches
 from limen.data.embedded_digits import digits
 from limen.data.embedded_photos import photos
 from limen.data.folder import folder

@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from limen.data.dataset import DataError, Dataset, from_arrays, spec_of
+from limen.data.arrays import from_arrays
+from limen.data.dataset import DataError, Dataset, spec_of
 from limen.data.files import open_folder
 from limen.data.npz import read_npz
 from limen.errors import reason

@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from limen.errors import LimenError, UsageError
-from limen.images import ImageFileError, from_uint8
+from limen.images import ImageFileError
 from limen.spec import write_spec
 
 
@@ -30,12 +31,16 @@ class Sample:
         image: Float32, shape (C, H, W), in [0, 1], on the 8-bit lattice.
         label: The true class, 0-based.
         target: The class that a targeted attack should reach, if the data set names one.
+        mask: Where its foreground is: bool, shape (1, H, W), if the data set says so.
+        group: The group of samples that it belongs to, such as `night`, if the data set names groups.
     """
 
     id: str
     image: Tensor
     label: int
     target: int | None = None
+    mask: Tensor | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class Batch:
         indices: Their N positions in the data set.
         images: Float32, shape (N, C, H, W), in [0, 1].
         labels: Int64, shape (N,).
-        targets: Int64, shape (N,), or None where the data set names no targets.
+        targets: Int64, shape (N,), or None unless every sample has a target.
+        masks: Where the foreground is: bool, shape (N, 1, H, W), or None unless every sample has a mask.
+        groups: N names of groups, or None unless every sample is in one.
     """
 
     ids: tuple[str, ...]
@@ -55,6 +62,8 @@ class Batch:
     images: Tensor
     labels: Tensor
     targets: Tensor | None
+    masks: Tensor | None = None
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,13 +76,14 @@ class Dataset:
         read: Reads the sample at a position; raises `ImageFileError` if its image cannot be used.
         class_names: The name of each class, where known.
         numbered: Whether the user has stated each label's number, so that it is not looked up by its name.
-        content: A hash of what the samples are made from, where that has been read already: the arrays, or
-            the table of labels.
+        content: A hash of what the samples are made from, where that has been read already: the arrays, with
+            masks and groups, or the table of labels.
         file: The file that the sample at a position is read from, where each has its own.
         redraw: For a set that draws its samples at random, the same set under another seed, so that
             training sees fresh samples in every epoch.
 
     Example:
+        >>> from limen.data import from_arrays
         >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
         >>> dataset = from_arrays("black", pixels, np.array([0, 1]))
         >>> dataset.load(1).id, dataset.load(1).image.shape
@@ -127,6 +137,7 @@ def batches(
         UsageError: If `size` is not positive or a position does not exist.
 
     Example:
+        >>> from limen.data import from_arrays
         >>> dataset = from_arrays("black", np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
         >>> [batch.labels.tolist() for batch in batches(dataset, [4, 0, 2], 2, print)]
         [[4, 0], [2]]
@@ -148,50 +159,22 @@ def batches(
 
 def _stack(held: Sequence[tuple[int, Sample]]) -> Batch:
     indices, samples = zip(*held, strict=True)
-    targets = [sample.target for sample in samples if sample.target is not None]
+    targets, masks, groups = (_of_all(samples, name) for name in ("target", "mask", "group"))
     return Batch(
         ids=tuple(sample.id for sample in samples),
         indices=indices,
         images=torch.stack([sample.image for sample in samples]),
         labels=torch.tensor([sample.label for sample in samples]),
-        targets=torch.tensor(targets) if len(targets) == len(samples) else None,
+        targets=None if targets is None else torch.tensor(targets),
+        masks=None if masks is None else torch.stack(masks),
+        groups=None if groups is None else tuple(groups),
     )
 
 
-def from_arrays(
-    spec: str, pixels: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | None = None
-) -> Dataset:
-    """A data set of images that are already in memory, as the 8-bit pixels they were stored as.
-
-    Args:
-        spec: How to call the data set.
-        pixels: Uint8, shape (N, H, W, C) with one channel or three.
-        labels: Integers, shape (N,).
-        class_names: The name of each class, where known.
-
-    Raises:
-        DataError: If shapes or types are others, the set is empty, or a label has no class.
-    """
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or 0 in pixels.shape:
-        raise DataError(
-            f"{spec}: the images are {pixels.dtype} of shape {pixels.shape}; "
-            "expected uint8 of shape (N, H, W, C) with 1 or 3 channels and N > 0"
-        )
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(pixels):
-        raise DataError(
-            f"{spec}: the labels are {labels.dtype} of shape {labels.shape}; "
-            f"expected {len(pixels)} integers, one an image"
-        )
-    check_labels(spec, labels, len(class_names) if class_names is not None else None)
-    ids = tuple(f"{index:05}" for index in range(len(pixels)))
-
-    def read(index: int) -> Sample:
-        return Sample(ids[index], from_uint8(pixels[index : index + 1])[0], int(labels[index]))
-
-    content = hashlib.sha256(repr((pixels.shape, labels.tolist())).encode())
-    content.update(np.ascontiguousarray(pixels).data)
-    names = tuple(class_names) if class_names is not None else None
-    return Dataset(spec, ids, read, names, content.hexdigest())
+def _of_all(samples: Sequence[Sample], name: str) -> list[Any] | None:
+    """What samples have under a name, or None if it is missing for one of them."""
+    values = [getattr(sample, name) for sample in samples]
+    return None if any(value is None for value in values) else values
 
 
 def spec_of(source: str, argument: object, *, split: str = "test", **values: object) -> str:

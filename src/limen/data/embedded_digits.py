@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from limen.data.dataset import Dataset, from_arrays, spec_of
+from limen.data.arrays import from_arrays
+from limen.data.dataset import Dataset, spec_of
 from limen.errors import UsageError
 
 SIZE = 28

@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from limen.data.dataset import DataError, Dataset, from_arrays, spec_of
+from limen.data.arrays import from_arrays
+from limen.data.dataset import DataError, Dataset, spec_of
 from limen.data.files import open_folder
 
 _PREFIXES = {"test": "t10k", "train": "train"}

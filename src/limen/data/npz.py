@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from limen.data.dataset import DataError, Dataset, from_arrays, read_class_names, spec_of
+from limen.data.arrays import from_arrays
+from limen.data.dataset import DataError, Dataset, read_class_names, spec_of
 from limen.errors import reason
 
 
