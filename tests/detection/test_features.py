@@ -29,8 +29,8 @@ def pixels_of(batch: Tensor) -> np.ndarray:
     return (batch * 255).round().long().numpy()
 
 
-def transcribed(plane: np.ndarray) -> np.ndarray:
-    """SPAM of second order, pixel by pixel, as Pevný et al. define it, but as a joint distribution."""
+def transcribed(plane: np.ndarray, conditional: bool = False) -> np.ndarray:
+    """SPAM of second order, pixel by pixel, as Pevný et al. define it; or as a joint distribution."""
     means = []
     for directions in (STRAIGHT, DIAGONAL):
         tables = []
@@ -42,8 +42,12 @@ def transcribed(plane: np.ndarray) -> np.ndarray:
                     values = [int(plane[each]) for each in path]
                     steps = [a - b for a, b in itertools.pairwise(values)]
                     counts[tuple(max(-3, min(3, each)) for each in steps)] += 1
-            total = sum(counts.values())
-            tables.append([each / total for each in counts.values()])  # the last difference runs fastest
+            totals = dict.fromkeys(counts, sum(counts.values()))
+            if conditional:
+                pairs = {triple: sum(counts[*triple[:2], last] for last in range(-3, 4)) for triple in counts}
+                totals = {triple: pair or 1 for triple, pair in pairs.items()}
+            # The last difference runs fastest.
+            tables.append([counts[triple] / totals[triple] for triple in counts])
         means.append(np.mean(tables, axis=0))
     return np.concatenate(means)
 
@@ -52,7 +56,10 @@ def transcribed(plane: np.ndarray) -> np.ndarray:
 @given(st.integers(4, 9), st.integers(4, 9), st.integers(0, 10**6))
 def test_spam_is_what_its_definition_says(height, width, seed):
     batch = images(1, 1, height, width, seed=seed)
-    assert features(batch)[0] == pytest.approx(transcribed(pixels_of(batch)[0, 0]), abs=1e-12)
+    plane = pixels_of(batch)[0, 0]
+    assert features(batch)[0] == pytest.approx(transcribed(plane), abs=1e-12)
+    probabilities = features(batch, "spam_conditional")[0]
+    assert probabilities == pytest.approx(transcribed(plane, conditional=True), abs=1e-12)
 
 
 def test_differences_beyond_three_are_clipped_and_not_dropped():
@@ -63,10 +70,18 @@ def test_differences_beyond_three_are_clipped_and_not_dropped():
     assert (found[:343] > 0).sum() == 7  # flat, and the edge first, second or third, up or down
 
 
+@pytest.mark.parametrize("name", ["spam", "spam_conditional"])
 @pytest.mark.parametrize("turned", [lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.mT])
-def test_spam_knows_no_left_and_right(turned):
+def test_spam_knows_no_left_and_right(turned, name):
     batch = images(2, 3, 12, 15)
-    assert features(turned(batch)) == pytest.approx(features(batch), abs=1e-12)
+    assert features(turned(batch), name) == pytest.approx(features(batch, name), abs=1e-12)
+
+
+def test_what_follows_two_differences_adds_up_to_one_where_they_occur():
+    sums = features(images(1, 1, 60, 60), "spam_conditional").reshape(2, 49, 7).sum(-1)
+    assert sums[sums > 0.99] == pytest.approx(np.ones((sums > 0.99).sum()))
+    assert (sums > 0.99).sum() > 40
+    assert sums.max() <= 1 + 1e-12
 
 
 @pytest.mark.parametrize("name", FEATURES)

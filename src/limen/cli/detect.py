@@ -31,7 +31,8 @@ def detect(
     ] = None,
     out: Annotated[Path | None, option("FILE", "Where the trained detector goes.")] = None,
     features: Annotated[
-        Literal["spam", "srmq1", "srm"], typer.Option(help="What to tell images apart by.")
+        Literal["spam", "spam_conditional", "srmq1", "srm"],
+        typer.Option(help="What to tell images apart by."),
     ] = "spam",
     colour: Annotated[
         Literal["luma", "channels"], typer.Option(help="Features of the luma, or of each channel.")

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from limen.compat import declare_torchvision_operators
+from limen.detection.spam import transition_probabilities
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.images import check_images, to_uint8
 
@@ -46,7 +47,7 @@ def features(images: Tensor, name: str = "spam", colour: Colour = "luma") -> np.
     its own luma, and counts as three equal channels. The values stand in the order in which sealwatch gives
     its submodels, each flattened row by row. For `spam` these are the four straight directions, then the
     four diagonal ones, 343 values each: the co-occurrence of three consecutive differences, clipped to ±3, of
-    which the last runs fastest.
+    which the last runs fastest. `spam_conditional` has the probability of the last given the others instead.
 
     Args:
         images: Batch (N, C, H, W) of 1 or 3 channels, in [0, 1].
@@ -61,9 +62,9 @@ def features(images: Tensor, name: str = "spam", colour: Colour = "luma") -> np.
         LimenError: If sealwatch is not installed.
 
     Source:
-        Pevný, Bas & Fridrich 2010, Steganalysis by subtractive pixel adjacency matrix (`spam`, as a joint and
-        not a conditional distribution); Fridrich & Kodovský 2012, Rich models for steganalysis of digital
-        images (`srm`, `srmq1`).
+        Pevný, Bas & Fridrich 2010, Steganalysis by subtractive pixel adjacency matrix (`spam_conditional`;
+        `spam` is the joint distribution, which their program computes); Fridrich & Kodovský 2012, Rich models
+        for steganalysis of digital images (`srm`, `srmq1`).
 
     Example:
         >>> import torch
@@ -155,6 +156,9 @@ def _srmq1(plane: np.ndarray) -> Mapping[str, np.ndarray]:
 
 FEATURES: Mapping[str, FeatureSet] = {
     "spam": FeatureSet("SPAM", 686, 4, _spam, "three consecutive differences, along eight directions"),
+    "spam_conditional": FeatureSet(
+        "SPAM", 686, 4, transition_probabilities, "the third difference after two others, likewise"
+    ),
     "srmq1": FeatureSet("SRMQ1", 12753, 8, _srmq1, "39 models of the residuals of many filters"),
     "srm": FeatureSet("SRM", 34671, 8, _srm, "106 models, those of SRMQ1 at up to three quantisations"),
 }

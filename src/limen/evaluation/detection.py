@@ -48,7 +48,7 @@ def detection(
     Args:
         run: The run.
         context: What the evaluation is given.
-        features: What images are told apart by: `spam`, `srmq1` or `srm`.
+        features: What images are told apart by: `spam`, `spam_conditional`, `srmq1` or `srm`.
         colour: `luma`, or `channels` for the features of red, green and blue.
         repeats: How often the images are split into halves.
         seed: Seed of the splits, and of all that the detectors draw.
