@@ -6,13 +6,13 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ParamSpec, Protocol, cast
+from typing import ParamSpec, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from limen.attacks.doubts import doubts
-from limen.attacks.outcome import Best, Outcome
+from limen.attacks.outcome import Best, Latest, Outcome
 from limen.attacks.part import Problem
 from limen.attacks.search import Search
 from limen.classifier import Classifier, check_labels
@@ -20,6 +20,8 @@ from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images, per_sample
 from limen.seeds import sample_seeds
+
+B = TypeVar("B", bound=Best)
 
 
 class Attack:
@@ -84,6 +86,60 @@ class Attack:
             LimenWarning: Where no gradient could move an image, or the model returns probabilities: a
                 failure then says nothing of the model's robustness.
         """
+        problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice)
+        bests = self._run(problem, Best)
+        if text := doubts(bests):
+            warnings.warn(text, LimenWarning, stacklevel=1)
+        return Outcome.joined([best.outcome() for best in bests])
+
+    def perturb(
+        self,
+        classifier: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        targeted: bool = False,
+        ids: Sequence[object] | None = None,
+        seed: int = 0,
+        lattice: int | None = None,
+    ) -> Tensor:
+        """Where the attack takes a batch of images, whether they then fool the model or not.
+
+        Training needs this: an `Outcome` has the original of a sample that withstood, and of one that was
+        wrong before, and training on those would be training on clean images. So no sample is settled
+        beforehand, and the last iterate is not looked at, which saves a pass; of an attack that looks for
+        the least perturbation, a success is still where it ends. Arguments and errors are those of a call.
+
+        Returns:
+            Images (N, C, H, W) within the attack's budget, not rounded to a lattice unless one is given, as
+            no file will hold them.
+
+        Example:
+            >>> from limen.attacks import fgsm
+            >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5))
+            >>> images, labels = torch.full((2, 3, 2, 2), 0.5), torch.tensor([0, 1])
+            >>> moved = fgsm(eps=0.1).perturb(Classifier(net), images, labels) - images
+            >>> bool((moved.abs() - 0.1).abs().max() < 1e-6)
+            True
+        """
+        problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice)
+        return torch.cat([best.images for best in self._run(problem, Latest)])
+
+    def select(self, rows: Tensor) -> Attack:
+        """The attack with those of its settings per sample that are at `rows`."""
+        per_sample = {name: value[rows] for name, value in self._per_sample.items() if value.ndim}
+        return Attack(self._identity, self.search.select(rows), per_sample)
+
+    def _problem(
+        self,
+        classifier: Classifier,
+        images: Tensor,
+        labels: Tensor,
+        targeted: bool,
+        ids: Sequence[object] | None,
+        seed: int,
+        lattice: int | None,
+    ) -> Problem:
+        """The samples of a call, checked."""
         check_images(images)
         check_labels(labels, images, name="targets" if targeted else "labels")
         if lattice is not None and (isinstance(lattice, bool) or not isinstance(lattice, int) or lattice < 1):
@@ -94,7 +150,7 @@ class Attack:
         if len(ids) != len(images):
             raise UsageError(f"{len(ids)} ids for {len(images)} images")
         seeds = sample_seeds(seed, ids).to(images.device)
-        problem = Problem(
+        return Problem(
             originals=images.detach(),
             labels=labels,
             seeds=seeds,
@@ -102,16 +158,12 @@ class Attack:
             lattice=lattice,
             classifier=classifier,
         )
-        with classifier.frozen(), torch.no_grad():
-            bests = [_run(search, classifier, piece) for search, piece in self._pieces(problem)]
-        if text := doubts(bests):
-            warnings.warn(text, LimenWarning, stacklevel=1)
-        return Outcome.joined([best.outcome() for best in bests])
 
-    def select(self, rows: Tensor) -> Attack:
-        """The attack with those of its settings per sample that are at `rows`."""
-        per_sample = {name: value[rows] for name, value in self._per_sample.items() if value.ndim}
-        return Attack(self._identity, self.search.select(rows), per_sample)
+    def _run(self, problem: Problem, kind: type[B]) -> list[B]:
+        """What was kept of the samples of each piece."""
+        classifier = cast(Classifier, problem.classifier)
+        with classifier.frozen(), torch.no_grad():
+            return [_run(search, classifier, piece, kind(piece)) for search, piece in self._pieces(problem)]
 
     def _pieces(self, problem: Problem) -> Iterator[tuple[Search, Problem]]:
         """The samples, cut into as many as the parts can be bound to at once."""
@@ -124,8 +176,7 @@ class Attack:
             yield self.search.select(rows), problem.select(rows)
 
 
-def _run(search: Search, classifier: Classifier, problem: Problem) -> Best:
-    best = Best(problem)
+def _run(search: Search, classifier: Classifier, problem: Problem, best: B) -> B:
     if len(problem.labels):
         search(classifier, problem, best)
     return best

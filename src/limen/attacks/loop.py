@@ -32,14 +32,19 @@ def climb(
         Which samples (N,) of the call succeeded in this climb.
     """
     succeeded = torch.zeros_like(best.success)
+    judged = best.judges(parts.distance)
     state = _start(parts, problem, rows, _variables(parts, problem, 2 * salt))
     for step in range(parts.steps + 1):
         last = step == parts.steps
+        if last and not judged:
+            best.take(_shown(state, differentiable=False))
+            break
         state = _look(state, classifier, step / parts.steps, differentiable=not last)
         best.offer(state, parts.distance)
         succeeded[state.places] |= state.success
-        finished, state = _finished(parts, state, step)
-        if step == 0 and not parts.random_start:
+        at_original = judged and step == 0 and not parts.random_start
+        finished, state = _finished(parts, state, step, at_original)
+        if at_original:
             best.settled[rows] |= state.success
         stay = (~finished).nonzero()[:, 0]
         if last or len(stay) == 0:
@@ -48,7 +53,8 @@ def climb(
         state = state.select(stay) if len(stay) < len(finished) else state
         best.count(state)
         state = _move(state)
-    outside = (succeeded[rows] & ~parts.constraint.contains(best.images[rows])).nonzero()[:, 0]
+    kept = succeeded[rows] if judged else torch.ones_like(rows, dtype=torch.bool)
+    outside = (kept & ~parts.constraint.contains(best.images[rows])).nonzero()[:, 0]
     best.revoke(rows[outside], problem.originals[outside])
     succeeded[rows[outside]] = False
     return succeeded
@@ -90,18 +96,13 @@ def _start(parts: Composition, problem: Problem, rows: Tensor, variables: Tensor
 def _look(state: State, classifier: Classifier, progress: float, differentiable: bool) -> State:
     """The model's one forward pass of a step, on the image that a file would store."""
     with torch.set_grad_enabled(differentiable):
-        variables = state.variables.requires_grad_(differentiable)
-        exact = state.perturbation.images(variables)
-        images = straight_through(exact, state.constraint.store(exact.detach()))
-        logits = classifier(images)
+        shown = _shown(state, differentiable)
+        logits = classifier(shown.images)
         if progress == 0:
-            check_labels(state.problem.labels, images, classes=logits.shape[1])
+            check_labels(state.problem.labels, shown.images, classes=logits.shape[1])
         predictions = logits.detach().argmax(1)
         seen = replace(
-            state,
-            variables=variables,
-            exact=exact,
-            images=images,
+            shown,
             logits=logits,
             predictions=predictions,
             success=state.problem.adversarial(predictions),
@@ -110,9 +111,17 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
         return replace(seen, values=seen.objective(seen)) if differentiable else seen
 
 
-def _finished(parts: Composition, state: State, step: int) -> tuple[Tensor, State]:
+def _shown(state: State, differentiable: bool) -> State:
+    """The image that the variables make, and as a file would store it."""
+    variables = state.variables.requires_grad_(differentiable)
+    exact = state.perturbation.images(variables)
+    images = straight_through(exact, state.constraint.store(exact.detach()))
+    return replace(state, variables=variables, exact=exact, images=images)
+
+
+def _finished(parts: Composition, state: State, step: int, at_original: bool) -> tuple[Tensor, State]:
     """Which samples (n,) are: at a success that ends them, or where the objective has stopped rising."""
-    finished = state.success & (parts.early_stop or (step == 0 and not parts.random_start))
+    finished = state.success & (parts.early_stop or at_original)
     window = 0 if parts.patience is None else max(1, round(parts.steps * parts.patience))
     if not window or step % window or step == parts.steps:
         return finished, state

@@ -82,6 +82,10 @@ class Best:
             torch.zeros(count, dtype=torch.int64, device=device) for _ in range(5)
         )
 
+    def judges(self, measure: Distance | None) -> bool:
+        """Whether success decides what is kept, so that every iterate has to be looked at."""
+        return True
+
     def prepare(self, rows: Tensor, passes: tuple[int, int]) -> None:
         """Count the forward and backward passes that binding the parts took of the samples at `rows`."""
         self.forwards[rows] += passes[0]
@@ -101,11 +105,12 @@ class Best:
         told = better | ~self.success[rows]
         self.predictions[rows] = torch.where(told, state.predictions, self.predictions[rows])
         kept = better.nonzero()[:, 0]
-        if len(kept) == len(self.success):
-            self.images = state.images.detach()
-        elif len(kept):
-            self.images[rows[kept]] = state.images[kept]
+        self._keep(state, kept)
         self.success[rows[kept]] = True
+
+    def take(self, state: State) -> None:
+        """Keep this iterate, unseen, of the samples that have no success to keep."""
+        self._keep(state, (~self.success[state.places]).nonzero()[:, 0])
 
     def count(self, state: State) -> None:
         """Count the backward passes of a step, and the step."""
@@ -126,6 +131,31 @@ class Best:
         """The best so far as an outcome."""
         passes = (self.steps, self.forwards, self.backwards, self.zero, self.nonfinite)
         return Outcome(self.images, self.success, self.predictions, *passes)
+
+    def _keep(self, state: State, kept: Tensor) -> None:
+        """Keep this iterate of those of its samples that are at `kept`."""
+        if len(kept) == len(self.success):
+            self.images = state.images.detach()
+        elif len(kept):
+            self.images[state.places[kept]] = state.images.detach()[kept]
+
+
+class Latest(Best):
+    """Where every sample of a call has got to, whether that succeeds or not.
+
+    The exception is a search for the least perturbation, in which a success of least distance is where a
+    sample has got to.
+    """
+
+    def judges(self, measure: Distance | None) -> bool:
+        """Only where the least is looked for; else the last iterate is kept unseen."""
+        return measure is not None
+
+    def offer(self, state: State, measure: Distance | None) -> None:
+        """Keep this iterate of the samples that have no success to keep."""
+        if measure is not None:
+            super().offer(state, measure)
+        self.take(state)
 
 
 def _passes(state: State) -> int:

@@ -54,7 +54,7 @@ class InTurn(Search):
             )
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
-        if self.compositions[0].random_start:
+        if self.compositions[0].random_start and best.judges(self.compositions[0].distance):
             settle_originals(self.compositions[0], classifier, problem, best)
         for salt in range(self.restarts * len(self.compositions)):
             rows = (~best.success).nonzero()[:, 0]
