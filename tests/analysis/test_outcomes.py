@@ -69,6 +69,14 @@ def test_under_several_budgets_an_image_is_stuck_only_where_it_is_under_each():
     assert outcomes(table(rows), GRID).stuck.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("told", "unmasked"), [((False, False), 0), ((False, True), 1), ((False, None), np.nan)]
+)
+def test_an_image_is_unmasked_where_it_is_under_any_budget(told, unmasked):
+    rows = [record(label, "a", unmasked=each) for label, each in zip(GRID, told, strict=False)]
+    np.testing.assert_array_equal(outcomes(table(rows), GRID[:2]).unmasked, [unmasked])
+
+
 def test_in_memory_success_and_distortion_are_those_before_storage():
     row = record("a", "x", success=False, success_in_memory=True, l2=None, l2_in_memory=0.5, psnr=30.0)
     found = outcomes(in_memory(table([row])), ["a"])

@@ -144,6 +144,15 @@ def test_stuck_images_are_a_share_of_those_classified_correctly_and_put_into_wor
     assert figure(table({"run": write(ROWS, name="old")}), "stuck")["value"] is None
 
 
+def test_unmasked_images_are_a_share_of_those_classified_correctly_and_put_into_words(write):
+    told = [("x", True, True), ("y", False, True), ("z", True, False)]
+    found = table({"run": write([record("a", key, True, right, unmasked=flat) for key, flat, right in told])})
+    assert (figure(found, "unmasked")["value"], figure(found, "unmasked")["images"]) == (0.5, 2)
+    (sentence,) = notes(found, ["unmasked"])
+    assert "a: no mask on 1 of 2 images, to which the attention is flat" in sentence
+    assert figure(table({"run": write(ROWS, name="old")}), "unmasked")["value"] is None
+
+
 def test_what_figures_leave_out_is_put_into_words(write):
     rows = [record(GRID[0], "a", mad=None), record(GRID[1], "a", mad=None), record(GRID[0], "c")]
     rows += [record("ddn", "a")]

@@ -70,6 +70,7 @@ class Brighten:
             backwards=count,
             zero_gradients=count * 0 + 1,
             nonfinite_gradients=count * 0,
+            unmasked=count == 1,
         )
 
 
@@ -132,6 +133,7 @@ def test_records_hold_what_the_attack_did_to_the_stored_image(attack_run):
     assert fooled["ssim"] == pytest.approx((2 * 100 * 140 + 2.55**2) / (100**2 + 140**2 + 2.55**2), rel=1e-4)
     assert (fooled["steps"], fooled["forwards"], fooled["backwards"]) == (1, 2, 0)
     assert (fooled["zero_gradients"], fooled["nonfinite_gradients"]) == (1, 0)
+    assert [row["unmasked"] for row in (fooled, held, bright)] == [False, True, False]
     assert fooled["seconds"] > 0
     for row in (held, bright):
         assert not row["success"]
@@ -315,8 +317,9 @@ def test_a_limit_can_be_raised_and_attacks_added(attack_run, tmp_path):
     assert [call.ids for call in a.calls] == [("flat/3", "flat/4"), ("flat/5", "flat/6")]
     assert [len(call.ids) for call in b.calls] == [5, 2]
     whole = attack_run(grey(*levels), [Brighten(0.2, name="a"), Brighten(0.1)], directory=tmp_path / "whole")
-    same = [{**row, "steps": 0, "forwards": 0, "backwards": 0} for row in without_seconds(run)]
-    assert same == [{**row, "steps": 0, "forwards": 0, "backwards": 0} for row in without_seconds(whole)]
+    # These say where in its batch an image stood.
+    places = {"steps": 0, "forwards": 0, "backwards": 0, "unmasked": False}
+    assert [row | places for row in without_seconds(run)] == [row | places for row in without_seconds(whole)]
 
 
 class Interrupt(Brighten):

@@ -121,6 +121,12 @@ def test_images_that_an_attack_could_not_move_on_are_told(make_run, record):
     assert note.startswith("fgsm: gradient zero or not finite in every pass on 1 of 2 images. This is no")
 
 
+def test_images_without_the_mask_that_an_attack_was_to_have_are_told(make_run, record):
+    rows = [record(0, "a", unmasked=True), record(1, "b", unmasked=False)]
+    note, _ = build({"run": make_run(rows={"fgsm": rows})}, 24).notes
+    assert note.startswith("fgsm: no mask on 1 of 2 images, to which the attention is flat")
+
+
 def test_what_was_read_off_a_curve_has_its_limits_and_its_interval_beside_it(make_run, record):
     rows = {"fgsm": [record(i, str(i), noticed=0.1 + i / 20) for i in range(8)]}
     view = build({"run": make_run(rows=rows)}, 24)

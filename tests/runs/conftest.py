@@ -55,6 +55,7 @@ def row() -> Callable[..., dict]:
             "seconds": 0.5,
             "zero_gradients": 1,
             "nonfinite_gradients": 0,
+            "unmasked": False,
             **{name: 0.25 if success else None for each in COLUMNS for name in (each.key, each.in_memory)},
             **changes,
         }

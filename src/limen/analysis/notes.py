@@ -21,7 +21,7 @@ def caveats(metrics: Iterable[MetricColumn]) -> list[str]:
 
 
 def notes(
-    figures: pa.Table, statistics: Collection[str] = ("stuck", "unfinished", "unmeasured")
+    figures: pa.Table, statistics: Collection[str] = ("stuck", "unmasked", "unfinished", "unmeasured")
 ) -> list[str]:
     """The sentences that belong to a table of figures.
 
@@ -46,6 +46,11 @@ def notes(
                 f"{attack}: gradient zero or not finite in every pass on {round(count * images)} of "
                 f"{images} images. This is no robustness; use logits, a margin loss, straight-through or a "
                 "transfer check"
+            )
+        elif row["statistic"] == "unmasked":
+            found.append(
+                f"{attack}: no mask on {round(count * images)} of {images} images, to which the attention is "
+                "flat, so that it names no place; all of these could change. Take another attention method"
             )
         elif row["statistic"] == "unfinished":
             found.append(f"{attack}: images left out, done under some budgets only: {count:.0f}")

@@ -14,7 +14,7 @@ from limen.runs import MetricColumn, metrics_of
 
 _COSTS = ("forwards", "backwards", "seconds")
 _GRADIENTS = ("zero_gradients", "nonfinite_gradients")
-_NEEDED = ("label", "clean_prediction", "success", "success_in_memory", *_GRADIENTS)
+_NEEDED = ("label", "clean_prediction", "success", "success_in_memory", "unmasked", *_GRADIENTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,7 @@ class Outcomes:
         in_memory: Which of them it claimed to have fooled, before storage in 8 bits, (N,) bool.
         stuck: Which of them it could not move on: in every backward pass the gradient was all zero or not
             finite, (N,); 1 or 0, and NaN where that was not counted.
+        unmasked: Of which of them a mask named no place, so that all of the image could change, likewise.
         values: By metric, the value of the least distortion among each image's successes, (N,); NaN where
             there is no success or no value.
         metrics: The metrics by their names.
@@ -52,6 +53,7 @@ class Outcomes:
     success: np.ndarray
     in_memory: np.ndarray
     stuck: np.ndarray
+    unmasked: np.ndarray
     values: Mapping[str, np.ndarray]
     metrics: Mapping[str, MetricColumn]
     forwards: np.ndarray
@@ -119,6 +121,7 @@ def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) 
         success=np.asarray(success.any(0)),
         in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
         stuck=np.where(np.isnan(moves), np.nan, (moves == 0) & (rows["backwards"].sum(0) > 0)),
+        unmasked=rows["unmasked"].astype(float).max(0),
         values=best,
         metrics=metrics,
         **{each: rows[each].sum(0) for each in _COSTS},

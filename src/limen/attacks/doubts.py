@@ -1,4 +1,4 @@
-"""Why an attack that failed may say nothing of the model's robustness."""
+"""Why an outcome may say less of the model, or of the attack, than it seems to."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ PROBABILITIES = (
     "The model returns probabilities, whose gradient fades where it is sure: leave the softmax out, so that "
     "it returns logits."
 )
+FLAT = (
+    "The attention to {flat} of {count} images is flat, so that it names no place; all of these images may "
+    "change. Ask another attention method, or leave the mask out."
+)
 SHORT = (
     "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "
     "climbs that are too short: raise learning_rate, steps or search_steps."
@@ -25,7 +29,7 @@ SHORT = (
 
 
 def doubts(bests: Sequence[Best]) -> str:
-    """Why failures say less of the model's robustness than they seem to; empty where nothing is odd."""
+    """Why outcomes say less than they seem to; empty where nothing is odd."""
     outcome = Outcome.joined([best.outcome() for best in bests])
     stuck, tried = outcome.stuck, torch.cat([best.tried for best in bests])
     short = ~stuck & ~outcome.success & (tried > 0)
@@ -36,6 +40,8 @@ def doubts(bests: Sequence[Best]) -> str:
         found.append(STUCK.format(count=count, **{name: int(each.sum()) for name, each in parts.items()}))
     if any(bool(best.probabilities) for best in bests if best.probabilities is not None):
         found.append(PROBABILITIES)
+    if bool(outcome.unmasked.any()):
+        found.append(FLAT.format(count=count, flat=int(outcome.unmasked.sum())))
     if bool(short.any()):
         found.append(SHORT.format(count=count, short=int(short.sum()), most=float(tried[short].max())))
     return " ".join(found)

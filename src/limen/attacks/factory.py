@@ -84,7 +84,8 @@ class Attack:
 
         Warns:
             LimenWarning: Where no gradient could move an image, or the model returns probabilities: a
-                failure then says nothing of the model's robustness.
+                failure then says nothing of the model's robustness. Also where attention that was to be a
+                mask is flat.
         """
         problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice)
         bests = self._run(problem, Best)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from limen.attacks.part import Part, Problem
-from limen.errors import LimenWarning, UsageError
+from limen.errors import UsageError
 from limen.structure import Attention, attention_mask, passes_of
-
-FLAT = (
-    "The attention to {count} of {total} images is flat, so that it names no place; all of these images may "
-    "change. Ask another attention method, or leave the mask out."
-)
 
 
 @dataclass(frozen=True)
 class Mask(Part):
-    """Which values of the originals may change."""
+    """Which values of the originals may change; where it names none of an image, all of them may."""
 
     def share(self, problem: Problem) -> Tensor:
         """The share in [0, 1] of each value that may change, of a shape that broadcasts to (n, C, H, W)."""
@@ -41,13 +35,9 @@ class Attended(Mask):
     def share(self, problem: Problem) -> Tensor:
         if problem.classifier is None:
             raise UsageError("attention needs a classifier; bind the parts to a problem that has one")
-        mask = attention_mask(
+        return attention_mask(
             problem.classifier, problem.originals, method=self.method, threshold=self.threshold
         )
-        empty = ~mask.flatten(1).any(1)
-        if bool(empty.any()):
-            warnings.warn(FLAT.format(count=int(empty.sum()), total=len(empty)), LimenWarning, stacklevel=2)
-        return mask | empty[:, None, None, None]
 
     def passes(self) -> tuple[int, int]:
         """The forward and backward passes that a sample's attention takes."""

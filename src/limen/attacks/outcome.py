@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from limen.attacks.part import Problem
+from limen.attacks.part import Part, Problem
 from limen.attacks.protocols import State
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -30,6 +31,8 @@ class Outcome:
         backwards: Backward passes (N,) whose gradient the sample used.
         zero_gradients: In how many (N,) of these the gradient was 0 everywhere.
         nonfinite_gradients: In how many (N,) of these it held NaN or infinity, which count as 0.
+        unmasked: Of which samples (N,) a mask that was to bound the change named no place, as where
+            attention is flat, so that all of the image could change; of none, if not given.
     """
 
     images: Tensor
@@ -40,6 +43,11 @@ class Outcome:
     backwards: Tensor
     zero_gradients: Tensor
     nonfinite_gradients: Tensor
+    unmasked: Tensor = field(default=cast(Tensor, None))
+
+    def __post_init__(self) -> None:
+        if self.unmasked is None:
+            object.__setattr__(self, "unmasked", torch.zeros_like(self.success))
 
     @classmethod
     def joined(cls, parts: Sequence[Outcome]) -> Outcome:
@@ -76,6 +84,7 @@ class Best:
         self.predictions = torch.full((count,), -1, device=device)
         self.distance = torch.full((count,), torch.inf, dtype=problem.originals.dtype, device=device)
         self.settled = torch.zeros_like(self.success)
+        self.unmasked = torch.zeros_like(self.success)
         self.probabilities: Tensor | None = None
         self.tried = torch.zeros_like(self.distance)
         self.steps, self.forwards, self.backwards, self.zero, self.nonfinite = (
@@ -86,10 +95,12 @@ class Best:
         """Whether success decides what is kept, so that every iterate has to be looked at."""
         return True
 
-    def prepare(self, rows: Tensor, passes: tuple[int, int]) -> None:
-        """Count the forward and backward passes that binding the parts took of the samples at `rows`."""
-        self.forwards[rows] += passes[0]
-        self.backwards[rows] += passes[1]
+    def prepare(self, rows: Tensor, parts: Part) -> None:
+        """Count the passes that binding these parts took of the samples at `rows`; note what is unmasked."""
+        forwards, backwards = parts.passes()
+        self.forwards[rows] += forwards
+        self.backwards[rows] += backwards
+        self.unmasked[rows] |= parts.unmasked()
 
     def offer(self, state: State, measure: Distance | None) -> None:
         """Keep this iterate of the samples where it succeeds, and is nearer if that counts."""
@@ -130,7 +141,7 @@ class Best:
     def outcome(self) -> Outcome:
         """The best so far as an outcome."""
         passes = (self.steps, self.forwards, self.backwards, self.zero, self.nonfinite)
-        return Outcome(self.images, self.success, self.predictions, *passes)
+        return Outcome(self.images, self.success, self.predictions, *passes, self.unmasked)
 
     def _keep(self, state: State, kept: Tensor) -> None:
         """Keep this iterate of those of its samples that are at `kept`."""

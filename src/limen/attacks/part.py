@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, replace
 from typing import Any, Self
@@ -57,6 +59,10 @@ class Part:
         """The forward and backward passes that a sample takes when this is bound; none for most parts."""
         counts = [part.passes() for part in self._parts()]
         return sum(count[0] for count in counts), sum(count[1] for count in counts)
+
+    def unmasked(self) -> Tensor | bool:
+        """Of which samples (n,) a mask named no place when this was bound; of none for most parts."""
+        return functools.reduce(operator.or_, (part.unmasked() for part in self._parts()), False)
 
     def _parts(self) -> Iterator[Part]:
         for each in dataclasses.fields(self):

@@ -62,7 +62,7 @@ class InTurn(Search):
                 return
             those = problem.select(rows)
             parts = self.compositions[salt % len(self.compositions)].select(rows).bind(those)
-            best.prepare(rows, parts.passes())
+            best.prepare(rows, parts)
             climb(parts, classifier, those, best, rows, salt)
 
 
@@ -97,7 +97,7 @@ class MultiplierSearch(Search):
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         parts = self.parts.bind(problem)
-        best.prepare(torch.arange(len(problem.labels), device=problem.labels.device), parts.passes())
+        best.prepare(torch.arange(len(problem.labels), device=problem.labels.device), parts)
         objective: Any = parts.objective
         first: Any = self.parts.objective
         constant = per_sample(first.constant, best.distance, "initial_constant")

@@ -18,7 +18,7 @@ from limen.metrics import Metric
 from limen.metrics.table import measured
 from limen.runs import Settings
 
-_COUNTS = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients")
+_TOLD = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients", "unmasked")
 
 
 def measure(
@@ -55,7 +55,7 @@ def measure(
         "confidence": confidences.tolist(),
         "success": success.tolist(),
         "success_in_memory": claimed,
-        **{name: getattr(outcome, name).tolist() for name in _COUNTS},
+        **{name: getattr(outcome, name).tolist() for name in _TOLD},
         "seconds": [seconds] * len(cleans.ids),
         **_both(metrics, cleans.images, stored, success, outcome),
     }

@@ -33,11 +33,17 @@ FIXED = (
     pa.field("backwards", pa.int64(), nullable=False),
     pa.field("zero_gradients", pa.int64()),
     pa.field("nonfinite_gradients", pa.int64()),
+    pa.field("unmasked", pa.bool_()),
     pa.field("seconds", pa.float64(), nullable=False),
 )
 """What the records of every run have."""
 
-NEEDED = frozenset(field.name for field in FIXED) - {"source", "zero_gradients", "nonfinite_gradients"}
+NEEDED = frozenset(field.name for field in FIXED) - {
+    "source",
+    "zero_gradients",
+    "nonfinite_gradients",
+    "unmasked",
+}
 """What also the records of an older Limen have."""
 
 IN_MEMORY = "_in_memory"

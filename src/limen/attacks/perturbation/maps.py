@@ -15,6 +15,7 @@ from limen.attacks.mask import Mask
 from limen.attacks.part import Problem, rows, setting
 from limen.attacks.protocols import Map
 from limen.images import column, norm
+from limen.structure import empty_or_full
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,30 @@ class Masked(Map):
 
     Attributes:
         mask: Makes the share m in [0, 1] of each value that may change, of a shape that broadcasts to the
-            images': a `Mask`, or a plain function of the originals (n, C, H, W).
+            images': a `Mask`, or a plain function of the originals (n, C, H, W), which may name no value.
+        share: m.
+        empty: Of which samples (n,) a `Mask` named no value, so that all may change.
     """
 
     mask: Mask | Callable[[Tensor], Tensor]
     share: Tensor = rows()
+    empty: Tensor = rows()
 
     def bind(self, problem: Problem) -> Self:
-        share = self.mask.share(problem) if isinstance(self.mask, Mask) else self.mask(problem.originals)
-        return replace(self, share=share.to(problem.originals.dtype).expand_as(problem.originals))
+        originals = problem.originals
+        if isinstance(self.mask, Mask):
+            share = self.mask.share(problem)
+            empty, _ = empty_or_full(share > 0)
+            share = share.to(originals.dtype).masked_fill(column(empty), 1)
+        else:
+            share, empty = (
+                self.mask(originals).to(originals.dtype),
+                originals.new_zeros(len(originals)).bool(),
+            )
+        return replace(self, share=share.expand_as(originals), empty=empty)
+
+    def unmasked(self) -> Tensor | bool:
+        return self.empty
 
     def __call__(self, delta: Tensor) -> Tensor:
         return delta * self.share
