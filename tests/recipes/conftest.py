@@ -71,6 +71,19 @@ def photos(bench_in, superpixel_out) -> Bench:
     return dataclasses.replace(bench_in(superpixel_out, limit=6), model="demo:photos", data="demo:photos")
 
 
+@pytest.fixture
+def flat(tmp_path: Path) -> str:
+    """Spec of attention to the left half of images that are of an even class, and flat to the others."""
+    path = tmp_path / "flat.py"
+    path.write_text(
+        "def flat(classifier, images, classes=None):\n"
+        "    maps = images.new_zeros(len(images), *images.shape[2:])\n"
+        "    maps[..., : images.shape[3] // 2] = 1\n"
+        "    return maps * (classifier(images).argmax(1) % 2 == 0)[:, None, None]\n"
+    )
+    return f"python:{path}:flat"
+
+
 @pytest.fixture(scope="session")
 def made() -> Made:
     """The rows of a recipe, and what it says of them after they were stored and read; each made once."""

@@ -10,6 +10,7 @@ import torch
 
 from limen import catalog
 from limen.defenses import DEFENSES
+from limen.errors import LimenWarning
 from limen.evaluation import labels_of
 from limen.evaluation.fooled import load
 from limen.recipes.superpixel import ability, common, detectability, robustness
@@ -35,7 +36,9 @@ def test_table_1_has_success_on_the_model_and_on_each_other(photos, made):
     run = open_run(photos.out / "superpixel-attacks")
     assert [title for title, _ in rows.by("attack")] == [*common.ATTACKS]
     for title, of in rows.by("attack"):
-        expected = [row["success"] for row in right(run, labels(of[0]["spec"])[-1])]
+        (label,) = labels(of[0]["spec"])
+        assert "delta=16" in label
+        expected = [row["success"] for row in right(run, label)]
         own, other = of.one(classifier=None), of.one(classifier="demo:photos")
         assert (own["value"], own["images"]) == (pytest.approx(np.mean(expected)), len(expected))
         # The same network is fooled by the same images.
@@ -62,7 +65,8 @@ def test_table_3_counts_the_images_that_are_right_behind_the_pooling(photos, mad
     chosen = rows.where(defense="max_pool", at=5.0, attack="SAI-FGM")
     assert chosen.column("delta") == [2, 4, 8, 16]
     fooled = 0
-    for row, label in zip(chosen, labels(chosen[0]["spec"]), strict=True):
+    for row in chosen:
+        (label,) = labels(row["spec"])
         found = right(run, label)
         truth = torch.tensor([each["label"] for each in found])
         seen = [
@@ -97,7 +101,7 @@ def few_strengths(monkeypatch):
 @pytest.mark.parametrize(
     ("recipe", "defenses", "charts", "says"),
     [
-        ("superpixel-figure-4", ["resize"], 3, "paper: 82.2"),
+        ("superpixel-figure-4", ["resize"], 9, "paper: 82.2"),
         ("superpixel-figure-5", ["jpeg", "dnn_jpeg"], 8, "paper: 68.4"),
         ("superpixel-figure-6", ["total_variation", "bit_depth"], 5, "paper: 44.6"),
     ],
@@ -111,6 +115,9 @@ def test_figures_draw_all_strengths_and_show_what_the_paper_prints(
     assert [name for name, _ in rows.by("defense")] == defenses
     for name, of in rows.by("defense"):
         assert tuple(at for at, _ in of.by("at")) == FEWER.get(name, (None,))
+    assert all(len(chart.lines) == 2 for chart in drawn.charts)
+    counts = [row["images"] for row in rows]
+    assert f"{max(counts)} images" in drawn.caption
     for line in (line for chart in drawn.charts for line in chart.lines):
         assert all(map(np.less_equal, line.low, line.y))
         assert all(map(np.less_equal, line.y, line.high))
@@ -124,7 +131,8 @@ def test_without_shrinking_success_is_that_on_the_model_itself(photos, made):
     rows, _ = made("superpixel-figure-4", photos)
     run = open_run(photos.out / "superpixel-attacks")
     for title, of in rows.where(at=1.0).by("attack"):
-        for row, label in zip(of, labels(of[0]["spec"]), strict=True):
+        for row in of:
+            (label,) = labels(row["spec"])
             expected = [each["success"] for each in right(run, label)]
             assert row["value"] == pytest.approx(np.mean(expected)), title
 
@@ -154,6 +162,7 @@ def test_table_2_has_the_balanced_accuracy_of_each_attacks_own_detectors(photos,
     bench = dataclasses.replace(photos, limit=12)
     rows, document = made("superpixel-table-2:repeats=2", bench)
     assert document.blocks[0].columns == ("Attack", "δ = 2", "δ = 8")
+    assert dict(document.settings)["Detectors"] == "spam features, 2 halves"
     strong = rows.one(attack="I-FGM", delta=8.0)
     run = open_run(photos.out / "superpixel-detection")
     label = labels(strong["spec"])[-1]
@@ -192,10 +201,10 @@ def test_figure_8_varies_the_size_and_the_mask(photos, made):
     sizes, factors = document.blocks[0].charts
     assert [line.name for line in sizes.lines] == ["White box", "After resizing, γ = 3"]
     assert sizes.lines[0].x == (2, 3, 4, 5, 6, 7, 8)
-    assert (sizes.marks[0].x, factors.marks[0].x) == (5, 4 / 12)
+    assert (sizes.marks[0].x, factors.marks[0].x) == (5, 4)
     assert [line.name for line in factors.lines] == ["White box", "demo:photos"]
     assert factors.lines[0].y == factors.lines[1].y
-    assert factors.lines[0].x == pytest.approx(np.arange(12) / 12)
+    assert factors.lines[0].x == tuple(range(12))
     # The more of the image is left out, the less is there to fool with.
     assert factors.lines[0].y[0] > factors.lines[0].y[-1]
     size_of = {row["at"]: row["spec"] for row in rows.where(group="Size")}
@@ -233,6 +242,22 @@ def test_another_attention_stands_in_the_same_run(photos, made, tmp_path):
     assert dict(document.settings)["Attention"] == "none: the whole image"
     # The three attacks without a mask are the same in both.
     assert len(open_run(bench.out / "superpixel-attacks").manifest.labels) == 3 * (6 + 3)
+
+
+def test_a_page_says_on_how_many_images_the_attention_is_flat(photos, made, flat, monkeypatch, tmp_path):
+    monkeypatch.setattr(robustness, "_DELTAS", (4,))
+    bench = dataclasses.replace(photos, out=tmp_path)
+    with pytest.warns(LimenWarning, match="is flat"):
+        _, document = made(f"superpixel-table-3:attention={flat}", bench)
+    records = open_run(bench.out / robustness.FOLDER).table().to_pylist()
+    guided = {row["id"] for row in records if row["unmasked"]}
+    assert guided == {row["id"] for row in records if row["clean_prediction"] % 2}
+    assert 0 < len(guided) < 6
+    told = dict(document.settings)["Attention"]
+    assert told.endswith(f"; flat on {len(guided)} of 6 images, of which guided attacks could change all")
+    assert (
+        dict(made("superpixel-table-3", bench)[1].settings)["Attention"] == "cam:relu=false, enlarge=nearest"
+    )
 
 
 def test_the_printed_figures_are_those_of_the_paper():

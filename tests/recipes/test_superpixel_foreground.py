@@ -43,6 +43,18 @@ def test_figure_2_splits_the_perturbation_of_each_fooled_image(photos, made):
     assert "paper: 94.0" in document.blocks[0].groups[1].rows[0][1].note
 
 
+def test_images_whose_attention_is_flat_have_no_parts_and_do_not_count(photos, made, flat):
+    bench = dataclasses.replace(photos, limit=24)
+    rows, _ = made(f"superpixel-figure-2:attention={flat}", bench)
+    found = right(open_run(bench.out / "superpixel-foreground"))
+    fooled = [row["success"] for row in found if row["clean_prediction"] % 2 == 0]
+    assert 0 < len(fooled) < len(found)
+    split = rows.where(group=foreground.AS_IT_IS, statistic="success")
+    assert split.column("images") == [sum(fooled)] * 2
+    costs, _ = made(f"superpixel-hill:attention={flat}", bench)
+    assert costs.one(attack="Foreground", statistic="median")["images"] == len(fooled)
+
+
 def test_the_half_with_more_attention_has_the_first_of_equals():
     maps = torch.tensor([[[0.2, 0.9], [0.9, 0.9]], [[0.0, 0.0], [0.0, 0.0]]])
     half = foreground._upper_half(maps)[:, 0]

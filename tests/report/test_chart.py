@@ -118,6 +118,16 @@ def test_the_picture_is_described_and_scales():
     assert picture.get("width") is None
 
 
+def test_over_whole_numbers_no_tick_lies_between_them():
+    def ticks(*places: float) -> list[str]:
+        drawn = markup(Chart("a", "bits", "y", [Line("one", places, [1.0] * len(places))]))
+        return re.findall(r">([0-9.]+)</text>", drawn)
+
+    assert {"2", "3", "4"} <= {*ticks(2, 3, 4)}
+    assert "2.5" not in ticks(2, 3, 4)
+    assert "2.5" in ticks(2, 3.5, 4)
+
+
 def test_ticks_have_as_many_digits_as_tell_them_apart():
     chart = Chart("t", "x", "y", [Line("a", [0.997, 1.0], [0, 1])], x_range=(0.997, 1.0), percent=True)
     shown = texts(chart)

@@ -73,13 +73,23 @@ def one(form: Form = "number", *, count: bool = False, **equal: object) -> Find:
     return find
 
 
-def table(title: str, caption: str, rows: Rows, columns: Mapping[str, Find]) -> Table:
-    """The attacks of each group in lines of their own, under columns that find their cells."""
+def table(
+    title: str, caption: str, rows: Rows, columns: Mapping[str, Find], heading: str = "Attack"
+) -> Table:
+    """The attacks of each group in lines of their own, under columns that find their cells.
+
+    Args:
+        title: What the table shows.
+        caption: What its figures are.
+        rows: The rows.
+        columns: From the rows of an attack to its cell, by the column's title.
+        heading: What stands above the attacks; of parts of one, for example, another word.
+    """
     groups = [
         Group(group, [[_named(of), *(find(of) for find in columns.values())] for _, of in rows.by("attack")])
         for group, rows in rows.by("group")
     ]
-    return Table(title, caption, ("Attack", *columns), groups)
+    return Table(title, caption, (heading, *columns), groups)
 
 
 def lines(

@@ -33,7 +33,8 @@ def markup(chart: Chart, colours: Mapping[str, int] | None = None) -> Markup:
         >>> "A &amp; B" in markup(chart), "one: 3 at 1 to 4 at 2" in markup(chart)
         (True, True)
     """
-    x = _axis([v for line in chart.lines for v in line.x], chart.x_range, chart.log_x, _LEFT, WIDTH - _RIGHT)
+    places = [v for line in chart.lines for v in line.x]
+    x = _axis(places, chart.x_range, chart.log_x, _LEFT, WIDTH - _RIGHT)
     heights = [v for line in chart.lines for v in line.heights]
     y = _axis(heights, chart.y_range, chart.log_y, HEIGHT - _BOTTOM, _TOP)
     return Markup(  # noqa: S704 - the template escapes
@@ -45,7 +46,7 @@ def markup(chart: Chart, colours: Mapping[str, int] | None = None) -> Markup:
             height=HEIGHT,
             box={"left": _LEFT, "right": WIDTH - _RIGHT, "top": _TOP, "bottom": HEIGHT - _BOTTOM},
             description=describe(chart),
-            x={"ticks": x.ticks(most=8)},
+            x={"ticks": x.ticks(most=8, whole=all(v == v // 1 for v in places if math.isfinite(v)))},
             y={"ticks": y.ticks(most=8, percent=chart.percent)},
             marks=[
                 {"place": x.place(mark.x), "text": mark.text, "left": x.place(mark.x) > 0.75 * WIDTH}
@@ -131,9 +132,11 @@ class _Axis:
     def shows(self, value: float) -> bool:
         return math.isfinite(value) and (value > 0 or not self.log)
 
-    def ticks(self, most: int, percent: bool = False) -> list[dict[str, object]]:
+    def ticks(self, most: int, percent: bool = False, whole: bool = False) -> list[dict[str, object]]:
+        """Where round values lie; of `whole` numbers, such as bits, none between."""
         low, high = sorted((self.start, self.end))
         values = log_ticks(low, high, most) if self.log else linear_ticks(low, high, most)
+        values = [v for v in values if v == v // 1] if whole else values
         return [
             {"place": self.place(v), "text": text}
             for v, text in zip(values, _texts(values, percent), strict=True)

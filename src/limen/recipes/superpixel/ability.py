@@ -19,6 +19,7 @@ from limen.recipes.superpixel.common import (
     attack,
     attacked,
     counted,
+    images,
     made_of,
     page,
     rate,
@@ -60,7 +61,8 @@ def _table_1(records: pa.Table) -> Document:
     }
     caption = (
         f"The share of images fooled at δ = {DELTAS[-1]}. White box: on the attacked model. Beside it on "
-        "models that the attacks did not see, of the images that both classify correctly."
+        "models that the attacks did not see, of the images that both classify correctly; below each, what "
+        "the paper prints of its three."
     )
     made = table("Success on the model and on others", caption, rows, columns)
     notes = (
@@ -78,8 +80,9 @@ def superpixel_table_1(
     ran = attacked(bench, attention)
     seen = transferred(bench, ran, model)
     rows = (
-        rate(each, seen[name, each.labels[-1]], printed(each.entry.title, name is None), classifier=name)
+        rate(each, seen[name, label], printed(each.entry.title, name is None), classifier=name, spec=label)
         for each in ran
+        for label in each.labels[-1:]
         for name in (None, *model)
     )
     return made_of(ran, rows, attention)
@@ -90,12 +93,13 @@ def _figure_8(records: pa.Table) -> Document:
     sizes, thresholds = (of for _, of in rows.by("group"))
     charts = [
         _chart("Superpixel size", "size S", sizes, _BEST_SIZE),
-        _chart("Binarisation factor", "factor φ", thresholds, _BEST_TWELFTH / 12),
+        _chart("Binarisation factor", "factor φ in twelfths", thresholds, _BEST_TWELFTH, scale=12),
     ]
     caption = (
         "Left, at δ = 4, over the side of a superpixel, plainly and after resizing to a third and back. "
-        "Right, at δ = 16, over the least attention at which a value may change. Marked is what the paper "
-        "finds best. Bands: Wilson's 95 % intervals."
+        "Right, at δ = 16, over the least attention at which a value may change. The share of images fooled, "
+        f"of {images(rows)} right without an attack. Marked is what the paper finds best. Bands: Wilson's "
+        "95 % intervals."
     )
     notes = (
         "At which δ the paper varies φ it does not say; here it is that of Table 1. It finds transfer at "
@@ -106,9 +110,10 @@ def _figure_8(records: pa.Table) -> Document:
     return page(records, title, "Figure 8", [Charts("Size and mask", caption, charts)], notes)
 
 
-def _chart(title: str, axis: str, rows: Rows, best: float) -> Chart:
-    drawn = lines(rows, [name for name, _ in rows.by("attack")])
-    return Chart(title, axis, "fooled", drawn, y_range=(0, 1), percent=True, marks=[Mark(best, "best")])
+def _chart(title: str, axis: str, rows: Rows, best: float, scale: int = 1) -> Chart:
+    drawn = lines(rows, [name for name, _ in rows.by("attack")], lambda values: (scale * values).round(9))
+    marks = [Mark(best, "the paper's best")]
+    return Chart(title, axis, "fooled", drawn, y_range=(0, 1), percent=True, marks=marks)
 
 
 @recipe(describe=_figure_8)
@@ -125,7 +130,7 @@ def superpixel_figure_8(
     sized = bench.attacked("superpixel-size", by_size)
     masked = bench.attacked("superpixel-factor", by_factor)
     rows = [*_sizes(bench, sized), *_factors(bench, masked, model)]
-    return made_of(sized, rows, attention)
+    return made_of([*sized, *masked], rows, attention)
 
 
 def _sizes(bench: Bench, ran: Sequence[Ran]) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from limen.analysis.detection import Scores
 from limen.document import Block, Document
 from limen.recipes import blocks as of_any
 from limen.recipes.bench import Bench, Ran, Row, facts
+from limen.recipes.blocks import Rows
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import records
 from limen.spec import value_text, write_spec
@@ -100,6 +101,12 @@ def rate(ran: Ran, count: Count, printed: Printed | None = None, **columns: obje
     return ran.row(**{"statistic": "success", **columns}, **ends, **(printed or {}))
 
 
+def images(rows: Rows) -> str:
+    """Over how many images shares are, in words."""
+    least, most = (f(row["images"] for row in rows) for f in (min, max))
+    return f"{most} images" if least == most else f"{least} to {most} images"
+
+
 def transferred(bench: Bench, ran: Sequence[Ran], models: Sequence[str]) -> Counts:
     """By classifier, None for the model itself, and label, how many images are fooled."""
     counts: Counts = defaultdict(lambda: (0, 0))
@@ -131,14 +138,41 @@ def _scores(own: pa.Table) -> Iterator[Scores]:
         yield tested["original"].to_numpy(), tested["attacked"].to_numpy()
 
 
-def made_of(ran: Sequence[Ran], rows: Iterable[Row], attention: str | None, **said: object) -> pa.Table:
-    """Records with what every page of this paper says of how they were made."""
-    looked = {"Attention": "none: the whole image" if attention is None else attention.replace(",", ", ")}
-    return records(rows, facts={**facts(ran), **looked}, **said)
+def made_of(ran: Sequence[Ran], rows: Iterable[Row], attention: str | None, **more: str) -> pa.Table:
+    """Records with what every page of this paper, and with `more` this one, says of how they were made."""
+    looked = "none: the whole image" if attention is None else attention.replace(",", ", ")
+    return records(rows, facts={**facts(ran), "Attention": looked + _flat(ran), **more})
+
+
+def _flat(ran: Sequence[Ran]) -> str:
+    """Of how many images the attention is flat, so that these attacks had no mask; nothing where of none."""
+    told = pa.concat_tables(
+        each.records.filter(pc.field("attack").isin(each.labels)).select(["id", "unmasked"]) for each in ran
+    )
+    flat, images = (len(table["id"].unique()) for table in (told.filter(pc.field("unmasked")), told))
+    if not flat:
+        return ""
+    return f"; flat on {flat} of {images} images, of which guided attacks could change all"
+
+
+_ATTACKS = (
+    "FGM, I-FGM and MI-FGM are the same rules without superpixels and mask, from the original: steps of "
+    "a whole L2 length along the gradient, in the same δ. The paper does not write its own down.",
+    "Where text and program of the paper differ, the guided attacks follow the program: they climb the "
+    "logit margin, start at ±δ/2, and draw the attention without a ReLU and in blocks. The text's "
+    "attention is attention=cam. The superpixels have sides of 5, as Figure 8 finds best; the program 4.",
+    "Success is that of the stored 8-bit image. An attack that fails leaves the image as it was, so it "
+    "fails before others and behind defences, too; the paper's would be perturbed.",
+)
 
 
 def page(
-    table: pa.Table, title: str, number: str, blocks: Sequence[Block], more: Sequence[str] = ()
+    table: pa.Table,
+    title: str,
+    number: str,
+    blocks: Sequence[Block],
+    more: Sequence[str] = (),
+    common: Sequence[str] = _ATTACKS,
 ) -> Document:
     """A page of this paper: what differs in one recipe stands before what does in all alike."""
     notes = (
@@ -146,13 +180,7 @@ def page(
         "The paper attacks Inception-v3 on 2000 images of ImageNet at 299×299 that it classifies correctly, "
         "also behind the defences. Here those images count that the classifier in question has right without "
         "an attack; shares have Wilson's 95 % intervals.",
-        "FGM, I-FGM and MI-FGM are the same rules without superpixels and mask, from the original: steps of "
-        "a whole L2 length along the gradient, in the same δ. The paper does not write its own down.",
-        "Where text and program of the paper differ, the guided attacks follow the program: they climb the "
-        "logit margin, start at ±δ/2, and draw the attention without a ReLU and in blocks. The text's "
-        "attention is attention=cam. The superpixels have sides of 5, as Figure 8 finds best; the program 4.",
-        "Success is that of the stored 8-bit image. An attack that fails leaves the image as it was, so it "
-        "fails before others and behind defences, too; the paper's would be perturbed.",
+        *common,
     )
     source = f"Dong et al., Robust superpixel-guided attentional adversarial attack, {number}"
     return of_any.page(table, title, source, blocks, notes)

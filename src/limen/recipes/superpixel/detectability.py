@@ -53,17 +53,25 @@ TABLE_4 = {
 }
 """Table 4 in per cent, over `_COLUMNS`, and what Section 4.4 says of two ways to take the gradient."""
 
+_RATE = (
+    "A detection rate is 50 % for a guess; the lower it is, the harder an attack is to detect. It is the "
+    "mean over repeated halves, with its 95 % interval, which is left out where all halves agree."
+)
 _DETECTORS = (
     "The detection rate is the balanced accuracy of an ensemble of Fisher discriminants on pairs of half the "
-    "photographs that it was not trained on, 50 % for a guess, with the mean and the 95 % interval over "
-    "repeated halves; pairs count that fool the model. The paper does not say which features and which rate "
-    "it takes. With few images the detectors have seen little, and the figures say little."
+    "photographs that it was not trained on; pairs count that fool the model. The paper does not say which "
+    "features and which rate it takes. With few images the detectors have seen little, and the figures say "
+    "little."
 )
+
+
+def _told(features: str, repeats: int) -> str:
+    return f"{features} features, {repeats} {'half' if repeats == 1 else 'halves'}"
 
 
 def _table_2(records: pa.Table) -> Document:
     columns = {f"δ = {delta}": one("share", count=True, delta=float(delta)) for delta in DELTAS}
-    caption = "Each attack is shown to detectors of it at that budget. A lower rate is harder to detect."
+    caption = f"Each attack is shown to detectors of it at that budget. {_RATE}"
     made = table("Detection rate", caption, Rows(records.to_pylist()), columns)
     notes = (
         _DETECTORS,
@@ -87,14 +95,14 @@ def superpixel_table_2(
         for each in ran
         for delta, label, paper in zip(DELTAS, each.labels, TABLE_2[each.entry.title], strict=True)
     )
-    return made_of(ran, rows, attention)
+    return made_of(ran, rows, attention, Detectors=_told(features, repeats))
 
 
 def _table_4(records: pa.Table) -> Document:
     columns = {name: one("share", count=True, column=name) for name in _COLUMNS}
     caption = (
         "At δ = 4: the share of images fooled on the model itself, the detection rate, and the share fooled "
-        "behind resizing (γ = 2), JPEG (q = 55) and TVM."
+        f"behind resizing (γ = 2), JPEG (q = 55) and TVM. {_RATE}"
     )
     made = table("Attack and robustness by superpixels", caption, Rows(records.to_pylist()), columns)
     notes = (
@@ -127,7 +135,7 @@ def superpixel_table_4(
     shielded = behind(bench, ran, [*_BEHIND.values()])
 
     rows = (row for each in ran for row in _measured(each, plain, found, shielded))
-    return made_of(ran, rows, attention)
+    return made_of(ran, rows, attention, Detectors=_told(features, repeats))
 
 
 def _measured(ran: Ran, plain: Counts, found: Mapping[str, Row], shielded: Counts) -> Iterator[Row]:

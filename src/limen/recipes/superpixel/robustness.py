@@ -14,6 +14,7 @@ from limen.recipes.bench import Bench, Ran, Row
 from limen.recipes.blocks import Rows, lines, one, table
 from limen.recipes.recipe import recipe
 from limen.recipes.superpixel.common import (
+    ATTACKS,
     ATTENTION,
     DELTAS,
     I_FGM,
@@ -22,6 +23,7 @@ from limen.recipes.superpixel.common import (
     attack,
     attacked,
     counted,
+    images,
     made_of,
     page,
     rate,
@@ -67,6 +69,9 @@ class Sweep:
         """The strengths as records have them."""
         return [float(each) for each in self.strengths] or [None]
 
+
+_PAIRS = tuple(zip(ATTACKS[::2], ATTACKS[1::2], strict=True))
+"""The attacks without superpixels and with them, which charts show against each other."""
 
 _QUALITIES = tuple(range(95, 0, -10))
 DEFENSES = {
@@ -132,7 +137,7 @@ def swept(bench: Bench, ran: Sequence[Ran], deltas: Sequence[float], *names: str
                 for at in sweep.steps:
                     value = PRINTED.get((sweep.name, at, delta, each.entry.title))
                     printed = {} if value is None else {"paper": value}
-                    columns = {"defense": sweep.name, "at": at, "delta": float(delta)}
+                    columns = {"defense": sweep.name, "at": at, "delta": float(delta), "spec": label}
                     yield rate(each, found[label, sweep.name, at], printed, **columns)
 
 
@@ -165,16 +170,17 @@ def superpixel_table_3(bench: Bench, *, attention: str | None = ATTENTION) -> pa
 
 
 def figure(records: pa.Table, title: str, number: str, notes: Sequence[str] = ()) -> Document:
-    """Charts of each defence over its strengths, one per budget; over the budget where it has no strength."""
+    """Charts of each defence and budget over its strengths; over the budget where it has no strength."""
     rows = Rows(records.to_pylist())
     charts = [
         chart
         for name, of in rows.by("defense")
         for chart in (_over_strengths(name, of) if DEFENSES[name].parameter else [_over_budgets(name, of)])
     ]
+    gaps = "" if all(row["images"] for row in rows) else " Of none there is no point."
     caption = (
         "The share of images fooled behind each defence, of those that are right behind it without an "
-        "attack. Bands: Wilson's 95 % intervals."
+        f"attack: {images(rows)}.{gaps} Bands: Wilson's 95 % intervals."
     )
     told = Rows(
         {**row, "group": f"{_setting(row)}, δ = {row['delta']:g}"} for row in rows if row["paper"] is not None
@@ -192,7 +198,12 @@ def _setting(row: Row) -> str:
 
 def _over_strengths(name: str, rows: Rows) -> Iterator[Chart]:
     for delta, of in rows.by("delta"):
-        yield _chart(f"{DEFENSES[name].title}, δ = {delta:g}", DEFENSES[name].axis, of)
+        title = f"{DEFENSES[name].title}, δ = {delta:g}"
+        for pair in _PAIRS:
+            if pairs := Rows(row for row in of if row["attack"] in pair):
+                yield _chart(
+                    title if len(of) == len(pairs) else f"{title}, {pair[1]}", DEFENSES[name].axis, pairs
+                )
 
 
 def _over_budgets(name: str, rows: Rows) -> Chart:
