@@ -29,10 +29,9 @@ class Classifier:
 
     While it runs, the module is in eval mode and its parameters need no gradient; training flags
     and gradient flags are restored afterwards, also when it raises. Parameters' `.grad` is never
-    touched. The module gets a tensor of its own, in which it may work in place. The logits are the
-    module's own, within the rounding of a pass: kernels change with the number of rows, and the last
-    bits of their results with them. On a CPU, a convolutional network is passed large images in pieces
-    that fit the caches, which is faster; a piece is as much as a batch can be.
+    touched. The logits are the module's own, within the rounding of a pass: kernels change with the
+    number of rows, and the last bits of their results with them. On a CPU, a convolutional network is
+    passed large images in pieces that fit the caches, which is faster; a piece is as much as a batch can be.
 
     Args:
         module: Any network on (N, C, H, W); a Hugging Face model's `.logits` are taken.
@@ -158,12 +157,13 @@ class Classifier:
         fit = len(answers) > 1 and all(isinstance(each, Tensor) and each.ndim == 2 for each in answers)
         return torch.cat(answers) if fit else answers[0]
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """What the module is fed for images, in a tensor of its own: it may work in place on it."""
+        return images.clone() if self._scale is None else torch.addcmul(self._shift, images, self._scale)
+
     def _forward(self, images: Tensor) -> Any:
         try:
-            # A copy in any case, as the module may work in place on what it is given.
-            plain = self._scale is None
-            inputs = images.clone() if plain else torch.addcmul(self._shift, images, self._scale)
-            output: Any = self.module(inputs)
+            output: Any = self.module(self.normalised(images))
         except Exception as error:
             raise ModelError(
                 f"the model raised {type(error).__name__} on images of shape {tuple(images.shape)}: {error}"

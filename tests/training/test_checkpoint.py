@@ -6,10 +6,11 @@ from safetensors import safe_open
 from torch import nn
 
 from limen.errors import LimenError, UsageError
-from limen.training.checkpoint import make_folder, read_checkpoint, write_checkpoint, write_weights
+from limen.training.checkpoint import Checkpoint, make_folder, write_weights
 
 CONDITIONS = {"seed": 3, "epochs": 5}
 HISTORY = [{"number": 1, "loss": 0.5}]
+PLACE = {"epoch": 2, "step": 7}
 
 
 def network(seed: int, outputs: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -17,6 +18,11 @@ def network(seed: int, outputs: int = 2) -> tuple[nn.Module, torch.optim.Optimiz
         torch.manual_seed(seed)
         module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, outputs))
     return module, torch.optim.AdamW(module.parameters(), lr=0.1)
+
+
+def checkpoint(path, module, optimizer, conditions=CONDITIONS) -> Checkpoint:
+    parts = {"module": module, "optimizer": optimizer, "stateless": print}
+    return Checkpoint(path, conditions, parts)
 
 
 def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -28,21 +34,36 @@ def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 def test_a_restored_network_steps_as_the_one_that_went_on(tmp_path):
     module, optimizer = network(0)
     step(module, optimizer)
-    write_checkpoint(tmp_path / "state", module, optimizer, CONDITIONS, HISTORY)
+    checkpoint(tmp_path / "state", module, optimizer).write(PLACE, HISTORY)
     step(module, optimizer)
     again, its_optimizer = network(1)
-    assert read_checkpoint(tmp_path / "state", again, its_optimizer, CONDITIONS) == HISTORY
+    assert checkpoint(tmp_path / "state", again, its_optimizer).read() == (PLACE, HISTORY)
     step(again, its_optimizer)
     for name, value in module.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
 
 
 def test_other_conditions_and_another_network_are_refused(tmp_path):
-    write_checkpoint(tmp_path / "state", *network(0), CONDITIONS, HISTORY)
+    checkpoint(tmp_path / "state", *network(0)).write(PLACE, HISTORY)
     with pytest.raises(UsageError, match=r"other settings \(seed was 3, now 4\)"):
-        read_checkpoint(tmp_path / "state", *network(0), {**CONDITIONS, "seed": 4})
+        checkpoint(tmp_path / "state", *network(0), {**CONDITIONS, "seed": 4}).read()
     with pytest.raises(UsageError, match="of another network"):
-        read_checkpoint(tmp_path / "state", *network(0, outputs=3), CONDITIONS)
+        checkpoint(tmp_path / "state", *network(0, outputs=3)).read()
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_what_was_there(tmp_path, monkeypatch):
+    kept = checkpoint(tmp_path / "state", *network(0))
+    kept.write(PLACE, HISTORY)
+    before = (tmp_path / "state").read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(LimenError, match="the disk is full"):
+        kept.write({"epoch": 3}, HISTORY)
+    assert (tmp_path / "state").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
 def test_weights_open_with_safetensors_alone(tmp_path):

@@ -4,48 +4,54 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
-from limen import data
-from limen.classifier import Classifier
+from limen import Classifier, data
 from limen.errors import LimenError, UsageError
+from limen.identity import Identity
 from limen.images import ImageFileError
-from limen.models.demo import digit_network
-from limen.training import Settings, accuracy, cross_entropy, train
+from limen.training import CrossEntropy, Epoch, Settings, Step, accuracy, train
 
-
-def digits(count: int = 128):
-    return data.demo("digits", split="train", count=count), data.demo("digits", count=100)
-
-
-def fresh(seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return digit_network(10)
-
-
-def equal(a: nn.Module, b: nn.Module) -> bool:
-    others = b.state_dict()
-    return all(torch.equal(value, others[name]) for name, value in a.state_dict().items())
+from .networks import digits, equal, fresh, linear
 
 
 def test_a_short_training_learns():
-    module = fresh()
-    history = train(module, *digits(500), Settings(epochs=2))
+    classifier = fresh()
+    history = train(classifier, *digits(500), Settings(epochs=2))
     assert history[-1].accuracy > 0.7  # chance: 0.1
     assert history[1].loss < history[0].loss
-    assert accuracy(Classifier(module), digits()[1]) == history[-1].accuracy
+    assert accuracy(classifier, digits()[1]) == history[-1].accuracy
+    assert history[-1].robust_accuracy is None
 
 
-def test_the_learning_rate_rises_and_falls_once_over_all_epochs(monkeypatch):
-    groups, step = [], torch.optim.AdamW.step
+def test_steps_are_those_of_a_loop_written_by_hand():
+    """On a linear network without dropout, against torch alone."""
+    trained, by_hand = linear(), linear()
+    images, labels = digits(96)[0], []
+    train(trained, *digits(96), Settings(epochs=2, batch_size=32, optimizer="sgd:learning_rate=0.1"))
+    module = by_hand.module
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    samples = [images.load(index) for index in range(96)]
+    pixels, labels = torch.stack([s.image for s in samples]), torch.tensor([s.label for s in samples])
+    for epoch in (1, 2):
+        order = torch.randperm(96, generator=torch.Generator().manual_seed(epoch))
+        for number, rows in enumerate(order.split(32)):
+            step = 3 * (epoch - 1) + number
+            # Six steps: the first is the peak, the five others fall along a cosine.
+            rate = 1.0 if step == 0 else 0.5 * (1 + np.cos(np.pi * (step - 1) / 5))
+            optimizer.param_groups[0]["lr"] = 0.1 * rate
+            optimizer.zero_grad()
+            cross_entropy(module(pixels[rows]), labels[rows]).backward()
+            optimizer.step()
+    for ours, theirs in zip(trained.module.parameters(), module.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
-    def noted(self, *arguments, **keywords):
-        groups.append(dict(self.param_groups[0]))
-        return step(self, *arguments, **keywords)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
-    train(fresh(), *digits(), Settings(epochs=4, batch_size=16, learning_rate=0.01, weight_decay=0.25))
-    rates = [group["lr"] for group in groups]
+def test_the_learning_rate_rises_and_falls_once_over_all_epochs():
+    seen = []
+    settings = Settings(epochs=4, batch_size=16, optimizer="adamw:learning_rate=0.01,weight_decay=0.25")
+    train(linear(), *digits(), settings, listen=lambda event, _: seen.append(event))
+    rates = [each.learning_rate for each in seen if isinstance(each, Step)]
     peak = rates.index(max(rates))
     assert len(rates) == 32
     assert 0 < peak < 8
@@ -53,62 +59,110 @@ def test_the_learning_rate_rises_and_falls_once_over_all_epochs(monkeypatch):
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[-1] < 1e-4
-    assert {group["weight_decay"] for group in groups} == {0.25}
+    assert [each.learning_rate for each in seen if isinstance(each, Epoch)] == rates[7::8]
+
+
+def test_a_network_learns_images_as_its_classifier_normalises_them():
+    def loss(learner, lesson):
+        fed.append(learner(lesson.images).detach())
+        return cross_entropy(learner(lesson.images), lesson.labels, reduction="none")
+
+    plain, scaled, fed = linear(), linear(), []
+    scaled = Classifier(scaled.module, mean=0.5, std=0.25)
+    train(plain, *digits(32), Settings(epochs=1), objective=loss)
+    train(scaled, *digits(32), Settings(epochs=1), objective=loss)
+    pixels = digits(32)[0].load(0).image[None]
+    torch.testing.assert_close(scaled(pixels), scaled.module((pixels - 0.5) / 0.25))
+    assert not torch.allclose(fed[0], fed[1], atol=0.1)
 
 
 def test_the_loss_of_an_epoch_is_a_mean_over_images_and_the_module_is_left_in_eval_mode():
-    def count(module, images, labels):
-        return module(images).sum() * 0 + len(images)
+    def count(learner, lesson):
+        return learner(lesson.images).sum(1) * 0 + len(lesson.ids)
 
-    module = fresh()
-    (epoch,) = train(module, *digits(), Settings(epochs=1, batch_size=48), loss=count)
+    classifier, seen = fresh(), []
+    (epoch,) = train(
+        classifier,
+        *digits(),
+        Settings(epochs=1, batch_size=48),
+        objective=count,
+        listen=lambda event, _: seen.append(event),
+    )
     assert epoch.loss == pytest.approx((48**2 + 48**2 + 32**2) / 128)
-    assert not module.training
+    assert [each.loss for each in seen[:-1]] == [48, 48, 32]
+    assert not classifier.module.training
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator():
-    modules, states = [], []
+    trained, states = [], []
     for global_seed, seed in ((1, 0), (2, 0), (1, 5)):
-        module = fresh()
+        classifier = fresh()
         torch.manual_seed(global_seed)
         before = torch.get_rng_state()
-        train(module, *digits(), Settings(epochs=1, seed=seed))
+        train(classifier, *digits(), Settings(epochs=1, seed=seed))
         states.append(torch.equal(before, torch.get_rng_state()))
-        modules.append(module)
-    assert equal(modules[0], modules[1])
-    assert not equal(modules[0], modules[2])
+        trained.append(classifier)
+    assert equal(trained[0], trained[1])
+    assert not equal(trained[0], trained[2])
     assert all(states)
 
 
-@pytest.mark.parametrize("interrupted_after", [1, 2])
-def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path, interrupted_after):
-    class PullThePlugError(Exception):
-        pass
+def test_dropout_differs_from_step_to_step():
+    seen = []
 
-    def pull(epoch):
-        if epoch.number == interrupted_after:
+    def watch(learner, lesson):
+        seen.append(torch.nn.functional.dropout(torch.ones(64), 0.5))
+        return cross_entropy(learner(lesson.images), lesson.labels, reduction="none")
+
+    train(linear(), *digits(96), Settings(epochs=2), objective=watch)
+    assert len(torch.stack(seen).unique(dim=0)) == 6
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_that_read_change_nothing(workers):
+    settings = Settings(epochs=2, augment=("crop:padding=2+flip",))
+    alone, helped = fresh(), fresh()
+    first = train(alone, *digits(), settings)
+    second = train(helped, *digits(), settings, workers=workers)
+    assert equal(alone, helped)
+    assert [(each.loss, each.accuracy) for each in first] == [(each.loss, each.accuracy) for each in second]
+
+
+class PullThePlugError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("interrupted_at", [(1, 2), (1, 4), (2, 1), (3, 3)])
+def test_a_training_interrupted_at_any_step_resumes_to_the_same_weights(tmp_path, interrupted_at):
+    def pull(event, _):
+        if isinstance(event, Step) and (event.epoch, event.number) == interrupted_at:
             raise PullThePlugError
 
     whole, parts, settings = fresh(), fresh(), Settings(epochs=3)
     expected = train(whole, *digits(), settings)
     with pytest.raises(PullThePlugError):
-        train(parts, *digits(), settings, checkpoint=tmp_path / "state", progress=pull)
+        train(parts, *digits(), settings, checkpoint=tmp_path / "state", every=0, listen=pull)
     # A new process starts from other random weights.
     parts, seen = fresh(seed=9), []
-    history = train(parts, *digits(), settings, checkpoint=tmp_path / "state", progress=seen.append)
+    history = train(
+        parts, *digits(), settings, checkpoint=tmp_path / "state", listen=lambda event, _: seen.append(event)
+    )
     assert equal(whole, parts)
-    assert [(epoch.number, epoch.loss, epoch.accuracy) for epoch in history] == [
-        (epoch.number, epoch.loss, epoch.accuracy) for epoch in expected
+    assert [(each.number, each.loss, each.accuracy) for each in history] == [
+        (each.number, each.loss, each.accuracy) for each in expected
     ]
-    assert [epoch.number for epoch in seen] == list(range(interrupted_after + 1, 4))
+    steps = [(each.epoch, each.number) for each in seen if isinstance(each, Step)]
+    # What was done before the last checkpoint is not done again.
+    assert steps[0] in (interrupted_at, (interrupted_at[0], max(1, interrupted_at[1] - 1)))
+    assert len(steps) < 12 or interrupted_at == (1, 2)
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):
-    module, settings = fresh(), Settings(epochs=1)
-    first = train(module, *digits(), settings, checkpoint=tmp_path / "state")
+    classifier, settings = fresh(), Settings(epochs=1)
+    first = train(classifier, *digits(), settings, checkpoint=tmp_path / "state")
     again = fresh(seed=9)
     assert train(again, *digits(), settings, checkpoint=tmp_path / "state") == first
-    assert equal(module, again)
+    assert equal(classifier, again)
 
 
 def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path):
@@ -119,38 +173,83 @@ def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path):
         train(fresh(), *digits(), Settings(epochs=2, seed=3), checkpoint=tmp_path / "state")
     with pytest.raises(UsageError, match="train_set was demo:digits,split=train,count=128, now"):
         train(fresh(), *digits(64), Settings(epochs=1), checkpoint=tmp_path / "state")
+    with pytest.raises(UsageError, match=r"objective was CrossEntropy, now CrossEntropy:smoothing=0\.1"):
+        train(
+            fresh(),
+            *digits(),
+            Settings(epochs=1),
+            objective=CrossEntropy(0.1),
+            checkpoint=tmp_path / "state",
+        )
 
 
 def test_a_checkpoint_of_another_network_or_a_broken_one_is_refused(tmp_path):
     train(fresh(), *digits(), Settings(epochs=1), checkpoint=tmp_path / "state")
     with pytest.raises(UsageError, match="of another network; remove the file to start again"):
-        train(digit_network(11), *digits(), Settings(epochs=1), checkpoint=tmp_path / "state")
+        train(fresh(classes=11), *digits(), Settings(epochs=1), checkpoint=tmp_path / "state")
     for content in (b"", (tmp_path / "state").read_bytes()[:1000]):
         (tmp_path / "state").write_bytes(content)
         with pytest.raises(LimenError, match="no checkpoint that can be read; remove it to start again"):
             train(fresh(), *digits(), Settings(epochs=1), checkpoint=tmp_path / "state")
 
 
-def test_the_loss_is_a_choice():
-    def negative(module, images, labels):
-        return -cross_entropy(module, images, labels).clamp_max(20)
+class Grouped:
+    """Group DRO (Sagawa et al. 2020) in a few lines: its weights of groups are a state."""
 
-    learned, unlearned = fresh(), fresh()
-    train(learned, *digits(), Settings(epochs=2))
-    history = train(unlearned, *digits(), Settings(epochs=2), loss=negative)
-    assert history[-1].accuracy < 0.2
-    assert not equal(learned, unlearned)
+    identity = Identity("grouped", {})
+
+    def __init__(self, rate: float = 0.1) -> None:
+        self.rate, self.weights = rate, torch.full((10,), 0.1)
+
+    def state_dict(self):
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state):
+        self.weights = state["weights"]
+
+    def __call__(self, learner, lesson):
+        losses = cross_entropy(learner(lesson.images), lesson.labels, reduction="none")
+        sums = torch.zeros(10).index_add(0, lesson.labels, losses.detach() * lesson.weights)
+        counts = torch.zeros(10).index_add(0, lesson.labels, lesson.weights)
+        means = learner.total(sums) / learner.total(counts).clamp_min(1)
+        raised = self.weights * (self.rate * means).exp()
+        self.weights = raised / raised.sum()
+        return 10 * self.weights[lesson.labels] * losses
+
+
+def test_an_objectives_state_goes_into_checkpoints(tmp_path):
+    def pull(event, _):
+        if isinstance(event, Step) and (event.epoch, event.number) == (2, 2):
+            raise PullThePlugError
+
+    whole, parts, settings = linear(), linear(), Settings(epochs=2)
+    first, second, third = Grouped(), Grouped(), Grouped()
+    train(whole, *digits(), settings, objective=first)
+    assert not torch.equal(first.weights, torch.full((10,), 0.1))
+    with pytest.raises(PullThePlugError):
+        train(
+            parts,
+            *digits(),
+            settings,
+            objective=second,
+            checkpoint=tmp_path / "state",
+            every=0,
+            listen=pull,
+        )
+    train(parts, *digits(), settings, objective=third, checkpoint=tmp_path / "state")
+    assert equal(whole, parts)
+    assert torch.equal(first.weights, third.weights)
 
 
 def test_views_are_drawn_anew_in_every_epoch():
     photos, seen = data.demo("photos", split="train", count=24), []
 
-    def watch(module, images, labels):
-        seen.append(images.clone())
-        return cross_entropy(module, images, labels)
+    def watch(learner, lesson):
+        seen.append(lesson.images.clone())
+        return cross_entropy(learner(lesson.images), lesson.labels, reduction="none")
 
-    net = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 12))
-    train(net, photos, data.demo("photos", count=12), Settings(epochs=2, batch_size=24), loss=watch)
+    net = Classifier(nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 12)))
+    train(net, photos, data.demo("photos", count=12), Settings(epochs=2, batch_size=24), objective=watch)
     views = torch.cat(seen)
     assert len(views) == 48
     assert len(views.flatten(1).unique(dim=0)) == 48
@@ -164,12 +263,40 @@ def test_the_network_is_in_train_mode_for_the_loss_and_in_eval_mode_for_the_test
             modes.append(self.training)
             return super().forward(x.flatten(1))
 
-    train(Spy(784, 10), *digits(32), Settings(epochs=1, batch_size=32))
-    assert modes[0] is True
-    assert not any(modes[1:])
+    train(Classifier(Spy(784, 10)), *digits(32), Settings(epochs=1, batch_size=32))
+    assert modes == [False, True] + [False] * (len(modes) - 2)
 
 
-def test_a_bad_image_ends_the_training_unless_someone_listens():
+def test_what_needs_no_gradient_stays_as_it_is():
+    classifier = fresh()
+    for part in list(classifier.module)[:-1]:
+        part.requires_grad_(False)
+    before = {name: value.clone() for name, value in classifier.module.state_dict().items()}
+    train(classifier, *digits(64), Settings(epochs=1))
+    changed = {
+        name for name, value in classifier.module.state_dict().items() if not value.equal(before[name])
+    }
+    assert changed == {"10.weight", "10.bias"}
+    for parameter in classifier.module.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(UsageError, match="no parameter that could learn"):
+        train(classifier, *digits(64), Settings(epochs=1))
+
+
+def test_gradients_are_cut_to_the_norm_that_is_asked_for():
+    def steep(learner, lesson):
+        return 1e4 * cross_entropy(learner(lesson.images), lesson.labels, reduction="none")
+
+    classifier, before = linear(), linear()
+    plain = "sgd:learning_rate=0.01,momentum=0,weight_decay=0"
+    settings = Settings(epochs=1, batch_size=128, optimizer=plain, schedule="constant", clip=0.5)
+    train(classifier, *digits(), settings, objective=steep)
+    pairs = zip(classifier.module.parameters(), before.module.parameters(), strict=True)
+    moved = torch.cat([(a - b).detach().flatten() for a, b in pairs])
+    assert float(moved.norm()) == pytest.approx(0.01 * 0.5, rel=1e-3)
+
+
+def bad_digits():
     good = digits(40)[0]
 
     def read(index):
@@ -177,30 +304,59 @@ def test_a_bad_image_ends_the_training_unless_someone_listens():
             raise ImageFileError("seven.png is truncated")
         return good.load(index)
 
-    bad, skipped = data.Dataset("bad", good.ids, read, good.class_names), []
-    with pytest.raises(LimenError, match=r"seven\.png is truncated"):
-        train(fresh(), bad, good, Settings(epochs=1))
-    train(fresh(), bad, good, Settings(epochs=1), on_skip=lambda *report: skipped.append(report))
-    assert skipped == [("00007", "seven.png is truncated")]
+    return data.Dataset("bad", good.ids, read, good.class_names), good
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_image_ends_the_training_unless_someone_listens(workers):
+    bad, good = bad_digits()
+    skipped = []
+    with pytest.raises(LimenError, match=r"^seven\.png is truncated$"):
+        train(fresh(), bad, good, Settings(epochs=1), workers=workers)
+    for batch_size in (1, 32):
+        train(
+            linear(),
+            bad,
+            good,
+            Settings(epochs=1, batch_size=batch_size),
+            on_skip=lambda *report: skipped.append(report),
+            workers=workers,
+        )
+    assert skipped == 2 * [("00007", "seven.png is truncated")]
 
 
 def test_a_loss_that_diverges_is_one_clear_error():
+    def diverges(learner, lesson):
+        return learner(lesson.images).sum(1) * np.nan
+
     with pytest.raises(LimenError, match="the loss became nan in epoch 1; lower the learning rate"):
-        train(fresh(), *digits(32), Settings(epochs=1), loss=lambda m, x, y: cross_entropy(m, x, y) * np.nan)
+        train(fresh(), *digits(32), Settings(epochs=1), objective=diverges)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"epochs": 0},
-        {"batch_size": 0},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"seed": -1},
-        {"seed": 2**32},
-        {"weight_decay": -0.1},
-    ],
-)
-def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(UsageError, match=next(iter(wrong))):
-        Settings(**{"epochs": 1, **wrong})
+def test_an_objective_that_gives_no_loss_per_sample_is_one_clear_error():
+    def mean(learner, lesson):
+        return cross_entropy(learner(lesson.images), lesson.labels)
+
+    with pytest.raises(LimenError, match=r"the objective returned shape \(\) for 32 images"):
+        train(fresh(), *digits(32), Settings(epochs=1), objective=mean)
+
+
+def test_a_label_outside_of_the_classes_is_one_clear_error():
+    with pytest.raises(
+        UsageError, match=r"labels\[\d+\] is \d; it must be 0 or more and less than .* 5 classes"
+    ):
+        train(linear(classes=5), *digits(32), Settings(epochs=1))
+
+
+def test_images_of_several_sizes_or_for_another_network_are_one_clear_error():
+    good = digits(40)[0]
+
+    def read(index):
+        sample = good.load(index)
+        return sample if index % 2 else data.Sample(sample.id, torch.zeros(1, 30, 28), sample.label)
+
+    mixed = data.Dataset("mixed", good.ids, read, good.class_names)
+    with pytest.raises(LimenError, match=r"images of shapes \(1, \d+, 28\) and \(1, \d+, 28\) fit no common"):
+        train(fresh(), mixed, good, Settings(epochs=1))
+    with pytest.raises(LimenError, match="the model raised RuntimeError on images of shape"):
+        train(linear(values=700), good, good, Settings(epochs=1))

@@ -84,6 +84,7 @@ ATTENTION = Catalog("attention method", structure.ATTENTION, "limen.attention", 
 """Every method of attention; a user's own is a function of a classifier, images, classes, and its options."""
 
 READERS[structure.Attention] = ATTENTION.make
+READERS[attacks.Attack] = ATTACKS.make
 
 METRICS = Catalog("metric", metrics.METRICS, "limen.metrics", argument=False, takes=2, finish=known_metric)
 """The metrics that a spec can name; a user's own is a function of two batches of images, or a `Metric`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from limen.cli.console import complain
 from limen.evaluation import Progress as Listener
+from limen.training.settings import Epoch, Step
 
 
 @contextmanager
@@ -26,6 +27,25 @@ def showing(labels: Iterable[str]) -> Iterator[Listener]:
 
         def show(label: str, done: int, total: int) -> None:
             bars.update(tasks[label], completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[Step | Epoch], None]]:
+    """Show the steps of a training's epochs as a bar on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda event: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("", total=None)
+
+        def show(event: Step | Epoch) -> None:
+            if isinstance(event, Step):
+                told = f"epoch {event.epoch}, loss {event.loss:.4f}"
+                bars.update(bar, description=told, completed=event.number, total=event.steps)
 
         yield show
 

@@ -151,13 +151,19 @@ def batches(
         except ImageFileError as error:
             on_skip(dataset.ids[index], str(error))
         if len(held) == size:
-            yield _stack(held)
+            yield stack(held)
             held = []
     if held:
-        yield _stack(held)
+        yield stack(held)
 
 
-def _stack(held: Sequence[tuple[int, Sample]]) -> Batch:
+def stack(held: Sequence[tuple[int, Sample]]) -> Batch:
+    """Samples of one shape, each with its position in the data set, as a batch.
+
+    Example:
+        >>> stack([(7, Sample("a", torch.zeros(3, 8, 8), 2))]).images.shape
+        torch.Size([1, 3, 8, 8])
+    """
     indices, samples = zip(*held, strict=True)
     targets, masks, groups = (_of_all(samples, name) for name in ("target", "mask", "group"))
     return Batch(

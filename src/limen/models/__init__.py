@@ -13,6 +13,7 @@ from limen.classifier import Classifier
 from limen.models.demo import NETWORKS, demo
 from limen.models.libraries import hf, timm, torchvision
 from limen.models.python import from_function
+from limen.models.trained import fill, last_layer, replace_last_layer, trained_classes
 from limen.models.weight_files import WeightsError, load_weights, read_metadata, read_weights
 
 __all__ = [
@@ -20,13 +21,17 @@ __all__ = [
     "SOURCES",
     "WeightsError",
     "demo",
+    "fill",
     "from_function",
     "hf",
+    "last_layer",
     "load_weights",
     "read_metadata",
     "read_weights",
+    "replace_last_layer",
     "timm",
     "torchvision",
+    "trained_classes",
 ]
 
 SOURCES: dict[str, Callable[..., Classifier]] = {

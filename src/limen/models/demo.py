@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.resources
-import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor, nn
 
 from limen.classifier import Classifier
 from limen.errors import UnknownNameError
-from limen.models.weight_files import WeightsError, load_weights, read_metadata
+from limen.models.trained import trained_classes
+from limen.models.weight_files import WeightsError, load_weights
 
 
 class ResidualBlock(nn.Module):
@@ -79,12 +80,15 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {"photos": residual_network, "
 """The untrained networks, by name; each takes the number of classes."""
 
 
-def demo(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
+def demo(
+    name: str, *, weights: Path | Literal["random"] | None = None, device: str | None = None
+) -> Classifier:
     """The small networks that come with Limen, trained by `limen train`: `photos` and `digits`.
 
     Args:
         name: Which of the two.
-        weights: A file written by `limen train`; None for the weights that Limen ships.
+        weights: A file written by `limen train`; `random` for an untrained network; None for the weights that
+            Limen ships.
         device: Where to run.
 
     Raises:
@@ -99,18 +103,16 @@ def demo(name: str, *, weights: Path | None = None, device: str | None = None) -
         raise UnknownNameError("demo network", name, NETWORKS)
     shipped = importlib.resources.files("limen.models") / "weights" / f"{name}.safetensors"
     with importlib.resources.as_file(shipped) as path:
-        file = path if weights is None else weights
+        file = weights if isinstance(weights, Path) else path
         class_names = _class_names(file)
         module = NETWORKS[name](len(class_names))
-        load_weights(module, file)
+        if weights != "random":
+            load_weights(module, file)
     return Classifier(module, device=device, class_names=class_names)
 
 
-def _class_names(file: Path) -> list[str]:
-    try:
-        names = json.loads(read_metadata(file)["class_names"])
-    except (KeyError, ValueError):
-        names = None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+def _class_names(file: Path) -> tuple[str, ...]:
+    names = trained_classes(file)
+    if names is None:
         raise WeightsError(f"{file}: does not say its class names; expected a file written by limen train")
     return names

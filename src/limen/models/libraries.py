@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ import torch
 from limen.classifier import Classifier
 from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError
-from limen.models.weight_files import load_weights
+from limen.models.trained import fill
 
 # What these two set by themselves only when they download their weights.
 _TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
@@ -22,13 +22,17 @@ _TORCHVISION_OPTIONS: dict[str, dict[str, Any]] = {
     "inception_v3": {"transform_input": True, "init_weights": False},
 }
 
+Weights = Path | Literal["random"] | None
+"""A file of weights, untrained ones as torch draws them, or None for those that the library has."""
 
-def torchvision(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
+
+def torchvision(name: str, *, weights: Weights = None, device: str | None = None) -> Classifier:
     """A torchvision classifier by its function's name, such as `resnet50`, with ImageNet's classes.
 
     Args:
         name: The name in `torchvision.models`.
-        weights: A file with the network's weights; None downloads the ones that torchvision recommends.
+        weights: A file with the network's weights, also one that `limen train` wrote for other classes;
+            `random` for an untrained network; None downloads the ones that torchvision recommends.
         device: Where to run.
 
     Raises:
@@ -48,13 +52,17 @@ def torchvision(name: str, *, weights: Path | None = None, device: str | None = 
         with _downloading(f"torchvision:{name}"):
             module = models.get_model(name, weights=default, progress=False)
     else:
-        module = models.get_model(name, weights=None, **_TORCHVISION_OPTIONS.get(name, {}))
-        load_weights(module, weights)
+        options = dict(_TORCHVISION_OPTIONS.get(name, {}))
+        if "init_weights" in options:
+            options["init_weights"] = weights == "random"
+        module = models.get_model(name, weights=None, **options)
+    names = fill(module, weights) if isinstance(weights, Path) else None
     preset = default.transforms()
-    return Classifier(module, preset.mean, preset.std, device=device, class_names=default.meta["categories"])
+    known = names or default.meta["categories"]
+    return Classifier(module, preset.mean, preset.std, device=device, class_names=known)
 
 
-def timm(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
+def timm(name: str, *, weights: Weights = None, device: str | None = None) -> Classifier:
     """A timm classifier by its name, such as `resnet50` or, with the tag of its weights, `resnet50.a1_in1k`.
 
     Arguments and errors are those of `torchvision`; a model without a classifier is a UsageError.
@@ -67,17 +75,16 @@ def timm(name: str, *, weights: Path | None = None, device: str | None = None) -
         raise UnknownNameError("timm model", name, library.list_models())
     with _downloading(f"timm:{name}"):
         module: Any = library.create_model(name, pretrained=weights is None)
-    if weights is not None:
-        load_weights(module, weights)
     if not module.num_classes:
         raise UsageError(f"timm:{name} makes features and no logits; choose a model with a classifier")
     config = module.pretrained_cfg
     subset = infer_imagenet_subset(module)
-    class_names: Any = ImageNetInfo(subset).label_descriptions() if subset else None
-    return Classifier(module, config["mean"], config["std"], device=device, class_names=class_names)
+    names = fill(module, weights) if isinstance(weights, Path) else None
+    known: Any = ImageNetInfo(subset).label_descriptions() if subset else None
+    return Classifier(module, config["mean"], config["std"], device=device, class_names=names or known)
 
 
-def hf(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
+def hf(name: str, *, weights: Weights = None, device: str | None = None) -> Classifier:
     """A Hugging Face image classifier: the name of one on the Hub, or the folder of a saved one.
 
     Code that comes with a model is never run.
@@ -105,11 +112,11 @@ def hf(name: str, *, weights: Path | None = None, device: str | None = None) -> 
             module: Any = auto.from_pretrained(name)
         else:
             module = auto.from_config(transformers.AutoConfig.from_pretrained(name))
-    if weights is not None:
-        load_weights(module, weights)
+    filled = fill(module, weights) if isinstance(weights, Path) else None
     mean, std = _normalisation(processor, f"hf:{name}")
     names = module.config.id2label
-    return Classifier(module, mean, std, device=device, class_names=[names[label] for label in sorted(names)])
+    known = filled or [names[label] for label in sorted(names)]
+    return Classifier(module, mean, std, device=device, class_names=known)
 
 
 def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float]]:

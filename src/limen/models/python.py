@@ -12,7 +12,7 @@ from torch import nn
 
 from limen.classifier import Classifier
 from limen.errors import LimenError, UsageError
-from limen.models.weight_files import load_weights
+from limen.models.trained import fill
 
 
 def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
@@ -51,10 +51,11 @@ def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
                 f"{_file(function)}{name} returned {type(made).__name__}; it must return a torch.nn.Module "
                 "or a limen.Classifier"
             )
-        if weights is not None:
-            load_weights(module, weights)
+        names = None if weights is None else fill(module, weights)
         if not isinstance(made, Classifier):
-            return Classifier(module, device=device)
+            return Classifier(module, device=device, class_names=names)
+        if names is not None:
+            made.class_names = names
         if device is not None and torch.device(device).type != made.device.type:
             raise UsageError(
                 f"{_file(function)}{name} returned a classifier on {made.device}, not on {device}; give it a "

@@ -1,8 +1,76 @@
-"""Training of small networks: deterministic under a seed, resumable after every epoch."""
+"""Training of classifiers: for any objective, with any attack, deterministic and resumable."""
 
 from __future__ import annotations
 
-from limen.training.demo import DEFAULTS, train_network
-from limen.training.loop import Epoch, Loss, Settings, accuracy, cross_entropy, train
+from limen.training.augmentation import AUGMENTATIONS, augmentations, crop, flip
+from limen.training.curves import describe, facts
+from limen.training.learner import Learning
+from limen.training.logs import Logs
+from limen.training.loop import Listener, train
+from limen.training.network import DEFAULTS, Files, Task, best, settings_for, train_network
+from limen.training.objective import Learner, Objective, Stateful
+from limen.training.objectives import (
+    OBJECTIVES,
+    Adversarial,
+    CrossEntropy,
+    GaussianNoise,
+    StepLeastLikely,
+)
+from limen.training.optimization import (
+    OPTIMIZERS,
+    SCHEDULES,
+    adamw,
+    constant,
+    cosine,
+    multistep,
+    one_cycle,
+    sgd,
+)
+from limen.training.reading import Lesson
+from limen.training.settings import Epoch, Settings, Step
+from limen.training.team import Team, assemble
+from limen.training.validation import Validation, accuracy, robust_accuracy
 
-__all__ = ["DEFAULTS", "Epoch", "Loss", "Settings", "accuracy", "cross_entropy", "train", "train_network"]
+__all__ = [
+    "AUGMENTATIONS",
+    "DEFAULTS",
+    "OBJECTIVES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Adversarial",
+    "CrossEntropy",
+    "Epoch",
+    "Files",
+    "GaussianNoise",
+    "Learner",
+    "Learning",
+    "Lesson",
+    "Listener",
+    "Logs",
+    "Objective",
+    "Settings",
+    "Stateful",
+    "Step",
+    "StepLeastLikely",
+    "Task",
+    "Team",
+    "Validation",
+    "accuracy",
+    "adamw",
+    "assemble",
+    "augmentations",
+    "best",
+    "constant",
+    "cosine",
+    "crop",
+    "describe",
+    "facts",
+    "flip",
+    "multistep",
+    "one_cycle",
+    "robust_accuracy",
+    "settings_for",
+    "sgd",
+    "train",
+    "train_network",
+]

@@ -1,10 +1,11 @@
-"""Files of a training, written whole or not at all: an interruption never costs more than an epoch."""
+"""Files of a training, written whole or not at all."""
 
 from __future__ import annotations
 
 import io
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from limen.errors import LimenError, UsageError
 from limen.runs.files import sync_folder, write_whole, writing
+from limen.training.objective import Stateful
 
 
 def make_folder(folder: Path) -> None:
@@ -36,71 +38,77 @@ def write_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) ->
     _write(path, safetensors.torch.save(state, dict(metadata)))
 
 
-def write_checkpoint(
-    path: Path,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    conditions: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-) -> None:
-    """Write all that is needed to go on after an epoch.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file with all that is needed to go on.
 
-    Args:
+    Attributes:
         path: The file; replaced if it is there.
-        module: The network.
-        optimizer: Its optimizer.
         conditions: What must be the same for the training to go on.
-        history: What the epochs so far came to.
-
-    Raises:
-        LimenError: If the file cannot be written.
+        parts: What has a state by name, such as the network and its optimizer; one without is passed over.
     """
-    buffer = io.BytesIO()
-    state = {"conditions": dict(conditions), "history": [dict(epoch) for epoch in history]}
-    torch.save({**state, "module": module.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
-    _write(path, buffer.getvalue())
 
+    path: Path
+    conditions: Mapping[str, Any]
+    parts: Mapping[str, Any]
 
-def read_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, conditions: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Restore the network and its optimizer from a checkpoint, and return the history.
+    def write(self, place: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
+        """Write where the training is, what its epochs so far came to, and the state of its parts.
 
-    Raises:
-        UsageError: If it was written under other conditions or for another network.
-        LimenError: If it cannot be read.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        before, history = state["conditions"], state["history"]
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ) as error:
-        raise LimenError(f"{path}: no checkpoint that can be read; remove it to start again") from error
-    changed = [
-        f"{name} was {before.get(name)}, now {value}"
-        for name, value in conditions.items()
-        if before.get(name) != value
-    ]
-    if changed:
-        raise UsageError(
-            f"{path}: the training there had other settings ({'; '.join(changed)}); "
-            "use those to go on, or remove the file to start again"
-        )
-    try:
-        module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"{path}: the training there was of another network; remove the file to start again"
-        ) from error
-    return history
+        Raises:
+            LimenError: If the file cannot be written; the one that was there is left as it was.
+        """
+        buffer = io.BytesIO()
+        states = {name: dict(part.state_dict()) for name, part in self._stateful().items()}
+        told = {"conditions": dict(self.conditions), "place": dict(place), "history": list(history)}
+        torch.save({**told, "states": states}, buffer)
+        _write(self.path, buffer.getvalue())
+
+    def read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Restore the state of all parts, and return the place and the history.
+
+        Raises:
+            UsageError: If it was written under other conditions or for another network.
+            LimenError: If it cannot be read.
+        """
+        try:
+            kept = torch.load(self.path, map_location="cpu", weights_only=True)
+            before, place, history, states = (
+                kept[name] for name in ("conditions", "place", "history", "states")
+            )
+        except (
+            pickle.UnpicklingError,
+            RuntimeError,
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as error:
+            raise LimenError(
+                f"{self.path}: no checkpoint that can be read; remove it to start again"
+            ) from error
+        changed = [
+            f"{name} was {before.get(name)}, now {value}"
+            for name, value in self.conditions.items()
+            if before.get(name) != value
+        ]
+        if changed:
+            raise UsageError(
+                f"{self.path}: the training there had other settings ({'; '.join(changed)}); "
+                "use those to go on, or remove the file to start again"
+            )
+        try:
+            for name, part in self._stateful().items():
+                part.load_state_dict(states[name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UsageError(
+                f"{self.path}: the training there was of another network; remove the file to start again"
+            ) from error
+        return place, history
+
+    def _stateful(self) -> dict[str, Stateful]:
+        return {name: part for name, part in self.parts.items() if isinstance(part, Stateful)}
 
 
 def _write(path: Path, content: bytes) -> None:

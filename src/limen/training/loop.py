@@ -1,232 +1,253 @@
-"""The training loop: deterministic, resumable after every epoch, for any loss."""
+"""The training loop: deterministic, resumable after any step, for any objective and number of processes."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy as mean_cross_entropy
+from torch import Tensor
 
-from limen.classifier import Classifier
-from limen.data import Batch, Dataset, batches
+from limen.classifier import Classifier, check_labels
+from limen.data import Dataset
 from limen.errors import LimenError, UsageError
-from limen.training.checkpoint import make_folder, read_checkpoint, write_checkpoint
+from limen.identity import identify
+from limen.seeds import sample_seeds
+from limen.training.augmentation import augmentations
+from limen.training.checkpoint import Checkpoint, make_folder
+from limen.training.learner import Learning
+from limen.training.objective import Objective
+from limen.training.objectives import CrossEntropy
+from limen.training.optimization import OPTIMIZERS, SCHEDULES
+from limen.training.reading import Lesson, OnSkip, Plan, read
+from limen.training.settings import Epoch, Settings, Step
+from limen.training.team import Team
+from limen.training.validation import Validation, accuracy, robust_accuracy
 
-_FAR_APART = 1_000_003  # so that the epochs of two seeds have no draw in common
-
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""From the network, images (N, C, H, W) and labels (N,) to a number to bring down."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides, with the data and the initial weights, what training arrives at.
-
-    Attributes:
-        epochs: Passes over the training set.
-        batch_size: Images a step.
-        learning_rate: At its peak, which is reached after a tenth of the steps.
-        weight_decay: Of AdamW.
-        seed: Of the order of the images, of the views drawn, and of dropout.
-
-    Raises:
-        UsageError: If a number is out of range.
-    """
-
-    epochs: int
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed must be from 0 to 2**32 - 1, not {self.seed}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise UsageError(f"weight_decay must not be negative, but is {self.weight_decay}")
+Listener = Callable[[Step | Epoch, tuple[Epoch, ...]], None]
+"""Called after every step, and after every epoch, with what it came to and the epochs that are finished."""
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
+class Place:
+    """Where a training is.
 
     Attributes:
-        number: From 1.
-        loss: The mean over the epoch's images, each measured before the step it was part of.
-        accuracy: On the test set afterwards, in [0, 1].
-        seconds: Time taken.
+        epoch: The epoch under way, from 1.
+        step: How many of its steps are done.
+        loss: The sum of its images' losses so far.
+        count: How many images these are.
+        seconds: What it has taken so far.
     """
 
-    number: int
-    loss: float
-    accuracy: float
-    seconds: float
-
-
-def cross_entropy(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """The ordinary loss of a classifier."""
-    return mean_cross_entropy(module(images), labels)
+    epoch: int = 1
+    step: int = 0
+    loss: float = 0.0
+    count: float = 0.0
+    seconds: float = 0.0
 
 
 def train(
-    module: nn.Module,
+    classifier: Classifier,
     train_set: Dataset,
     test_set: Dataset,
     settings: Settings,
     *,
-    loss: Loss = cross_entropy,
+    objective: Objective | None = None,
+    validation: Validation | None = None,
     checkpoint: Path | None = None,
-    progress: Callable[[Epoch], None] | None = None,
-    on_skip: Callable[[str, str], None] | None = None,
+    every: float = math.inf,
+    keep: Callable[[Epoch, tuple[Epoch, ...]], None] | None = None,
+    listen: Listener | None = None,
+    on_skip: OnSkip | None = None,
+    workers: int = 0,
+    team: Team | None = None,
 ) -> tuple[Epoch, ...]:
-    """Train a network in place, by AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+    """Train a classifier's network in place.
 
-    The learning rate rises linearly and then falls by a cosine to zero. The same initial weights,
-    data and settings give the same final weights on the same machine and number of threads,
-    whatever the state of torch's global generator, which is left as it was.
+    The same initial weights, data, objective and settings give the same final weights on the same machine and
+    number of threads, whatever the number of workers, the state of torch's global generator, which is left as
+    it was, and how often the training was interrupted.
 
     Args:
-        module: The network, on the device to train on.
+        classifier: What learns, on the device to train on; parameters that need no gradient stay as they are.
         train_set: Images to learn from; one that draws its samples draws them anew in every epoch.
         test_set: Images to measure accuracy on after every epoch; nothing is learned from them.
-        settings: Numbers and seed.
-        loss: What to bring down.
-        checkpoint: A file to keep the state after every epoch in, and to go on from if it is there.
-        progress: Called after every epoch.
+        settings: Numbers, optimizer, schedule, augmentation and seed.
+        objective: What to bring down; the cross-entropy if None.
+        validation: An attack to measure robust accuracy by after every epoch.
+        checkpoint: A file to keep the state in, after every epoch, and to go on from if it is there.
+        every: Seconds after which the state is kept within an epoch, too.
+        keep: Called with every epoch, and all up to it, before the state is kept: what it writes is not
+            lost.
+        listen: Called after every step and epoch; like `keep`, by the process that leads alone.
         on_skip: Called with the name of an image that cannot be used and the reason; if None, such an
             image ends the training.
+        workers: How many processes read and decode images ahead; with 0, this one does.
+        team: The processes that train together; this one alone if None.
 
     Returns:
         What each epoch came to, those before an interruption included.
 
     Raises:
-        UsageError: If `checkpoint` was written under other settings.
+        UsageError: If `checkpoint` was written under other settings, or a label is none of the classes.
         LimenError: If `checkpoint` cannot be read or written, an image cannot be used, or the loss is
             no longer finite.
 
     Example:
-        >>> import torch
+        >>> from torch import nn
         >>> from limen.data import demo
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 10))
         >>> digits = demo("digits", split="train", count=64)
-        >>> history = train(net, digits, digits, Settings(epochs=5))
+        >>> history = train(Classifier(net), digits, digits, Settings(epochs=5))
         >>> history[-1].accuracy > 0.5
         True
     """
-    optimizer = torch.optim.AdamW(module.parameters(), weight_decay=settings.weight_decay)
-    conditions = {**vars(settings), "train_set": train_set.spec, "test_set": test_set.spec}
-    history: list[Epoch] = []
+    team = Team(classifier.device) if team is None else team
+    objective = CrossEntropy() if objective is None else objective
+    course = _Course(classifier, train_set, settings, objective, team)
+    kept = None
     if checkpoint is not None:
         make_folder(checkpoint.parent)
-    if checkpoint is not None and checkpoint.exists():
-        history = [Epoch(**epoch) for epoch in read_checkpoint(checkpoint, module, optimizer, conditions)]
-    for number in range(len(history) + 1, settings.epochs + 1):
-        start = time.perf_counter()
-        with _training(module, _seed(settings, number)):
-            mean_loss = _run_epoch(module, optimizer, train_set, settings, number, loss, on_skip)
-        reached = accuracy(Classifier(module), test_set, settings.batch_size, on_skip)
-        history.append(Epoch(number, mean_loss, reached, time.perf_counter() - start))
-        if checkpoint is not None:
-            write_checkpoint(checkpoint, module, optimizer, conditions, [vars(epoch) for epoch in history])
-        if progress is not None:
-            progress(history[-1])
-    return tuple(history)
+        conditions = _conditions(train_set, test_set, settings, objective, validation)
+        kept = Checkpoint(checkpoint, conditions, course.states())
+    place, history = Place(), ()
+    if kept is not None and kept.path.exists():
+        before, epochs = kept.read()
+        place, history = Place(**before), tuple(Epoch(**each) for each in epochs)
+
+    def save(place: Place, history: tuple[Epoch, ...]) -> None:
+        if kept is not None and team.leads:
+            kept.write(asdict(place), [asdict(each) for each in history])
+
+    while place.epoch <= settings.epochs:
+        start = saved = time.perf_counter()
+        with course.learning.training():
+            for reached, step in course.steps(place, workers, on_skip):
+                place = reached
+                if listen is not None and team.leads:
+                    listen(step, history)
+                if time.perf_counter() - saved >= every and step.number < step.steps:
+                    saved = time.perf_counter()
+                    save(replace(place, seconds=place.seconds + saved - start), history)
+        if place.count == 0:
+            raise LimenError(f"{train_set.spec}: none of the images can be used")
+        measured = settings.batch_size, on_skip, workers, team
+        epoch = Epoch(
+            place.epoch,
+            place.loss / place.count,
+            accuracy(classifier, test_set, *measured),
+            None if validation is None else robust_accuracy(classifier, test_set, validation, *measured),
+            course.rate,
+            place.seconds + time.perf_counter() - start,
+        )
+        history = (*history, epoch)
+        place = Place(place.epoch + 1)
+        if keep is not None and team.leads:
+            keep(epoch, history)
+        save(place, history)
+        if listen is not None and team.leads:
+            listen(epoch, history)
+    return history
 
 
-def accuracy(
-    classifier: Classifier,
-    dataset: Dataset,
-    batch_size: int = 32,
-    on_skip: Callable[[str, str], None] | None = None,
-) -> float:
-    """The share of a data set's images that are classified correctly, in [0, 1].
+class _Course:
+    """What a training's steps are taken with."""
 
-    Raises:
-        LimenError: If no image can be used, or one cannot and `on_skip` is None.
-    """
-    correct = total = 0
-    for batch in batches(dataset, range(len(dataset)), batch_size, on_skip or _stop):
-        with torch.no_grad():
-            predictions = classifier(batch.images.to(classifier.device)).argmax(1)
-        correct += int((predictions.cpu() == batch.labels).sum())
-        total += len(batch.ids)
-    if total == 0:
-        raise LimenError(f"{dataset.spec}: none of the images can be used")
-    return correct / total
+    def __init__(
+        self,
+        classifier: Classifier,
+        train_set: Dataset,
+        settings: Settings,
+        objective: Objective,
+        team: Team,
+    ) -> None:
+        self.train_set, self.settings, self.objective, self.team = train_set, settings, objective, team
+        self.parameters = [each for each in classifier.module.parameters() if each.requires_grad]
+        if not self.parameters:
+            raise UsageError("the network has no parameter that could learn")
+        self.optimizer = OPTIMIZERS.make(settings.optimizer)(self.parameters)
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.schedule = SCHEDULES.make(settings.schedule)
+        self.augment = tuple(augmentations(settings.augment))
+        self.classes = _classes(classifier, train_set)
+        self.classifier, self.rate = classifier, 0.0
+        self.learning = Learning(classifier, team, self.optimizer)
+
+    def states(self) -> dict[str, Any]:
+        """Everything that a step changes."""
+        return {
+            "module": self.classifier.module,
+            "optimizer": self.optimizer,
+            "team": self.team,
+            "objective": self.objective,
+        }
+
+    def steps(self, place: Place, workers: int, on_skip: OnSkip | None) -> Iterator[tuple[Place, Step]]:
+        """Take the steps that an epoch has left; yield where training then is, and what each came to."""
+        seed = self.settings.epoch_seed(place.epoch)
+        plan = Plan.of_epoch(self.train_set, seed, self.settings.batch_size, self.team.share, self.augment)
+        for number, lesson in read(plan, place.step, workers, on_skip):
+            check_labels(lesson.labels, lesson.images, self.classes)
+            self._set_rate((place.epoch - 1) * len(plan) + number, self.settings.epochs * len(plan))
+            (drawn,) = sample_seeds(seed, [f"step {number} of process {self.team.share.rank}"]).tolist()
+            torch.manual_seed(drawn)
+            loss, count = self._step(lesson.to(self.classifier.device), place.epoch)
+            place = replace(place, step=number + 1, loss=place.loss + loss, count=place.count + count)
+            yield place, Step(place.epoch, number + 1, len(plan), loss / max(count, 1), self.rate)
+
+    def _set_rate(self, step: int, total: int) -> None:
+        factor = self.schedule(step, total)
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = factor * peak
+        self.rate = factor * self.peaks[0]
+
+    def _step(self, lesson: Lesson, epoch: int) -> tuple[float, float]:
+        """One step; returns the sum of the losses over all processes, and how many images they are of."""
+        losses = self.objective(self.learning, lesson)
+        if losses.shape != lesson.labels.shape:
+            raise LimenError(
+                f"the objective returned shape {tuple(losses.shape)} for {len(lesson.ids)} images; "
+                "expected one loss per sample"
+            )
+        weighted = (losses * lesson.weights).sum()
+        sums = torch.stack([weighted.detach(), lesson.weights.sum()])
+        loss, count = self.team.total(sums).tolist()
+        if not math.isfinite(loss):
+            raise LimenError(f"the loss became {loss} in epoch {epoch}; lower the learning rate")
+        self.learning.optimizer.zero_grad()
+        # The gradients of several processes are averaged, and their losses are shares of one mean.
+        self.team.backward(weighted * (self.team.share.size / lesson.whole))
+        if self.settings.clip is not None:
+            self.team.clip(self.parameters, self.settings.clip)
+        self.learning.optimizer.step()
+        return loss, count
 
 
-def _run_epoch(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+def _classes(classifier: Classifier, train_set: Dataset) -> int:
+    """How many classes the network has; one for other images fails here, with a clear error."""
+    image: Tensor = train_set.load(0).image
+    with torch.no_grad():
+        return classifier(image[None].to(classifier.device)).shape[1]
+
+
+def _conditions(
     train_set: Dataset,
+    test_set: Dataset,
     settings: Settings,
-    number: int,
-    loss: Loss,
-    on_skip: Callable[[str, str], None] | None,
-) -> float:
-    device = next(module.parameters()).device
-    steps = math.ceil(len(train_set) / settings.batch_size)
-    total, count = 0.0, 0
-    for step, batch in enumerate(_shuffled(train_set, settings, number, on_skip)):
-        rate = _learning_rate((number - 1) * steps + step, settings.epochs * steps) * settings.learning_rate
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        value = loss(module, batch.images.to(device), batch.labels.to(device))
-        if not bool(torch.isfinite(value)):
-            raise LimenError(f"the loss became {value.item()} in epoch {number}; lower the learning rate")
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        total, count = total + value.item() * len(batch.ids), count + len(batch.ids)
-    if count == 0:
-        raise LimenError(f"{train_set.spec}: none of the images can be used")
-    return total / count
-
-
-def _shuffled(
-    train_set: Dataset, settings: Settings, number: int, on_skip: Callable[[str, str], None] | None
-) -> Iterator[Batch]:
-    seed = _seed(settings, number)
-    drawn = train_set if train_set.redraw is None else train_set.redraw(seed)
-    order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(seed)).tolist()
-    return batches(drawn, order, settings.batch_size, on_skip or _stop)
-
-
-def _seed(settings: Settings, number: int) -> int:
-    """All that is random in an epoch comes from this, so resuming needs no state of a generator."""
-    # Not shifted by 32 bits: torch's generator on the CPU takes no more than the lowest 32.
-    return (settings.seed * _FAR_APART + number) % 2**32
-
-
-def _learning_rate(step: int, total: int) -> float:
-    """The share of the peak learning rate at a step (Smith and Topin, 2018, arXiv:1708.07120)."""
-    warm_up = max(1, total // 10)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (total - warm_up)))
-
-
-@contextmanager
-def _training(module: nn.Module, seed: int) -> Iterator[None]:
-    """Train mode and a seeded generator, for as long as an epoch takes."""
-    devices = sorted({p.device for p in module.parameters() if p.device.type == "cuda"}, key=str)
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        module.train()
-        try:
-            yield
-        finally:
-            module.eval()
-
-
-def _stop(name: str, reason: str) -> None:
-    raise LimenError(reason)
+    objective: Objective,
+    validation: Validation | None,
+) -> dict[str, Any]:
+    """What must be the same for a training to go on."""
+    return {
+        **asdict(settings),
+        "objective": identify(objective).label,
+        "train_set": train_set.spec,
+        "data": train_set.fingerprint(),
+        "test_set": test_set.spec,
+        "validation": None if validation is None else identify(validation).label,
+    }

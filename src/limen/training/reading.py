@@ -1,0 +1,202 @@
+"""Batches to learn from: the same ones in the same order, whoever reads them and however many take part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from limen.data import Batch, Dataset, Sample
+from limen.data.dataset import stack
+from limen.errors import LimenError
+from limen.identity import Named
+from limen.images import ImageFileError
+from limen.seeds import sample_seeds
+
+OnSkip = Callable[[str, str], None]
+"""Called with the name of an image that cannot be used and the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson(Batch):
+    """The samples of one step that this process learns from.
+
+    Attributes:
+        weights: How much each sample's loss counts, shape (N,): 1, or 0 for one that only fills a place.
+        places: Where each sample stands in the whole batch, int64, shape (N,).
+        whole: How many samples the whole batch has, over all processes.
+        seed: What all that is drawn in this epoch comes from, with each sample's id.
+    """
+
+    weights: Tensor
+    places: Tensor
+    whole: int
+    seed: int
+
+    def draw_seeds(self, purpose: str) -> Tensor:
+        """One seed per sample (N,), of the epoch, of the sample's id, and of what is to be drawn."""
+        return sample_seeds(self.seed, [f"{purpose} {name}" for name in self.ids]).to(self.labels.device)
+
+    def chosen(self, share: float) -> Tensor:
+        """The rows (n,) of so large a share of the whole batch, spread evenly over it.
+
+        The order of a training set is random, and so the choice is.
+        """
+        before, after = (torch.floor((self.places + more) * share + 1e-9) for more in (0, 1))
+        return (after > before).nonzero()[:, 0]
+
+    def to(self, device: torch.device) -> Lesson:
+        """The same on another device."""
+        moved = {
+            each.name: value.to(device)
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), Tensor)
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch a process takes: all of it, where it is alone.
+
+    Attributes:
+        rank: Which of the processes it is.
+        size: How many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read of a data set, in which batches.
+
+    Attributes:
+        dataset: The data set.
+        order: Positions in it, in the order in which they are learned from or measured.
+        batch_size: Of the whole batch.
+        share: This process's part.
+        seed: Of what is drawn of a sample.
+        augment: What is done to each sample.
+    """
+
+    dataset: Dataset
+    order: Sequence[int] = field(repr=False)
+    batch_size: int
+    share: Share = Share()
+    seed: int = 0
+    augment: tuple[Named, ...] = ()
+
+    @classmethod
+    def of_epoch(
+        cls, dataset: Dataset, seed: int, batch_size: int, share: Share, augment: tuple[Named, ...]
+    ) -> Plan:
+        """All samples in an order drawn by a seed; of a set that draws its samples, new ones."""
+        drawn = dataset if dataset.redraw is None else dataset.redraw(seed)
+        order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(seed)).tolist()
+        return cls(drawn, order, batch_size, share, seed, augment)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.order) / self.batch_size)
+
+    def __getitem__(self, step: int) -> Read:
+        """Read what this process takes of a step's batch."""
+        whole = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        places = list(range(self.share.rank, len(whole), self.share.size))
+        # All processes must take each step together, so one without a sample has one that counts nothing.
+        weight = 1.0 if places else 0.0
+        held, skipped = [], []
+        for place in places or [0]:
+            try:
+                held.append((place, whole[place], self._sample(whole[place])))
+            except ImageFileError as error:
+                skipped.append((self.dataset.ids[whole[place]], str(error)))
+            except LimenError as error:
+                return Read(None, tuple(skipped), error)
+        return self._read(held, tuple(skipped), weight, len(whole))
+
+    def _sample(self, index: int) -> Sample:
+        sample = self.dataset.load(index)
+        if self.augment:
+            (seed,) = sample_seeds(self.seed, [f"augment {sample.id}"]).tolist()
+            draws = torch.Generator().manual_seed(seed)
+            for change in self.augment:
+                sample = change(sample, draws)
+        return sample
+
+    def _read(
+        self, held: list[tuple[int, int, Sample]], skipped: tuple[Any, ...], weight: float, whole: int
+    ) -> Read:
+        if not held:
+            return Read(None, skipped)
+        places, indices, samples = zip(*held, strict=True)
+        for sample in samples:
+            if sample.image.shape != samples[0].image.shape:
+                sizes = " and ".join(str(tuple(each.image.shape)) for each in (samples[0], sample))
+                return Read(
+                    None, skipped, LimenError(f"{sample.id}: images of shapes {sizes} fit no common batch")
+                )
+        batch = stack(list(zip(indices, samples, strict=True)))
+        lesson = Lesson(
+            **vars(batch),
+            weights=torch.full((len(held),), weight),
+            places=torch.tensor(places),
+            whole=whole,
+            seed=self.seed,
+        )
+        return Read(lesson, skipped)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What came of reading a batch: workers hand on errors, which torch would write into long texts."""
+
+    lesson: Lesson | None
+    skipped: tuple[tuple[str, str], ...] = ()
+    error: LimenError | None = None
+
+
+def read(plan: Plan, start: int, workers: int, on_skip: OnSkip | None) -> Iterator[tuple[int, Lesson]]:
+    """Read the batches of a plan, each with the number of its step, by workers or in this process.
+
+    Args:
+        plan: What to read.
+        start: The first step to read.
+        workers: How many processes read ahead; with 0, this process reads.
+        on_skip: Called for every image that cannot be used; if None, such an image is an error.
+
+    Raises:
+        LimenError: If a sample cannot be used, or a whole batch cannot.
+    """
+    steps = range(start, len(plan))
+    dataset: Any = plan
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        multiprocessing_context="fork" if workers else None,
+        generator=torch.Generator(),  # of no use here, but torch's own would move
+    )
+    for step, found in zip(steps, loader, strict=True):
+        if found.error is not None:
+            raise found.error
+        for name, reason in found.skipped:
+            if on_skip is None:
+                raise LimenError(reason)
+            on_skip(name, reason)
+        if found.lesson is not None:
+            yield step, found.lesson
+        elif plan.share.size > 1:  # the others would wait for this step for ever
+            raise LimenError(f"{plan.dataset.spec}: no image of a process's share of a batch can be used")
+
+
+def _as_it_is(found: Read) -> Read:
+    return found
