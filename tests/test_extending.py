@@ -225,7 +225,7 @@ def test_an_installed_package_adds_its_names(workshop, monkeypatch):
 def test_the_places_inside_limen_exist():
     section = PAGE.split("## Inside Limen")[1]
     rows = re.findall(r"^\| (?!kind|---)(.*) \|$", section, re.MULTILINE)
-    assert len(rows) == 8
+    assert len(rows) == 10
     for row in rows:
         _, file, line, tests, docs = (re.findall(r"`([^`]+)`", cell) for cell in re.split(r" ?\| ?", row))
         for place in [*file, *(each for each in line if "/" in each)]:

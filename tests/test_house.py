@@ -28,7 +28,17 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
 CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
-GROUPS = {table.group for table in (*CATALOGS, catalog.ATTENTION, evaluation.EVALUATIONS, recipes.RECIPES)}
+GROUPS = {
+    table.group
+    for table in (
+        *CATALOGS,
+        catalog.ATTENTION,
+        catalog.SALIENCY,
+        catalog.FOREGROUNDS,
+        evaluation.EVALUATIONS,
+        recipes.RECIPES,
+    )
+}
 ROOMS = [
     f"limen.{room}"
     for room in (
@@ -245,6 +255,7 @@ def test_the_readmes_table_holds_every_attack():
         ("evaluation.md", "fgsm"),
         ("detection.md", "out-of-bag error"),
         ("structure.md", "torch.Size([4, 96, 96])"),
+        ("saliency.md", "holds"),
         ("ssim-geometry.md", "derived"),
         ("defenses.md", "behind the defence"),
     ],

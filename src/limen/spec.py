@@ -124,14 +124,14 @@ def write_spec(name: str, values: Iterable[tuple[str, object]], argument: object
 
 
 def value_texts(value: object) -> tuple[str, ...]:
-    """The texts by which a spec gives a value; several for a tuple of texts.
+    """The texts by which a spec gives a value; several for a tuple of texts or whole numbers.
 
     Example:
-        >>> value_texts(3.0), value_texts(("a.py:f", "b.py:g"))
-        (('3',), ('a.py:f', 'b.py:g'))
+        >>> value_texts(3.0), value_texts(("a.py:f", "b.py:g")), value_texts((3, 5))
+        (('3',), ('a.py:f', 'b.py:g'), ('3', '5'))
     """
-    if isinstance(value, tuple) and value and all(isinstance(each, str) for each in value):
-        return value
+    if isinstance(value, tuple) and value and all(isinstance(each, str | int) for each in value):
+        return tuple(map(value_text, value))
     return (value_text(value),)
 
 

@@ -7,7 +7,7 @@ import importlib.metadata
 import pytest
 
 from limen import attacks, data, defenses, metrics, models
-from limen.catalog import ATTENTION
+from limen.catalog import ATTENTION, FOREGROUNDS, SALIENCY
 from limen.evaluation import EVALUATIONS
 
 TABLES = {
@@ -18,6 +18,8 @@ TABLES = {
     "metrics": metrics.METRICS,
     "evaluations": EVALUATIONS.factories,
     "attention": ATTENTION.factories,
+    "saliency": SALIENCY.factories,
+    "foregrounds": FOREGROUNDS.factories,
 }
 
 

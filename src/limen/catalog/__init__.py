@@ -40,8 +40,10 @@ __all__ = [
     "ATTENTION",
     "DATA",
     "DEFENSES",
+    "FOREGROUNDS",
     "METRICS",
     "MODELS",
+    "SALIENCY",
     "Catalog",
     "Entry",
     "Grid",
@@ -85,6 +87,30 @@ ATTENTION = Catalog("attention method", structure.ATTENTION, "limen.attention", 
 
 READERS[structure.Attention] = ATTENTION.make
 READERS[attacks.Attack] = ATTACKS.make
+
+SALIENCY = Catalog(
+    "saliency model",
+    structure.SALIENCY,
+    "limen.saliency",
+    argument=False,
+    takes=1,
+    hidden=frozenset({"classifier"}),
+)
+"""Every saliency model; a user's own is a function of images, and of its options."""
+
+READERS[structure.Saliency] = SALIENCY.make
+
+FOREGROUNDS = Catalog(
+    "foreground",
+    structure.FOREGROUNDS,
+    "limen.foregrounds",
+    argument=False,
+    takes=1,
+    hidden=frozenset({"classifier", "masks"}),
+)
+"""Every way to find foregrounds; a user's own is a function of images, and of its options."""
+
+READERS[structure.Foreground] = FOREGROUNDS.make
 
 METRICS = Catalog("metric", metrics.METRICS, "limen.metrics", argument=False, takes=2, finish=known_metric)
 """The metrics that a spec can name; a user's own is a function of two batches of images, or a `Metric`."""

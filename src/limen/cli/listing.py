@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
     from limen.catalog import Catalog, Entry
 
-Kind = Literal["models", "data", "attacks", "defenses", "metrics", "evaluations", "attention", "recipes"]
+Kind = Literal[
+    "models",
+    "data",
+    "attacks",
+    "defenses",
+    "metrics",
+    "evaluations",
+    "attention",
+    "saliency",
+    "foregrounds",
+    "recipes",
+]
 
 
 def list_(
@@ -32,6 +43,8 @@ def list_(
         "metrics": catalog.METRICS,
         "evaluations": evaluation.EVALUATIONS,
         "attention": catalog.ATTENTION,
+        "saliency": catalog.SALIENCY,
+        "foregrounds": catalog.FOREGROUNDS,
         "recipes": RECIPES,
     }
     for name in tables if kind is None else (kind,):

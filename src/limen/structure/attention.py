@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from limen.classifier import Classifier
 from limen.errors import UnknownNameError
-from limen.identity import Named
+from limen.structure.asking import passes_taken
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
 from limen.structure.feature_maps import feature_layer, pooled_head
 
@@ -37,9 +36,6 @@ _FINDERS: Mapping[Attention, Callable[[Classifier, Tensor], str]] = {
 }
 
 
-_PASSES: Mapping[Attention, tuple[int, int]] = {cam: (1, 0), gradcam: (1, 1), gradcam_plus_plus: (1, 1)}
-
-
 def passes_of(method: Attention) -> tuple[int, int]:
     """How many forward and backward passes a method takes for each image, for whoever counts them.
 
@@ -50,11 +46,7 @@ def passes_of(method: Attention) -> tuple[int, int]:
         >>> passes_of(cam), passes_of(gradcam), passes_of(lambda classifier, images, classes: images[:, 0])
         ((1, 0), (1, 1), (1, 1))
     """
-    if isinstance(method, Named):
-        return passes_of(method.function)
-    if isinstance(method, functools.partial) and not hasattr(method, "passes"):
-        return passes_of(method.func)
-    return getattr(method, "passes", _PASSES.get(method, (1, 1)))
+    return passes_taken(method, (1, 1))
 
 
 def attention_named(name: str) -> Attention:

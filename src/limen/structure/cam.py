@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from limen.classifier import Classifier, check_labels
 from limen.errors import UnknownNameError, UsageError
 from limen.images import check_images
+from limen.structure.asking import taking
 from limen.structure.feature_maps import check_layer, feature_layer, gathering, pooled_head
 
 _ROUNDINGS = 32
@@ -23,6 +24,7 @@ Weigh = Callable[[Tensor, Tensor], Tensor]
 """Feature maps (N, C, H, W) and the gradient of the class's logit by them, to the maps' weights (N, C)."""
 
 
+@taking((1, 0))
 def cam(
     classifier: Classifier,
     images: Tensor,
@@ -47,6 +49,7 @@ def cam(
     return _drawn(features, weight[classes], images, relu, enlarge)
 
 
+@taking((1, 1))
 def gradcam(
     classifier: Classifier,
     images: Tensor,
@@ -66,6 +69,7 @@ def gradcam(
     return _by_gradient(classifier, images, classes, layer, relu, enlarge, _grad_cam)
 
 
+@taking((1, 1))
 def gradcam_plus_plus(
     classifier: Classifier,
     images: Tensor,
@@ -81,7 +85,8 @@ def gradcam_plus_plus(
     layer's feature maps A, its negative part cut off, enlarged to the image's size and stretched to
     [0, 1]. Here α = g² / (2g² + g³·ΣA) = 1 / (2 + g·ΣA).
 
-    The model's mode, gradients and hooks are left as they were, also when it raises. One forward pass
+    The maps are differentiable in images that require a gradient, also through their weights. The model's
+    mode, gradients and hooks are left as they were, also when it raises. One forward pass
     (and another of a single image, if the layer has to be found), and a backward pass from the logits to
     the layer.
 
@@ -145,9 +150,10 @@ def _answered(
     classifier: Classifier, images: Tensor, classes: Tensor | None, layer: str
 ) -> tuple[Tensor, Callable[[], Tensor], Tensor]:
     """A layer's feature maps, what gives the gradient of the classes' logits by them, and the classes."""
+    tracked = images.requires_grad and torch.is_grad_enabled()
     with torch.enable_grad():
-        with gathering(classifier, layer) as gathered:
-            logits = classifier(images.detach())
+        with gathering(classifier, layer, tracked) as gathered:
+            logits = classifier(images if tracked else images.detach())
         if not gathered:
             raise UsageError(f"layer {layer!r} gives no feature map (N, C, H, W) above 1×1; name another")
         asked = logits.argmax(1) if classes is None else classes
@@ -159,9 +165,10 @@ def _answered(
 
     # A classifier that averages over random draws passes the batch once for each of them.
     def gradients() -> Tensor:
-        return by_draw(torch.autograd.grad(score, gathered)).sum(0)
+        return by_draw(torch.autograd.grad(score, gathered, create_graph=tracked)).sum(0)
 
-    return by_draw(gathered).detach().mean(0), gradients, asked
+    features = by_draw(gathered).mean(0)
+    return features if tracked else features.detach(), gradients, asked
 
 
 def _drawn(features: Tensor, weights: Tensor, images: Tensor, relu: bool, enlarge: Enlargement) -> Tensor:

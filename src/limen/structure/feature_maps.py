@@ -79,11 +79,12 @@ def check_layer(classifier: Classifier, layer: str | None) -> None:
 
 
 @contextmanager
-def gathering(classifier: Classifier, layer: str) -> Iterator[list[Tensor]]:
+def gathering(classifier: Classifier, layer: str, tracked: bool = False) -> Iterator[list[Tensor]]:
     """Gather the layer's feature maps, one tensor for each piece of the batch that the model is run on.
 
-    They are leaves that the rest of the network hangs on, so that a backward pass ends there, and
-    copies, as the network may go on to change its own in place.
+    They are leaves that the rest of the network hangs on, so that a backward pass ends there, unless they
+    are tracked, and so hang on the images. They are copies, as the network may go on to change its own in
+    place.
     """
     gathered: list[Tensor] = []
     last: list[Tensor] = []
@@ -92,7 +93,7 @@ def gathering(classifier: Classifier, layer: str) -> Iterator[list[Tensor]]:
         if not _is_map(output):
             return None
         # A module may be used several times; the last time counts.
-        last[:] = [output.detach().requires_grad_()]
+        last[:] = [output.clone() if tracked and output.requires_grad else output.detach().requires_grad_()]
         return last[0].clone()
 
     def close(module: nn.Module, args: Any, output: Any) -> None:

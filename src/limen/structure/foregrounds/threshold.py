@@ -18,7 +18,7 @@ def foreground(maps: Tensor, threshold: float = THRESHOLD) -> Tensor:
     """Where maps are at or above a threshold.
 
     A map that is 0 everywhere, as that of an image in which nothing was found, gives an empty mask at any
-    threshold above 0: what an empty mask means is left to the caller, whom `empty_or_full` tells.
+    threshold above 0; `empty_or_full` tells.
 
     Args:
         maps: Attention or saliency in [0, 1], (N, H, W).
@@ -87,21 +87,3 @@ def attention_mask(
     if maps.shape != (len(images), *images.shape[2:]):
         raise UsageError(f"attention maps have shape {tuple(maps.shape)}; expected one (H, W) for each image")
     return foreground(maps, threshold)
-
-
-def empty_or_full(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Which masks hold no pixel, and which hold all.
-
-    Args:
-        masks: Bool (N, 1, H, W).
-
-    Returns:
-        Whether each is empty, and whether each is full, both bool (N,).
-
-    Example:
-        >>> import torch
-        >>> empty_or_full(torch.tensor([[[[False, False]]], [[[True, False]]], [[[True, True]]]]))
-        (tensor([ True, False, False]), tensor([False, False,  True]))
-    """
-    pixels = masks.flatten(1)
-    return ~pixels.any(1), pixels.all(1)

@@ -1,0 +1,81 @@
+"""Every saliency model by its name, and the one way to call any of them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from limen.classifier import Classifier
+from limen.errors import UnknownNameError, UsageError
+from limen.structure.asking import asked
+from limen.structure.saliency.center_surround import center_surround
+from limen.structure.saliency.class_activation import attention
+from limen.structure.saliency.density import Saliency, as_density
+from limen.structure.saliency.spectral_residual import spectral_residual
+
+SALIENCY: dict[str, Saliency] = {
+    "spectral_residual": spectral_residual,
+    "center_surround": center_surround,
+    "attention": attention,
+}
+"""Every saliency model by its name."""
+
+_KIND = "saliency model"
+
+
+def saliency_named(name: str) -> Saliency:
+    """The saliency model of this name.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    if name not in SALIENCY:
+        raise UnknownNameError(_KIND, name, SALIENCY)
+    return SALIENCY[name]
+
+
+def density_of(method: str | Saliency, images: Tensor, classifier: Classifier | None = None) -> Tensor:
+    """Where people look, as a saliency model predicts it: densities that sum to 1.
+
+    Args:
+        method: A name in `SALIENCY`, or a function of images that gives maps (N, H, W) of 0 or more, which
+            are divided by their sums; a map that is 0 everywhere becomes uniform. A function that names a
+            parameter `classifier` is given it.
+        images: (N, C, H, W) in [0, 1].
+        classifier: The classifier under test, for models that ask for it.
+
+    Returns:
+        Densities (N, H, W), differentiable in the images as far as the model is.
+
+    Raises:
+        UnknownNameError: For a model that does not exist.
+        UsageError: If the model asks for a classifier and none is given, refuses the images, or its maps
+            have another shape or are negative, infinite or NaN somewhere.
+
+    Example:
+        >>> import torch
+        >>> density = density_of("spectral_residual", torch.rand(2, 3, 32, 48).double())
+        >>> density.shape, density.sum((1, 2)).allclose(torch.ones(2).double())
+        (torch.Size([2, 32, 48]), True)
+    """
+    model = saliency_named(method) if isinstance(method, str) else method
+    maps = model(images, **asked(model, _KIND, classifier=classifier))
+    _check(maps, images)
+    return as_density(maps)
+
+
+def _check(maps: Tensor, images: Tensor) -> None:
+    shape = (len(images), *images.shape[2:])
+    if not isinstance(maps, Tensor) or maps.shape != shape or not maps.is_floating_point():
+        found = f"{maps.dtype} {tuple(maps.shape)}" if isinstance(maps, Tensor) else type(maps).__name__
+        raise UsageError(
+            f"a saliency model gives floating maps {shape}, one (H, W) for each image, not {found}"
+        )
+    if not maps.numel():
+        return
+    low, high = (float(extreme) for extreme in maps.detach().aminmax())
+    # NaN is neither.
+    if not (low >= 0 and high < float("inf")):
+        raise UsageError(
+            f"the saliency reaches from {low:.4g} to {high:.4g}; maps must hold finite values of 0 or "
+            "more, such as exp of a log density"
+        )
