@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -214,24 +216,35 @@ def read_image(path: Path, size: int | None = None) -> Tensor:
         ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or
             transparent pixels, whose meaning as 8-bit RGB only the owner of the file can settle.
     """
+    with reading(path) as file:
+        flaw = unusable(file)
+        if flaw:
+            raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
+        file.load()
+        plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
+        if size is not None and plain.size != (size, size):
+            plain = plain.resize((size, size), Image.Resampling.BICUBIC)
+        pixels = np.asarray(plain)
+    return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """Open an image file that nobody vouches for, without its pixels.
+
+    Raises:
+        ImageFileError: If it is missing or no image, or whatever is done with it meanwhile shows that it is
+            broken.
+    """
     try:
         with open_image(path) as file:
-            flaw = unusable(file)
-            if flaw:
-                raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
-            file.load()
-            if file.mode in _PLAIN_MODES:
-                file = file.convert(_PLAIN_MODES[file.mode])
-            if size is not None and file.size != (size, size):
-                file = file.resize((size, size), Image.Resampling.BICUBIC)
-            pixels = np.asarray(file)
+            yield file
     except FileNotFoundError:
         raise ImageFileError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise ImageFileError(f"{path}: not an image that can be read; remove it or save it as PNG") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
-    return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
 
 
 def open_image(path: Path) -> ImageFile.ImageFile:

@@ -38,16 +38,16 @@ def test_a_table_with_a_byte_order_mark_is_read(competition):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("ImageId,TrueLabel\na,1\n", "expected columns ImageId, TrueLabel, TargetClass"),
-        (HEADER + "a,one,2\n", "whole numbers"),
-        (HEADER + "a,1\n", "whole numbers"),
+        ("ImageId,TrueLabel\na,1\n", "columns ImageId, TrueLabel, TargetClass"),
+        (HEADER + "a,one,2\n", r"line 2: classes one and 2; expected whole numbers"),
+        (HEADER + "a,1\n", r"images\.csv, line 2: 2 cells where 3 belong"),
         (HEADER + "a,0,2\n", "TrueLabel: label 0 of sample 0 is out of range; labels must be from 1 to 1000"),
         (HEADER + "a,1,1001\n", "TargetClass: label 1001"),
         (HEADER + "../images/a,1,2\n", "no plain file name"),
         (HEADER + "..,1,2\n", "no plain file name"),
         (HEADER + "a,1,2\na,1,2\n", "'a' stands there more than once"),
         (HEADER + "x,1,2\n", "none of the images"),
-        ("", "none of the images"),
+        ("", "columns ImageId"),
     ],
 )
 def test_a_broken_table_is_refused(competition, table, message):

@@ -16,11 +16,16 @@ from limen.data.dataset import Batch, DataError, Dataset, Sample, batches
 from limen.data.embedded_digits import digits
 from limen.data.embedded_photos import photos
 from limen.data.folder import folder
+from limen.data.imagenet import imagenet
+from limen.data.listed import csv_table
 from limen.data.matching import numbered_as
 from limen.data.mnist import mnist
 from limen.data.nips2017 import nips2017
 from limen.data.npz import npz
-from limen.errors import UnknownNameError
+from limen.data.scenes import scenes
+from limen.data.segment6 import segment6
+from limen.data.stl10 import stl10
+from limen.errors import UnknownNameError, UsageError
 
 __all__ = [
     "SOURCES",
@@ -30,29 +35,43 @@ __all__ = [
     "Sample",
     "batches",
     "cifar10",
+    "csv_table",
     "demo",
     "folder",
     "from_arrays",
+    "imagenet",
     "mnist",
     "nips2017",
     "npz",
     "numbered_as",
+    "segment6",
+    "stl10",
 ]
 
-_EMBEDDED = {"digits": digits, "photos": photos}
+_EMBEDDED: dict[str, Callable[..., Dataset]] = {"digits": digits, "photos": photos, "scenes": scenes}
 
 
-def demo(name: str, *, split: Literal["test", "train"] = "test", count: int | None = None) -> Dataset:
-    """Real images that need no download: `photos` (12 classes, 96×96, colour) and `digits` (10, 28×28, grey).
+def demo(
+    name: str,
+    *,
+    split: Literal["test", "train"] = "test",
+    count: int | None = None,
+    size: int | None = None,
+    share: float | None = None,
+) -> Dataset:
+    """Images that need no download: real `photos` and `digits`, and synthetic `scenes` with foreground masks.
 
     Args:
-        name: Which of the two.
+        name: Which of them: `photos` (12 classes, 96×96, colour), `digits` (10, 28×28, grey) or `scenes` (7,
+            64×64, colour).
         split: The part to read.
-        count: How many images; 1200 photographic views or all digits if None.
+        count: How many images; 1200 views or scenes, or all digits, if None.
+        size: Of `scenes` alone: height and width, from 32 to 224 pixels.
+        share: Of `scenes` alone: the probability that a scene is one of night, a half if None.
 
     Raises:
         UnknownNameError: If there is no such set.
-        UsageError: If `count` is out of range.
+        UsageError: If a number is out of range, or the set does not know it.
 
     Example:
         >>> demo("photos").load(0).id
@@ -60,14 +79,22 @@ def demo(name: str, *, split: Literal["test", "train"] = "test", count: int | No
     """
     if name not in _EMBEDDED:
         raise UnknownNameError("demo data set", name, _EMBEDDED)
-    return _EMBEDDED[name](split, count)
+    options = {"size": size, "share": share}
+    given = {key: value for key, value in options.items() if value is not None}
+    if given and name != "scenes":
+        raise UsageError(f"demo:{name} has no {' and no '.join(given)}; only demo:scenes has")
+    return _EMBEDDED[name](split, count, **given)
 
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "folder": folder,
+    "csv": csv_table,
+    "imagenet": imagenet,
     "nips2017": nips2017,
     "mnist": mnist,
     "cifar10": cifar10,
+    "stl10": stl10,
+    "segment6": segment6,
     "npz": npz,
     "demo": demo,
 }

@@ -53,7 +53,8 @@ def from_arrays(
         return Sample(ids[index], image, int(labels[index]), mask=mask, group=group)
 
     content = hashlib.sha256(repr((pixels.shape, labels.tolist())).encode())
-    content.update(np.ascontiguousarray(pixels).data)
+    for image in pixels:  # one by one, as they may be a view that would be copied whole
+        content.update(np.ascontiguousarray(image).data)
     if foreground is not None:
         content.update(b"masks" + np.packbits(foreground).tobytes())
     if groups is not None:

@@ -44,6 +44,18 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
+def check_place(root: Path, path: Path) -> None:
+    """Refuse a file that cannot be opened without leaving the resolved `root`, or waiting for ever.
+
+    Raises:
+        ImageFileError: If it links to a place outside, or is a folder, pipe or device.
+    """
+    if not inside(root, path):
+        raise ImageFileError(f"{path}: links to itself, or to a place outside of {root}; put a copy there")
+    if _is_special(path):
+        raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
+
+
 def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int], Tensor]:
     """What reads the file at a place as float32 (C, H, W) in [0, 1], with 3 channels if any file has colours.
 
@@ -70,14 +82,8 @@ def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int
             )
 
     def read(place: int) -> Tensor:
-        path = paths[place]
-        if not inside(root, path):
-            raise ImageFileError(
-                f"{path}: links to itself, or to a place outside of {root}; put a copy there"
-            )
-        if _is_special(path):
-            raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
-        return read_image(path, size).expand(channels, -1, -1)
+        check_place(root, paths[place])
+        return read_image(paths[place], size).expand(channels, -1, -1)
 
     return read
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
 from limen.data.files import inside, open_folder, reader
+from limen.data.masks import masks_beside
 from limen.images import IMAGE_SUFFIXES
 
 _NUMBER = re.compile("[0-9]{1,9}")
 
 
-def folder(path: Path, *, size: int | None = None, classes: Path | None = None) -> Dataset:
+def folder(
+    path: Path, *, size: int | None = None, classes: Path | None = None, masks: Path | None = None
+) -> Dataset:
     """Image files in one folder a class: `PATH/cat/1.png`, `PATH/dog/2.jpg`.
 
     Where the model names its classes too, a folder is the class of its name; folders that are all named
@@ -26,11 +30,13 @@ def folder(path: Path, *, size: int | None = None, classes: Path | None = None) 
         classes: A file with the name of one class on each line, in the model's order; a sample's label is
             the line of its folder's name, counted from 0. Without it, and where the model has no names,
             classes are the folders in alphabetical order.
+        masks: A folder with the foreground mask of each image, `cat/1.png` for `cat/1.jpg`, or an `.npz` with
+            an array for each under the sample's name; not zero where the foreground is.
 
     Raises:
         UsageError: If there is no such folder, or `size` is not positive.
-        DataError: If there is no image, a folder is not among `classes`, two folders have one number, or
-            two sizes are mixed.
+        DataError: If there is no image, a folder is not among `classes`, two folders have one number,
+            two sizes are mixed, or an image has no mask.
     """
     root = open_folder(path, size)
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -43,24 +49,47 @@ def folder(path: Path, *, size: int | None = None, classes: Path | None = None) 
     else:
         names = read_class_names(classes) if classes is not None else tuple(entry.name for entry in folders)
         label_of = _labels(folders, names, classes)
+    spec = spec_of("folder", path, size=size, classes=classes, masks=masks)
+    dataset = of_folders(spec, root, folders, label_of, size, masks)
+    return replace(dataset, class_names=names, numbered=classes is not None)
+
+
+def of_folders(
+    spec: str,
+    root: Path,
+    folders: Sequence[Path],
+    label_of: Mapping[str, int],
+    size: int | None,
+    masks: Path | None,
+) -> Dataset:
+    """The image files in some folders below the resolved `root`, without the names of classes.
+
+    Args:
+        spec: How to call the data set.
+        root: Where the folders are.
+        folders: Each with images of one class.
+        label_of: The label of each folder, by its name.
+        size: The height and width to resize to, if any.
+        masks: A folder or `.npz` of foreground masks, if any.
+
+    Raises:
+        DataError: If there is no image, two sizes are mixed, or an image has no mask.
+    """
     files = [file for entry in folders for file in sorted(entry.iterdir()) if _is_image(file)]
     if not files:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-        raise DataError(f"{path}: no images; expected one folder a class, with files that end in {suffixes}")
+        raise DataError(f"{root}: no images; expected one folder a class, with files that end in {suffixes}")
     image = reader(root, files, size)
     ids = tuple(file.relative_to(root).as_posix() for file in files)
+    mask = masks_beside(masks, root, files, ids, size)
 
     def read(index: int) -> Sample:
-        return Sample(ids[index], image(index), label_of[files[index].parent.name])
+        found = image(index)
+        label = label_of[files[index].parent.name]
+        return Sample(ids[index], found, label, mask=None if mask is None else mask(index))
 
-    return Dataset(
-        spec_of("folder", path, size=size, classes=classes),
-        ids,
-        read,
-        names,
-        numbered=classes is not None,
-        file=files.__getitem__,
-    )
+    content = "" if mask is None else mask.content
+    return Dataset(spec, ids, read, content=content, file=files.__getitem__)
 
 
 def _numbers(folders: Sequence[Path]) -> dict[str, int]:

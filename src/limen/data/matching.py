@@ -61,7 +61,7 @@ def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, .
         DataError: If a name is not known, or is that of several.
     """
     if all(_SYNSET.fullmatch(name) for name in names):
-        described = _imagenet()
+        described = imagenet_names()
         names = [described.get(name, name) for name in names]
     if len(names) == len(known):
         # Two spellings of one list differ in a few names, and may give two classes the same one.
@@ -124,7 +124,7 @@ def _synonyms(name: str) -> tuple[str, ...]:
     return (*_whole(name), *(_plain(part) for part in _plain(name).split(",")))
 
 
-def _imagenet() -> dict[str, str]:
+def imagenet_names() -> dict[str, str]:
     """ImageNet's names by their WordNet numbers."""
     declare_torchvision_operators()
     from timm.data.imagenet_info import ImageNetInfo

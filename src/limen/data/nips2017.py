@@ -6,8 +6,8 @@ Kurakin et al., "Adversarial Attacks and Defences Competition", 2018, arXiv:1804
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +15,27 @@ import numpy as np
 from limen.compat import declare_torchvision_operators
 from limen.data.dataset import DataError, Dataset, Sample, check_labels, spec_of
 from limen.data.files import open_folder, reader
+from limen.data.masks import masks_beside
+from limen.data.table import read_table
 
 _CLASSES = 1000
 _COLUMNS = ("ImageId", "TrueLabel", "TargetClass")
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
-def nips2017(path: Path, *, size: int | None = None) -> Dataset:
+def nips2017(path: Path, *, size: int | None = None, masks: Path | None = None) -> Dataset:
     """The NIPS 2017 images: `PATH/images.csv` and `PATH/images/ID.png`, as far as the files are there.
 
     Args:
         path: The folder of `images.csv`.
         size: Resize every image to this height and width; they are stored at 299.
+        masks: A folder with the foreground mask of each image, `ID.png`, or an `.npz` with an array `ID` for
+            each; not zero where the foreground is.
 
     Raises:
         UsageError: If there is no such folder, or `size` is not positive.
-        DataError: If `images.csv` is missing or broken, no image of it is there, or a label is out of range.
+        DataError: If `images.csv` is missing or broken, no image of it is there, a label is out of range, or
+            an image has no mask.
     """
     root = open_folder(path, size)
     rows = _read_rows(root / "images.csv")
@@ -38,14 +44,17 @@ def nips2017(path: Path, *, size: int | None = None) -> Dataset:
         raise DataError(f"{path}: none of the images in images.csv is in {root / 'images'}")
     files = [_file(root, row[0]) for row in rows]
     image = reader(root, files, size)
+    ids = tuple(row[0] for row in rows)
+    mask = masks_beside(masks, root / "images", files, ids, size)
 
     def read(index: int) -> Sample:
         name, label, target = rows[index]
-        return Sample(name, image(index), label - 1, target - 1)
+        found = image(index)
+        return Sample(name, found, label - 1, target - 1, None if mask is None else mask(index))
 
-    ids = tuple(row[0] for row in rows)
-    spec = spec_of("nips2017", path, size=size)
-    content = hashlib.sha256(repr(rows).encode()).hexdigest()
+    spec = spec_of("nips2017", path, size=size, masks=masks)
+    known = repr(rows) if mask is None else repr((rows, mask.content))
+    content = hashlib.sha256(known.encode()).hexdigest()
     return Dataset(spec, ids, read, _imagenet_names(), content, files.__getitem__)
 
 
@@ -54,19 +63,12 @@ def _file(root: Path, name: str) -> Path:
 
 
 def _read_rows(table: Path) -> list[tuple[str, int, int]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            records = list(csv.DictReader(file))
-        rows = [
-            (record["ImageId"], int(record["TrueLabel"]), int(record["TargetClass"])) for record in records
-        ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read ({error})") from error
-    except (KeyError, TypeError, ValueError) as error:
-        columns = ", ".join(_COLUMNS)
-        raise DataError(
-            f"{table}: expected columns {columns}, with whole numbers as classes ({error})"
-        ) from error
+    rows = []
+    for row in read_table(table, _COLUMNS):
+        name, *classes = (row.cells[column] for column in _COLUMNS)
+        if not all(_NUMBER.fullmatch(number) for number in classes):
+            raise DataError(f"{row.where}: classes {' and '.join(classes)}; expected whole numbers")
+        rows.append((name, *map(int, classes)))
     names = [row[0] for row in rows]
     for name in names:
         # The name becomes a path, and the table may come from anywhere.

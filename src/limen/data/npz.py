@@ -1,4 +1,4 @@
-"""NumPy archives of images and labels."""
+"""NumPy archives of images and labels, and of masks and groups if they are there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from limen.data.archive import read_arrays
 from limen.data.arrays import from_arrays
 from limen.data.dataset import DataError, Dataset, read_class_names, spec_of
-from limen.errors import reason
 
 
 def npz(path: Path, *, classes: Path | None = None) -> Dataset:
@@ -16,15 +16,29 @@ def npz(path: Path, *, classes: Path | None = None) -> Dataset:
 
     Args:
         path: The `.npz` file. `x` is uint8 of shape (N, H, W, C), or floats in [0, 1] of shape
-            (N, C, H, W), which are rounded to 8 bits; `y` is integers of shape (N,), from 0.
+            (N, C, H, W), which are rounded to 8 bits; `y` is integers of shape (N,), from 0. If they are
+            there, `mask` is booleans or integers of shape (N, H, W), not zero where the foreground is, and
+            `group` is texts or integers of shape (N,).
         classes: A file with the name of one class on each line.
 
     Raises:
         DataError: If the file is missing, broken, holds Python objects, or the arrays are others.
     """
     names = read_class_names(classes) if classes is not None else None
-    pixels, labels = read_npz(path)
-    return from_arrays(spec_of("npz", path, classes=classes), pixels, labels, names)
+    arrays = _read(path, ("mask", "group"))
+    groups = arrays.get("group")
+    if groups is not None and (groups.ndim != 1 or groups.dtype.kind not in "Uiu"):
+        raise DataError(
+            f"{path}: group is {groups.dtype} of shape {groups.shape}; expected texts or integers (N,)"
+        )
+    return from_arrays(
+        spec_of("npz", path, classes=classes),
+        arrays["x"],
+        arrays["y"],
+        names,
+        masks=arrays.get("mask"),
+        groups=None if groups is None else [str(group) for group in groups],
+    )
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -33,23 +47,13 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: If that cannot be done.
     """
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: a single array; save images and labels with numpy.savez(x=…, y=…)")
-            missing = {"x", "y"} - set(archive.files)
-            if missing:
-                found = ", ".join(archive.files) or "nothing"
-                raise DataError(f"{path}: holds {found}; expected arrays named x (images) and y (labels)")
-            images, labels = archive["x"], archive["y"]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except DataError:
-        raise
-    except Exception as error:  # of a dozen kinds, as the bytes of an archive are arbitrary
-        raise DataError(f"{path}: not a NumPy archive of plain arrays ({reason(error)})") from error
-    return _to_pixels(path, images), labels
+    arrays = _read(path)
+    return arrays["x"], arrays["y"]
+
+
+def _read(path: Path, optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    arrays = read_arrays(path, ("x", "y"), "arrays named x (images) and y (labels)", optional)
+    return {**arrays, "x": _to_pixels(path, arrays["x"])}
 
 
 def _to_pixels(path: Path, images: np.ndarray) -> np.ndarray:

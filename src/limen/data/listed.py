@@ -1,0 +1,123 @@
+"""Image files that a table lists: what `csv:` reads, and sets that come with such a table."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
+from limen.data.files import open_folder, reader
+from limen.data.masks import mask_files
+from limen.data.table import Row, read_table
+
+_NUMBER = re.compile("[0-9]{1,9}")
+
+
+def csv_table(path: Path, *, size: int | None = None, classes: Path | None = None) -> Dataset:
+    """A table with the columns `image` and `label`, and if you like `mask`, `target` and `group`.
+
+    `image` and `mask` are paths below the table's folder; a mask is a PNG as large as its image, not zero
+    where the foreground is. `label` and `target` are numbers from 0 or names of classes, `group` is any text.
+    A sample's name is the path of its image. Other columns are left alone.
+
+    Args:
+        path: The CSV file, in UTF-8, with a first line of column names.
+        size: Resize every image to this height and width; else all must have one size.
+        classes: A file with the name of one class on each line, in the model's order. Without it, classes
+            that are names are numbered in alphabetical order, and looked up among the model's.
+
+    Raises:
+        UsageError: If `size` is not positive.
+        DataError: If the table is missing or broken, or two sizes are mixed; the message names the line.
+    """
+    root = open_folder(path.parent, size)
+    rows = read_table(path, ("image", "label"))
+    if not rows:
+        raise DataError(f"{path}: lists no image")
+    names = read_class_names(classes) if classes is not None else None
+    spec = spec_of("csv", path, size=size, classes=classes)
+    return replace(listed(spec, root, rows, names, size), numbered=classes is not None)
+
+
+def listed(
+    spec: str, root: Path, rows: Sequence[Row], names: tuple[str, ...] | None, size: int | None = None
+) -> Dataset:
+    """The images that rows list, in their order.
+
+    Args:
+        spec: How to call the data set.
+        root: The resolved folder that paths begin in.
+        rows: At least one, with the cells that `csv_table` says.
+        names: The names of the classes in the order of their numbers; None if only the rows tell them.
+        size: The height and width to resize to, if any.
+
+    Raises:
+        DataError: If a cell is wrong, an image is listed twice, or two sizes are mixed.
+    """
+    files = [_below(root, row, "image") for row in rows]
+    ids = tuple(file.relative_to(root).as_posix() for file in files)
+    seen: set[str] = set()
+    for row, name in zip(rows, ids, strict=True):
+        if name in seen:
+            raise DataError(f"{row.where}: {name!r} is listed a second time")
+        seen.add(name)
+    known = names if names is not None else _names(rows)
+    columns = [column for column in ("label", "target") if column in rows[0].cells]
+    numbers = {column: _numbers(rows, column, known) for column in columns}
+    groups = [row.filled("group") for row in rows] if "group" in rows[0].cells else None
+    image, mask = reader(root, files, size), None
+    if "mask" in rows[0].cells:
+        mask = mask_files(root, [_below(root, row, "mask") for row in rows], files, size)
+
+    def read(index: int) -> Sample:
+        return Sample(
+            ids[index],
+            image(index),
+            numbers["label"][index],
+            numbers["target"][index] if "target" in numbers else None,
+            None if mask is None else mask(index),
+            None if groups is None else groups[index],
+        )
+
+    content = hashlib.sha256(repr([row.cells for row in rows]).encode()).hexdigest()
+    return Dataset(spec, ids, read, known, content, files.__getitem__)
+
+
+def _below(root: Path, row: Row, column: str) -> Path:
+    text = row.filled(column)
+    path = Path(text)
+    # The table may come from anywhere.
+    if path.is_absolute() or path.drive or ".." in path.parts or "\\" in text or "\0" in text:
+        raise DataError(f"{row.where}: {column} {text!r} is no path below {root}, such as a/b.png")
+    return root / path
+
+
+def _names(rows: Sequence[Row]) -> tuple[str, ...] | None:
+    """The classes that rows name, in alphabetical order; None if they are numbers."""
+    cells = [(row, column) for row in rows for column in ("label", "target") if column in row.cells]
+    found = [row.filled(column) for row, column in cells]
+    numbered = [bool(_NUMBER.fullmatch(text)) for text in found]
+    if all(numbered):
+        return None
+    if any(numbered):
+        row, column = cells[numbered.index(not numbered[0])]
+        raise DataError(
+            f"{row.where}: {column} {row.cells[column]!r} where {found[0]!r} stands before; "
+            "use numbers or names throughout, or list the classes with classes=FILE"
+        )
+    return tuple(sorted(set(found)))
+
+
+def _numbers(rows: Sequence[Row], column: str, names: tuple[str, ...] | None) -> list[int]:
+    places = {} if names is None else {name: place for place, name in enumerate(names)}
+    numbers = []
+    for row in rows:
+        text = row.filled(column)
+        number = places.get(text, int(text) if _NUMBER.fullmatch(text) else None)
+        if number is None or (names is not None and number >= len(names)):
+            raise DataError(f"{row.where}: {column} {text!r} is none of the {len(places)} classes")
+        numbers.append(number)
+    return numbers

@@ -1,0 +1,70 @@
+"""`demo:scenes`: synthetic scenes, drawn by a program, with exact foreground masks and a group.
+
+The class is the outline of an object; its colour, its texture, its place and all around it are drawn
+without regard to the class. The group is `day` or `night`: night is darker, its object stands out less, and
+more things lie around it. An image depends on the seed, the split and its position alone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from limen.data.dataset import Dataset, Sample, spec_of
+from limen.data.scenes.scene import GROUPS, draw_scene
+from limen.data.scenes.shapes import SHAPES
+from limen.errors import UsageError
+from limen.images import from_uint8
+
+SIZE = 64
+"""Height and width of a scene, in pixels, where no other is asked for."""
+
+_SIZES = (32, 224)
+
+
+def scenes(
+    split: str, count: int | None = None, size: int | None = None, share: float | None = None, seed: int = 0
+) -> Dataset:
+    """Scenes of "test" or "train", 1200 if `count` is None, classes in turn.
+
+    Args:
+        split: The two have no drawn number in common.
+        count: How many.
+        size: Height and width in pixels, 64 if None. A scene has the same things in the same places at every
+            size.
+        share: The probability that a scene is one of night, a half if None.
+        seed: Of all scenes.
+
+    Raises:
+        UsageError: If `count` is not positive, or `size` or `share` is out of range.
+
+    Example:
+        >>> sample = scenes("test", count=8, size=32).load(6)
+        >>> sample.id, sample.image.shape, sample.mask.shape, sample.group in ("day", "night")
+        ('triangle-0000', torch.Size([3, 32, 32]), torch.Size([1, 32, 32]), True)
+    """
+    total, side, night = 1200 if count is None else count, size or SIZE, 0.5 if share is None else share
+    if total < 1:
+        raise UsageError(f"count must be at least 1, not {count}")
+    if size is not None and not _SIZES[0] <= size <= _SIZES[1]:
+        raise UsageError(f"size must be from {_SIZES[0]} to {_SIZES[1]}, not {size}")
+    if not 0 <= night <= 1:
+        raise UsageError(f"share must be from 0 to 1, not {share}")
+    names = tuple(SHAPES)
+    ids = tuple(f"{names[index % len(names)]}-{index // len(names):04d}" for index in range(total))
+
+    def read(index: int) -> Sample:
+        label = index % len(names)
+        draw = np.random.default_rng((seed, int(split == "train"), index))
+        group = "night" if draw.random() < night else "day"
+        pixels, mask = draw_scene(names[label], group, side, draw)
+        return Sample(
+            ids[index], from_uint8(pixels[None])[0], label, mask=torch.from_numpy(mask[None]), group=group
+        )
+
+    spec = spec_of("demo", "scenes", split=split, count=count, size=size, share=share)
+    # Unlike a photograph's view, a scene is nothing but these numbers.
+    content = repr((split, side, night, seed, tuple(GROUPS.items())))
+    return Dataset(spec, ids, read, names, content, redraw=partial(scenes, split, count, size, share))
