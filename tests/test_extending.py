@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 import limen
 from limen.cli import app
+from limen.models import read_metadata
 from limen.runs import Run, open_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -200,6 +202,21 @@ def test_a_recipe_writes_records_and_a_page_beside_the_papers_figures(follow):
     assert "PGD" in printed
 
 
+def test_an_objective_of_ones_own_trains_a_network(follow):
+    (printed,) = follow("An objective")
+    assert "worst.safetensors" in printed
+    assert read_metadata(Path("worst.safetensors"))["objective"] == "python:worst.py:Worst,rate=0.1"
+
+
+def test_training_is_done_by_parts_of_ones_own(follow):
+    (printed,) = follow("How it is learned")
+    assert "dim.safetensors" in printed
+    told = json.loads(read_metadata(Path("dim.safetensors"))["settings"])
+    assert told["augment"] == ["python:dim.py:dim,least=0.5"]
+    assert told["optimizer"] == "python:dim.py:adam,learning_rate=0.002"
+    assert [namespace("dim.py")["stairs"](step, 20) for step in (0, 19)] == [1.0, pytest.approx(0.9**9)]
+
+
 def test_an_installed_package_adds_its_names(workshop, monkeypatch):
     (declared,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     groups = tomllib.loads(declared)["project"]["entry-points"]
@@ -225,7 +242,7 @@ def test_an_installed_package_adds_its_names(workshop, monkeypatch):
 def test_the_places_inside_limen_exist():
     section = PAGE.split("## Inside Limen")[1]
     rows = re.findall(r"^\| (?!kind|---)(.*) \|$", section, re.MULTILINE)
-    assert len(rows) == 10
+    assert len(rows) == 11
     for row in rows:
         _, file, line, tests, docs = (re.findall(r"`([^`]+)`", cell) for cell in re.split(r" ?\| ?", row))
         for place in [*file, *(each for each in line if "/" in each)]:

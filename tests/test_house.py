@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limen import attacks, catalog, defenses, evaluation, metrics, recipes
+from limen import attacks, catalog, defenses, evaluation, metrics, recipes, training
 from limen.attacks.part import Part
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,17 +28,10 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
 CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
-GROUPS = {
-    table.group
-    for table in (
-        *CATALOGS,
-        catalog.ATTENTION,
-        catalog.SALIENCY,
-        catalog.FOREGROUNDS,
-        evaluation.EVALUATIONS,
-        recipes.RECIPES,
-    )
-}
+TRAINING = (training.OBJECTIVES, training.AUGMENTATIONS, training.OPTIMIZERS, training.SCHEDULES)
+STRUCTURE = (catalog.ATTENTION, catalog.SALIENCY, catalog.FOREGROUNDS)
+OTHERS = (*STRUCTURE, *TRAINING, evaluation.EVALUATIONS, recipes.RECIPES)
+GROUPS = {table.group for table in (*CATALOGS, *OTHERS)}
 ROOMS = [
     f"limen.{room}"
     for room in (
@@ -183,7 +176,7 @@ def test_files_are_short():
 def test_everything_imported_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    needed = (*project["dependencies"], *extras["hf"], *extras["superpixels"])
+    needed = (*project["dependencies"], *extras["hf"], *extras["superpixels"], *extras["training"])
     declared = {re.split(r"[<>=\[]", each)[0].lower() for each in needed}
     providers = importlib.metadata.packages_distributions()
     for path in SOURCES:
@@ -254,6 +247,7 @@ def test_the_readmes_table_holds_every_attack():
         ("smooth.md", "smooth"),
         ("evaluation.md", "fgsm"),
         ("detection.md", "out-of-bag error"),
+        ("training.md", "under attack"),
         ("structure.md", "torch.Size([4, 96, 96])"),
         ("saliency.md", "holds"),
         ("ssim-geometry.md", "derived"),

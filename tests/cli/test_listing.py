@@ -6,7 +6,7 @@ import importlib.metadata
 
 import pytest
 
-from limen import attacks, data, defenses, metrics, models
+from limen import attacks, data, defenses, metrics, models, training
 from limen.catalog import ATTENTION, FOREGROUNDS, SALIENCY
 from limen.evaluation import EVALUATIONS
 
@@ -20,6 +20,10 @@ TABLES = {
     "attention": ATTENTION.factories,
     "saliency": SALIENCY.factories,
     "foregrounds": FOREGROUNDS.factories,
+    "objectives": training.OBJECTIVES.factories,
+    "augmentations": training.AUGMENTATIONS.factories,
+    "optimizers": training.OPTIMIZERS.factories,
+    "schedules": training.SCHEDULES.factories,
 }
 
 

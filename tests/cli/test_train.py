@@ -41,4 +41,4 @@ def test_mistakes_are_one_clear_message(limen, workshop):
     assert "weights are written as .safetensors" in result.stderr
     result = limen("train", "--out", "w.safetensors", "--model", "demo:fotos", "--data", "demo:photos")
     assert result.exit_code == 2
-    assert "did you mean 'demo:photos'?" in result.stderr
+    assert "did you mean 'photos'?" in result.stderr

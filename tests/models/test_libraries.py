@@ -53,7 +53,7 @@ def test_networks_with_auxiliary_heads_are_built_as_their_published_weights_need
     from torchvision import models
 
     built = []
-    monkeypatch.setattr("limen.models.libraries.load_weights", lambda module, _: built.append(module))
+    monkeypatch.setattr("limen.models.libraries.fill", lambda module, _: built.append(module))
     torchvision(name, weights=tmp_path / "any")
     assert built[0].transform_input
     assert isinstance(built[0], (models.GoogLeNet, models.Inception3))

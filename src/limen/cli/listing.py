@@ -23,6 +23,10 @@ Kind = Literal[
     "attention",
     "saliency",
     "foregrounds",
+    "objectives",
+    "augmentations",
+    "optimizers",
+    "schedules",
     "recipes",
 ]
 
@@ -31,7 +35,7 @@ def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
 ) -> None:
     """List all that a spec or a command can name, with parameters and defaults."""
-    from limen import catalog, evaluation
+    from limen import catalog, evaluation, training
     from limen.cli.console import output
     from limen.recipes import RECIPES
 
@@ -45,6 +49,10 @@ def list_(
         "attention": catalog.ATTENTION,
         "saliency": catalog.SALIENCY,
         "foregrounds": catalog.FOREGROUNDS,
+        "objectives": training.OBJECTIVES,
+        "augmentations": training.AUGMENTATIONS,
+        "optimizers": training.OPTIMIZERS,
+        "schedules": training.SCHEDULES,
         "recipes": RECIPES,
     }
     for name in tables if kind is None else (kind,):

@@ -181,7 +181,7 @@ def _skipped(image_id: str, reason: str) -> None:
 
 @contextmanager
 def _listening(told: list[tuple[str, str]], page: Path, log: Path | None, leads: bool) -> Iterator[Any]:
-    """Show steps and epochs on standard error, and keep the page and the logs up, in the process that leads."""
+    """Show steps and epochs on standard error, and keep the page and the logs up to date."""
     from limen.cli.console import complain
     from limen.cli.progress import steps
     from limen.report import write_sheet

@@ -1,4 +1,4 @@
-"""Networks whose last layer was exchanged for other classes, and the files that `limen train` writes of them."""
+"""Networks with another last layer, and the files that `limen train` writes of them."""
 
 from __future__ import annotations
 

@@ -175,13 +175,15 @@ def read(plan: Plan, start: int, workers: int, on_skip: OnSkip | None) -> Iterat
         LimenError: If a sample cannot be used, or a whole batch cannot.
     """
     steps = range(start, len(plan))
+    # A batch is read as a whole, and handed on as it is.
     dataset: Any = plan
+    collate: Any = _as_it_is
     loader = DataLoader(
         dataset,
         batch_size=None,
         sampler=steps,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=collate,
         multiprocessing_context="fork" if workers else None,
         generator=torch.Generator(),  # of no use here, but torch's own would move
     )

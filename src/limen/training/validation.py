@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from limen.attacks import Attack
+from limen.catalog import NamedAttack
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import LimenError, UsageError
@@ -28,7 +27,7 @@ class Validation:
         UsageError: If there is no image.
     """
 
-    attack: Attack
+    attack: NamedAttack
     count: int = 256
 
     def __post_init__(self) -> None:
@@ -80,7 +79,7 @@ def _share(
     on_skip: OnSkip | None,
     workers: int,
     team: Team | None,
-    attack: Any = None,
+    attack: NamedAttack | None = None,
 ) -> float:
     team = Team(classifier.device) if team is None else team
     plan = Plan(dataset, order, batch_size, team.share)

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from limen import catalog, models
+from limen.classifier import ModelError
+from limen.errors import LimenError, UsageError
+from limen.training import (
+    DEFAULTS,
+    OPTIMIZERS,
+    Epoch,
+    Settings,
+    Task,
+    Validation,
+    accuracy,
+    best,
+    robust_accuracy,
+    train_network,
+)
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+TINY = Settings(epochs=1)
+
+NETS = """
+from torch import nn
+
+def plain(classes: int = 10, width: int = 8):
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, 2, 1), nn.ReLU(), nn.Conv2d(width, 16, 3, 2, 1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(16 * 49, classes),
+    )
+"""
+
+
+@pytest.fixture
+def plain(tmp_path) -> str:
+    """The spec of a network without batch norms, from a file."""
+    (tmp_path / "nets.py").write_text(NETS)
+    return f"python:{tmp_path / 'nets.py'}:plain"
+
+
+def equal(a: Path, b: Path) -> bool:
+    ours, theirs = models.read_weights(a), models.read_weights(b)
+    return all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_network_is_trained_from_specs_into_a_file_that_the_demo_loads(tmp_path):
+    out = tmp_path / "new" / "digits.safetensors"
+    history = train_network(Task("demo:digits", "demo:digits,count=400"), out, Settings(epochs=2))
+    classifier = models.demo("digits", weights=out)
+    assert history[-1].accuracy > 0.7
+    assert classifier.class_names == tuple("0123456789")
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    metadata = models.read_metadata(out)
+    assert metadata["data"] == "demo:digits,split=train,count=400"
+    assert json.loads(metadata["settings"])["epochs"] == 2
+    assert float(metadata["accuracy"]) == pytest.approx(history[-1].accuracy, abs=1e-4)
+
+
+def test_the_shipped_networks_can_be_trained_as_they_were():
+    """Their settings stand in their files, from before an optimizer had a spec."""
+    for name in ("photos", "digits"):
+        settings = DEFAULTS[f"demo:{name}"]
+        file = Path(models.__file__).parent / "weights" / f"{name}.safetensors"
+        told = json.loads(models.read_metadata(file)["settings"])
+        assert (settings.epochs, settings.batch_size, settings.seed) == (
+            told["epochs"],
+            told["batch_size"],
+            told["seed"],
+        )
+        defaults = OPTIMIZERS.read(settings.optimizer).identity.parameters
+        assert (told["learning_rate"], told["weight_decay"]) == tuple(defaults.values())
+        assert (settings.schedule, settings.augment) == ("one_cycle", ())
+
+
+def test_seeds_decide_the_weights(tmp_path):
+    prints = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        out = tmp_path / f"{name}.safetensors"
+        train_network(Task("demo:digits", "demo:digits,count=32"), out, Settings(epochs=1, seed=seed))
+        prints.append(models.demo("digits", weights=out).fingerprint())
+        torch.rand(3)
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "out", "error", "message"),
+    [
+        ("demo:digit", "demo:digits", "a.safetensors", UsageError, "did you mean 'digits'"),
+        ("demo:digits", "demo:digits", "a.pth", UsageError, "give the file that suffix"),
+        ("demo:digits", "demo:photos,count=12", "a.safetensors", ModelError, r"\[1, 3, 96, 96\]|channels"),
+        ("demo:digits", "demo:digit", "a.safetensors", UsageError, "did you mean"),
+        ("demo:digits", "npz:a.npz", "a.safetensors", LimenError, r"a\.npz"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_clear_error(tmp_path, model, data, out, error, message):
+    with pytest.raises(error, match=message):
+        train_network(Task(model, data), tmp_path / out, TINY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LimenError, match="file"):
+        train_network(Task("demo:digits", "demo:digits,count=32"), tmp_path / "file" / "a.safetensors", TINY)
+
+
+def test_the_weights_of_greatest_robust_accuracy_are_kept_and_measured_again(tmp_path, plain):
+    out = tmp_path / "a.safetensors"
+    task = Task(plain, "demo:digits,count=200", validate="fgsm:eps=0.05", count=50)
+    history = train_network(task, out, Settings(epochs=4, optimizer="adamw:learning_rate=0.01"))
+    chosen = best(history)
+    assert chosen.robust_accuracy == max(each.robust_accuracy or 0 for each in history) > 0.2
+    file = tmp_path / "a.best.safetensors"
+    metadata = models.read_metadata(file)
+    assert int(metadata["epoch"]) == chosen.number
+    assert float(metadata["robust_accuracy"]) == pytest.approx(chosen.robust_accuracy, abs=1e-4)
+    assert metadata["validation"] == "fgsm:eps=0.05"
+    classifier, test_set = catalog.model(f"{plain},weights={file}"), catalog.data("demo:digits,count=200")
+    assert accuracy(classifier, test_set) == chosen.accuracy
+    validation = Validation(catalog.attack("fgsm:eps=0.05"), 50)
+    assert robust_accuracy(classifier, test_set, validation) == chosen.robust_accuracy < chosen.accuracy
+
+
+def test_the_best_epoch_is_the_first_of_the_greatest():
+    def epoch(number: int, accuracy: float, robust: float | None) -> Epoch:
+        return Epoch(number, 1.0, accuracy, robust, 0.1, 1.0)
+
+    robust = (epoch(1, 0.9, 0.1), epoch(2, 0.5, 0.4), epoch(3, 0.8, 0.4))
+    assert best(robust).number == 2
+    clean = (epoch(1, 0.7, None), epoch(2, 0.9, None))
+    assert best(clean).number == 2
+
+
+def test_robust_accuracy_is_that_of_the_images_that_the_attack_leaves_right():
+    classifier, dataset = catalog.model("demo:digits"), catalog.data("demo:digits,count=40")
+    attack = catalog.attack("fgsm:eps=0.1")
+    order = [place * 40 // 16 for place in range(16)]
+    samples = [dataset.load(place) for place in order]
+    images, labels = torch.stack([s.image for s in samples]), torch.tensor([s.label for s in samples])
+    found = attack(classifier, images, labels, ids=[s.id for s in samples])
+    expected = float((~found.success).float().mean())
+    assert robust_accuracy(classifier, dataset, Validation(attack, 16), 7) == pytest.approx(expected)
+    assert 0 < expected < 1
+    with pytest.raises(UsageError, match="count is 0"):
+        Validation(attack, 0)
+
+
+def test_a_fine_tuned_network_has_the_datas_classes_and_its_body_stays_frozen(tmp_path, plain):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train_network(Task(plain, "demo:digits,count=64"), first, TINY)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1), np.uint8)
+    np.savez(tmp_path / "three.npz", x=pixels, y=np.arange(12) % 3)
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    data = f"npz:{tmp_path / 'three.npz'},classes={tmp_path / 'names.txt'}"
+    task = Task(f"{plain},weights={first}", data, data, freeze=True)
+    train_network(task, second, TINY)
+    before, after = models.read_weights(first), models.read_weights(second)
+    assert after["5.weight"].shape == (3, 16 * 49)
+    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("5."))
+    tuned = catalog.model(f"{plain},weights={second}")
+    assert tuned.class_names == ("a", "b", "c")
+    assert tuned(torch.rand(2, 1, 28, 28)).shape == (2, 3)
+
+
+def test_data_without_a_split_for_training_asks_for_one(tmp_path, plain):
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 28, 28, 1), np.uint8), y=np.arange(2))
+    with pytest.raises(UsageError, match=r"unknown parameter 'split'.*Name the data to learn from"):
+        train_network(Task(plain, f"npz:{tmp_path / 'a.npz'}"), tmp_path / "a.safetensors", TINY)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+
+
+def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_path, plain):
+    task = ("-m", "limen", "train", "--model", plain, "--data", "demo:digits,count=480", "--epochs", "3")
+    objective = (
+        "--objective",
+        "adversarial:attack=pgd_linf:eps=0.05,,steps=20",
+        "--augment",
+        "crop:padding=1",
+    )
+    often = ("--batch-size", "16", "--checkpoint-every", "0", "--out")
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    subprocess.run(
+        command(*task, *objective, *often, str(whole)), env=environment(), check=True, capture_output=True
+    )
+    state, kills = tmp_path / "parts.safetensors.checkpoint", 0
+    seen = b""
+    while kills < 2:
+        running = subprocess.Popen(
+            command(*task, *objective, *often, str(parts)),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 120
+        while not state.exists() or state.read_bytes() == seen:
+            assert running.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        kills, seen = kills + 1, state.read_bytes()
+        assert not parts.exists()
+    done = subprocess.run(
+        command(*task, *objective, *often, str(parts)),
+        env=environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "epoch 3" in done.stderr
+    assert equal(whole, parts)
+    assert not state.exists()
+
+
+def test_two_processes_learn_what_one_learns(tmp_path, plain):
+    """Without batch norms, whose statistics would be those of half a batch."""
+    task = ("-m", "limen", "train", "--model", plain, "--data", "demo:digits,count=101", "--epochs", "2")
+    rest = ("--batch-size", "33", "--augment", "crop:padding=2", "--clip", "1", "--validate-count", "31")
+    specs = (
+        "--objective",
+        "adversarial:attack=pgd_linf:eps=0.1,,steps=2,share=0.5",
+        "--validate",
+        "fgsm:eps=0.1",
+    )
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    alone = subprocess.run(
+        command(*task, *rest, *specs, "--out", str(one)),
+        env=environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    launch = (
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    )
+    plainly = ("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
+    together = subprocess.run(
+        command(*launch, *plainly, *task, *rest, *specs, "--out", str(two)),
+        env=environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    ours, theirs = models.read_weights(one), models.read_weights(two)
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-5, atol=1e-6)
+    lines = [
+        [line[: line.rfind(",")] for line in run.stderr.splitlines() if line.startswith("epoch")]
+        for run in (alone, together)
+    ]
+    assert lines[0] == lines[1]
+    assert len(lines[0]) == 2
