@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from limen import attacks, catalog, defenses, evaluation, metrics, recipes, training
 from limen.attacks.part import Part
@@ -242,6 +242,7 @@ def test_the_readmes_table_holds_every_attack():
         ("README.md", "fooled"),
         ("attacks.md", "fooled"),
         ("quick-start.md", "True"),
+        ("demo.md", "night"),
         ("metrics.md", ""),
         ("mad.md", "torch.Size([4])"),
         ("smooth.md", "smooth"),
@@ -268,6 +269,15 @@ def test_the_picture_fits_the_readme_and_can_be_drawn_again(tmp_path):
     with Image.open(shown) as first, Image.open(drawn) as second:
         assert first.size == second.size
         assert 1100 <= first.width <= 1300
+    assert shown.stat().st_size < 400_000
+
+
+def test_the_picture_of_the_scenes_shows_what_is_drawn(tmp_path):
+    shown, drawn = ROOT / "docs" / "images" / "scenes.png", tmp_path / "scenes.png"
+    run(sys.executable, "docs/images/make_scenes.py", str(drawn))
+    with Image.open(shown) as first, Image.open(drawn) as second:
+        extrema = ImageChops.difference(first, second).getextrema()
+    assert max(highest for _, highest in extrema) <= 1  # the rounding of another machine
     assert shown.stat().st_size < 400_000
 
 
