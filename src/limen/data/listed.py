@@ -14,6 +14,7 @@ from limen.data.masks import mask_files
 from limen.data.table import Row, read_table
 
 _NUMBER = re.compile("[0-9]{1,9}")
+_NUMERIC = re.compile(r"[-+]?[\d.]*\d[\d.]*(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def csv_table(path: Path, *, size: int | None = None, classes: Path | None = None) -> Dataset:
@@ -100,6 +101,10 @@ def _names(rows: Sequence[Row]) -> tuple[str, ...] | None:
     cells = [(row, column) for row in rows for column in ("label", "target") if column in row.cells]
     found = [row.filled(column) for row, column in cells]
     numbered = [bool(_NUMBER.fullmatch(text)) for text in found]
+    for (row, column), text, number in zip(cells, found, numbered, strict=True):
+        # As names, -1 or 2.0 would be put in alphabetical order unsaid.
+        if _NUMERIC.fullmatch(text) and not number:
+            raise DataError(f"{row.where}: {column} {text!r} is no whole number from 0")
     if all(numbered):
         return None
     if any(numbered):
