@@ -53,6 +53,25 @@ def test_the_overhead_of_superpixels_is_that_over_as_many_steps_on_pixels(script
     assert all(float(row[5].split()[0]) > 0 for row in rows)
 
 
+@pytest.mark.data
+@pytest.mark.parametrize(("most", "code"), [(1e9, 0), (0.0, 1)])
+def test_training_that_takes_long_ends_its_benchmark_with_exit_code_1(
+    script, real_data, monkeypatch, capsys, most, code
+):
+    benchmark = script("training")
+    monkeypatch.setattr(benchmark, "MOST", most)
+    assert benchmark.main(["--batch", "4", "--images", "8", "--epochs", "2", "--repeats", "1"]) == code
+    lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    names = [cells[0].strip() for cells in lines]
+    assert [name for name in names if name in ("fgsm", "pgd_linf:steps=1", "cross_entropy", "1", "2")] == [
+        "fgsm",
+        "pgd_linf:steps=1",
+        "cross_entropy",
+        "1",
+        "2",
+    ]
+
+
 @pytest.mark.parametrize(("most", "code"), [(1e9, 0), (0.0, 1)])
 def test_superpixels_that_take_long_end_their_benchmark_with_exit_code_1(
     script, monkeypatch, capsys, most, code

@@ -24,6 +24,48 @@ def test_trained_weights_load_by_spec_and_do_what_was_printed(limen, workshop):
     assert len(catalog.model("demo:digits,weights=d.safetensors").class_names or ()) == 10
 
 
+def test_a_training_against_an_attack_keeps_the_best_a_page_and_logs(limen, workshop):
+    what = ("--model", "demo:digits", "--data", "demo:digits,count=64", "--epochs", 2, "--batch-size", 16)
+    how = (
+        "--optimizer",
+        "sgd:learning_rate=0.05",
+        "--schedule",
+        "cosine",
+        "--augment",
+        "crop:padding=1+flip",
+    )
+    attacked = ("--objective", "adversarial:attack=fgsm:eps=0.1,share=0.5", "--validate", "fgsm:eps=0.1")
+    rest = (
+        "--clip",
+        5,
+        "--workers",
+        1,
+        "--validate-count",
+        20,
+        "--log",
+        "logs",
+        "--out",
+        "robust.safetensors",
+    )
+    result = limen("train", *what, *how, *attacked, *rest)
+    assert result.exit_code == 0, result.stderr
+    assert "under attack" in result.stderr
+    for line in ("weights  robust.safetensors", "best     robust.best.safetensors", "page     robust.html"):
+        assert line in result.stdout
+    page = (workshop / "robust.html").read_text(encoding="utf-8")
+    for text in (
+        "Limen training",
+        "Training of demo:digits",
+        "robust accuracy",
+        "crop:padding=1+flip",
+        "<svg",
+    ):
+        assert text in page
+    assert list((workshop / "logs").iterdir())
+    for name in ("robust", "robust.best"):
+        assert catalog.model(f"demo:digits,weights={name}.safetensors").class_names == tuple("0123456789")
+
+
 def test_the_seed_decides_what_is_learned(limen, workshop):
     def trained(name: str, seed: int) -> str:
         data = ("--model", "demo:digits", "--data", "demo:digits,count=20", "--epochs", 1)

@@ -14,6 +14,7 @@ import torch
 
 from limen import catalog, models
 from limen.classifier import ModelError
+from limen.data import batches
 from limen.errors import LimenError, UsageError
 from limen.training import (
     DEFAULTS,
@@ -117,7 +118,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
 
 def test_the_weights_of_greatest_robust_accuracy_are_kept_and_measured_again(tmp_path, plain):
     out = tmp_path / "a.safetensors"
-    task = Task(plain, "demo:digits,count=200", validate="fgsm:eps=0.05", count=50)
+    task = Task(plain, "demo:digits,count=200", validate="fgsm:eps=0.05", validate_count=50)
     history = train_network(task, out, Settings(epochs=4, optimizer="adamw:learning_rate=0.01"))
     chosen = best(history)
     assert chosen.robust_accuracy == max(each.robust_accuracy or 0 for each in history) > 0.2
@@ -171,6 +172,36 @@ def test_a_fine_tuned_network_has_the_datas_classes_and_its_body_stays_frozen(tm
     tuned = catalog.model(f"{plain},weights={second}")
     assert tuned.class_names == ("a", "b", "c")
     assert tuned(torch.rand(2, 1, 28, 28)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("spec", ["torchvision:resnet18", "timm:test_resnet"])
+def test_a_librarys_network_is_trained_for_other_classes_and_attacked_by_its_spec(tmp_path, spec):
+    data, out = "demo:photos,count=12", tmp_path / "tuned.safetensors"
+    task = Task(f"{spec},weights=random", data, objective="adversarial:attack=fgsm:eps=1/255", freeze=True)
+    train_network(task, out, Settings(epochs=1, batch_size=6))
+    tuned, test_set = catalog.model(f"{spec},weights={out}"), catalog.data(data)
+    assert tuned.class_names == test_set.class_names
+    (batch,) = batches(test_set, range(3), 3, print)
+    outcome = catalog.attack("fgsm")(tuned, batch.images, batch.labels)
+    assert outcome.images.shape == batch.images.shape
+    # Normalised as the library's own, from which the file took nothing but the weights.
+    assert (
+        catalog.model(f"{spec},weights=random").normalised(batch.images).equal(tuned.normalised(batch.images))
+    )
+
+
+def test_with_the_models_classes_labels_are_looked_up_among_them(tmp_path):
+    three = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), np.uint8)
+    np.savez(tmp_path / "two.npz", x=three, y=np.arange(6) % 2)
+    (tmp_path / "names.txt").write_text("7\n3\n")
+    data = f"npz:{tmp_path / 'two.npz'},classes={tmp_path / 'names.txt'}"
+    out = tmp_path / "a.safetensors"
+    history = train_network(Task("demo:digits", data, data, classes="model"), out, Settings(epochs=20))
+    classifier = catalog.model(f"demo:digits,weights={out}")
+    assert len(classifier.class_names or ()) == 10
+    samples = [catalog.data(data).load(index).image for index in range(6)]
+    assert classifier(torch.stack(samples)).argmax(1).tolist() == [7, 3, 7, 3, 7, 3]
+    assert history[-1].accuracy == 1
 
 
 def test_data_without_a_split_for_training_asks_for_one(tmp_path, plain):

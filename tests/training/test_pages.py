@@ -16,7 +16,7 @@ HISTORY = (
 
 
 def test_the_page_has_the_curves_and_the_best_epoch():
-    page = describe(HISTORY, [("model", "demo:digits")])
+    page = describe(HISTORY, "Training of demo:digits", [("model", "demo:digits")])
     table, charts = page.blocks
     assert isinstance(table, Table)
     assert isinstance(charts, Charts)
@@ -45,8 +45,8 @@ def test_without_an_attack_the_page_says_nothing_of_one():
 def test_what_is_set_stands_on_the_page():
     told = dict(facts(Task("demo:digits", "demo:digits"), Settings(epochs=2, augment=("crop", "flip"))))
     assert told["augment"] == "crop, flip"
-    assert told["epochs"] == "2"
-    assert "validate" not in told
+    assert (told["epochs"], told["seed"]) == ("2", "0")
+    assert not {"validate", "clip", "freeze", "train set"} & set(told)
 
 
 def test_logs_hold_every_step_and_epoch(tmp_path):

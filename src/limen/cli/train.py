@@ -141,7 +141,7 @@ def train(
     again resumes.
     """
     machine.prepare()
-    from limen.training import Files, Task, assemble, facts, settings_for, train_network
+    from limen.training import Files, Task, assemble, settings_for, train_network
 
     task = Task(model, data or model, train_data, objective, validate, validate_count, classes, freeze)
     given = {
@@ -158,7 +158,7 @@ def train(
     settings: Settings = dataclasses.replace(settings_for(model), **changed)
     team = assemble(device, precision)
     files = Files(out)
-    with _listening(facts(task, settings), files.page, log, team.leads) as listen:
+    with _listening(task, settings, files.page, log, team.leads) as listen:
         history = train_network(
             task,
             out,
@@ -180,12 +180,11 @@ def _skipped(image_id: str, reason: str) -> None:
 
 
 @contextmanager
-def _listening(told: list[tuple[str, str]], page: Path, log: Path | None, leads: bool) -> Iterator[Any]:
+def _listening(task: Task, settings: Settings, page: Path, log: Path | None, leads: bool) -> Iterator[Any]:
     """Show steps and epochs on standard error, and keep the page and the logs up to date."""
     from limen.cli.console import complain
     from limen.cli.progress import steps
-    from limen.report import write_sheet
-    from limen.training import Epoch, Logs, describe
+    from limen.training import Epoch, Logs
 
     logs = None if log is None or not leads else Logs(log)
 
@@ -195,7 +194,7 @@ def _listening(told: list[tuple[str, str]], page: Path, log: Path | None, leads:
             logs(event)
         if isinstance(event, Epoch):
             complain(_line(event))
-            write_sheet(describe(history, told), page)
+            _write_page(task, settings, history, page)
 
     with steps() as show:
         yield listen
@@ -206,15 +205,21 @@ def _listening(told: list[tuple[str, str]], page: Path, log: Path | None, leads:
 def _conclude(task: Task, settings: Settings, files: Files, history: tuple[Epoch, ...]) -> None:
     """Say what the training came to, and where everything is."""
     from limen.cli.console import output
-    from limen.report import write_sheet
-    from limen.training import describe, facts
 
-    write_sheet(describe(history, facts(task, settings)), files.page)
+    _write_page(task, settings, history, files.page)
     output().print(_line(history[-1]))
     output().print(f"weights  {files.out}")
     if task.validate is not None:
         output().print(f"best     {files.best}")
     output().print(f"page     {files.page}")
+
+
+def _write_page(task: Task, settings: Settings, history: tuple[Epoch, ...], page: Path) -> None:
+    from limen.report import write_sheet
+    from limen.training import describe, facts
+
+    document = describe(history, f"Training of {task.model}", facts(task, settings))
+    write_sheet(document, page, kind="training")
 
 
 def _line(epoch: Epoch) -> str:

@@ -22,12 +22,13 @@ def last_layer(module: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
         >>> last_layer(nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Softplus()))
         ('1', Linear(in_features=12, out_features=5, bias=True))
     """
-    found = [each for each in module.named_modules() if isinstance(each[1], nn.Linear | nn.Conv2d)]
-    if not found:
+    last = None
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            last = name, part
+    if last is None:
         raise UsageError("the network has no linear or convolutional layer to exchange as its last")
-    name, layer = found[-1]
-    assert isinstance(layer, nn.Linear | nn.Conv2d)  # noqa: S101 - known above, not to a type checker
-    return name, layer
+    return last
 
 
 def replace_last_layer(module: nn.Module, classes: int) -> None:

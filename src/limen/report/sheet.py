@@ -13,8 +13,12 @@ from limen.report.templating import environment, template_file
 from limen.runs.files import write_whole
 
 
-def render(document: Document) -> str:
+def render(document: Document, kind: str = "reproduction") -> str:
     """The page as HTML text.
+
+    Args:
+        document: What it says.
+        kind: What it is a page of, in a word above the title.
 
     Example:
         >>> "<h1>A &lt; B</h1>" in render(Document("A < B", "a paper", [("seed", "0")]))
@@ -25,6 +29,7 @@ def render(document: Document) -> str:
         .get_template("sheet.html.j2")
         .render(
             sheet=document,
+            kind=kind,
             blocks=render_blocks(document),
             style=Markup("".join(map(template_file, ("style.css", *STYLES)))),  # noqa: S704 - our own files
             version=__version__,
@@ -32,10 +37,10 @@ def render(document: Document) -> str:
     )
 
 
-def write_sheet(document: Document, path: Path) -> None:
-    """Write the page, whole or not at all.
+def write_sheet(document: Document, path: Path, kind: str = "reproduction") -> None:
+    """Write the page, whole or not at all; arguments are those of `render`.
 
     Raises:
         LimenError: If the file cannot be written; an older one is then still whole.
     """
-    write_whole(path, render(document).encode())
+    write_whole(path, render(document, kind).encode())

@@ -9,11 +9,14 @@ from limen.training.network import Task, best
 from limen.training.settings import Epoch, Settings
 
 
-def describe(history: Sequence[Epoch], told: Sequence[tuple[str, str]] = ()) -> Document:
+def describe(
+    history: Sequence[Epoch], title: str = "Training", told: Sequence[tuple[str, str]] = ()
+) -> Document:
     """What the epochs of a training came to.
 
     Args:
         history: The epochs.
+        title: What was trained.
         told: What it was trained with, as names and values.
 
     Returns:
@@ -28,14 +31,19 @@ def describe(history: Sequence[Epoch], told: Sequence[tuple[str, str]] = ()) -> 
     charts = [
         _chart("Loss", "mean loss", epochs, {"training": [each.loss for each in epochs]}),
         _chart("Accuracy", "accuracy", epochs, _accuracies(epochs), share=True),
-        _chart("Learning rate", "learning rate", epochs, {"peak": [each.learning_rate for each in epochs]}),
+        _chart(
+            "Learning rate",
+            "learning rate",
+            epochs,
+            {"of the last step": [each.learning_rate for each in epochs]},
+        ),
     ]
     columns = ["", "epoch", "loss", "accuracy", *(["robust accuracy"] if _robust(epochs) else []), "seconds"]
     rows = [_row("last", epochs[-1]), _row("best", best(epochs))]
     judged = "robust accuracy" if _robust(epochs) else "accuracy"
     caption = f"Of all epochs, the best has the greatest {judged}; the loss is a mean before each step."
     return Document(
-        "Training",
+        title,
         settings=told,
         blocks=[Table("Epochs", caption, columns, [Group("", rows)]), Charts("Curves", "", charts)],
     )
@@ -47,7 +55,7 @@ def facts(task: Task, settings: Settings) -> list[tuple[str, str]]:
     return [
         (name.replace("_", " "), ", ".join(value) if isinstance(value, tuple) else str(value))
         for name, value in given
-        if value not in (None, (), False)
+        if value is not None and value is not False and value != ()
     ]
 
 

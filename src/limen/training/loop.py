@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from limen.classifier import Classifier, check_labels
+from limen.classifier import Classifier
 from limen.data import Dataset
-from limen.errors import LimenError, UsageError
-from limen.identity import identify
-from limen.seeds import sample_seeds
-from limen.training.augmentation import augmentations
 from limen.training.checkpoint import Checkpoint, make_folder
-from limen.training.learner import Learning
+from limen.training.course import Course, Place, Stepper
 from limen.training.objective import Objective
 from limen.training.objectives import CrossEntropy
-from limen.training.optimization import OPTIMIZERS, SCHEDULES
-from limen.training.reading import Lesson, OnSkip, Plan, read
+from limen.training.reading import OnSkip
 from limen.training.settings import Epoch, Settings, Step
 from limen.training.team import Team
-from limen.training.validation import Validation, accuracy, robust_accuracy
+from limen.training.validation import Validation
 
 Listener = Callable[[Step | Epoch, tuple[Epoch, ...]], None]
 """Called after every step, and after every epoch, with what it came to and the epochs that are finished."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a training is.
-
-    Attributes:
-        epoch: The epoch under way, from 1.
-        step: How many of its steps are done.
-        loss: The sum of its images' losses so far.
-        count: How many images these are.
-        seconds: What it has taken so far.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    loss: float = 0.0
-    count: float = 0.0
-    seconds: float = 0.0
 
 
 def train(
@@ -109,145 +81,47 @@ def train(
     """
     team = Team(classifier.device) if team is None else team
     objective = CrossEntropy() if objective is None else objective
-    course = _Course(classifier, train_set, settings, objective, team)
+    course = Course(classifier, train_set, test_set, settings, objective, validation, on_skip, workers, team)
+    stepper = Stepper(course)
     kept = None
     if checkpoint is not None:
         make_folder(checkpoint.parent)
-        conditions = _conditions(train_set, test_set, settings, objective, validation)
-        kept = Checkpoint(checkpoint, conditions, course.states())
-    place, history = Place(), ()
-    if kept is not None and kept.path.exists():
-        before, epochs = kept.read()
-        place, history = Place(**before), tuple(Epoch(**each) for each in epochs)
-
-    def save(place: Place, history: tuple[Epoch, ...]) -> None:
-        if kept is not None and team.leads:
-            kept.write(asdict(place), [asdict(each) for each in history])
-
+        kept = Checkpoint(checkpoint, course.conditions(), stepper.states())
+    place, history = _resumed(kept)
+    tell = listen if listen is not None and team.leads else _untold
+    note = keep if keep is not None and team.leads else _untold
+    kept = kept if team.leads else None
     while place.epoch <= settings.epochs:
         start = saved = time.perf_counter()
-        with course.learning.training():
-            for reached, step in course.steps(place, workers, on_skip):
-                place = reached
-                if listen is not None and team.leads:
-                    listen(step, history)
+        before = place.seconds
+        with stepper.learning.training():
+            for reached, step in stepper.steps(place):
+                place = replace(reached, seconds=before + time.perf_counter() - start)
+                tell(step, history)
                 if time.perf_counter() - saved >= every and step.number < step.steps:
                     saved = time.perf_counter()
-                    save(replace(place, seconds=place.seconds + saved - start), history)
-        if place.count == 0:
-            raise LimenError(f"{train_set.spec}: none of the images can be used")
-        measured = settings.batch_size, on_skip, workers, team
-        epoch = Epoch(
-            place.epoch,
-            place.loss / place.count,
-            accuracy(classifier, test_set, *measured),
-            None if validation is None else robust_accuracy(classifier, test_set, validation, *measured),
-            course.rate,
-            place.seconds + time.perf_counter() - start,
-        )
-        history = (*history, epoch)
-        place = Place(place.epoch + 1)
-        if keep is not None and team.leads:
-            keep(epoch, history)
-        save(place, history)
-        if listen is not None and team.leads:
-            listen(epoch, history)
+                    _save(kept, place, history)
+        epoch = course.measure(place)
+        epoch = replace(epoch, seconds=before + time.perf_counter() - start)
+        place, history = Place(place.epoch + 1), (*history, epoch)
+        note(epoch, history)
+        _save(kept, place, history)
+        tell(epoch, history)
     return history
 
 
-class _Course:
-    """What a training's steps are taken with."""
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        train_set: Dataset,
-        settings: Settings,
-        objective: Objective,
-        team: Team,
-    ) -> None:
-        self.train_set, self.settings, self.objective, self.team = train_set, settings, objective, team
-        self.parameters = [each for each in classifier.module.parameters() if each.requires_grad]
-        if not self.parameters:
-            raise UsageError("the network has no parameter that could learn")
-        self.optimizer = OPTIMIZERS.make(settings.optimizer)(self.parameters)
-        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
-        self.schedule = SCHEDULES.make(settings.schedule)
-        self.augment = tuple(augmentations(settings.augment))
-        self.classes = _classes(classifier, train_set)
-        self.classifier, self.rate = classifier, 0.0
-        self.learning = Learning(classifier, team, self.optimizer)
-
-    def states(self) -> dict[str, Any]:
-        """Everything that a step changes."""
-        return {
-            "module": self.classifier.module,
-            "optimizer": self.optimizer,
-            "team": self.team,
-            "objective": self.objective,
-        }
-
-    def steps(self, place: Place, workers: int, on_skip: OnSkip | None) -> Iterator[tuple[Place, Step]]:
-        """Take the steps that an epoch has left; yield where training then is, and what each came to."""
-        seed = self.settings.epoch_seed(place.epoch)
-        plan = Plan.of_epoch(self.train_set, seed, self.settings.batch_size, self.team.share, self.augment)
-        for number, lesson in read(plan, place.step, workers, on_skip):
-            check_labels(lesson.labels, lesson.images, self.classes)
-            self._set_rate((place.epoch - 1) * len(plan) + number, self.settings.epochs * len(plan))
-            (drawn,) = sample_seeds(seed, [f"step {number} of process {self.team.share.rank}"]).tolist()
-            torch.manual_seed(drawn)
-            loss, count = self._step(lesson.to(self.classifier.device), place.epoch)
-            place = replace(place, step=number + 1, loss=place.loss + loss, count=place.count + count)
-            yield place, Step(place.epoch, number + 1, len(plan), loss / max(count, 1), self.rate)
-
-    def _set_rate(self, step: int, total: int) -> None:
-        factor = self.schedule(step, total)
-        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
-            group["lr"] = factor * peak
-        self.rate = factor * self.peaks[0]
-
-    def _step(self, lesson: Lesson, epoch: int) -> tuple[float, float]:
-        """One step; returns the sum of the losses over all processes, and how many images they are of."""
-        losses = self.objective(self.learning, lesson)
-        if losses.shape != lesson.labels.shape:
-            raise LimenError(
-                f"the objective returned shape {tuple(losses.shape)} for {len(lesson.ids)} images; "
-                "expected one loss per sample"
-            )
-        weighted = (losses * lesson.weights).sum()
-        sums = torch.stack([weighted.detach(), lesson.weights.sum()])
-        loss, count = self.team.total(sums).tolist()
-        if not math.isfinite(loss):
-            raise LimenError(f"the loss became {loss} in epoch {epoch}; lower the learning rate")
-        self.learning.optimizer.zero_grad()
-        # The gradients of several processes are averaged, and their losses are shares of one mean.
-        self.team.backward(weighted * (self.team.share.size / lesson.whole))
-        if self.settings.clip is not None:
-            self.team.clip(self.parameters, self.settings.clip)
-        self.learning.optimizer.step()
-        return loss, count
+def _resumed(kept: Checkpoint | None) -> tuple[Place, tuple[Epoch, ...]]:
+    """Where a checkpoint left the training, if there is one."""
+    if kept is None or not kept.path.exists():
+        return Place(), ()
+    place, epochs = kept.read()
+    return Place(**place), tuple(Epoch(**each) for each in epochs)
 
 
-def _classes(classifier: Classifier, train_set: Dataset) -> int:
-    """How many classes the network has; one for other images fails here, with a clear error."""
-    image: Tensor = train_set.load(0).image
-    with torch.no_grad():
-        return classifier(image[None].to(classifier.device)).shape[1]
+def _save(kept: Checkpoint | None, place: Place, history: tuple[Epoch, ...]) -> None:
+    if kept is not None:
+        kept.write(asdict(place), [asdict(each) for each in history])
 
 
-def _conditions(
-    train_set: Dataset,
-    test_set: Dataset,
-    settings: Settings,
-    objective: Objective,
-    validation: Validation | None,
-) -> dict[str, Any]:
-    """What must be the same for a training to go on."""
-    return {
-        **asdict(settings),
-        "objective": identify(objective).label,
-        "train_set": train_set.spec,
-        "data": train_set.fingerprint(),
-        "test_set": test_set.spec,
-        "validation": None if validation is None else identify(validation).label,
-    }
+def _untold(event: Step | Epoch, history: tuple[Epoch, ...]) -> None:
+    """What nobody listens to."""

@@ -80,7 +80,7 @@ class Task:
         train_set: The spec of the data to learn from; None for the split `train` of the other.
         objective: The spec of what is brought down.
         validate: The spec of an attack to judge each epoch by; None for no attack.
-        count: How many images of the test set are attacked.
+        validate_count: How many images of the test set are attacked.
         classes: Whose classes: with `data`, the last layer is exchanged where the data has another number of
             classes than the model; with `model`, labels are looked up among the model's.
         freeze: Whether only the last layer learns.
@@ -91,7 +91,7 @@ class Task:
     train_set: str | None = None
     objective: str = "cross_entropy"
     validate: str | None = None
-    count: int = 256
+    validate_count: int = 256
     classes: Classes = "data"
     freeze: bool = False
 
@@ -133,7 +133,9 @@ def train_network(
     files, team = Files(out), Team() if team is None else team
     settings = settings_for(task.model) if settings is None else settings
     objective = OBJECTIVES.make(task.objective)
-    validation = None if task.validate is None else Validation(catalog.attack(task.validate), task.count)
+    validation = (
+        None if task.validate is None else Validation(catalog.attack(task.validate), task.validate_count)
+    )
     train_set, test_set = _data(task)
     classifier = _prepared(task, train_set, settings.seed, team)
     if task.classes == "model":
