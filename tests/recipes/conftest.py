@@ -67,8 +67,8 @@ def superpixel_out(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def photos(bench_in, superpixel_out) -> Bench:
-    """A bench on six photographs."""
-    return dataclasses.replace(bench_in(superpixel_out, limit=6), model="demo:photos", data="demo:photos")
+    """A bench on four photographs."""
+    return dataclasses.replace(bench_in(superpixel_out, limit=4), model="demo:photos", data="demo:photos")
 
 
 @pytest.fixture

@@ -119,13 +119,16 @@ def transferred(bench: Bench, ran: Sequence[Ran], models: Sequence[str]) -> Coun
 
 
 def detected(bench: Bench, ran: Sequence[Ran], features: str, repeats: int) -> dict[str, Row]:
-    """By label, the rate at which a detector of that attack detects it, and over how many pairs."""
+    """By label, the rate at which a detector of that attack detects it, and over how many pairs; or none."""
     spec = write_spec("detection", [("features", features), ("repeats", repeats)])
     found = bench.evaluated(ran[0].run, spec, "detection")
     return {label: _detection(found, label) for each in ran for label in each.labels}
 
 
 def _detection(table: pa.Table, label: str) -> Row:
+    if "shown" not in table.column_names:
+        # No attack had pairs enough to train on.
+        return {"statistic": "detection", "value": None, "low": None, "high": None, "images": 0}
     own = table.filter((pc.field("attack") == label) & (pc.field("shown") == label))
     accuracy = detection([*_scores(own)]).accuracy
     ends = {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high}
