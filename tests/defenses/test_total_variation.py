@@ -33,10 +33,10 @@ def objective(u: np.ndarray, image: np.ndarray, kept: np.ndarray, weight: float 
 
 @pytest.mark.parametrize(("sides", "weight"), [((14, 11), 0.03), ((9, 16), 0.2)])
 def test_run_to_convergence_it_reaches_the_solvers_optimum(sides, weight):
-    images = photographs(*sides, count=2).double()
+    images = photographs(*sides, count=1).double()
     kept = masks(images)
     found = minimise(images, kept, weight, tolerance=1e-9, most=4000)
-    for place in np.ndindex(2, 3):
+    for place in np.ndindex(1, 3):
         image, mask = images[place].numpy(), kept[place].numpy().astype(float)
         u = cvxpy.Variable(image.shape)
         fidelity = cvxpy.sum_squares(cvxpy.multiply(mask, u - image)) / (2 * weight)

@@ -109,11 +109,22 @@ def test_one_that_was_read_scores_equal(detector, file):
     assert len(set(detector.scores(fresh).tolist())) > 3
 
 
-def test_an_older_file_stays_whole_where_none_can_be_written(detector, file):
-    (file.parent / "no folder").write_text("a file")
+def test_an_older_file_stays_whole_where_none_can_be_written(detector, file, monkeypatch):
+    def full(descriptor: int) -> None:
+        raise OSError("no space left on device")
+
+    whole, newer = file.read_bytes(), replace(detector, origin=replace(detector.origin, seed=9))
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match="no space left"):
+        write_detector(file, newer)
+    assert file.read_bytes() == whole
+    assert [*file.parent.iterdir()] == [file]
+
+
+def test_a_folder_that_is_none_is_refused(detector, tmp_path):
+    (tmp_path / "no folder").write_text("a file")
     with pytest.raises(RunError, match="no folder"):
-        write_detector(file.parent / "no folder" / "x", detector)
-    read_detector(file)
+        write_detector(tmp_path / "no folder" / "x", detector)
 
 
 def changed(file: Path, arrays: dict | None = None, **origin: object) -> None:

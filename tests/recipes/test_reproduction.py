@@ -136,13 +136,19 @@ def test_a_function_that_is_no_recipe_and_a_file_that_holds_none_are_refused(own
 
 
 def test_in_floats_an_attack_counts_by_its_own_image(bench_in):
-    # Half a step of the lattice, whose stored file is the original: only in memory can it succeed.
-    bench = bench_in(limit=4)
-    entry = Entry("FGSM", "fgsm", Budgets(4, 4, levels=True))
-    (ran,) = bench.attacked("half", {"": (entry,)}, 1, FLOATS)
+    # A sixteenth of this, which lies between two steps of the lattice, so that the file is another image.
+    entry = Entry("FGSM", "fgsm", Budgets(648, 648, levels=True))
+    (ran,) = bench_in().attacked("half", {"": (entry,)}, 1, FLOATS)
     assert ran.run.manifest.settings.lattice is None
     assert ran.run.directory.name == "half-floats"
-    assert ran.budgets == ("0.25/255",)
+    assert ran.budgets == ("40.5/255",)
+    stored, outcome = ran.run.table(), ran.outcomes()
+    assert ran.records["success"] == stored["success_in_memory"]
+    found = outcome.values["linf"][outcome.success]
+    assert found == pytest.approx(np.full(len(found), 40.5 / 255), rel=1e-4)
+    filed = stored["linf"].drop_null().to_numpy()
+    assert 0 < len(found) == len(filed)
+    assert np.abs(filed - 40.5 / 255).min() > 0.4 / 255
 
 
 def test_a_model_that_knows_nothing_of_the_images_is_warned_of(own, bench_in):
