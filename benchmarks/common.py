@@ -78,10 +78,10 @@ def load_images(name: str, classifier: Classifier, count: int, **changes: int) -
     return Images(torch.cat(images)[:count], torch.cat(labels)[:count])
 
 
-def seconds(function: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+def seconds(function: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    begin = clock()
     function()
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def paired_ratio(times: Sequence[float], reference: Sequence[float]) -> str:

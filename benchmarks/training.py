@@ -18,6 +18,7 @@ import common  # before torch, which reads the thread settings when it is loaded
 import gc
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +30,10 @@ from limen import data
 from limen.attacks import fgsm, pgd_linf
 from limen.classifier import Classifier
 from limen.data import Dataset
-from limen.models.demo import ResidualBlock
 from limen.training import Adversarial, Lesson, Objective, Settings, Team, train
 from limen.training.learner import Learning
+
+Clock = Callable[[], float]
 
 MOST = 1.1
 """The most that a step, and an epoch, may take of what their bare passes take."""
@@ -43,19 +45,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=common.positive, default=1024, help="images an epoch")
     parser.add_argument("--epochs", type=common.positive, default=8, help="epochs whose memory is measured")
     parser.add_argument("--repeats", type=common.positive, default=7, help="pairs")
+    parser.add_argument("--processor", action="store_true", help="count processor time, on a busy machine")
     options = parser.parse_args(arguments)
     common.settle(options)
+    clock = time.process_time if options.processor else time.perf_counter
     train_set = first(data.cifar10(common.data_folder() / "cifar10", split="train"), options.images)
-    print(f"a residual network on CIFAR-10, batches of {options.batch}, {len(train_set)} images an epoch")
+    print(f"ResNet-20 on CIFAR-10, batches of {options.batch}, {len(train_set)} images an epoch")
     ratios = [
-        *steps(train_set, options.batch, options.repeats),
-        *epochs(train_set, options.batch, options.repeats),
+        *steps(train_set, options.batch, options.repeats, clock),
+        *epochs(train_set, options.batch, options.repeats, clock),
     ]
     memory(train_set, options.batch, options.epochs)
     return int(max(ratios) > MOST)
 
 
-def steps(train_set: Dataset, size: int, repeats: int) -> list[float]:
+def steps(train_set: Dataset, size: int, repeats: int, clock: Clock) -> list[float]:
     """A step with an attack of one step, through the objective and by hand."""
     lesson, rows, ratios = a_lesson(train_set, size), [], []
     for name, attack, by_hand in (
@@ -64,14 +68,14 @@ def steps(train_set: Dataset, size: int, repeats: int) -> list[float]:
     ):
         ours = own_step(Adversarial(attack), lesson)
         theirs = hand_step(by_hand, lesson)
-        row, ratio = compare(ours, theirs, repeats)
+        row, ratio = compare(ours, theirs, repeats, clock)
         rows.append([name, *row, MOST])
         ratios.append(ratio)
     print(common.table(["step with", "its s", "by hand, s", "ratio [range]", "target"], rows))
     return ratios
 
 
-def epochs(train_set: Dataset, size: int, repeats: int) -> list[float]:
+def epochs(train_set: Dataset, size: int, repeats: int, clock: Clock) -> list[float]:
     """Epochs through `train`, and the bare passes of their batches."""
     lesson, rows, ratios = a_lesson(train_set, size), [], []
     count, test_set = len(train_set) // size, first(train_set, size)
@@ -93,7 +97,7 @@ def epochs(train_set: Dataset, size: int, repeats: int) -> list[float]:
             with torch.no_grad():  # the accuracy after the epoch
                 measured(lesson.images)
 
-        row, ratio = compare(epoch, passes, repeats)
+        row, ratio = compare(epoch, passes, repeats, clock)
         rows.append([name, *row, MOST])
         ratios.append(ratio)
     print()
@@ -120,17 +124,8 @@ def memory(train_set: Dataset, size: int, count: int) -> None:
 
 
 def network() -> nn.Module:
-    """A residual network on 32×32, of which batches are as small as those of a first experiment."""
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        ResidualBlock(16, 32, 2),
-        ResidualBlock(32, 64, 2),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(64, 10),
-    )
+    """A ResNet-20 of the data folder, with all its weights to learn."""
+    return common.load_network("cifar_resnet").requires_grad_(True)
 
 
 def first(dataset: Dataset, count: int) -> Dataset:
@@ -195,10 +190,12 @@ def random_signed_step(module: nn.Module, images: Tensor, labels: Tensor) -> Ten
     return signed_step(module, images, labels, start)
 
 
-def compare(one: Callable[[], object], other: Callable[[], object], repeats: int) -> tuple[list[str], float]:
+def compare(
+    one: Callable[[], object], other: Callable[[], object], repeats: int, clock: Clock
+) -> tuple[list[str], float]:
     """The median seconds of the two, taking turns, and their ratio."""
     one(), other()  # to warm up
-    times = [(common.seconds(one), common.seconds(other)) for _ in range(repeats)]
+    times = [(common.seconds(one, clock), common.seconds(other, clock)) for _ in range(repeats)]
     ours, theirs = zip(*times, strict=True)
     medians = [f"{statistics.median(each):.3f}" for each in (ours, theirs)]
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))

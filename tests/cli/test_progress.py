@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from limen.cli.progress import showing
+from limen.cli.progress import showing, steps
+from limen.training import Epoch, Step
 
 
 def test_a_log_gets_a_line_at_each_tenth_and_no_control_characters(capsys):
@@ -29,3 +30,18 @@ def test_a_data_set_without_images_is_no_error(capsys):
     with showing(["ddn"]) as tell:
         tell("ddn", 0, 0)
     assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar_of_an_epochs_steps_and_a_log_gets_none(capsys, monkeypatch):
+    def follow() -> str:
+        with steps() as tell:
+            tell(Step(2, 5, 40, 0.25, 0.1))
+            tell(Epoch(2, 0.25, 0.5, None, 0.1, 3.0))
+        return capsys.readouterr().err
+
+    assert follow() == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = follow()
+    assert "epoch 2, loss 0.2500" in shown
+    assert "5/40" in shown

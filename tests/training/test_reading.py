@@ -96,6 +96,14 @@ def test_all_shifts_are_drawn_and_black_enters_from_outside():
     assert {sum(each) for each in seen} == {64.0, 56.0, 49.0}
 
 
+def test_a_shift_that_leaves_nothing_in_sight_leaves_black():
+    white = Sample("white", torch.ones(3, 4, 4), 0)
+    (crop,) = augmentations(["crop:padding=9"])
+    seen = torch.stack([crop(white, torch.Generator().manual_seed(seed)).image for seed in range(50)])
+    assert seen.shape == (50, 3, 4, 4)
+    assert 0 < int((seen.sum((1, 2, 3)) == 0).sum()) < 50
+
+
 def test_half_of_the_images_are_mirrored():
     ramp = Sample("ramp", torch.arange(4.0).reshape(1, 1, 4) / 4, 0)
     (flip,) = augmentations(["flip"])

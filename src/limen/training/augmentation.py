@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from limen.catalog import Catalog
 from limen.data import Sample
@@ -38,14 +37,23 @@ def crop(sample: Sample, draws: torch.Generator, *, padding: int = 4) -> Sample:
     """
     if padding < 0:
         raise UsageError(f"padding is {padding}; expected 0 or more")
-    down, right = torch.randint(2 * padding + 1, (2,), generator=draws).tolist()
-    height, width = sample.image.shape[1:]
+    shifts = torch.randint(-padding, padding + 1, (2,), generator=draws).tolist()
+    sizes = sample.image.shape[1:]
+    # What stays in sight comes from here, and goes there.
+    here = tuple(_common(size, by) for size, by in zip(sizes, shifts, strict=True))
+    there = tuple(_common(size, -by) for size, by in zip(sizes, shifts, strict=True))
 
     def shifted(planes: Tensor) -> Tensor:
-        framed = pad(planes, (padding,) * 4)
-        return framed[:, down : down + height, right : right + width]
+        black = torch.zeros_like(planes)
+        black[:, *there] = planes[:, *here]
+        return black
 
     return _moved(sample, shifted)
+
+
+def _common(size: int, by: int) -> slice:
+    """What a side of this size has in common with itself, shifted."""
+    return slice(max(0, by), max(0, size + min(0, by)))
 
 
 def flip(sample: Sample, draws: torch.Generator, *, probability: float = 0.5) -> Sample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from limen.data import Batch, Dataset, Sample
 from limen.data.dataset import stack
-from limen.errors import LimenError
+from limen.errors import LimenError, UsageError
 from limen.identity import Named
 from limen.images import ImageFileError
 from limen.seeds import sample_seeds
@@ -111,20 +112,21 @@ class Plan:
         places = list(range(self.share.rank, len(whole), self.share.size))
         # All processes must take each step together, so one without a sample has one that counts nothing.
         weight = 1.0 if places else 0.0
+        places = places or [0]
+        seeds = sample_seeds(self.seed, [f"augment {self.dataset.ids[whole[place]]}" for place in places])
         held, skipped = [], []
-        for place in places or [0]:
+        for place, seed in zip(places, seeds.tolist(), strict=True):
             try:
-                held.append((place, whole[place], self._sample(whole[place])))
+                held.append((place, whole[place], self._sample(whole[place], seed)))
             except ImageFileError as error:
                 skipped.append((self.dataset.ids[whole[place]], str(error)))
             except LimenError as error:
                 return Read(None, tuple(skipped), error)
         return self._read(held, tuple(skipped), weight, len(whole))
 
-    def _sample(self, index: int) -> Sample:
+    def _sample(self, index: int, seed: int) -> Sample:
         sample = self.dataset.load(index)
         if self.augment:
-            (seed,) = sample_seeds(self.seed, [f"augment {sample.id}"]).tolist()
             draws = torch.Generator().manual_seed(seed)
             for change in self.augment:
                 sample = change(sample, draws)
@@ -172,8 +174,11 @@ def read(plan: Plan, start: int, workers: int, on_skip: OnSkip | None) -> Iterat
         on_skip: Called for every image that cannot be used; if None, such an image is an error.
 
     Raises:
+        UsageError: If there are workers, and this system cannot fork.
         LimenError: If a sample cannot be used, or a whole batch cannot.
     """
+    if workers and "fork" not in multiprocessing.get_all_start_methods():
+        raise UsageError("workers need an operating system that can fork; use 0, so that this process reads")
     steps = range(start, len(plan))
     # A batch is read as a whole, and handed on as it is.
     dataset: Any = plan

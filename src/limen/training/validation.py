@@ -93,7 +93,7 @@ def _share(
             ids = [here.ids[row] for row in rows.tolist()]
             right[rows] = ~attack(classifier, here.images[rows], here.labels[rows], ids=ids).success
         counts += torch.stack([(right * here.weights).sum(), here.weights.sum()]).double().cpu()
-    correct, total = team.total(counts.to(team.device, torch.float32)).tolist()
+    correct, total = team.total(counts.float().to(team.device)).tolist()
     if total == 0:
         raise LimenError(f"{dataset.spec}: none of the images can be used")
     return correct / total
