@@ -149,7 +149,7 @@ def test_unmasked_images_are_a_share_of_those_classified_correctly_and_put_into_
     found = table({"run": write([record("a", key, True, right, unmasked=flat) for key, flat, right in told])})
     assert (figure(found, "unmasked")["value"], figure(found, "unmasked")["images"]) == (0.5, 2)
     (sentence,) = notes(found, ["unmasked"])
-    assert "a: no mask on 1 of 2 images, to which the attention is flat" in sentence
+    assert "a: the mask says nothing on 1 of 2 images" in sentence
     assert figure(table({"run": write(ROWS, name="old")}), "unmasked")["value"] is None
 
 

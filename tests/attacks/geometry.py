@@ -283,3 +283,41 @@ class OnSuperpixels(_Along):
 
 
 L2, LINF = Lp(2, reach=0.6), Lp(math.inf, reach=0.1)
+
+
+def left(images: Tensor) -> Tensor:
+    """The left third of images, as their foreground."""
+    mask = torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
+    mask[..., : images.shape[3] // 3] = True
+    return mask
+
+
+@dataclass(frozen=True)
+class Dual(Lp):
+    """‖δ ⊙ B‖_p of images of which the left third may change too, but by no more than the front budget.
+
+    Attributes:
+        front: That budget: more than rounding takes, and little beside the reach.
+    """
+
+    front: float
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        delta, mask = images - originals, left(images)
+        broken = norm(delta * mask, self.order) > self.front * (1 + 1e-6) + 1e-6
+        return norm(delta * ~mask, self.order).masked_fill(broken, math.inf)
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        front, back = self._slopes(weights, originals)
+        return (self.front * front + distance * back).expand(len(originals))
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        front, back = self._slopes(weights, originals)
+        return (gap - self.front * front) / back
+
+    def _slopes(self, weights: Tensor, originals: Tensor) -> tuple[Tensor, Tensor]:
+        planes, mask = weights.reshape(originals.shape[1:]), left(originals[:1])[0]
+        return self._dual(planes * mask), self._dual(planes * ~mask)
+
+
+L2_DUAL, LINF_DUAL = Dual(2, reach=0.6, front=0.03), Dual(math.inf, reach=0.1, front=0.004)

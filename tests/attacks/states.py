@@ -21,6 +21,7 @@ def problem_of(
     targeted: bool = False,
     seed: int = 0,
     ids: Sequence[object] | None = None,
+    foreground: Tensor | None = None,
 ) -> Problem:
     """These images under attack, of class 0 if no labels are given."""
     count = len(originals)
@@ -30,6 +31,7 @@ def problem_of(
         seeds=sample_seeds(seed, range(count) if ids is None else ids),
         targeted=targeted,
         lattice=lattice,
+        foreground=foreground,
     )
 
 

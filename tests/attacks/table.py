@@ -12,7 +12,20 @@ from torch import Tensor
 
 from limen.attacks import FACTORIES, Outcome
 
-from .geometry import L0, L2, LINF, S2, AlongSmooth, AlongSsim, Geometry, OnSuperpixels, Ssim
+from .geometry import (
+    L0,
+    L2,
+    L2_DUAL,
+    LINF,
+    LINF_DUAL,
+    S2,
+    AlongSmooth,
+    AlongSsim,
+    Geometry,
+    OnSuperpixels,
+    Ssim,
+    left,
+)
 from .networks import Task
 
 
@@ -68,6 +81,9 @@ Contract = Any
 
 SUPERPIXEL = {"size": 2.0, "attention": None}
 """Superpixels of images of 12×12, and no attention: linear classifiers have no feature maps."""
+
+DUAL = {"salience": 0.0, "mask": left}
+"""No salience, so that the loss alone is climbed, and a foreground of which little may change."""
 
 SOLVED = {"solver": "conjugate_gradient", "border": "valid"}
 
@@ -139,6 +155,17 @@ TABLE = (
         sharp={"steps": 60, "search_steps": 7, "learning_rate": 0.01, "initial_constant": 1.0},
         awkward={"steps": 25, "search_steps": 3, "learning_rate": 0.3, "initial_constant": 10.0,
                  "size": 1.0}),
+    Row("dual_perturbation", {"eps_foreground": 0.03, "eps_background": 0.7, "steps": 8, **DUAL},
+        L2_DUAL, (8, 10), random=True, budget="eps_background", sharp={"steps": 60}),
+    Row("dual_perturbation",
+        {"eps_foreground": 0.004, "eps_background": 0.06, "norm": "linf", "steps": 8, **DUAL,
+         "random_start": False},
+        LINF_DUAL, (8, 9), budget="eps_background", variant="linf"),
+    Row("dual_perturbation",
+        {"eps_foreground": 0.03, "eps_background": 0.7, "steps": 8, "salience": 0.1, "mask": left},
+        L2_DUAL, (8, 10), random=True, budget="eps_background", variant="salient", has_optimum=False),
+    Row("dual_ddn", {"eps_foreground": 0.03, "steps": 25, "mask": left}, L2_DUAL, (25, 26), minimal=True,
+        sharp={"steps": 100}, budget="eps_foreground"),
     Row("superpixel_ssim_pgd", {"eps": 0.9, "steps": 50, **SUPERPIXEL}, Ssim(), (50, 51), has_optimum=False,
         awkward={"eps": 0.9, "steps": 60, "size": 1.0}),
 )  # fmt: skip

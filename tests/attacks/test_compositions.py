@@ -12,7 +12,16 @@ import torch
 
 from limen import attacks
 from limen.attacks.composition import Composition
-from limen.attacks.constraint import AdaptiveSphere, L0Ball, L2Ball, LinfBall, S2Ball, SameReach, SsimBall
+from limen.attacks.constraint import (
+    AdaptiveSphere,
+    L0Ball,
+    L2Ball,
+    LinfBall,
+    Regions,
+    S2Ball,
+    SameReach,
+    SsimBall,
+)
 from limen.attacks.direction import (
     Maximize,
     NearestBoundary,
@@ -24,8 +33,16 @@ from limen.attacks.direction import (
     TopSaliency,
     UnitChange,
 )
-from limen.attacks.mask import Attended
-from limen.attacks.objective import ClassMargins, CrossEntropy, DistanceAndHinge, Margin, TargetAndRest
+from limen.attacks.mask import Attended, Found
+from limen.attacks.objective import (
+    ClassMargins,
+    CrossEntropy,
+    DistanceAndHinge,
+    ForegroundScore,
+    Margin,
+    Sum,
+    TargetAndRest,
+)
 from limen.attacks.perturbation import (
     Additive,
     ExactLength,
@@ -36,12 +53,14 @@ from limen.attacks.perturbation import (
 )
 from limen.attacks.protocols import Constraint
 from limen.attacks.search import InTurn, MultiplierSearch, Search
-from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius
+from limen.attacks.update import Adam, Momentum, PerRegion, Scale, ShareOfRadius
 from limen.images import norm
 from limen.metrics import dissimilarity
 from limen.operators import Smoothing, SsimTensor
 from limen.structure import gradcam
+from limen.structure.saliency.center_surround import center_surround
 
+from .geometry import left
 from .networks import photos
 
 
@@ -337,6 +356,81 @@ PAPERS |= {
         ),
     ),
 }
+
+
+SCORED = Sum((CrossEntropy(), ForegroundScore(center_surround, 10.0)))
+
+PAPERS |= {
+    "dual_perturbation": (  # Tong et al. 2020, eq. 3 and Section 3.2: a normalised step in each region
+        attacks.dual_perturbation(
+            2.0, 20.0, steps=50, salience=10.0, mask=left, saliency="center_surround", restarts=2
+        ),
+        InTurn(
+            (
+                Composition(
+                    objective=SCORED,
+                    constraint=Regions(L2Ball(eps=2.0), L2Ball(eps=20.0)),
+                    rule=(PerRegion((UnitChange(), Scale(0.1)), (UnitChange(), Scale(1.0))),),
+                    steps=50,
+                    random_start=True,
+                    foreground=Found(left),
+                ),
+            ),
+            restarts=2,
+        ),
+    ),
+    "dual_perturbation in the maximum norm": (
+        attacks.dual_perturbation(4 / 255, 20 / 255, norm="linf", steps=20, salience=0.0, mask=left),
+        once(
+            objective=CrossEntropy(),
+            constraint=Regions(LinfBall(eps=4 / 255), LinfBall(eps=20 / 255)),
+            rule=(PerRegion((Sign(), Scale(0.5 / 255)), (Sign(), Scale(2.5 / 255))),),
+            steps=20,
+            random_start=True,
+            foreground=Found(left),
+        ),
+    ),
+    "dual_perturbation of like structure": (
+        attacks.dual_perturbation(0.02, 0.5, norm="ssim", steps=5, salience=0.0, mask=left),
+        once(
+            objective=CrossEntropy(),
+            constraint=Regions(SsimBall(eps=0.02), SsimBall(eps=0.5)),
+            rule=(
+                PerRegion(
+                    (Precondition(SsimTensor.at), Scale(0.1)), (Precondition(SsimTensor.at), Scale(0.5))
+                ),
+            ),
+            steps=5,
+            foreground=Found(left),
+        ),
+    ),
+    "dual_perturbation on superpixels": (
+        attacks.dual_perturbation(
+            2.0, 20.0, steps=50, salience=0.0, mask=left, superpixels="lsc", size=4.0, merge=2.0,
+            compactness=9.0,
+        ),
+        once(
+            objective=CrossEntropy(),
+            perturbation=Additive((replace(TEMPLATE, pooling="mean"),)),
+            constraint=Regions(L2Ball(eps=2.0), L2Ball(eps=20.0)),
+            rule=(PerRegion((UnitChange(), Scale(0.1)), (UnitChange(), Scale(1.0))),),
+            steps=50,
+            random_start=True,
+            foreground=Found(left),
+        ),
+    ),
+    "dual_ddn": (  # the foreground's budget by steps of 2.5 ε / K, the background as in DDN
+        attacks.dual_ddn(eps_foreground=2.0, steps=50, eps=0.5, mask=left),
+        once(
+            objective=Margin(),
+            constraint=Regions(L2Ball(eps=2.0), AdaptiveSphere(eps=0.5, gamma=0.1, final=0.01)),
+            rule=(PerRegion((UnitChange(), Scale(0.1)), (Normalize(2), Scale(1.0, final=0.01))),),
+            steps=50,
+            distance=l2,
+            foreground=Found(left),
+        ),
+    ),
+}  # fmt: skip
 
 
 def written(value: Any) -> Any:

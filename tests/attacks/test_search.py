@@ -148,6 +148,6 @@ def test_restarts_bind_only_the_samples_that_go_on():
     outcome = Attack("restarts", InTurn((parts,), restarts=5))(
         problem.classifier, problem.images, problem.labels
     )
-    assert bound[:2] == [12, 12]
-    assert bound[2] == 12 - int((outcome.steps == 1).sum()) < 12
+    assert bound[0] == 12
+    assert bound[1] == 12 - int((outcome.steps == 1).sum()) < 12
     assert bound == sorted(bound, reverse=True)

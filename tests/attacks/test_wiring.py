@@ -15,6 +15,7 @@ from torch import nn
 from limen.attacks import FACTORIES, Outcome
 from limen.errors import LimenWarning
 
+from .geometry import left
 from .networks import Task, photos, smooth_mlp, task
 
 
@@ -79,7 +80,7 @@ CARLINI_WAGNER = {
 }
 
 
-def left(classifier, images, classes=None):
+def leftwards(classifier, images, classes=None):
     """Attention that falls from left to right."""
     return torch.linspace(1, 0, images.shape[3]).expand(len(images), *images.shape[2:])
 
@@ -89,8 +90,8 @@ WHERE = {
     "size": 6.0,
     "merge": To(90.0, {"size": 2.0}),
     "compactness": 0.1,
-    "attention": left,
-    "threshold": To(0.9, {"attention": left}),
+    "attention": leftwards,
+    "threshold": To(0.9, {"attention": leftwards}),
 }
 SAI_FGM = {
     "delta": 5.0,
@@ -103,6 +104,8 @@ SAI_FGM = {
     "loss": "cross_entropy",
     "early_stop": To(True, {"delta": 60.0, "steps": 8}),
 }
+
+ON_SUPERPIXELS = {"superpixels": "slic", "size": 2.0, "eps_background": 3.0, "steps": 8}
 
 BASE = {
     "carlini_wagner_l2": {"steps": 12, "search_steps": 1, "learning_rate": 0.2, "initial_constant": 10.0,
@@ -129,6 +132,8 @@ BASE = {
     "superpixel_carlini_wagner_l2": {"steps": 12, "search_steps": 1, "learning_rate": 0.1,
                                      "initial_constant": 10.0, "size": 3.0},
     "superpixel_ssim_pgd": {"eps": 0.5, "steps": 8, "size": 3.0},
+    "dual_perturbation": {"eps_foreground": 0.2, "eps_background": 0.5, "steps": 4, "mask": left},
+    "dual_ddn": {"eps_foreground": 0.2, "steps": 10, "mask": left},
 }  # fmt: skip
 """The settings that an argument is changed in, unless its row says more."""
 
@@ -193,6 +198,33 @@ CHANGES: dict[str, dict[str, Any]] = {
         **WHERE,
         "loss": MARGIN,
         "early_stop": To(True, {"eps": 0.9, "steps": 20}),
+    },
+    "dual_perturbation": {
+        "eps_foreground": 0.1,
+        "eps_background": 0.2,
+        "norm": "linf",
+        "steps": 2,
+        "salience": 100.0,
+        "mask": "saliency",
+        "saliency": To("center_surround", {"salience": 3.0}),
+        "step_size": 0.1,
+        "random_start": False,
+        "restarts": To(2, {"eps_background": 1e-3, "eps_foreground": 1e-3}),
+        "superpixels": "slic",
+        "size": To(6.0, ON_SUPERPIXELS),
+        "merge": To(90.0, ON_SUPERPIXELS),
+        "compactness": To(0.1, ON_SUPERPIXELS),
+        "loss": MARGIN,
+        "early_stop": To(True, {"eps_background": 3.0}),
+    },
+    "dual_ddn": {
+        "eps_foreground": 0.05,
+        "steps": 3,
+        "eps": 0.2,
+        "gamma": 0.3,
+        "step_size": 0.1,
+        "mask": "saliency",
+        "loss": "cross_entropy",
     },
 }
 """For every factory and argument, another value."""

@@ -16,6 +16,7 @@ import limen
 from limen.data import DataError, Dataset, Sample
 from limen.errors import UsageError
 from limen.evaluation import describe_run, run_attacks
+from limen.evaluation.cleans import classify
 from limen.identity import Identity
 from limen.images import ImageFileError
 from limen.metrics import METRICS, Metric
@@ -472,3 +473,30 @@ def test_the_page_warns_where_labels_are_no_better_than_chance(attack_run, right
     run = attack_run(grey(*levels, labels=labels), [Brighten(0.0)])
     said = "only 0 of 6 images as they are labelled, no better than by chance among 3 classes"
     assert (said in write_page([run.directory]).read_text(encoding="utf-8")) == (not right)
+
+
+def test_masks_of_the_data_reach_an_attack_and_count_as_part_of_the_image(tmp_path):
+    def scenes(full: bool) -> limen.data.Dataset:
+        pixels = np.random.default_rng(0).integers(90, 166, (3, 12, 12, 3), dtype=np.uint8)
+        masks = np.full((3, 12, 12), full)
+        masks[:, :, :6] = True
+        return limen.data.from_arrays("scenes", pixels, np.zeros(3, np.int64), masks=masks)
+
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(432, 3))
+    classifier = limen.Classifier(module)
+    attack = limen.attacks.dual_perturbation(0.0, 20.0, steps=5, salience=0.0, mask="data")
+    manifest = describe_run(classifier, scenes(False), [attack])
+    with limen.runs.create_or_resume(tmp_path / "run", manifest) as run:
+        run_attacks(classifier, scenes(False), [attack], run, metrics=())
+    stored = limen.runs.open_run(tmp_path / "run")
+    rows = stored.table().to_pylist()
+    assert any(row["success"] for row in rows)
+    for row in rows:
+        before = np.asarray(Image.open(stored.original_path(row["id"])))
+        after = np.asarray(Image.open(stored.image_path(row["attack"], row["id"])))
+        assert (before[:, :6] == after[:, :6]).all()
+    sources = [
+        classify(classifier, "scenes", next(iter(limen.data.batches(each, [0], 1, print))), False)
+        for each in (scenes(False), scenes(True))
+    ]
+    assert sources[0].columns["source"] != sources[1].columns["source"]

@@ -124,7 +124,7 @@ def test_images_that_an_attack_could_not_move_on_are_told(make_run, record):
 def test_images_without_the_mask_that_an_attack_was_to_have_are_told(make_run, record):
     rows = [record(0, "a", unmasked=True), record(1, "b", unmasked=False)]
     note, _ = build({"run": make_run(rows={"fgsm": rows})}, 24).notes
-    assert note.startswith("fgsm: no mask on 1 of 2 images, to which the attention is flat")
+    assert note.startswith("fgsm: the mask says nothing on 1 of 2 images")
 
 
 def test_what_was_read_off_a_curve_has_its_limits_and_its_interval_beside_it(make_run, record):

@@ -49,8 +49,8 @@ def notes(
             )
         elif row["statistic"] == "unmasked":
             found.append(
-                f"{attack}: no mask on {round(count * images)} of {images} images, to which the attention is "
-                "flat, so that it names no place; all of these could change. Take another attention method"
+                f"{attack}: the mask says nothing on {round(count * images)} of {images} images: the "
+                "attention is flat, so that all of the image could change, or the foreground is empty or all"
             )
         elif row["statistic"] == "unfinished":
             found.append(f"{attack}: images left out, done under some budgets only: {count:.0f}")

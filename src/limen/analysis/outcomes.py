@@ -33,7 +33,7 @@ class Outcomes:
         in_memory: Which of them it claimed to have fooled, before storage in 8 bits, (N,) bool.
         stuck: Which of them it could not move on: in every backward pass the gradient was all zero or not
             finite, (N,); 1 or 0, and NaN where that was not counted.
-        unmasked: Of which of them a mask named no place, so that all of the image could change, likewise.
+        unmasked: On which of them a mask says nothing, likewise.
         values: By metric, the value of the least distortion among each image's successes, (N,); NaN where
             there is no success or no value.
         metrics: The metrics by their names.

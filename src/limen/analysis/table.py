@@ -73,7 +73,7 @@ def table(
       attack, and the medians `forwards`, `backwards`, `passes` and the mean `seconds` per image.
     - Over those classified correctly: `success`, the share whose stored image fools the model, `success in
       memory`, before storage, `stuck`, the share on which every gradient was zero or not finite, and
-      `unmasked`, the share on which a mask named no place, so that all of the image could change.
+      `unmasked`, the share on which a mask says nothing, as where attention is flat.
     - By metric, over those of them that are fooled: `mean`, `median`, and `unmeasured`, how many have no
       finite value. `unfinished` counts the images that only some of the budgets are done with.
     - Against another attack, over the images that both fool: `less distorted`, the share on which the attack

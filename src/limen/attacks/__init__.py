@@ -6,6 +6,7 @@ from limen.attacks.factory import Attack, Factory, attack
 from limen.attacks.library.carlini_wagner import carlini_wagner_l2
 from limen.attacks.library.ddn import ddn
 from limen.attacks.library.deepfool import deepfool
+from limen.attacks.library.dual import dual_ddn, dual_perturbation
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
@@ -46,6 +47,8 @@ FACTORIES: dict[str, Factory[...]] = {
         superpixel_ddn,
         superpixel_carlini_wagner_l2,
         superpixel_ssim_pgd,
+        dual_perturbation,
+        dual_ddn,
     )
 }
 """Every attack by its name."""
@@ -59,6 +62,8 @@ __all__ = [
     "carlini_wagner_l2",
     "ddn",
     "deepfool",
+    "dual_ddn",
+    "dual_perturbation",
     "fgm",
     "fgsm",
     "fpgap",

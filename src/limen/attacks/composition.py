@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
+from limen.attacks.loss import Loss, as_objective
+from limen.attacks.mask import Mask
 from limen.attacks.outcome import Distance
-from limen.attacks.part import Part
-from limen.attacks.protocols import Constraint, Loss, Objective, Perturbation, Transform, as_objective
+from limen.attacks.part import Part, Problem
+from limen.attacks.protocols import Constraint, Objective, Perturbation, Transform
 from limen.errors import UsageError
 
 
@@ -27,6 +30,7 @@ class Composition(Part):
         patience: A sample is finished when its objective has not risen by 0.01 % for this share
             of the steps; None to go on.
         distance: If given, the success of least distance is kept, else the last one.
+        foreground: Finds the foreground of each image, for parts that treat it apart.
 
     Raises:
         UsageError: Where the parts do not go together, with the reason.
@@ -41,6 +45,12 @@ class Composition(Part):
     early_stop: bool = False
     patience: float | None = None
     distance: Distance | None = None
+    foreground: Mask | None = None
+
+    def bind(self, problem: Problem) -> Self:
+        """Bind to the samples of a call; their foreground is asked for once, for all parts."""
+        found = None if self.foreground is None else self.foreground.share(problem) > 0
+        return super().bind(replace(problem, foreground=found))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", as_objective(self.objective))
@@ -72,27 +82,45 @@ class Composition(Part):
             yield f"distance is {self.distance!r}; expected a function of images and originals, or None"
 
     def _wrong_pairs(self) -> Iterator[str]:
-        objective, kind = as_objective(self.objective), type(self.constraint).__name__
-        given, giver = objective.gives, type(objective).__name__
-        for link in self.rule:
-            name = type(link).__name__
-            if link.takes != given:
-                yield f"{name} moves along {link.takes}, but {giver} gives {given}"
-            if link.needs_maximiser and not self.constraint.has_maximiser:
-                yield f"{kind} has no linear maximiser, so {name} cannot be its direction"
-            if link.needs_radius and not self.constraint.has_radius:
-                yield f"{kind} has no radius, so no step of {name} can be a share of it"
-            if link.needs_additive and not self.perturbation.is_additive:
-                sort = type(self.perturbation).__name__
-                yield f"{name} measures the perturbation that a move makes, but {sort} is not additive"
-            if link.needs_diagonal and not self.perturbation.has_diagonal:
-                sort = type(self.perturbation).__name__
-                yield f"{name} divides by a diagonal, and the variables of {sort} have none: it mixes values"
-            if link.needs_image and not self.perturbation.is_image:
-                variables = f"the variables of {type(self.perturbation).__name__}"
-                yield f"{name} moves an image, but {variables} are not the image; leave the perturbation out"
-            given, giver = link.gives, name
-        if given != "one function":
-            yield f"{giver} gives {given}, of which no part of the rule makes one move"
+        objective = as_objective(self.objective)
+        for part in self._parts():
+            if part.needs_foreground() and self.foreground is None:
+                yield f"{type(part).__name__} treats the foreground apart; say by foreground=… what finds it"
+        yield from self._wrong_rule(self.rule, self.constraint, objective)
         if self.random_start and not (self.constraint.can_be_sampled or self.perturbation.can_be_sampled):
+            kind = type(self.constraint).__name__
             yield f"{kind} is unbounded or cannot be sampled; start from the original instead"
+
+    def _wrong_rule(
+        self, rule: tuple[Transform, ...], constraint: Constraint, giver: Objective | Transform
+    ) -> Iterator[str]:
+        for link in rule:
+            if link.takes != giver.gives:
+                yield f"{_kind(link)} moves along {link.takes}, but {_kind(giver)} gives {giver.gives}"
+            yield from self._wrong_link(link, constraint)
+            giver = link
+        if giver.gives != "one function":
+            yield f"{_kind(giver)} gives {giver.gives}, of which no part of the rule makes one move"
+
+    def _wrong_link(self, link: Transform, constraint: Constraint) -> Iterator[str]:
+        name, kind, sort = _kind(link), _kind(constraint), _kind(self.perturbation)
+        if link.needs_regions and not constraint.has_regions:
+            yield f"{kind} has no regions, so {name} cannot move in each by itself"
+            return
+        if link.needs_maximiser and not constraint.has_maximiser:
+            yield f"{kind} has no linear maximiser, so {name} cannot be its direction"
+        if link.needs_radius and not constraint.has_radius:
+            yield f"{kind} has no radius, so no step of {name} can be a share of it"
+        if link.needs_additive and not self.perturbation.is_additive:
+            yield f"{name} measures the perturbation that a move makes, but {sort} is not additive"
+        if link.needs_diagonal and not self.perturbation.has_diagonal:
+            yield f"{name} divides by a diagonal, and the variables of {sort} have none: it mixes values"
+        if link.needs_image and not self.perturbation.is_image:
+            variables = f"the variables of {sort}"
+            yield f"{name} moves an image, but {variables} are not the image; leave the perturbation out"
+        for rule, part in link.rules(constraint):
+            yield from self._wrong_rule(rule, part, link)
+
+
+def _kind(part: Part) -> str:
+    return type(part).__name__

@@ -19,8 +19,8 @@ PROBABILITIES = (
     "it returns logits."
 )
 FLAT = (
-    "The attention to {flat} of {count} images is flat, so that it names no place; all of these images may "
-    "change. Ask another attention method, or leave the mask out."
+    "On {flat} of {count} images the mask says nothing: the attention is flat, so that all of the image may "
+    "change, or the foreground is empty or the whole image. Find it another way, or leave the mask out."
 )
 SHORT = (
     "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "

@@ -20,6 +20,7 @@ from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images, per_sample
 from limen.seeds import sample_seeds
+from limen.structure import check_masks
 
 B = TypeVar("B", bound=Best)
 
@@ -62,6 +63,7 @@ class Attack:
         ids: Sequence[object] | None = None,
         seed: int = 0,
         lattice: int | None = LATTICE,
+        masks: Tensor | None = None,
     ) -> Outcome:
         """Attack a batch of images.
 
@@ -77,6 +79,7 @@ class Attack:
             ids: A name for each sample, from which its random numbers come; None for its row.
             seed: The seed of all random numbers.
             lattice: Steps between 0 and 1 of the stored image; None for floats.
+            masks: Which pixels are foreground, bool (N, 1, H, W), as the data says; for attacks that ask it.
 
         Raises:
             UsageError: If an argument is wrong, naming it and the cure.
@@ -84,10 +87,9 @@ class Attack:
 
         Warns:
             LimenWarning: Where no gradient could move an image, or the model returns probabilities: a
-                failure then says nothing of the model's robustness. Also where attention that was to be a
-                mask is flat.
+                failure then says nothing of the model's robustness. Also where a mask says nothing.
         """
-        problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice)
+        problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice, masks)
         bests = self._run(problem, Best)
         if text := doubts(bests):
             warnings.warn(text, LimenWarning, stacklevel=1)
@@ -102,6 +104,7 @@ class Attack:
         ids: Sequence[object] | None = None,
         seed: int = 0,
         lattice: int | None = None,
+        masks: Tensor | None = None,
     ) -> Tensor:
         """Where the attack takes a batch of images, whether they then fool the model or not.
 
@@ -122,7 +125,7 @@ class Attack:
             >>> bool((moved.abs() - 0.1).abs().max() < 1e-6)
             True
         """
-        problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice)
+        problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice, masks)
         return torch.cat([best.images for best in self._run(problem, Latest)])
 
     def select(self, rows: Tensor) -> Attack:
@@ -139,6 +142,7 @@ class Attack:
         ids: Sequence[object] | None,
         seed: int,
         lattice: int | None,
+        masks: Tensor | None,
     ) -> Problem:
         """The samples of a call, checked."""
         check_images(images)
@@ -150,6 +154,8 @@ class Attack:
         ids = range(len(images)) if ids is None else ids
         if len(ids) != len(images):
             raise UsageError(f"{len(ids)} ids for {len(images)} images")
+        if masks is not None:
+            check_masks(masks, images)
         seeds = sample_seeds(seed, ids).to(images.device)
         return Problem(
             originals=images.detach(),
@@ -158,6 +164,7 @@ class Attack:
             targeted=targeted,
             lattice=lattice,
             classifier=classifier,
+            foreground=masks,
         )
 
     def _run(self, problem: Problem, kind: type[B]) -> list[B]:

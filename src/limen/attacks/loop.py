@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from limen.attacks.composition import Composition
+from limen.attacks.loss import as_objective
 from limen.attacks.outcome import Best
 from limen.attacks.part import Problem
-from limen.attacks.protocols import Perturbation, State, as_objective
+from limen.attacks.protocols import Constraint, Perturbation, State, follow
 from limen.classifier import Classifier, check_labels
 from limen.images import norm, straight_through
 
@@ -63,9 +64,8 @@ def climb(
 def settle_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> None:
     """Settle the samples whose original already is what the attack is after; the parts are not bound yet."""
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
-    constraint = parts.constraint.bind(problem)
-    plain = replace(parts, perturbation=Perturbation(), constraint=constraint, random_start=False)
-    state = _start(plain, problem, rows, problem.originals)
+    objective, stored = as_objective(parts.objective), Constraint().bind(problem)
+    state = State(problem, objective, Perturbation(), stored, (), places=rows, variables=problem.originals)
     state = _look(state, classifier, 0.0, differentiable=False)
     best.offer(state, parts.distance)
     best.settled |= state.success
@@ -168,14 +168,11 @@ def _move(state: State) -> State:
     state = replace(
         state, constraint=state.constraint.update(state), perturbation=state.perturbation.update(state)
     )
-    move, rule = state.gradient.clone(), []
-    for link in state.rule:
-        move, successor = link(move, state)
-        rule.append(successor)
+    move, rule = follow(state.rule, state.gradient.clone(), state)
     variables = state.variables + move
     if state.perturbation.is_image:
         variables = state.constraint.project(variables)
     elif not (state.constraint.holds_all or state.perturbation.bounded):
         images = state.perturbation.images(variables)
         variables = state.perturbation.invert(state.constraint.project(images))
-    return replace(state, variables=variables, rule=tuple(rule))
+    return replace(state, variables=variables, rule=rule)

@@ -1,4 +1,4 @@
-"""Masks: which values of an image an attack may change."""
+"""Masks: which values of an image an attack may change, or which are its foreground."""
 
 from __future__ import annotations
 
@@ -8,16 +8,37 @@ from torch import Tensor
 
 from limen.attacks.part import Part, Problem
 from limen.errors import UsageError
-from limen.structure import Attention, attention_mask, passes_of
+from limen.structure import Attention, Foreground, attention_mask, masks_of, passes_of, passes_taken
 
 
 @dataclass(frozen=True)
 class Mask(Part):
-    """Which values of the originals may change; where it names none of an image, all of them may."""
+    """Which values of the originals are meant: those that may change, or the foreground.
+
+    Where those that may change are none of an image, all of them may.
+    """
 
     def share(self, problem: Problem) -> Tensor:
-        """The share in [0, 1] of each value that may change, of a shape that broadcasts to (n, C, H, W)."""
+        """The share in [0, 1] of each value that is meant, of a shape that broadcasts to (n, C, H, W)."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Found(Mask):
+    """The foreground that a method finds, by whatever it asks for.
+
+    Attributes:
+        method: Finds the foreground of images, as `limen.structure.masks_of` calls it.
+    """
+
+    method: Foreground
+
+    def share(self, problem: Problem) -> Tensor:
+        return masks_of(self.method, problem.originals, problem.classifier, problem.foreground)
+
+    def passes(self) -> tuple[int, int]:
+        """The forward and backward passes that finding a sample's foreground takes."""
+        return passes_taken(self.method)
 
 
 @dataclass(frozen=True)

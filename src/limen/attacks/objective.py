@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from limen.attacks.part import setting
+from limen.attacks.part import Problem, rows, setting
 from limen.attacks.protocols import Kind, Objective, State
+from limen.errors import UsageError
 from limen.images import norm
+from limen.structure import Saliency, density_of, passes_taken
 
 
 def other_logits(logits: Tensor, labels: Tensor) -> Tensor:
@@ -84,6 +86,62 @@ class DistanceAndHinge(Objective):
         distance = norm(state.exact - state.problem.originals)
         distance = distance.square() if self.squared else distance
         return -(distance + constant * (self.margin - logit_margin(state)).clamp_min(0))
+
+
+@dataclass(frozen=True)
+class Sum(Objective):
+    """Several objectives of one function each, added up.
+
+    Attributes:
+        terms: What is added.
+    """
+
+    terms: tuple[Objective, ...]
+
+    def __post_init__(self) -> None:
+        several = [type(term).__name__ for term in self.terms if term.gives != "one function"]
+        if several or not self.terms:
+            raise UsageError(f"a sum is of objectives of one function each, not {several or 'of none'}")
+
+    @property
+    def beside(self) -> tuple[int, int]:
+        forwards, backwards = zip(*(term.beside for term in self.terms), strict=True)
+        return sum(forwards), sum(backwards)
+
+    def __call__(self, state: State) -> Tensor:
+        first, *others = (term(state) for term in self.terms)
+        return sum(others, first)
+
+
+@dataclass(frozen=True)
+class ForegroundScore(Objective):
+    """λ·S(x): how much of what people would look at is foreground (Tong et al. 2020, Section 3.2).
+
+    S is the predicted density of fixations, summed over the foreground of the original.
+
+    Attributes:
+        model: What predicts the density.
+        weight: λ, a number or one per sample.
+    """
+
+    model: Saliency
+    weight: float | Tensor = setting()
+    mask: Tensor = rows()
+
+    @property
+    def beside(self) -> tuple[int, int]:
+        return passes_taken(self.model)
+
+    def needs_foreground(self) -> bool:
+        return True
+
+    def bind(self, problem: Problem) -> Self:
+        return replace(super().bind(problem), mask=problem.foreground)
+
+    def __call__(self, state: State) -> Tensor:
+        density = density_of(self.model, state.images, state.problem.classifier)
+        weight = self.weight.flatten() if isinstance(self.weight, Tensor) else self.weight
+        return weight * (density * self.mask[:, 0]).flatten(1).sum(1)
 
 
 @dataclass(frozen=True)

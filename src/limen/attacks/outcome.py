@@ -31,8 +31,8 @@ class Outcome:
         backwards: Backward passes (N,) whose gradient the sample used.
         zero_gradients: In how many (N,) of these the gradient was 0 everywhere.
         nonfinite_gradients: In how many (N,) of these it held NaN or infinity, which count as 0.
-        unmasked: Of which samples (N,) a mask that was to bound the change named no place, as where
-            attention is flat, so that all of the image could change; of none, if not given.
+        unmasked: On which samples (N,) a mask says nothing: it named no place, as where attention is flat, so
+            that all of the image could change; or the foreground is empty or the whole image.
     """
 
     images: Tensor
@@ -108,9 +108,12 @@ class Best:
         if self.probabilities is None:
             self.probabilities = _are_probabilities(state.logits.detach())
         self.forwards[rows] += _passes(state)
+        if state.exact.requires_grad:  # so that what is climbed has been evaluated
+            self.forwards[rows] += state.objective.beside[0]
         if measure is not None:
             better, hits = torch.zeros_like(better), better.nonzero()[:, 0]
-            measured = measure(state.images[hits], state.problem.originals[hits])
+            counted = state.constraint.counted(state.images)
+            measured = measure(counted[hits], state.problem.originals[hits])
             better[hits] = nearer = measured < self.distance[rows[hits]]
             self.distance[rows[hits[nearer]]] = measured[nearer]
         told = better | ~self.success[rows]
@@ -127,7 +130,7 @@ class Best:
         """Count the backward passes of a step, and the step."""
         rows = state.places
         functions = 1 if state.values.ndim == 1 else state.values.shape[1]
-        self.backwards[rows] += functions * _passes(state)
+        self.backwards[rows] += functions * _passes(state) + state.objective.beside[1]
         self.zero[rows] += state.zero
         self.nonfinite[rows] += state.nonfinite
         self.steps[rows] += 1

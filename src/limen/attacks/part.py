@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from limen.classifier import Classifier
-from limen.images import per_sample
+from limen.images import column, per_sample, quantize
 from limen.seeds import draw
 
 
@@ -64,6 +65,10 @@ class Part:
         """Of which samples (n,) a mask named no place when this was bound; of none for most parts."""
         return functools.reduce(operator.or_, (part.unmasked() for part in self._parts()), False)
 
+    def needs_foreground(self) -> bool:
+        """Whether it, or a part of it, treats the foreground apart, which a composition's mask finds."""
+        return any(part.needs_foreground() for part in self._parts())
+
     def _parts(self) -> Iterator[Part]:
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
@@ -110,6 +115,9 @@ class Problem(Part):
         targeted: Whether success is to reach the label rather than to leave it.
         lattice: Steps between 0 and 1 that the stored image has; None for floats.
         classifier: The model under attack, for parts that ask it when they are bound.
+        foreground: Which pixels (n, 1, H, W) are foreground: as the caller says, for a composition's mask;
+            for its other parts as that mask says.
+        region: Where (n, 1, H, W) images may change at all; None for everywhere.
     """
 
     originals: Tensor = rows()
@@ -118,6 +126,22 @@ class Problem(Part):
     targeted: bool = False
     lattice: int | None = None
     classifier: Classifier | None = None
+    foreground: Tensor | None = rows()
+    region: Tensor | None = rows()
+
+    @property
+    def size(self) -> int | Tensor:
+        """How many values of an image may change: a number, or one per sample (n, 1, 1, 1)."""
+        values = self.originals[0].numel()
+        if self.region is None:
+            return values
+        pixels = self.region.flatten(1).sum(1, dtype=self.originals.dtype)
+        return column(pixels) * self.originals.shape[1]
+
+    def within(self, region: Tensor) -> Self:
+        """The problem of changing the images only in a region (n, 1, H, W); the rest is as it is stored."""
+        kept = quantize(self.originals.clone(), self.lattice)
+        return replace(self, originals=torch.where(region, self.originals, kept), region=region)
 
     def adversarial(self, predictions: Tensor) -> Tensor:
         """Which predictions (n,) are what the attack is after."""

@@ -8,14 +8,13 @@ image in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
 from torch import Tensor
 
 from limen.attacks.part import Part, Problem, rows
-from limen.errors import UsageError
 from limen.images import quantize
 
 
@@ -78,43 +77,14 @@ class Objective(Part):
 
     gives: ClassVar[Kind] = "one function"
 
+    @property
+    def beside(self) -> tuple[int, int]:
+        """The forward and backward passes that its value and gradient take beside those of `state.logits`."""
+        return (0, 0)
+
     def __call__(self, state: State) -> Tensor:
         """The objective's values at `state.images` and `state.logits`."""
         raise NotImplementedError
-
-
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A plain function of images (n, C, H, W), logits (n, K) and labels (n,), which gives (n,)."""
-
-
-@dataclass(frozen=True)
-class Function(Objective):
-    """A loss of one's own: it is climbed where labels are to be left, and descended where they are targets.
-
-    Attributes:
-        function: Of images, logits and labels.
-    """
-
-    function: Loss
-
-    def __call__(self, state: State) -> Tensor:
-        """The loss, or its negative for targets."""
-        values = self.function(state.images, state.logits, state.problem.labels)
-        if not isinstance(values, Tensor) or values.shape != state.problem.labels.shape:
-            what = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-            raise UsageError(
-                f"{self.function} gives {what}; expected one value per sample, {(len(state.images),)}"
-            )
-        return -values if state.problem.targeted else values
-
-
-def as_objective(thing: Objective | Loss) -> Objective:
-    """The objective itself, or that of a plain function."""
-    if isinstance(thing, Objective):
-        return thing
-    if not callable(thing):
-        raise UsageError(f"{thing!r} is no objective, nor a function of images, logits and labels")
-    return Function(thing)
 
 
 @dataclass(frozen=True)
@@ -166,6 +136,10 @@ class Perturbation(Part):
         """What the diagonal (n, C, H, W) of an operator on perturbations is over the variables."""
         return diagonal
 
+    def of_region(self, mask: Tensor) -> Tensor:
+        """Which variables, of a shape that broadcasts to theirs, are those of pixels (n, 1, H, W)."""
+        return mask
+
     def sample(self, problem: Problem, salt: int) -> Tensor:
         """Random variables, drawn from the samples' own seeds."""
         raise NotImplementedError
@@ -189,6 +163,10 @@ class Map(Part):
         """What it makes this perturbation of; where it cannot, a near one."""
         raise NotImplementedError
 
+    def of_region(self, mask: Tensor) -> Tensor:
+        """Which of its arguments make these values."""
+        return mask
+
     @property
     def has_diagonal(self) -> bool:
         """Whether MᵀDM is diagonal for a diagonal D."""
@@ -207,12 +185,16 @@ class Constraint(Part):
 
     Attributes:
         has_radius: Whether it is a ball or sphere.
+        has_regions: Whether it holds the foreground and the background to sets of their own.
+        is_local: Whether projecting and storing leave the values alone that are the original's.
         originals: What it is around (n, C, H, W).
         radius: Of a ball or sphere: its radius (n, 1, 1, 1), infinite where it has none yet.
         lattice: Steps between 0 and 1 that a stored image has; None for floats.
     """
 
     has_radius: ClassVar[bool] = False
+    has_regions: ClassVar[bool] = False
+    is_local: ClassVar[bool] = True
     originals: Tensor = rows()
     radius: Tensor = rows()
     lattice: int | None = field(default=None, kw_only=True)
@@ -245,13 +227,17 @@ class Constraint(Part):
         return images.clamp_(0, 1)
 
     def store(self, images: Tensor) -> Tensor:
-        """A fresh member on the lattice, near these members."""
+        """A fresh member on the lattice, near these images."""
         return images.clone() if self.lattice is None else quantize(images, self.lattice)
 
     def contains(self, images: Tensor) -> Tensor:
         """Which images (n,) are members, up to the rounding of floats."""
         low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
         return (low >= 0) & (high <= 1)
+
+    def counted(self, images: Tensor) -> Tensor:
+        """The images with only those changes that a distance counts: most sets count all."""
+        return images
 
     def maximise(self, gradient: Tensor) -> Tensor:
         """The member (n, C, H, W) of greatest inner product with the gradient."""
@@ -273,6 +259,7 @@ class Transform(Part):
         needs_maximiser: Whether the constraint must have a linear maximiser.
         needs_radius: Whether it must have a radius.
         needs_additive: Whether a move of the variables must make a perturbation by itself.
+        needs_regions: Whether the constraint must have regions.
         needs_diagonal: Whether a diagonal over images must stand for one over the variables.
     """
 
@@ -282,6 +269,7 @@ class Transform(Part):
     needs_maximiser: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = False
     needs_additive: ClassVar[bool] = False
+    needs_regions: ClassVar[bool] = False
     needs_diagonal: ClassVar[bool] = False
 
     @property
@@ -289,6 +277,19 @@ class Transform(Part):
         """Whether the variables must be the image itself."""
         return not self.any_variables
 
+    def rules(self, constraint: Constraint) -> Iterable[tuple[tuple[Transform, ...], Constraint]]:
+        """The rules that it holds itself, each with the constraint that it sees."""
+        return ()
+
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         """The transformed move, and this link's successor; may overwrite `move`, not the state."""
         raise NotImplementedError
+
+
+def follow(rule: tuple[Transform, ...], move: Tensor, state: State) -> tuple[Tensor, tuple[Transform, ...]]:
+    """What the links of a rule make of a gradient in turn, and their successors; may overwrite `move`."""
+    successors = []
+    for link in rule:
+        move, successor = link(move, state)
+        successors.append(successor)
+    return move, tuple(successors)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor
 
+from limen.attacks.constraint.regions import Regions
 from limen.attacks.part import rows, setting
-from limen.attacks.protocols import State, Transform
+from limen.attacks.protocols import Constraint, State, Transform, follow
 from limen.attacks.schedule import cosine
 from limen.images import column, dot
 
@@ -37,6 +38,36 @@ class Scale(Transform):
         if self.final is None:
             return move.mul_(self.step_size), self
         return move.mul_(cosine(self.step_size, self.final, state.progress)), self
+
+
+@dataclass(frozen=True)
+class PerRegion(Transform):
+    """A rule for the foreground and another for the background, each of its own part of a gradient.
+
+    Attributes:
+        foreground: The rule of the foreground, which sees the foreground's constraint.
+        background: That of the background.
+    """
+
+    foreground: tuple[Transform, ...]
+    background: tuple[Transform, ...]
+    any_variables: ClassVar[bool] = True
+    needs_regions: ClassVar[bool] = True
+
+    def rules(self, constraint: Constraint) -> Iterable[tuple[tuple[Transform, ...], Constraint]]:
+        regions = cast(Regions, constraint)
+        return (self.foreground, regions.foreground), (self.background, regions.background)
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        regions = cast(Regions, state.constraint)
+        mask = state.perturbation.of_region(regions.mask)
+        of_front, of_back = (
+            replace(state, constraint=part) for part in (regions.foreground, regions.background)
+        )
+        front, foreground = follow(self.foreground, move * mask, of_front)
+        back, background = follow(self.background, move * ~mask, of_back)
+        successor = replace(self, foreground=foreground, background=background)
+        return torch.where(mask, front, back), successor
 
 
 @dataclass(frozen=True)
@@ -76,7 +107,7 @@ class Momentum(Transform):
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         total = move.clone() if self.sum is None else torch.mul(self.sum, self.decay).add_(move)
-        return move.copy_(total), dataclasses.replace(self, sum=total)
+        return move.copy_(total), replace(self, sum=total)
 
 
 @dataclass(frozen=True)
@@ -103,4 +134,4 @@ class Adam(Transform):
         second = torch.mul(second, decay2).addcmul_(move, move, value=1 - decay2)
         scale = torch.sqrt(second).mul_(1 / math.sqrt(1 - decay2**step)).add_(1e-8)
         torch.div(first, scale, out=move).mul_(self.learning_rate / (1 - decay1**step))
-        return move, dataclasses.replace(self, first=first, second=second, step=step)
+        return move, replace(self, first=first, second=second, step=step)

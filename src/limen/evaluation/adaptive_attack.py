@@ -10,6 +10,7 @@ from torch import Tensor
 from limen.attacks import Attack, Outcome
 from limen.classifier import Classifier
 from limen.defenses import Adaptive
+from limen.evaluation.cleans import known_masks
 from limen.images import LATTICE
 
 
@@ -50,6 +51,7 @@ class AdaptiveAttack:
         ids: Sequence[object] | None = None,
         seed: int = 0,
         lattice: int | None = LATTICE,
+        masks: Tensor | None = None,
     ) -> Outcome:
         """Attack a batch of images, as any attack does.
 
@@ -59,11 +61,13 @@ class AdaptiveAttack:
         names = range(len(images)) if ids is None else ids
         how = {"targeted": targeted, "seed": seed, "lattice": lattice}
         known = Adaptive(classifier, self.draws)
-        outcome = self.attack(known, images, labels, ids=names, **how)
+        given = known_masks(self.attack, masks)
+        outcome = self.attack(known, images, labels, ids=names, **how, **given)
         left = (~outcome.success).nonzero()[:, 0]
         if not (known.has_stand_ins and len(left)):
             return outcome
         again = self.attack.select(left) if isinstance(self.attack, Attack) else self.attack
         straight = Adaptive(classifier, self.draws, backward="identity")
         these = [names[row] for row in left.tolist()]
-        return outcome.retried(left, again(straight, images[left], labels[left], ids=these, **how))
+        given = {name: rows[left] for name, rows in given.items()}
+        return outcome.retried(left, again(straight, images[left], labels[left], ids=these, **how, **given))

@@ -201,4 +201,5 @@ def _check_finished(dataset: Dataset, finished: Iterable[int], run: RunWriter) -
             sample = dataset.load(index)
             target = sample.target if run.manifest.settings.targeted else None
             pixels = to_uint8(sample.image[None])[0]
-            run.check_sources({sample.id: source_of(pixels, sample.label, target)})
+            mask = None if sample.mask is None else sample.mask.numpy()
+            run.check_sources({sample.id: source_of(pixels, sample.label, target, mask)})

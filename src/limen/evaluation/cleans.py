@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from limen.classifier import Classifier
 from limen.data import Batch
 from limen.errors import UsageError
 from limen.images import from_uint8, to_uint8
+from limen.structure.asking import asks_for
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Cleans:
         images: The images, where the model is.
         goals: What attacks are given: the targets in a targeted run, else the labels.
         columns: What records say of each image before any attack, by column.
+        masks: Which pixels are foreground, if the data says it: bool (N, 1, H, W).
     """
 
     images: Tensor
     goals: Tensor
     columns: Mapping[str, Sequence[Any]]
+    masks: Tensor | None = None
 
     @property
     def ids(self) -> Sequence[str]:
@@ -42,7 +45,8 @@ class Cleans:
         if rows == list(range(len(self.ids))):
             return self
         columns = {name: tuple(values[row] for row in rows) for name, values in self.columns.items()}
-        return Cleans(self.images[rows], self.goals[rows], columns)
+        masks = None if self.masks is None else self.masks[rows]
+        return Cleans(self.images[rows], self.goals[rows], columns, masks)
 
 
 def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) -> Cleans:
@@ -58,6 +62,7 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     if goals is None:
         raise UsageError(f"{spec}: names no target classes, which targeted attacks need; choose other data")
     labels, targets = batch.labels.tolist(), goals.tolist() if targeted else [None] * len(batch.ids)
+    masks = [None] * len(batch.ids) if batch.masks is None else batch.masks.numpy()
     _check_classes(spec, "label", batch.ids, labels, logits.shape[1])
     if targeted:
         _check_classes(spec, "target", batch.ids, goals.tolist(), logits.shape[1])
@@ -67,21 +72,29 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
         "id": batch.ids,
         "label": labels,
         "target": targets,
-        "source": [*map(source_of, pixels, labels, targets)],
+        "source": [*map(source_of, pixels, labels, targets, masks)],
         "clean_prediction": predictions.tolist(),
         "clean_confidence": confidences.tolist(),
     }
-    return Cleans(images, goals.to(classifier.device), columns)
+    given = None if batch.masks is None else batch.masks.to(classifier.device)
+    return Cleans(images, goals.to(classifier.device), columns, given)
 
 
-def source_of(pixels: np.ndarray, label: int, target: int | None) -> str:
+def source_of(pixels: np.ndarray, label: int, target: int | None, mask: np.ndarray | None = None) -> str:
     """The SHA-256 of all that a run takes from its data for an image, by which a changed one is noticed.
 
-    An untargeted run takes no target.
+    An untargeted run takes no target, and data without masks gives none.
     """
     digest = hashlib.sha256(repr((pixels.shape, label, target)).encode())
     digest.update(np.ascontiguousarray(pixels).data)
+    if mask is not None:
+        digest.update(np.packbits(mask).data)
     return digest.hexdigest()
+
+
+def known_masks(attack: Callable[..., Any], masks: Tensor | None) -> dict[str, Any]:
+    """The masks of the data as an attack is given them: one of a user's own need not know of masks."""
+    return {} if masks is None or not asks_for(attack, "masks") else {"masks": masks}
 
 
 def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Sequence[int], count: int) -> None:

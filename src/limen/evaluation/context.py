@@ -13,6 +13,7 @@ from torch import Tensor
 
 from limen import catalog
 from limen.classifier import Classifier, checked_device
+from limen.data import Dataset
 from limen.errors import UsageError
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.fooled import load
@@ -78,6 +79,14 @@ class Context:
             return catalog.model_of(self.run.manifest.model, self.device, self._given)
         except UsageError as error:
             raise UsageError(f"{self.run.directory}: {error}") from error
+
+    @cached_property
+    def _data(self) -> Dataset:
+        entry = self.run.manifest.data
+        dataset = catalog.data(entry.spec)
+        if entry.fingerprint not in (None, dataset.fingerprint()):
+            raise UsageError(f"{self.run.directory}: {entry.spec} is not what it was when the run was made")
+        return dataset
 
     def model(self, spec: str) -> Classifier:
         """Another classifier; its weights are noted, so that nothing measured with others is mixed in."""
@@ -151,6 +160,17 @@ class Context:
     def adversarial(self, label: str, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
         """What an attack made of images, as their files hold it; else as `originals`."""
         return self._load([self.run.image_path(label, image_id) for image_id in ids], like)
+
+    def masks(self, ids: Sequence[str]) -> Tensor | None:
+        """The foreground of images, bool (N, 1, H, W), as the run's data says it; None where it says nothing.
+
+        Raises:
+            UsageError: If the data is not what it was when the run was made.
+        """
+        places = {image_id: place for place, image_id in enumerate(self._data.ids)}
+        found = [self._data.load(places[image_id]).mask for image_id in ids]
+        known = [mask for mask in found if mask is not None]
+        return torch.stack(known).to(self.device) if found and len(known) == len(found) else None
 
     def tell(self) -> None:
         """Tell of each attack's finished images."""

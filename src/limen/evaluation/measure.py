@@ -12,13 +12,13 @@ from torch import Tensor
 
 from limen.attacks import Outcome
 from limen.classifier import Classifier
-from limen.evaluation.cleans import Cleans, load, logits_of
+from limen.evaluation.cleans import Cleans, known_masks, load, logits_of
 from limen.images import to_uint8
 from limen.metrics import Metric
 from limen.metrics.table import measured
 from limen.runs import Settings
 
-_TOLD = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients", "unmasked")
+_TOLD = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients")
 
 
 def measure(
@@ -42,6 +42,7 @@ def measure(
         ids=cleans.ids,
         seed=settings.seed,
         lattice=settings.lattice,
+        **known_masks(attack, cleans.masks),
     )
     claimed = outcome.success.tolist()  # also waits for a GPU, so the time below is the attack's
     seconds = (time.perf_counter() - begin) / len(cleans.ids)
@@ -56,6 +57,7 @@ def measure(
         "success": success.tolist(),
         "success_in_memory": claimed,
         **{name: getattr(outcome, name).tolist() for name in _TOLD},
+        "unmasked": outcome.unmasked.bool().tolist(),
         "seconds": [seconds] * len(cleans.ids),
         **_both(metrics, cleans.images, stored, success, outcome),
     }

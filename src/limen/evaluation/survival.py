@@ -71,9 +71,10 @@ def defenses(
             of_mode = {"unaware": [context.adversarial(label, ids, classifier)] * len(shields)}
             if adaptive:
                 attack = AdaptiveAttack(catalog.ATTACKS.restore(attacks[label]), draws)
+                masks = context.masks(ids)
                 aims = torch.tensor(wanted if targeted else labels, device=classifier.device)
                 of_mode["adaptive"] = [
-                    _attacked(run, attack, each.before(classifier), batch.originals[rows], aims, ids)
+                    _attacked(run, attack, each.before(classifier), batch.originals[rows], aims, ids, masks)
                     for each in shields
                 ]
             found: list[dict[str, Any]] = []
@@ -133,10 +134,16 @@ def _predictions(
 
 
 def _attacked(
-    run: Run, attack: AdaptiveAttack, defended: Classifier, images: Tensor, aims: Tensor, ids: Sequence[str]
+    run: Run,
+    attack: AdaptiveAttack,
+    defended: Classifier,
+    images: Tensor,
+    aims: Tensor,
+    ids: Sequence[str],
+    masks: Tensor | None,
 ) -> Tensor:
     """What the attack makes of images, as files would store it."""
     settings = run.manifest.settings
     how = {"targeted": settings.targeted, "seed": settings.seed, "lattice": settings.lattice}
-    outcome = attack(defended, images, aims, ids=ids, **how)
+    outcome = attack(defended, images, aims, ids=ids, masks=masks, **how)
     return as_stored(to_uint8(outcome.images), defended)

@@ -31,7 +31,7 @@ class L2Ball(Constraint):
 
     def bind(self, problem: Problem) -> Self:
         bound = super().bind(problem)
-        eps = bound.eps * problem.originals[0].numel() ** 0.5 if self.rms else bound.eps
+        eps = bound.eps * problem.size**0.5 if self.rms else bound.eps
         return replace(bound, eps=eps, rms=False, radius=radius_before_rounding(eps, problem))
 
     def project(self, images: Tensor) -> Tensor:
@@ -43,13 +43,17 @@ class L2Ball(Constraint):
 
     def store(self, images: Tensor) -> Tensor:
         stored = super().store(images)
-        if self.lattice is None:
-            return stored
         length, eps = norm(stored - self.originals), flat(self.eps)
-        off = (length > eps * (1 + SLACK)) | (self.exact & (length < 0.98 * eps))
+        off = length > eps * (1 + SLACK)
+        if self.exact and self.lattice is not None:
+            off |= length < 0.98 * eps
         rows = off.nonzero()[:, 0]
         if len(rows):
-            stored[rows] = self.select(rows)._longest_inside(images[rows], self.lattice)
+            near = self.select(rows)
+            if self.lattice is None:
+                stored[rows] = near.project(images[rows])
+            else:
+                stored[rows] = near._longest_inside(images[rows], self.lattice)
         return stored
 
     def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:
@@ -79,5 +83,7 @@ class L2Ball(Constraint):
     def sample(self, problem: Problem, salt: int) -> Tensor:
         """A member drawn uniformly from the ball, then clipped to [0, 1]."""
         noise = problem.draw(torch.randn, salt)
-        share = problem.draw(torch.rand, salt + 1)[:, :1, :1, :1] ** (1 / noise[0].numel())
-        return (problem.originals + noise * (self.eps * share / column(norm(noise)))).clamp_(0, 1)
+        noise = noise if problem.region is None else noise * problem.region
+        share = problem.draw(torch.rand, salt + 1)[:, :1, :1, :1] ** (1 / problem.size)
+        unit = noise / column(norm(noise)).clamp_min(torch.finfo(noise.dtype).tiny)
+        return (problem.originals + unit * (self.eps * share)).clamp_(0, 1)

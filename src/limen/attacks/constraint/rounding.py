@@ -48,7 +48,7 @@ def radius_before_rounding(eps: float | Tensor, problem: Problem) -> Tensor:
     beyond that by chance stays under four standard deviations. Where that would take most of the
     budget, perturbations are sparse, and rounding makes them shorter.
     """
-    eps, size = per_sample(flat(eps), problem.originals, "eps"), problem.originals[0].numel()
+    eps, size = per_sample(flat(eps), problem.originals, "eps"), problem.size
     if problem.lattice is None:
         return eps
     gain = (size / 12 + 4 * (size / 180) ** 0.5) / problem.lattice**2

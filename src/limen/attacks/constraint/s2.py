@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class S2Ball(Constraint):
             their intersection; if not, statistics are over all values of the image.
     """
 
+    is_local: ClassVar[bool] = False
     eps: float | Tensor = setting(0.0)
     recenter: bool = False
     mean: bool = True

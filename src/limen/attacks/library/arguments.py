@@ -10,15 +10,23 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from limen.attacks.mask import Attended
-from limen.attacks.objective import CrossEntropy, Margin
+from limen.attacks.loss import Loss as Function
+from limen.attacks.loss import as_objective
+from limen.attacks.mask import Attended, Found, Mask
+from limen.attacks.objective import CrossEntropy, ForegroundScore, Margin, Sum
 from limen.attacks.perturbation import Masked, Template
 from limen.attacks.perturbation.template import Pooling
-from limen.attacks.protocols import Loss as Function
-from limen.attacks.protocols import Map, Objective, as_objective
+from limen.attacks.protocols import Map, Objective
 from limen.errors import UnknownNameError, UsageError
 from limen.images import LATTICE, norm
-from limen.structure import Attention, attention_named
+from limen.structure import (
+    Attention,
+    Foreground,
+    Saliency,
+    attention_named,
+    foreground_named,
+    saliency_named,
+)
 
 Loss = Literal["cross_entropy", "margin"] | Function
 """A loss by its name, or a function of images, logits and labels that gives a value per sample, (n,): it is
@@ -50,11 +58,11 @@ def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Te
     return value
 
 
-def budget(eps: float | Tensor, most: float = math.inf) -> float | Tensor:
+def budget(eps: float | Tensor, most: float = math.inf, name: str = "eps") -> float | Tensor:
     """A budget: 0 or more, and no more than can be spent on images in [0, 1]."""
-    if bool((torch.as_tensor(positive("eps", eps, zero=True)) > most).any()):
+    if bool((torch.as_tensor(positive(name, eps, zero=True)) > most).any()):
         raise UsageError(
-            f"eps is {eps}; expected {most:g} at most, as images lie in [0, 1]: 8 levels are 8/255"
+            f"{name} is {eps}; expected {most:g} at most, as images lie in [0, 1]: 8 levels are 8/255"
         )
     return eps
 
@@ -109,3 +117,17 @@ def masks(attention: Attention | str | None, threshold: float) -> tuple[Map, ...
         return ()
     method = attention_named(attention) if isinstance(attention, str) else attention
     return (Masked(Attended(method, threshold)),)
+
+
+def unsuspicious(loss: Objective, salience: float | Tensor, saliency: Saliency | str) -> Objective:
+    """The loss and λ times the foreground score; at λ = 0 the loss alone, as no one needs to be asked."""
+    model = saliency_named(saliency) if isinstance(saliency, str) else saliency
+    positive("salience", salience, zero=True)
+    if not isinstance(salience, Tensor) and salience == 0:
+        return loss
+    return Sum((loss, ForegroundScore(model, salience)))
+
+
+def found(mask: Foreground | str) -> Mask:
+    """What finds the foreground, by its name or as a function of images."""
+    return Found(foreground_named(mask) if isinstance(mask, str) else mask)

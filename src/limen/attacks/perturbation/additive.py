@@ -67,6 +67,11 @@ class Additive(Perturbation):
             diagonal = link.pulled(diagonal)
         return diagonal
 
+    def of_region(self, mask: Tensor) -> Tensor:
+        for link in reversed(self.maps):
+            mask = link.of_region(mask)
+        return mask
+
     def sample(self, problem: Problem, salt: int) -> Tensor:
         zeros, size = self.invert(problem.originals), 0.0 if self.noise is None else self.noise
         # Drawn for every value of the image, so that it does not matter how many variables others have.

@@ -22,7 +22,7 @@ class Template(Map):
     """f(n; t): one value per superpixel and channel of the original (Dong et al. 2020, Section 3.3).
 
     The variables are (n, C, K, 1), K the most superpixels of any image of the batch; what an image does not
-    have of these changes nothing.
+    have of these changes nothing. Where the foreground is treated apart, superpixels end at its border.
 
     Attributes:
         method: Makes the superpixels, as the next three say: `limen.structure.superpixels`.
@@ -42,7 +42,10 @@ class Template(Map):
 
     def bind(self, problem: Problem) -> Self:
         found = superpixels(problem.originals, self.method, self.size, self.merge, self.compactness)
-        labels, width = found.labels[:, None], int(found.counts.max())
+        labels = found.labels[:, None]
+        if problem.foreground is not None:
+            labels = _cut(labels, problem.foreground)
+        width = int(labels.max()) + 1
         bound = replace(self, labels=labels, area=labels.new_empty(len(labels), 1, width, 1))
         return replace(bound, area=bound.pooled(torch.ones_like(labels), "sum"))
 
@@ -55,6 +58,9 @@ class Template(Map):
 
     def pulled(self, diagonal: Tensor) -> Tensor:
         return self.pooled(diagonal, "sum")
+
+    def of_region(self, mask: Tensor) -> Tensor:
+        return self.pooled(mask.to(torch.uint8), "max") > 0
 
     def filled(self, noise: Tensor) -> Tensor:
         """Every pixel with the value of its superpixel."""
@@ -72,6 +78,13 @@ class Template(Map):
             return torch.where(high >= -low, high, low)[..., None]
         sums = zeros.scatter_add(2, index, values)
         return sums[..., None] / self.area.clamp_min(1) if pooling == "mean" else sums[..., None]
+
+
+def _cut(labels: Tensor, foreground: Tensor) -> Tensor:
+    """Labels (n, 1, H, W), without gaps, of regions that end at the foreground's border."""
+    pairs = (2 * labels + foreground).flatten(1)
+    present = pairs.new_zeros(len(pairs), 2 * int(labels.max()) + 2).scatter_(1, pairs, 1)
+    return (present.cumsum(1) - 1).gather(1, pairs).reshape(labels.shape)
 
 
 class _Fill(torch.autograd.Function):
