@@ -264,3 +264,23 @@ def test_a_solver_that_beats_limens_total_variation_is_named_by_the_exit_code(
         lambda name, *_: (*measured.get(name, (seconds, objective)), 0.0, 0.0),
     )
     assert total_variation.main(["--images", "1", "--side", "8"]) == code
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("least", "code"), [(0.0, 0), (9.0, 1)])
+def test_a_default_saliency_that_foretells_little_ends_its_benchmark_with_exit_code_1(
+    script, real_data, monkeypatch, capsys, least, code
+):
+    benchmark = script("saliency")
+    monkeypatch.setattr(benchmark, "LEAST_NSS", least)
+    assert benchmark.main(["--images", "2"]) == code
+    lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    scores = {cells[0].strip(): float(cells[1].split()[0]) for cells in lines[2:9]}
+    assert scores["14 people for the 15th"] > scores[benchmark.DEFAULT] > 0
+
+
+def test_the_interval_of_the_saliency_benchmark_is_that_of_the_mean(script):
+    values = torch.tensor([1.0, 2.0, 3.0, float("nan")] * 100)
+    mean, low, high = (float(each.strip("[],")) for each in script("saliency").interval(values).split())
+    half = 1.96 * (2 / 3 / 300) ** 0.5
+    assert (mean, low, high) == pytest.approx((2, 2 - half, 2 + half), abs=0.01)

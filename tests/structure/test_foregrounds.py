@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 
 import numpy as np
 import pytest
@@ -222,6 +223,25 @@ def test_networks_are_named_in_specs_and_in_files_of_ones_own(tmp_path):
     assert nested.identity.label == "saliency:model=spectral_residual:prior=none,,deviation=2,logarithm=false"
     density = density_of(catalog.SALIENCY.make("spectral_residual:prior=none,deviation=2"), image)
     assert torch.equal(masks_of(nested, image), half_way(density, logarithm=False))
+
+
+def test_installed_packages_add_models_and_foregrounds(monkeypatch):
+    points = {
+        "limen.saliency": ("residual", "limen.structure.saliency:spectral_residual"),
+        "limen.foregrounds": ("given", "limen.structure.foregrounds.table:data"),
+    }
+
+    def entry_points(*, group: str):
+        return [importlib.metadata.EntryPoint(*points[group], group)] if group in points else []
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    batch = images()
+    masks = batch[:, :1] > 0.5
+    nested = catalog.FOREGROUNDS.make("saliency:model=residual:prior=none")
+    assert torch.equal(
+        masks_of(nested, batch), half_way(density_of(catalog.SALIENCY.make("residual:prior=none"), batch))
+    )
+    assert masks_of(catalog.FOREGROUNDS.make("given"), batch, masks=masks) is masks
 
 
 def test_wrong_networks_are_refused():

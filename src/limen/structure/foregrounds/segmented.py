@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,8 @@ from torch.nn.functional import interpolate
 from limen.compat import declare_torchvision_operators
 from limen.errors import UnknownNameError, UsageError
 from limen.images import check_images
+from limen.structure.networks import network_of, normalized
 from limen.user_code import find
-from limen.weight_files import load_weights
-
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for torchvision's networks
 
 
 def segmentation(
@@ -64,12 +62,18 @@ def segmentation(
     check_images(images)
     if not len(images):
         return images.new_zeros(0, 1, *images.shape[2:], dtype=torch.bool)
-    if isinstance(network, str):
-        network = _loaded(network, weights, _changed(weights), images.dtype, images.device)
-    elif weights is not None:
-        raise UsageError("weights are for a network that is named; load them into the module that is given")
+    given = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    if not isinstance(network, str):
+        if weights is not None:
+            raise UsageError(
+                "weights are for a network that is named; load them into the module that is given"
+            )
+    elif network.startswith("python:"):
+        network = network_of(_Own(network.removeprefix("python:")), weights, images)
+    else:
+        given = normalized(given)
+        network = network_of(_Torchvision(network), _needed(weights, network), images)
     with torch.no_grad():
-        given = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         if size is not None:
             given = interpolate(given, (size, size), mode="bilinear", antialias=True)
         logits = _logits(network(given), images)
@@ -92,42 +96,43 @@ def _logits(made: Any, images: Tensor) -> Tensor:
     return logits
 
 
-def _changed(weights: Path | None) -> float:
-    """When a file was written last, so that another one under its name is read anew."""
-    return weights.stat().st_mtime if weights is not None and weights.is_file() else 0.0
-
-
-@lru_cache(maxsize=2)
-def _loaded(
-    name: str, weights: Path | None, changed: float, dtype: torch.dtype, device: torch.device
-) -> nn.Module:
-    """The network of this name, kept for the calls that follow."""
-    module = _own(name.removeprefix("python:")) if name.startswith("python:") else _torchvision(name, weights)
-    if weights is not None:
-        load_weights(module[-1] if isinstance(module, _Normalized) else module, weights)
-    return module.to(device, dtype).eval().requires_grad_(False)
-
-
-def _own(reference: str) -> nn.Module:
-    module = find(reference).value()
-    if not isinstance(module, nn.Module):
-        raise UsageError(f"python:{reference} gives {type(module).__name__}; expected a torch.nn.Module")
-    return module
-
-
-class _Normalized(nn.Sequential):
-    """torchvision's network, behind the normalisation that it was trained with."""
-
-
-def _torchvision(name: str, weights: Path | None) -> nn.Module:
-    declare_torchvision_operators()
-    from torchvision import models
-    from torchvision.transforms import Normalize
-
-    known = models.list_models(module=models.segmentation)
-    if name not in known:
-        raise UnknownNameError("segmentation network", name, [*known, "python:FILE.py:NAME"])
+def _needed(weights: Path | None, name: str) -> Path:
     if weights is None:
         raise UsageError(f"{name} needs its weights: give weights=PATH, of a file from torchvision")
-    module = models.get_model(name, weights=None, weights_backbone=None, aux_loss=None)
-    return _Normalized(Normalize(_MEAN, _STD), module)
+    return weights
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The network that a user's file makes."""
+
+    reference: str
+
+    def __call__(self) -> nn.Module:
+        module = find(self.reference).value()
+        if not isinstance(module, nn.Module):
+            kind = type(module).__name__
+            raise UsageError(f"python:{self.reference} gives {kind}; expected a torch.nn.Module")
+        return module
+
+
+@dataclass(frozen=True)
+class _Torchvision:
+    """A network of torchvision's, without weights."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        known = _library().list_models(module=_library().segmentation)
+        if self.name not in known:
+            raise UnknownNameError("segmentation network", self.name, [*known, "python:FILE.py:NAME"])
+
+    def __call__(self) -> nn.Module:
+        return _library().get_model(self.name, weights=None, weights_backbone=None, aux_loss=None)
+
+
+def _library() -> Any:
+    declare_torchvision_operators()
+    from torchvision import models
+
+    return models

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
@@ -18,7 +20,7 @@ def center_surround(
     *,
     prior: float | None = CENTRE,
     width: int = 64,
-    finest: float = 1.0,
+    finest: float = 0.5,
     scales: int = 4,
     ratio: float = 3.0,
 ) -> Tensor:
@@ -84,7 +86,7 @@ def _features(images: Tensor) -> Tensor:
 
 
 def _blurred(maps: Tensor, deviation: float) -> Tensor:
-    reach = round(_REACH * deviation)
+    reach = math.ceil(_REACH * deviation)
     offsets = torch.arange(-reach, reach + 1, dtype=maps.dtype, device=maps.device)
     weights = torch.exp(-((offsets / deviation) ** 2) / 2)
     weights = weights / weights.sum()

@@ -9,13 +9,21 @@ from limen.errors import UnknownNameError, UsageError
 from limen.structure.asking import asked
 from limen.structure.saliency.center_surround import center_surround
 from limen.structure.saliency.class_activation import attention
+from limen.structure.saliency.deepgaze import deepgaze
 from limen.structure.saliency.density import Saliency, as_density
+from limen.structure.saliency.egnet import egnet
+from limen.structure.saliency.isnet import isnet
 from limen.structure.saliency.spectral_residual import spectral_residual
+from limen.structure.saliency.u2net import u2net
 
 SALIENCY: dict[str, Saliency] = {
     "spectral_residual": spectral_residual,
     "center_surround": center_surround,
     "attention": attention,
+    "deepgaze": deepgaze,
+    "u2net": u2net,
+    "isnet": isnet,
+    "egnet": egnet,
 }
 """Every saliency model by its name."""
 

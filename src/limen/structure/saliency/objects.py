@@ -1,0 +1,62 @@
+"""Salient-object networks as densities: their maps in [0, 1], enlarged and divided by their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from limen.errors import UsageError
+from limen.images import check_images
+from limen.structure.saliency.density import as_density
+
+
+def as_colour(images: Tensor) -> Tensor:
+    """Images (N, 3, H, W) of 1 or 3 channels.
+
+    Raises:
+        UsageError: If they are no images, or of another number of channels.
+
+    Example:
+        >>> as_colour(torch.rand(1, 1, 4, 4)).shape
+        torch.Size([1, 3, 4, 4])
+    """
+    check_images(images)
+    if images.shape[1] not in (1, 3):
+        raise UsageError(f"the network takes 1 or 3 channels; the images have {images.shape[1]}")
+    return images.expand(-1, 3, -1, -1)
+
+
+def object_density(
+    network: Callable[[Tensor], Tensor], images: Tensor, size: int | None, antialias: bool = False
+) -> Tensor:
+    """The density of a network's object map.
+
+    Args:
+        network: Of images (N, 3, h, w) to logits (N, 1, h', w').
+        images: (N, 3, H, W) in [0, 1].
+        size: Side to which the network wants images resized, without keeping their shape; None for their own.
+        antialias: Whether resizing blurs first.
+
+    Returns:
+        Densities (N, H, W).
+
+    Raises:
+        UsageError: If the size is not above 0.
+
+    Example:
+        >>> object_density(lambda x: x[:, :1], torch.zeros(1, 3, 2, 2), size=8)
+        tensor([[[0.2500, 0.2500],
+                 [0.2500, 0.2500]]])
+    """
+    if size is not None and size < 1:
+        raise UsageError(f"size must be 1 or more, not {size}")
+    if not len(images):
+        return images[:, 0]
+    given = (
+        images if size is None else interpolate(images, (size, size), mode="bilinear", antialias=antialias)
+    )
+    maps = torch.sigmoid(network(given))
+    return as_density(interpolate(maps, images.shape[2:], mode="bilinear")[:, 0])
