@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,28 @@ def test_a_network_learns_images_as_its_classifier_normalises_them():
     pixels = digits(32)[0].load(0).image[None]
     torch.testing.assert_close(scaled(pixels), scaled.module((pixels - 0.5) / 0.25))
     assert not torch.allclose(fed[0], fed[1], atol=0.1)
+
+
+def test_a_network_in_double_precision_learns():
+    double = linear()
+    double.module.double()
+    (epoch,) = train(Classifier(double.module), *digits(), Settings(epochs=1))
+    single = linear()
+    (close,) = train(single, *digits(), Settings(epochs=1))
+    assert epoch.loss == pytest.approx(close.loss, rel=1e-5)
+    assert next(double.module.parameters()).dtype == torch.float64
+
+
+def test_a_network_that_returns_more_than_logits_in_training_learns_by_these():
+    class Two(nn.Linear):
+        """As Inception v3 does, whose second output is for training alone."""
+
+        def forward(self, x):
+            logits = super().forward(x.flatten(1))
+            return SimpleNamespace(logits=logits, aux=None) if self.training else logits
+
+    (epoch,) = train(Classifier(Two(784, 10)), *digits(), Settings(epochs=1))
+    assert epoch.accuracy > 0.1
 
 
 def test_the_loss_of_an_epoch_is_a_mean_over_images_and_the_module_is_left_in_eval_mode():

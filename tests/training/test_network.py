@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from limen import catalog, models
-from limen.classifier import ModelError
+from limen.classifier import Classifier, ModelError
 from limen.data import batches
 from limen.errors import LimenError, UsageError
 from limen.training import (
@@ -155,6 +155,39 @@ def test_robust_accuracy_is_that_of_the_images_that_the_attack_leaves_right():
     assert 0 < expected < 1
     with pytest.raises(UsageError, match="count is 0"):
         Validation(attack, 0)
+
+
+@pytest.fixture
+def learned(tmp_path, plain):
+    """The classifier that an objective arrives at, and its last epoch."""
+
+    def train_for(objective: str) -> tuple[Classifier, Epoch]:
+        task = Task(plain, "demo:digits,count=400", objective=objective, validate="fgsm:eps=0.1")
+        settings = Settings(epochs=8, optimizer="adamw:learning_rate=0.01")
+        history = train_network(task, tmp_path / "a.safetensors", settings)
+        return catalog.model(f"{plain},weights={tmp_path / 'a.safetensors'}"), history[-1]
+
+    return train_for
+
+
+@pytest.mark.parametrize("objective", ["adversarial:attack=pgd_linf:eps=0.1,,steps=3", "step_ll:eps=0.3,share=1"])
+def test_what_is_trained_under_attack_withstands_more_of_them(learned, objective):
+    (_, plainly), (_, robustly) = learned("cross_entropy"), learned(objective)
+    assert robustly.robust_accuracy > plainly.robust_accuracy + 0.05
+    assert robustly.accuracy > 0.8
+
+
+def test_what_is_trained_under_noise_is_right_under_noise(learned):
+    test_set = catalog.data("demo:digits")
+    (batch,) = batches(test_set, range(400), 400, print)
+    noise = torch.randn(batch.images.shape, generator=torch.Generator().manual_seed(0))
+
+    def right(classifier: Classifier) -> float:
+        with torch.no_grad():
+            return float((classifier(batch.images + 1.5 * noise).argmax(1) == batch.labels).float().mean())
+
+    (plainly, _), (noisily, _) = learned("cross_entropy"), learned("noise:sigma=1")
+    assert right(noisily) > right(plainly) + 0.05
 
 
 def test_a_fine_tuned_network_has_the_datas_classes_and_its_body_stays_frozen(tmp_path, plain):

@@ -22,7 +22,7 @@ from limen.catalog.kinds import (
     known_data,
     known_metric,
     known_model,
-    tried_defense,
+    tried_on,
 )
 from limen.catalog.parameters import READERS, Parameter
 from limen.catalog.table import Catalog, Entry, Request
@@ -59,6 +59,7 @@ __all__ = [
     "metric",
     "model",
     "model_of",
+    "tried_on",
 ]
 
 MODELS = Catalog(
@@ -77,8 +78,13 @@ DATA = Catalog("data", datasets.SOURCES, "limen.data", finish=known_data)
 ATTACKS = Catalog("attack", attacks.FACTORIES, "limen.attacks", argument=False, finish=known_attack)
 """The attacks that a spec can name; a user's own is a function that returns whatever is called as one."""
 
+
+def _no_images() -> tuple[Tensor]:
+    return (torch.zeros(0, 3, 299, 299),)
+
+
 DEFENSES = Catalog(
-    "defense", defenses.DEFENSES, "limen.defenses", argument=False, takes=1, finish=tried_defense
+    "defense", defenses.DEFENSES, "limen.defenses", argument=False, takes=1, finish=tried_on(_no_images)
 )
 """The defences that a spec can name; a user's own is a function of images, and of keywords of its own."""
 

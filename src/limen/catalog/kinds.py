@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
-
-import torch
 
 from limen.attacks import Attack
 from limen.catalog.table import Request
@@ -48,11 +47,19 @@ def known_attack(attack: Any, request: Request) -> NamedAttack:
     return Named(request.identity, attack)
 
 
-def tried_defense(defense: Named, request: Request) -> Named:
-    """The defence; a value that Limen's own refuses is refused here, where the spec is known."""
-    if request.entry.origin == "limen":
-        defense(torch.zeros(0, 3, 299, 299))
-    return defense
+def tried_on(arguments: Callable[[], tuple[Any, ...]]) -> Callable[[Named, Request], Named]:
+    """What tries a thing, so that a value that Limen's own refuses is refused where the spec is known.
+
+    Args:
+        arguments: Makes what the thing is later called with.
+    """
+
+    def tried(thing: Named, request: Request) -> Named:
+        if request.entry.origin == "limen":
+            thing(*arguments())
+        return thing
+
+    return tried
 
 
 def known_metric(metric: Named, request: Request) -> Metric:

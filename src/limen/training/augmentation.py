@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from limen.catalog import Catalog
+from limen.catalog import Catalog, tried_on
 from limen.data import Sample
 from limen.errors import UsageError
 from limen.identity import Named
@@ -84,10 +84,8 @@ def _moved(sample: Sample, move: Callable[[Tensor], Tensor]) -> Sample:
     return replace(sample, image=move(sample.image), mask=mask)
 
 
-def _tried(augmentation: Named, _: object) -> Named:
-    """The augmentation; a value that it refuses is refused here, where the spec is known."""
-    augmentation(Sample("", torch.zeros(3, 32, 32), 0), torch.Generator())
-    return augmentation
+def _a_sample() -> tuple[Sample, torch.Generator]:
+    return Sample("", torch.zeros(3, 32, 32), 0), torch.Generator()
 
 
 AUGMENTATIONS = Catalog(
@@ -96,7 +94,7 @@ AUGMENTATIONS = Catalog(
     "limen.augmentations",
     argument=False,
     takes=2,
-    finish=_tried,
+    finish=tried_on(_a_sample),
 )
 """The augmentations that a spec can name; a user's own is a function of a sample and a generator that returns
 a sample, and of keywords of its own."""

@@ -63,6 +63,7 @@ class Course:
         """What must be the same for a training to go on."""
         objective = identify(self.objective)
         return {
+            "model": None if self.classifier.identity is None else self.classifier.identity.label,
             **asdict(self.settings),
             "objective": objective.label,
             "the objective's file": objective.code,
@@ -131,7 +132,9 @@ class Stepper:
             rate = self._set_rate((place.epoch - 1) * len(plan) + number, self._settings.epochs * len(plan))
             (drawn,) = sample_seeds(seed, [f"step {number} of process {share.rank}"]).tolist()
             torch.manual_seed(drawn)
-            loss, count = self._step(lesson.to(course.classifier.device), place.epoch)
+            loss, count = self._step(
+                lesson.to(course.classifier.device, course.classifier.dtype), place.epoch
+            )
             place = replace(
                 place, step=number + 1, loss=place.loss + loss, count=place.count + count, rate=rate
             )
@@ -142,7 +145,8 @@ class Stepper:
         if self._classes is None:
             classifier = self._course.classifier
             with torch.no_grad():
-                self._classes = classifier(lesson.images[:1].to(classifier.device)).shape[1]
+                images = lesson.to(classifier.device, classifier.dtype).images[:1]
+                self._classes = classifier(images).shape[1]
         check_labels(lesson.labels, lesson.images, self._classes)
 
     def _set_rate(self, step: int, total: int) -> float:

@@ -71,7 +71,7 @@ class Learning:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N, K), differentiable in the weights."""
-        return self._joined(images).float()
+        return self._joined(images)
 
     def under_attack(self, mode: str = "eval") -> Classifier:
         """The network as a classifier, for attacks."""

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from limen.catalog import Catalog
+from limen.catalog import Catalog, tried_on
 from limen.errors import UsageError
-from limen.identity import Named
 
 Parameters = Iterable[nn.Parameter]
 
@@ -137,16 +136,8 @@ def multistep(step: int, total: int, *, at: tuple[float, ...] = (0.5, 0.75), fac
     return factor ** sum(step >= place * total for place in at)
 
 
-def _tried_optimizer(optimizer: Named, _: object) -> Named:
-    """The optimizer; a value that it refuses is refused here, where the spec is known."""
-    optimizer([nn.Parameter(torch.zeros(1))])
-    return optimizer
-
-
-def _tried_schedule(schedule: Named, _: object) -> Named:
-    """The schedule; a value that it refuses is refused here, where the spec is known."""
-    schedule(0, 1)
-    return schedule
+def _a_parameter() -> tuple[list[nn.Parameter]]:
+    return ([nn.Parameter(torch.zeros(1))],)
 
 
 OPTIMIZERS = Catalog(
@@ -155,7 +146,7 @@ OPTIMIZERS = Catalog(
     "limen.optimizers",
     argument=False,
     takes=1,
-    finish=_tried_optimizer,
+    finish=tried_on(_a_parameter),
 )
 """The optimizers that a spec can name; a user's own is a function of parameters that returns one of torch's
 kind, and of keywords of its own."""
@@ -166,7 +157,7 @@ SCHEDULES = Catalog(
     "limen.schedules",
     argument=False,
     takes=2,
-    finish=_tried_schedule,
+    finish=tried_on(lambda: (0, 1)),
 )
 """The schedules that a spec can name; a user's own is a function of a step and the number of steps, and
 of keywords of its own, that returns the share of the peak learning rate."""

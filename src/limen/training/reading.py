@@ -51,14 +51,11 @@ class Lesson(Batch):
         before, after = (torch.floor((self.places + more) * share + 1e-9) for more in (0, 1))
         return (after > before).nonzero()[:, 0]
 
-    def to(self, device: torch.device) -> Lesson:
-        """The same on another device."""
-        moved = {
-            each.name: value.to(device)
-            for each in fields(self)
-            if isinstance(value := getattr(self, each.name), Tensor)
-        }
-        return replace(self, **moved)
+    def to(self, device: torch.device, dtype: torch.dtype | None) -> Lesson:
+        """The same on another device, with images of another dtype if one is given."""
+        tensors = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved = {name: value.to(device) for name, value in tensors.items() if isinstance(value, Tensor)}
+        return replace(self, **{**moved, "images": moved["images"].to(dtype)})
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _share(
     plan = Plan(dataset, order, batch_size, team.share)
     counts = torch.zeros(2, dtype=torch.float64)
     for _, lesson in read(plan, 0, workers, on_skip):
-        here = lesson.to(classifier.device)
+        here = lesson.to(classifier.device, classifier.dtype)
         with torch.no_grad():
             right = classifier(here.images).argmax(1) == here.labels
         rows = right.nonzero()[:, 0]
