@@ -292,6 +292,10 @@ def test_what_a_page_names_exists(page, tmp_path, monkeypatch):
         catalog.attack_or_grid(spec)
     for spec in re.findall(r"--defense[ =]([^\s\\`…]+)", text):
         catalog.chain(spec)
+    for spec in re.findall(r"--objective[ =]([^\s\\`…]+)", text):
+        training.OBJECTIVES.make(spec)
+    for spec in re.findall(r"--validate[ =]([^\s\\`…]+)", text):
+        catalog.attack(spec)
     # The changelog names what is gone.
     dotted = [] if page.name == "CHANGELOG.md" else re.findall(r"(?<![\w/.-])limen(?:\.[A-Za-z_]\w*)+", text)
     for name in {*dotted} - GROUPS:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -170,7 +171,9 @@ def learned(tmp_path, plain):
     return train_for
 
 
-@pytest.mark.parametrize("objective", ["adversarial:attack=pgd_linf:eps=0.1,,steps=3", "step_ll:eps=0.3,share=1"])
+@pytest.mark.parametrize(
+    "objective", ["adversarial:attack=pgd_linf:eps=0.1,,steps=3", "step_ll:eps=0.3,share=1"]
+)
 def test_what_is_trained_under_attack_withstands_more_of_them(learned, objective):
     (_, plainly), (_, robustly) = learned("cross_entropy"), learned(objective)
     assert robustly.robust_accuracy > plainly.robust_accuracy + 0.05
@@ -188,6 +191,22 @@ def test_what_is_trained_under_noise_is_right_under_noise(learned):
 
     (plainly, _), (noisily, _) = learned("cross_entropy"), learned("noise:sigma=1")
     assert right(noisily) > right(plainly) + 0.05
+
+
+def test_masks_of_the_data_reach_the_attack_that_trains_and_the_one_that_judges(tmp_path):
+    dual = "dual_perturbation:eps_foreground=0.5,eps_background=3,mask=data,salience=0,steps=2"
+    task = Task(
+        "timm:test_resnet,weights=random",
+        "demo:scenes,count=12,size=32",
+        objective=f"adversarial:attack={dual.replace(',', ',,')}",
+        validate=dual,
+        validate_count=6,
+    )
+    out = tmp_path / "a.safetensors"
+    (epoch,) = train_network(task, out, Settings(epochs=1, batch_size=6, augment=("crop+flip",)))
+    assert epoch.robust_accuracy is not None
+    with pytest.raises(LimenError, match="mask"):
+        train_network(dataclasses.replace(task, test_set="demo:photos,count=12"), out, TINY)
 
 
 def test_a_fine_tuned_network_has_the_datas_classes_and_its_body_stays_frozen(tmp_path, plain):

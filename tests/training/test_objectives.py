@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from limen import Classifier
-from limen.attacks import Outcome, fgsm, ifgsm, pgd_linf
+from limen.attacks import Outcome, dual_perturbation, fgsm, ifgsm, pgd_linf
 from limen.errors import LimenError, UsageError
 from limen.images import norm
 from limen.training import (
@@ -253,6 +253,19 @@ def test_an_objective_and_an_attack_of_ones_own_come_from_a_file(tmp_path):
     assert mine.identity.label.endswith("mine.py:doubled,times=3")
     with pytest.raises(LimenError, match="returned NoneType; it must return an objective"):
         OBJECTIVES.make(f"python:{file}:nothing")
+
+
+def test_an_attack_is_given_the_foregrounds_of_the_data():
+    lesson = a_lesson()
+    masks = torch.zeros(8, 1, 28, 28, dtype=torch.bool)
+    masks[:, :, :14] = True
+    attack = dual_perturbation(eps_foreground=0.0, eps_background=3.0, mask="data", salience=0.0, steps=2)
+    learner = Watched()
+    Adversarial(attack, share=0.5)(learner, replace(lesson, masks=masks))
+    moved = (learner.shown[0] - lesson.images).abs().amax((1, 3))
+    assert bool((moved[:, :14] == 0).all())
+    assert bool((moved[1::2, 14:] > 0).any(1).all())
+    assert bool((moved[0::2] == 0).all())
 
 
 def test_an_attack_that_is_a_plain_function_is_trained_on_what_it_returns():

@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from limen.identity import Identity
 from limen.images import LATTICE, check_images, per_sample
 from limen.seeds import sample_seeds
 from limen.structure import check_masks
+from limen.structure.asking import asks_for
 
 B = TypeVar("B", bound=Best)
 
@@ -188,6 +189,16 @@ def _run(search: Search, classifier: Classifier, problem: Problem, best: B) -> B
     if len(problem.labels):
         search(classifier, problem, best)
     return best
+
+
+def known_masks(attack: Callable[..., Any], masks: Tensor | None) -> dict[str, Any]:
+    """The masks of the data as an attack is given them: one of a user's own need not know of masks.
+
+    Example:
+        >>> known_masks(lambda classifier, images, labels: images, torch.ones(1, 1, 2, 2, dtype=torch.bool))
+        {}
+    """
+    return {} if masks is None or not asks_for(attack, "masks") else {"masks": masks}
 
 
 P = ParamSpec("P")

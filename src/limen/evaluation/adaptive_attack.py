@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from limen.attacks import Attack, Outcome
+from limen.attacks.factory import known_masks
 from limen.classifier import Classifier
 from limen.defenses import Adaptive
-from limen.evaluation.cleans import known_masks
 from limen.images import LATTICE
 
 

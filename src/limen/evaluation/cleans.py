@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from limen.classifier import Classifier
 from limen.data import Batch
 from limen.errors import UsageError
 from limen.images import from_uint8, to_uint8
-from limen.structure.asking import asks_for
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,6 @@ def source_of(pixels: np.ndarray, label: int, target: int | None, mask: np.ndarr
     if mask is not None:
         digest.update(np.packbits(mask).data)
     return digest.hexdigest()
-
-
-def known_masks(attack: Callable[..., Any], masks: Tensor | None) -> dict[str, Any]:
-    """The masks of the data as an attack is given them: one of a user's own need not know of masks."""
-    return {} if masks is None or not asks_for(attack, "masks") else {"masks": masks}
 
 
 def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Sequence[int], count: int) -> None:

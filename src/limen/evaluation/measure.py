@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from limen.attacks import Outcome
+from limen.attacks.factory import known_masks
 from limen.classifier import Classifier
-from limen.evaluation.cleans import Cleans, known_masks, load, logits_of
+from limen.evaluation.cleans import Cleans, load, logits_of
 from limen.images import to_uint8
 from limen.metrics import Metric
 from limen.metrics.table import measured

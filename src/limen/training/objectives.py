@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from limen.attacks import Attack, fgsm
+from limen.attacks.factory import known_masks
 from limen.catalog import Catalog, Request
+from limen.classifier import Classifier
 from limen.errors import LimenError, UsageError
 from limen.identity import Named
 from limen.seeds import draw
@@ -160,14 +162,16 @@ class GaussianNoise:
         return cross_entropy(learner(images + self.sigma * noise), lesson.labels, reduction="none")
 
 
-def _attacked(attack: Any, classifier: Any, lesson: Lesson, rows: Tensor) -> Tensor:
+def _attacked(attack: Any, classifier: Classifier, lesson: Lesson, rows: Tensor) -> Tensor:
     """Where the attack takes the images (n, C, H, W) at `rows`."""
     images, labels = lesson.images[rows], lesson.labels[rows]
     ids: Sequence[str] = [lesson.ids[row] for row in rows.tolist()]
+    masks = None if lesson.masks is None else lesson.masks[rows]
     if isinstance(attack, Attack):
-        return attack.perturb(classifier, images, labels, ids=ids, seed=lesson.seed)
+        return attack.perturb(classifier, images, labels, ids=ids, seed=lesson.seed, masks=masks)
     # A user's own callable only says what fooled.
-    return attack(classifier, images, labels, ids=ids, seed=lesson.seed, lattice=None).images
+    known = known_masks(attack, masks)
+    return attack(classifier, images, labels, ids=ids, seed=lesson.seed, lattice=None, **known).images
 
 
 def _mixed(

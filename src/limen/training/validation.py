@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from limen.attacks.factory import known_masks
 from limen.catalog import NamedAttack
 from limen.classifier import Classifier
 from limen.data import Dataset
@@ -91,7 +92,8 @@ def _share(
         rows = right.nonzero()[:, 0]
         if attack is not None and len(rows):
             ids = [here.ids[row] for row in rows.tolist()]
-            right[rows] = ~attack(classifier, here.images[rows], here.labels[rows], ids=ids).success
+            known = known_masks(attack, None if here.masks is None else here.masks[rows])
+            right[rows] = ~attack(classifier, here.images[rows], here.labels[rows], ids=ids, **known).success
         counts += torch.stack([(right * here.weights).sum(), here.weights.sum()]).double().cpu()
     correct, total = team.total(counts.float().to(team.device)).tolist()
     if total == 0:
