@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.data import Dataset, Sample, from_arrays
+from limen.errors import UsageError
 from limen.training import augmentations
 from limen.training.reading import Plan, Share, read
 
@@ -67,6 +68,13 @@ def test_augmentation_belongs_to_the_sample_and_the_epoch_whoever_reads(workers)
     )
     assert torch.equal(views(3, 5), alone)
     assert not torch.equal(views(4, 5), alone)
+
+
+def test_workers_where_nothing_can_fork_are_refused(monkeypatch):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
+    with pytest.raises(UsageError, match="workers need an operating system that can fork; use 0"):
+        lessons(Plan(numbers(3), range(3), 2), workers=1)
+    assert len(lessons(Plan(numbers(3), range(3), 2))) == 2
 
 
 def test_foregrounds_move_along_with_their_images():
