@@ -1,0 +1,175 @@
+"""How accuracy falls with budgets: Figure 4 in L2, and Figure 5 in L∞ and by JSMA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from limen.document import Chart, Charts, Document
+from limen.recipes.bench import Bench, Ran, Row
+from limen.recipes.blocks import Rows, lines
+from limen.recipes.dual.common import (
+    ALONE,
+    EPS_BACKGROUND,
+    EPS_FOREGROUND,
+    LEVELS_BACKGROUND,
+    LEVELS_FOREGROUND,
+    SCALED,
+    Sweep,
+    accuracy,
+    benches,
+    budget,
+    made_of,
+    page,
+)
+from limen.recipes.entries import Entry
+from limen.recipes.recipe import recipe
+
+FRONTS, BACKS, PLAIN = "Foreground", "Background", "PGD"
+JSMA = "JSMA"
+
+SHARES = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+_JSMA_STEPS = 2000
+"""JSMA changes a value a step: where more are needed for the greatest share, it is left out."""
+
+
+def _sweeps(bench: Bench, norm: str, steps: int, restarts: int, mask: str) -> list[Sweep]:
+    """Both budgets of the dual attack, and PGD's, in one norm."""
+    levels = norm == "linf"
+    front, back = (LEVELS_FOREGROUND, LEVELS_BACKGROUND) if levels else (EPS_FOREGROUND, EPS_BACKGROUND)
+    fronts, backs, plain = (
+        ((0, 2, 4, 6, 8, 10), (4, 10, 20, 30, 40), (1, 2, 4, 6, 8))
+        if levels
+        else ((0, 1, 2, 3, 4, 5), (2, 5, 10, 20, 30), (1, 2, 3, 4, 5))
+    )
+    fixed = [("steps", steps), ("restarts", restarts)]
+    dual = [("norm", norm), ("mask", mask), *fixed]
+    one_front, one_back = (
+        (name, budget(bench, value, levels))
+        for name, value in (("eps_foreground", front), ("eps_background", back))
+    )
+    unit = " in levels" if levels else ""
+    sweeps = [
+        Sweep(FRONTS, f"ε_F{unit}", "dual_perturbation", "eps_foreground", fronts, [one_back, *dual], levels),
+        Sweep(BACKS, f"ε_B{unit}", "dual_perturbation", "eps_background", backs, [one_front, *dual], levels),
+        Sweep(PLAIN, f"ε{unit}", f"pgd_{norm}", "eps", plain, [*fixed, ("random_start", True)], levels),
+    ]
+    # In the order of each figure.
+    return [sweeps[2], *sweeps[:2]] if levels else sweeps
+
+
+def _measured(
+    bench: Bench, folder: str, sweeps: Sequence[Sweep], jsma: int, model: Sequence[str]
+) -> tuple[list[Ran], list[Row]]:
+    """Every classifier under every sweep, and under JSMA if it may change any values."""
+    entries = [each.entry(bench) for each in sweeps]
+    entries += [Entry(JSMA, f"jsma:eps={jsma}")] if jsma else []
+    all_ran, rows = [], []
+    for name, of in benches(bench, model):
+        ran = of.attacked(folder, {"": entries})
+        for sweep, each in zip(sweeps, ran[: len(sweeps)], strict=True):
+            if sweep.title == PLAIN:
+                rows += [accuracy(each, name, PLAIN, 0, each.labels[0], _NEVER)]
+            rows += [
+                accuracy(each, name, sweep.title, at, label)
+                for at, label in zip(sweep.values, each.labels, strict=True)
+            ]
+        rows += [row for each in ran[len(sweeps) :] for row in _by_share(each, name, jsma)]
+        all_ran += ran
+    return all_ran, rows
+
+
+_NEVER = pc.scalar(False)
+
+
+def _by_share(ran: Ran, name: str, most: int) -> Iterator[Row]:
+    """JSMA stops where it fools, so that its longest run holds the accuracy at each lesser share."""
+    yield accuracy(ran, name, JSMA, 0, ran.labels[0], _NEVER)
+    for share in SHARES:
+        within = pc.field("l0") <= most * share / SHARES[-1]
+        yield accuracy(ran, name, JSMA, share, ran.labels[0], within)
+
+
+def _charts(records: pa.Table, axes: dict[str, str], title: str, caption: str) -> Charts:
+    rows = Rows(records.to_pylist())
+    charts = [
+        Chart(
+            name,
+            axes[name],
+            "accuracy",
+            lines(of, [each for each, _ in of.by("attack")]),
+            y_range=(0, 1),
+            percent=True,
+        )
+        for name, of in rows.by("group")
+    ]
+    return Charts(title, caption, charts)
+
+
+def _alone(records: pa.Table) -> tuple[str, ...]:
+    return () if len(set(records["attack"].to_pylist())) > 1 else (ALONE,)
+
+
+def _figure_4(records: pa.Table) -> Document:
+    caption = (
+        "The share of all images that each classifier has right under attack. Foreground: over ε_F, with "
+        f"ε_B = {EPS_BACKGROUND:g}. Background: over ε_B, with ε_F = {EPS_FOREGROUND:g}. PGD: over one "
+        "budget for all of the image; at 0, without an attack. Bands: Wilson's 95 % intervals."
+    )
+    axes = {FRONTS: "ε_F", BACKS: "ε_B", PLAIN: "ε"}
+    made = _charts(records, axes, "Accuracy under attacks in L2", caption)
+    notes = (SCALED, *_alone(records))
+    return page(records, "Who withstands two budgets?", "Figure 4", [made], notes)
+
+
+@recipe(describe=_figure_4)
+def dual_figure_4(
+    bench: Bench,
+    *,
+    model: tuple[str, ...] = (),
+    mask: str = "saliency",
+    steps: int = 100,
+    restarts: int = 1,
+) -> pa.Table:
+    """Accuracy of several classifiers under dual and PGD attacks in L2 (Tong et al., Figure 4)."""
+    sweeps = _sweeps(bench, "l2", steps, restarts, mask)
+    ran, rows = _measured(bench, "dual-l2", sweeps, 0, model)
+    return made_of(ran, rows, mask)
+
+
+def _figure_5(records: pa.Table) -> Document:
+    caption = (
+        "The share of all images that each classifier has right under attack. Foreground: over ε_F, with "
+        f"ε_B = {LEVELS_BACKGROUND}/255. Background: over ε_B, with ε_F = {LEVELS_FOREGROUND}/255. PGD: over "
+        "one budget for all of the image. JSMA: over the share of values that it may change. At 0, without "
+        "an attack. Bands: Wilson's 95 % intervals."
+    )
+    axes = {FRONTS: "ε_F in levels", BACKS: "ε_B in levels", PLAIN: "ε in levels", JSMA: "share of values"}
+    made = _charts(records, axes, "Accuracy under attacks in L∞ and L0", caption)
+    missing = JSMA not in set(records["group"].to_pylist())
+    notes = (
+        "JSMA changes one value of one channel a step; the paper counts pixels, and does not say how it "
+        "changes them.",
+        *((f"JSMA is left out: it would take more than {_JSMA_STEPS} steps an image.",) if missing else ()),
+        *_alone(records),
+    )
+    return page(records, "Does the defence carry over to other norms?", "Figure 5", [made], notes)
+
+
+@recipe(describe=_figure_5)
+def dual_figure_5(
+    bench: Bench,
+    *,
+    model: tuple[str, ...] = (),
+    mask: str = "saliency",
+    steps: int = 20,
+    restarts: int = 1,
+) -> pa.Table:
+    """Accuracy of several classifiers under attacks in L∞ and L0 (Tong et al., Figure 5)."""
+    sweeps = _sweeps(bench, "linf", steps, restarts, mask)
+    values = round(SHARES[-1] * math.prod(bench.shape))
+    ran, rows = _measured(bench, "dual-linf", sweeps, values if values <= _JSMA_STEPS else 0, model)
+    return made_of(ran, rows, mask)
