@@ -17,7 +17,7 @@ from torch import nn
 import limen
 from limen import Classifier, catalog
 from limen.compat import declare_torchvision_operators
-from limen.errors import LimenError, LimenWarning, UnknownNameError, UsageError
+from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.structure import (
     FOREGROUNDS,
     attention_mask,
@@ -26,7 +26,6 @@ from limen.structure import (
     foreground_score,
     masks_of,
     passes_taken,
-    warn_of_empty_or_full,
 )
 from limen.structure.foregrounds import half_way, segmentation
 from limen.weight_files import WeightsError
@@ -276,15 +275,6 @@ def test_a_method_of_ones_own_is_given_what_it_names_and_must_give_masks():
         masks_of(lambda images: images > 0.5, batch)
     with pytest.raises(UnknownNameError, match="unknown foreground 'salience'; did you mean 'saliency'"):
         masks_of("salience", batch)
-
-
-def test_masks_that_divide_nothing_are_told():
-    masks = torch.zeros(3, 1, 4, 4, dtype=torch.bool)
-    masks[0, :, 1] = True
-    masks[1] = True
-    with pytest.warns(LimenWarning, match="of 1 of 3 images is empty.*of 1 it is the whole image"):
-        warn_of_empty_or_full(masks)
-    warn_of_empty_or_full(masks[:1])
 
 
 def test_passes_are_those_of_the_model_inside():

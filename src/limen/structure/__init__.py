@@ -16,7 +16,6 @@ from limen.structure.foregrounds import (
     foreground_named,
     foreground_score,
     masks_of,
-    warn_of_empty_or_full,
 )
 from limen.structure.magnification import common_scale, magnify
 from limen.structure.saliency import SALIENCY, Saliency, density_of, saliency_named
@@ -54,5 +53,4 @@ __all__ = [
     "passes_taken",
     "saliency_named",
     "superpixels",
-    "warn_of_empty_or_full",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limen.structure.foregrounds.masks import Foreground, check_masks, empty_or_full, warn_of_empty_or_full
+from limen.structure.foregrounds.masks import Foreground, check_masks, empty_or_full
 from limen.structure.foregrounds.salient import half_way
 from limen.structure.foregrounds.score import foreground_score
 from limen.structure.foregrounds.segmented import segmentation
@@ -21,5 +21,4 @@ __all__ = [
     "half_way",
     "masks_of",
     "segmentation",
-    "warn_of_empty_or_full",
 ]

@@ -1,14 +1,13 @@
-"""Foreground masks: their checks, and what an empty or a full one means."""
+"""Foreground masks: what makes them, and their checks."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from limen.errors import LimenWarning, UsageError
+from limen.errors import UsageError
 
 
 class Foreground(Protocol):
@@ -54,29 +53,3 @@ def empty_or_full(masks: Tensor) -> tuple[Tensor, Tensor]:
     """
     pixels = masks.flatten(1)
     return ~pixels.any(1), pixels.all(1)
-
-
-def warn_of_empty_or_full(masks: Tensor) -> None:
-    """Say how many masks leave an image undivided, for whoever treats the two regions differently.
-
-    Such a mask is taken as it is: all of the image is background where it is empty, and foreground where it
-    is full.
-
-    Args:
-        masks: Bool (N, 1, H, W).
-
-    Warns:
-        LimenWarning: If there is one.
-
-    Example:
-        >>> warn_of_empty_or_full(torch.tensor([[[[True, False]]]]))
-    """
-    counts = [int(each.sum()) for each in empty_or_full(masks)]
-    if any(counts):
-        warnings.warn(
-            f"The foreground of {counts[0]} of {len(masks)} images is empty, so that all of them is "
-            f"background; of {counts[1]} it is the whole image. Ask another method of foregrounds if that is "
-            "not meant.",
-            LimenWarning,
-            stacklevel=3,
-        )
