@@ -46,7 +46,17 @@ ROOMS = [
             "document",
             "evaluation",
         ),
-        *("metrics", "models", "operators", "recipes", "report", "runs", "structure", "training"),
+        *(
+            "metrics",
+            "models",
+            "operators",
+            "recipes",
+            "report",
+            "runs",
+            "smoothing",
+            "structure",
+            "training",
+        ),
     )
 ]
 

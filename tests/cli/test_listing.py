@@ -6,12 +6,12 @@ import importlib.metadata
 
 import pytest
 
-from limen import attacks, data, defenses, metrics, models, training
-from limen.catalog import ATTENTION, FOREGROUNDS, SALIENCY
+from limen import attacks, data, defenses, metrics, training
+from limen.catalog import ATTENTION, FOREGROUNDS, MODELS, SALIENCY
 from limen.evaluation import EVALUATIONS
 
 TABLES = {
-    "models": models.SOURCES,
+    "models": MODELS.factories,
     "data": data.SOURCES,
     "attacks": attacks.FACTORIES,
     "defenses": defenses.DEFENSES,

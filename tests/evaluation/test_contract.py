@@ -21,6 +21,7 @@ from limen.runs import Run, RunError, Stored, open_run, read_evaluations
 FGSM, DDN = "fgsm:eps=0.06", "ddn:steps=8"
 SPECS = {
     "attention": "attention:images=2",
+    "certified": "certified:sigma=0.1,n=20,n0=5",
     "defenses": "defenses:defense=bit_depth:bits=3,,2,adaptive=true",
     "detection": "detection:repeats=2,learners=25",
     "magnify": "magnify:images=2,radius=4",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limen.analysis.certification import certified_accuracy, certified_radii, decided, lower_bound
 from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
@@ -25,13 +26,17 @@ __all__ = [
     "Roc",
     "attacks_of",
     "caveats",
+    "certified_accuracy",
+    "certified_radii",
     "characteristic",
     "clean_warning",
     "compare",
+    "decided",
     "detection",
     "estimate_means",
     "figures",
     "in_memory",
+    "lower_bound",
     "mean_roc",
     "near_chance",
     "notes",

@@ -25,6 +25,7 @@ from limen.catalog.kinds import (
     tried_on,
 )
 from limen.catalog.parameters import READERS, Parameter
+from limen.catalog.smoothed import smoothed
 from limen.catalog.table import Catalog, Entry, Request
 from limen.classifier import Classifier
 from limen.data import Dataset
@@ -64,7 +65,7 @@ __all__ = [
 
 MODELS = Catalog(
     "model",
-    models.SOURCES,
+    {**models.SOURCES, "smoothed": smoothed},
     "limen.models",
     hidden=frozenset({"device"}),
     own=models.from_function,

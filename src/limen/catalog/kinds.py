@@ -20,8 +20,9 @@ NamedAttack = Attack | Named
 
 
 def known_model(classifier: Classifier, request: Request) -> Classifier:
-    """The classifier, told what it is."""
-    classifier.identity = request.identity
+    """The classifier, told what it is; the user's file that a classifier inside is from is part of it."""
+    inside = None if classifier.identity is None else classifier.identity.code
+    classifier.identity = dataclasses.replace(request.identity, code=request.identity.code or inside)
     return classifier
 
 

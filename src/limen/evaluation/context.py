@@ -104,6 +104,10 @@ class Context:
         if identity is not None and identity.code is not None:
             self.note(f"file of the {what}", identity.code[:12])
 
+    def every(self) -> Images:
+        """For each attack, all of its images."""
+        return self._images(pc.field("id").is_valid())
+
     def correct(self) -> Images:
         """For each attack, the images that the run's classifier had right before it."""
         return self._images(pc.field("clean_prediction") == pc.field("label"))

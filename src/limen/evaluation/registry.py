@@ -5,6 +5,7 @@ from __future__ import annotations
 from limen.catalog import Catalog, Request
 from limen.errors import UsageError
 from limen.evaluation.attention import attention
+from limen.evaluation.certified import certified
 from limen.evaluation.detection import detection
 from limen.evaluation.magnification import magnify_images
 from limen.evaluation.protocol import Evaluation
@@ -26,6 +27,7 @@ EVALUATIONS = Catalog(
     "evaluation",
     {
         "attention": attention,
+        "certified": certified,
         "defenses": defenses,
         "detection": detection,
         "magnify": magnify_images,
