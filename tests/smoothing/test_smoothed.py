@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import limen
+from limen.defenses import Adaptive, Defended, bit_depth, total_variation
 from limen.errors import UsageError
 from limen.seeds import content_seeds, draw
 from limen.smoothing import Smoothed
@@ -199,6 +200,19 @@ def test_fingerprints_tell_apart_what_answers_otherwise():
 def test_settings_that_make_no_sense_are_refused(settings, said):
     with pytest.raises(UsageError, match=said):
         Smoothed(small(), **settings)
+
+
+def test_what_is_smoothed_is_not_smoothed_again():
+    with pytest.raises(UsageError, match="smoothed already"):
+        Smoothed(Smoothed(small()))
+
+
+def test_behind_a_defence_that_an_attack_knows_of_every_draw_counts_too():
+    smoothed = Defended(Smoothed(small(), 0.3, DRAWS), total_variation)
+    assert Adaptive(smoothed, 3).draws == 3 * DRAWS
+    assert Adaptive(Defended(smoothed.classifier, bit_depth), 3).draws == DRAWS
+    images = colours(2)
+    assert Adaptive(smoothed, 1)(images).shape == (2, 4)
 
 
 def test_images_outside_the_range_are_refused_although_noise_leaves_it():

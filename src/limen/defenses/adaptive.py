@@ -62,7 +62,8 @@ class Adaptive(Classifier):
         vars(self).update(vars(classifier))
         self.classifier = classifier
         self.chain = _chain(classifier)
-        self.draws = draws if any(map(is_random, self.chain)) else 1
+        self._rounds = draws if any(map(is_random, self.chain)) else 1
+        self.draws = self._rounds * undefended(classifier).draws
         self.backward: Backward = backward
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class Adaptive(Classifier):
             UsageError: As the classifier.
             ModelError: As the classifier.
         """
-        answers = [self._answer(images, draw) for draw in range(self.draws)]
+        answers = [self._answer(images, draw) for draw in range(self._rounds)]
         return answers[0] if len(answers) == 1 else torch.stack(answers).mean(0)
 
     def fingerprint(self) -> str:

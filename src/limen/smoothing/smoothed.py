@@ -40,7 +40,7 @@ class Smoothed(Classifier):
             each pass is made once more on the way back.
 
     Raises:
-        UsageError: If `sigma` is not above 0, or there is not one draw at least.
+        UsageError: If `sigma` is not above 0, there is not one draw at least, or the classifier is smoothed.
 
     Source:
         Cohen, Rosenfeld & Kolter, Certified adversarial robustness via randomized smoothing, ICML 2019,
@@ -67,6 +67,8 @@ class Smoothed(Classifier):
             raise UsageError(f"sigma is {sigma}; expected a number above 0")
         for name, value in (("draws", draws), ("batch_size", batch_size)):
             check_count(name, value)
+        if isinstance(classifier, Smoothed):
+            raise UsageError("the classifier is smoothed already; smooth the one inside")
         vars(self).update(vars(classifier))
         self.classifier = classifier
         self.sigma, self.draws, self.seed, self.batch_size = sigma, draws, seed, batch_size
