@@ -13,5 +13,12 @@ def identity(label: str) -> Identity:
         spec = Spec.parse(label, argument=False)
     except UsageError:
         return Identity(label, {})
-    values = {key: texts[0] for key, texts in spec.values}
+    values = {key: _value(texts[0]) for key, texts in spec.values}
     return Identity(spec.name, values, "eps" if "eps" in values else None, stated=tuple(values))
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

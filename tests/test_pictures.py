@@ -103,3 +103,25 @@ def test_colours_brighten_with_the_value():
     picture = pictures.coloured(np.linspace(0, 0.1, 64)[None], 0.1).convert("L")
     assert np.all(np.diff(np.asarray(picture)[0].astype(int)) >= 0)
     assert np.asarray(picture)[0, -1] - np.asarray(picture)[0, 0] > 200
+
+
+def test_a_lit_region_is_untouched_within_a_line_and_all_else_is_dark():
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    region = np.zeros((12, 12), bool)
+    region[4:8, 4:8] = True
+    made = pictures.lit(pixels, region)
+    line = pictures.outline(~region)
+    assert np.array_equal(made[region], pixels[region])
+    assert (made[line] == (0, 229, 255)).all()
+    assert np.array_equal(made[~region & ~line], pixels[~region & ~line] // 4)
+    assert np.array_equal(pictures.lit(pixels, np.ones((12, 12), bool)), pixels)
+    assert np.array_equal(pictures.lit(pixels, np.zeros((12, 12), bool)), pixels // 4)
+
+
+def test_stacked_pictures_keep_their_pixels_and_grey_ones_get_colour():
+    grey, colour = np.full((64, 5, 1), 9, np.uint8), np.full((64, 5, 3), 7, np.uint8)
+    made = pictures.stacked([grey, colour])
+    assert made.shape == (64 + 2 + 64, 5, 3)
+    assert (made[:64] == 9).all()
+    assert (made[66:] == 7).all()
+    assert np.array_equal(pictures.stacked([colour]), colour)

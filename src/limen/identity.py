@@ -102,9 +102,16 @@ class Identity:
 
         What has no budget is a family of its own.
         """
-        if self.budget is None:
-            return self
-        parameters = {key: value for key, value in self.parameters.items() if key != self.budget}
+        return self if self.budget is None else self.without(self.budget)
+
+    def without(self, parameter: str) -> Identity:
+        """The identity without the value of a parameter: what differs in it alone has it in common.
+
+        Example:
+            >>> Identity("pgd_l2", {"eps": 3.0, "steps": 40}, stated=("eps", "steps")).without("eps").label
+            'pgd_l2:steps=40'
+        """
+        parameters = {key: value for key, value in self.parameters.items() if key != parameter}
         return replace(self, parameters=parameters)
 
     def __hash__(self) -> int:

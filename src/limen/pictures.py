@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,8 @@ _SCALE = "#000004 #1b0c41 #4a0c6b #781c6d #a52c60 #cf4446 #ed6925 #fb9b06 #f7d13
 _OPACITY = 0.65
 # Cyan, which the colour scale does not have, with a dark rim to stand out from its bright end.
 _OUTLINE, _RIM = (0, 229, 255), (0, 0, 4)
+
+_GAP = 128
 
 
 def data_url(picture: Image.Image | bytes) -> str:
@@ -125,6 +128,29 @@ def overlaid(original: np.ndarray, attention: np.ndarray, region: np.ndarray) ->
     mixed = np.rint((1 - share) * original + share * colours).astype(np.uint8)
     mixed[outline(~region)], mixed[outline(region)] = _RIM, _OUTLINE
     return Image.fromarray(mixed)
+
+
+def lit(original: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """An original (H, W, C) uint8 with all but a region (H, W) bool in the dark, which a line surrounds.
+
+    Returns:
+        (H, W, 3) uint8; the region's own pixels are untouched.
+
+    Example:
+        >>> lit(np.full((1, 4, 1), 200, np.uint8), np.array([[True, False, False, False]]))[0, :, 0].tolist()
+        [200, 0, 50, 50]
+    """
+    made = np.broadcast_to(np.where(region[..., None], original, original // 4), (*region.shape, 3)).copy()
+    made[outline(~region)] = _OUTLINE
+    return made
+
+
+def stacked(tiles: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures (H, W, 1 or 3) uint8 of one size below each other, with narrow gaps: (…, W, 3)."""
+    height, width = tiles[0].shape[:2]
+    gap = np.full((max(1, height // 32), width, 3), _GAP, np.uint8)
+    rows = [part for tile in tiles for part in (gap, np.broadcast_to(tile, (height, width, 3)))]
+    return np.concatenate(rows[1:])
 
 
 def outline(region: np.ndarray) -> np.ndarray:

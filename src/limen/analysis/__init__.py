@@ -11,9 +11,11 @@ from limen.analysis.intervals import Estimate, Measured, estimate_means, share, 
 from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
+from limen.analysis.sweeps import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.analysis.table import attacks_of, rows_of, statistics, table
 
 __all__ = [
+    "AccuracyCurve",
     "Characteristic",
     "Comparison",
     "Detection",
@@ -24,6 +26,8 @@ __all__ = [
     "QualityCurve",
     "RateAt",
     "Roc",
+    "Sweep",
+    "accuracy_curve",
     "attacks_of",
     "caveats",
     "certified_accuracy",
@@ -51,6 +55,7 @@ __all__ = [
     "share",
     "share_interval",
     "statistics",
+    "sweeps",
     "table",
     "wilson",
 ]

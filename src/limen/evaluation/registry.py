@@ -7,6 +7,8 @@ from limen.errors import UsageError
 from limen.evaluation.attention import attention
 from limen.evaluation.certified import certified
 from limen.evaluation.detection import detection
+from limen.evaluation.foreground import foreground
+from limen.evaluation.gradients import gradients
 from limen.evaluation.magnification import magnify_images
 from limen.evaluation.protocol import Evaluation
 from limen.evaluation.survival import defenses
@@ -30,6 +32,8 @@ EVALUATIONS = Catalog(
         "certified": certified,
         "defenses": defenses,
         "detection": detection,
+        "foreground": foreground,
+        "gradients": gradients,
         "magnify": magnify_images,
         "transfer": transfer,
     },

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+from markupsafe import Markup
 
 from limen.analysis import caveats, clean_warning, notes, outcomes_by_name, rows_of, table
 from limen.analysis.table import Row
+from limen.report.accuracy import accuracy
 from limen.report.curves import Band, Curve, bands, curves
 from limen.report.gallery import Gallery, gallery
 from limen.report.sections import Section, sections
@@ -64,12 +66,12 @@ class AttackRow:
 
 @dataclass(frozen=True)
 class View:
-    """The whole page: runs, the table of attacks, the curves, the stored evaluations, the gallery.
+    """The whole page: runs, the table of attacks, curves, accuracy, the stored evaluations, the gallery.
 
     Attacks that differ in their budget alone are one family, also where there is just one of them.
     `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
-    another. `bands` has the width of the lines by the number of their images. `notes` are what must be read
-    beside the figures.
+    another. `bands` has the width of the lines by the number of their images. `accuracy` is empty where no
+    attack ran under several values of a number. `notes` are what must be read beside the figures.
     """
 
     runs: tuple[RunView, ...]
@@ -79,6 +81,7 @@ class View:
     notes: tuple[str, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
     bands: Mapping[int, Band]
+    accuracy: Markup
     sections: tuple[Section, ...]
     gallery: Gallery
 
@@ -113,6 +116,7 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         notes=tuple(dict.fromkeys([*notes(figures, ("stuck", "unmasked", "unfinished")), *caveats(metrics)])),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
+        accuracy=accuracy(runs),
         sections=sections(
             runs,
             {(row.run, row.label): place for place, row in enumerate(attacks)},

@@ -1,0 +1,67 @@
+"""The foreground of a run's images, and where people are predicted to look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from limen.classifier import Classifier
+from limen.evaluation.context import Context
+from limen.structure import (
+    Foreground,
+    Saliency,
+    density_of,
+    foreground_named,
+    masks_of,
+    passes_taken,
+    saliency_named,
+)
+from limen.structure.asking import asks_for
+
+
+class Finder:
+    """Finds the foregrounds of a run's images; asks for the run's model and data only if the method does.
+
+    Attributes:
+        method: What finds them.
+        like: The run's classifier if the method looks through it, else None.
+    """
+
+    def __init__(self, context: Context, mask: Foreground | str) -> None:
+        self.method = foreground_named(mask) if isinstance(mask, str) else mask
+        self.like = _asked(context, "foreground", self.method)
+        self._context = context
+
+    def __call__(self, ids: Sequence[str], originals: Tensor) -> Tensor:
+        """The foregrounds of originals (N, C, H, W) with these ids, bool (N, 1, H, W)."""
+        given = self._context.masks(ids) if asks_for(self.method, "masks") else None
+        images = originals if self.like is None else originals.to(self.like.device, self.like.dtype)
+        there = None if given is None else given.to(images.device)
+        return masks_of(self.method, images, self.like, there).to(originals.device)
+
+
+class Gaze:
+    """Predicts where people look; asks for the run's model only if the saliency model does.
+
+    Attributes:
+        model: The saliency model.
+        like: The run's classifier if it looks through that, else None.
+    """
+
+    def __init__(self, context: Context, saliency: Saliency | str) -> None:
+        self.model = saliency_named(saliency) if isinstance(saliency, str) else saliency
+        self.like = _asked(context, "saliency model", self.model)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """The densities (N, H, W) of images (N, C, H, W), where these are."""
+        if self.like is None:
+            return density_of(self.model, images).detach()
+        fitting = images.to(self.like.device, self.like.dtype)
+        return density_of(self.model, fitting, self.like).detach().to(images.device)
+
+
+def _asked(context: Context, what: str, method: Foreground | Saliency) -> Classifier | None:
+    """The run's classifier if the method makes use of it; the user's file that it is from is noted."""
+    context.note_code(what, getattr(method, "identity", None))
+    return context.classifier if passes_taken(method) != (0, 0) else None

@@ -1,0 +1,176 @@
+"""The loss gradients of several classifiers beside each other (Tong et al. 2020, Figure 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from limen import pictures
+from limen.analysis import estimate_means, share
+from limen.document import Block, Cell, Form, Group, Picture, Pictures, Row, Table
+from limen.evaluation.context import Context, Images
+from limen.evaluation.gaze import Finder
+from limen.evaluation.loss_gradients import LossGradients, loss_gradients, seen_as
+from limen.evaluation.protocol import evaluation
+from limen.images import to_uint8
+from limen.runs import Part, Run, Stored
+from limen.structure import Foreground
+
+
+def describe(stored: Stored) -> list[Block]:
+    """The figures of each classifier, and a row of pictures per image."""
+    records = stored.records().to_pylist()
+    by_model: dict[str, list[dict]] = {}
+    for row in records:
+        by_model.setdefault(row["model"], []).append(row)
+    masked = stored.identity.parameters["mask"] is not None
+    columns = ("Classifier", "Images", "Classified correctly", "Length of the gradient")
+    on = ("Foreground", "Gradient on the foreground", "No gradient") if masked else ()
+    about = (
+        "The mean length in L₂ of the gradient of the cross-entropy, by values in [0, 1], at the originals, "
+        "right and wrong ones alike."
+    )
+    where = (
+        " How much of the image is foreground, and which share of the gradient's energy, the sum of its "
+        "squares, lies there; an image without a gradient has no such share."
+    )
+    table = Table(
+        "Gradients of the loss",
+        f"{about}{where if masked else ''} With 95 % bootstrap intervals over the images.",
+        (*columns, *on),
+        [Group("", [_row(name, rows, masked) for name, rows in by_model.items()])],
+    )
+    return [table, *_pictures(stored, list(by_model))]
+
+
+@evaluation("Loss gradients", describe)
+def gradients(
+    run: Run,
+    context: Context,
+    *,
+    model: tuple[str, ...] = (),
+    mask: Foreground | str | None = None,
+    images: int = 12,
+) -> Iterator[Part]:
+    """What the loss of classifiers heeds in originals: pictures of its gradient, and where it lies.
+
+    A classifier that was trained against attacks has gradients that people can read; that of another looks
+    like noise (Tsipras et al. 2019). No attack plays a part: each image is measured once, and its rows stand
+    under the first attack of the run that has it.
+
+    Args:
+        run: The run.
+        context: What the evaluation is given.
+        model: Specs of classifiers to show beside the run's own, with the same classes.
+        mask: What finds the foreground; None for no foreground. `data` for the masks that the data gives.
+        images: How many images to picture; the first of the data set.
+
+    Raises:
+        UsageError: If a label is none of a classifier's classes, or there is no such foreground.
+
+    Source:
+        Tong et al. 2020, Towards robustness against unsuspicious adversarial examples, Section 5.5 and
+        Figure 6. Tsipras et al. 2019, Robustness may be at odds with accuracy, Section 3.1 and Figure 2.
+    """
+    classifiers = {_name(run): context.classifier} | {name: context.model(name) for name in model}
+    labels = dict(zip(*(run.table()[name].to_pylist() for name in ("id", "label")), strict=True))
+    find, wanted = None if mask is None else Finder(context, mask), _once(context.every())
+    shown = [image_id for of_attack in wanted.values() for image_id in of_attack][:images]
+    for batch in context.batches(wanted):
+        for label, places in batch.attacked.items():
+            rows, ids = list(places), [batch.ids[place] for place in places]
+            originals, truth = batch.originals[rows], torch.tensor([labels[each] for each in ids])
+            masks = None if find is None else find(ids, originals)
+            found = {name: loss_gradients(each, originals, truth) for name, each in classifiers.items()}
+            records = [_records(label, ids, name, each, masks) for name, each in found.items()]
+            first = to_uint8(originals)
+            if masks is not None:
+                first = [*map(pictures.lit, first, masks[:, 0].cpu().numpy())]
+            tiles = [first, *(to_uint8(seen_as(each.gradients)) for each in found.values())]
+            made: dict[tuple[str | None, str], np.ndarray] = {
+                (None, _key(place, image_id)): pixels
+                for place, of_images in enumerate(tiles)
+                for image_id, pixels in zip(ids, of_images, strict=True)
+                if image_id in shown
+            }
+            yield Part(pa.concat_tables(records), made)
+
+
+def _name(run: Run) -> str:
+    model = run.manifest.model
+    return f"{model.spec} behind {model.chain}" if model.defenses else model.spec
+
+
+def _once(images: Images) -> dict[str, dict[str, int]]:
+    """Each image under the first attack that has it."""
+    seen: set[str] = set()
+    found = {}
+    for label, of_attack in images.items():
+        found[label] = {each: index for each, index in of_attack.items() if each not in seen}
+        seen.update(of_attack)
+    return found
+
+
+def _key(place: int, image_id: str) -> str:
+    """What a picture of an image is stored as: the original is at place 0, then come the classifiers."""
+    return f"{place}/{image_id}"
+
+
+def _records(
+    label: str, ids: Sequence[str], model: str, found: LossGradients, masks: Tensor | None
+) -> pa.Table:
+    energy = found.gradients.double().square().sum(1)
+    nothing = torch.full((len(ids),), torch.nan)
+    on = nothing if masks is None else (energy * masks[:, 0].cpu()).sum((1, 2)) / energy.sum((1, 2))
+    share = nothing if masks is None else masks.double().mean((1, 2, 3)).cpu()
+    columns = {"right": found.right, "length": found.lengths, "energy": on, "share": share}
+    made = {name: pa.array(values.numpy(), from_pandas=True) for name, values in columns.items()}
+    same = {"attack": [label] * len(ids), "id": list(ids), "model": [model] * len(ids)}
+    return pa.table({**same, **made})
+
+
+def _row(name: str, rows: Sequence[Mapping[str, Any]], masked: bool) -> list[Cell]:
+    columns = {
+        key: np.array([row[key] for row in rows], float) for key in ("right", "length", "energy", "share")
+    }
+    right = share(columns["right"] == 1)
+    means = estimate_means(np.stack([columns["length"], columns["share"], columns["energy"]], 1))
+    forms: tuple[Form, ...] = ("number", "share", "share")
+    cells = [
+        Cell(value=mean, low=low, high=high, form=form)
+        for mean, low, high, form in zip(means.mean, means.low, means.high, forms, strict=True)
+    ]
+    blank = Cell(value=int(np.isnan(columns["energy"]).sum()), form="count")
+    return [
+        Cell(name),
+        Cell(value=len(rows), form="count"),
+        Cell(value=right.value, low=right.low, high=right.high, form="share"),
+        *([*cells, blank] if masked else cells[:1]),
+    ]
+
+
+def _pictures(stored: Stored, models: Sequence[str]) -> Iterator[Pictures]:
+    count = stored.identity.parameters["images"]
+    ids = list(dict.fromkeys(stored.records()["id"].to_pylist()))[: count if isinstance(count, int) else 0]
+    masked = stored.identity.parameters["mask"] is not None
+    names = ["original, foreground lit" if masked else "original", *models]
+    rows = [
+        Row(
+            image_id,
+            [Picture(stored.picture(None, _key(place, image_id)), name) for place, name in enumerate(names)],
+        )
+        for image_id in ids
+    ]
+    if rows:
+        yield Pictures(
+            "What the loss heeds",
+            "The gradient of the loss at the original, image by image within ±3 standard deviations of its "
+            "mean, which is mid-grey (Tsipras et al. 2019): a value that raises the loss as it grows is "
+            "bright in its colour, one that lowers it is dark.",
+            rows,
+        )

@@ -1,0 +1,46 @@
+"""The charts of accuracy over an attack's settings, for one run and for several side by side."""
+
+from __future__ import annotations
+
+import re
+
+from limen.report.accuracy import accuracy
+from limen.report.page import write_page
+
+
+def grid(record, fooled: tuple[int, int]) -> dict[str, list[dict[str, object]]]:
+    """Four images under two budgets, so many of them fooled; and an attack that is alone."""
+    labels = (f"pgd_l2:eps={eps},steps=9" for eps in (1, 2))
+    rows = {
+        label: [record(i, f"photo {i}", success=i < count) for i in range(4)]
+        for label, count in zip(labels, fooled, strict=True)
+    }
+    return rows | {"ddn": [record(i, f"photo {i}") for i in range(4)]}
+
+
+def test_an_attack_under_several_values_has_a_chart_and_one_alone_has_none(make_run, record):
+    text = str(accuracy({"run": make_run(rows=grid(record, (1, 3)))}))
+    assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["pgd_l2:steps=9"]
+    assert "run: 100\N{NO-BREAK SPACE}% before the attack, 4 images: 0.75 at 1 to 0.25 at 2." in text
+    assert "eps →" in text
+
+
+def test_runs_are_lines_of_one_chart_in_colours_of_their_own(make_run, record):
+    runs = {name: make_run(name, grid(record, fooled)) for name, fooled in (("a", (4, 4)), ("b", (0, 2)))}
+    text = str(accuracy(runs))
+    assert text.count("<figure") == 1
+    assert re.findall(r"([ab]): [^:]*: ([\d.]+) at 1 to ([\d.]+) at 2", text) == [
+        ("a", "0", "0"),
+        ("b", "1", "0.5"),
+    ]
+    assert [re.search(rf"swatch (s\d).*?</svg>{name}: 100", text)[1] for name in "ab"] == ["s0", "s1"]
+
+
+def test_without_a_sweep_the_page_has_no_such_section(make_run, record, tmp_path):
+    alone = write_page([make_run("alone").directory], tmp_path / "alone.html").read_text("utf-8")
+    swept = write_page(
+        [make_run("swept", grid(record, (1, 3))).directory], tmp_path / "swept.html"
+    ).read_text("utf-8")
+    for mark in ('href="#accuracy"', '<section id="accuracy"', "Accuracy against a setting"):
+        assert mark not in alone
+        assert swept.count(mark) == 1
