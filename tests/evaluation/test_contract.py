@@ -24,6 +24,8 @@ SPECS = {
     "certified": "certified:sigma=0.1,n=20,n0=5",
     "defenses": "defenses:defense=bit_depth:bits=3,,2,adaptive=true",
     "detection": "detection:repeats=2,learners=25",
+    "foreground": "foreground:images=2",
+    "gradients": "gradients:images=2,mask=saliency",
     "magnify": "magnify:images=2,radius=4",
     "transfer": "transfer:defense=bilateral:radius=2",
 }

@@ -59,7 +59,7 @@ def test_the_file_has_the_documented_keys(manifest):
     assert content["attacks"][0]["folder"] == "fgsm-eps=0.1"
     assert content["attacks"][0]["identity"] == {
         "name": "fgsm",
-        "parameters": {"eps": "0.1"},
+        "parameters": {"eps": 0.1},
         "budget": "eps",
         "stated": ["eps"],
         "code": None,

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from limen import pictures
 from limen.analysis import estimate_means, share
 from limen.document import Block, Cell, Form, Group, Picture, Pictures, Row, Table
-from limen.evaluation.context import Context, Images
+from limen.evaluation.context import Batch, Context
 from limen.evaluation.gaze import Finder
 from limen.evaluation.loss_gradients import LossGradients, loss_gradients, seen_as
 from limen.evaluation.protocol import evaluation
@@ -24,10 +25,9 @@ from limen.structure import Foreground
 
 def describe(stored: Stored) -> list[Block]:
     """The figures of each classifier, and a row of pictures per image."""
-    records = stored.records().to_pylist()
-    by_model: dict[str, list[dict]] = {}
-    for row in records:
-        by_model.setdefault(row["model"], []).append(row)
+    by_model: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in stored.records().to_pylist():
+        by_model.setdefault(row["model"], {})[row["id"]] = row
     masked = stored.identity.parameters["mask"] is not None
     columns = ("Classifier", "Images", "Classified correctly", "Length of the gradient")
     on = ("Foreground", "Gradient on the foreground", "No gradient") if masked else ()
@@ -43,7 +43,7 @@ def describe(stored: Stored) -> list[Block]:
         "Gradients of the loss",
         f"{about}{where if masked else ''} With 95 % bootstrap intervals over the images.",
         (*columns, *on),
-        [Group("", [_row(name, rows, masked) for name, rows in by_model.items()])],
+        [Group("", [_row(name, [*rows.values()], masked) for name, rows in by_model.items()])],
     )
     return [table, *_pictures(stored, list(by_model))]
 
@@ -60,8 +60,7 @@ def gradients(
     """What the loss of classifiers heeds in originals: pictures of its gradient, and where it lies.
 
     A classifier that was trained against attacks has gradients that people can read; that of another looks
-    like noise (Tsipras et al. 2019). No attack plays a part: each image is measured once, and its rows stand
-    under the first attack of the run that has it.
+    like noise (Tsipras et al. 2019). No attack plays a part: the rows of an image are the same under each.
 
     Args:
         run: The run.
@@ -79,26 +78,33 @@ def gradients(
     """
     classifiers = {_name(run): context.classifier} | {name: context.model(name) for name in model}
     labels = dict(zip(*(run.table()[name].to_pylist() for name in ("id", "label")), strict=True))
-    find, wanted = None if mask is None else Finder(context, mask), _once(context.every())
-    shown = [image_id for of_attack in wanted.values() for image_id in of_attack][:images]
+    find, wanted = None if mask is None else Finder(context, mask), context.every()
+    shown = [*dict.fromkeys(image_id for of_attack in wanted.values() for image_id in of_attack)][:images]
     for batch in context.batches(wanted):
+        truth = torch.tensor([labels[image_id] for image_id in batch.ids])
+        masks = None if find is None else find(batch.ids, batch.originals)
+        found = {name: loss_gradients(each, batch.originals, truth) for name, each in classifiers.items()}
+        # Before the rows, by which an evaluation that goes on knows what it has finished.
+        yield Part(pictures=_composed(batch, masks, found, shown))
+        values = pa.concat_tables([_values(batch.ids, *each, masks) for each in found.items()])
         for label, places in batch.attacked.items():
-            rows, ids = list(places), [batch.ids[place] for place in places]
-            originals, truth = batch.originals[rows], torch.tensor([labels[each] for each in ids])
-            masks = None if find is None else find(ids, originals)
-            found = {name: loss_gradients(each, originals, truth) for name, each in classifiers.items()}
-            records = [_records(label, ids, name, each, masks) for name, each in found.items()]
-            first = to_uint8(originals)
-            if masks is not None:
-                first = [*map(pictures.lit, first, masks[:, 0].cpu().numpy())]
-            tiles = [first, *(to_uint8(seen_as(each.gradients)) for each in found.values())]
-            made: dict[tuple[str | None, str], np.ndarray] = {
-                (None, _key(place, image_id)): pixels
-                for place, of_images in enumerate(tiles)
-                for image_id, pixels in zip(ids, of_images, strict=True)
-                if image_id in shown
-            }
-            yield Part(pa.concat_tables(records), made)
+            rows = values.filter(pc.field("id").isin([batch.ids[place] for place in places]))
+            yield Part(rows.add_column(0, "attack", pa.array([label] * len(rows))))
+
+
+def _composed(
+    batch: Batch, masks: Tensor | None, found: Mapping[str, LossGradients], shown: Sequence[str]
+) -> dict[tuple[str | None, str], np.ndarray]:
+    """The pictures of those images of a batch that are shown: the original, and a gradient per classifier."""
+    originals = to_uint8(batch.originals)
+    first = originals if masks is None else map(pictures.lit, originals, masks[:, 0].cpu().numpy())
+    tiles = [first, *(to_uint8(seen_as(each.gradients)) for each in found.values())]
+    return {
+        (None, _key(place, image_id)): pixels
+        for place, of_images in enumerate(tiles)
+        for image_id, pixels in zip(batch.ids, of_images, strict=True)
+        if image_id in shown
+    }
 
 
 def _name(run: Run) -> str:
@@ -106,32 +112,19 @@ def _name(run: Run) -> str:
     return f"{model.spec} behind {model.chain}" if model.defenses else model.spec
 
 
-def _once(images: Images) -> dict[str, dict[str, int]]:
-    """Each image under the first attack that has it."""
-    seen: set[str] = set()
-    found = {}
-    for label, of_attack in images.items():
-        found[label] = {each: index for each, index in of_attack.items() if each not in seen}
-        seen.update(of_attack)
-    return found
-
-
 def _key(place: int, image_id: str) -> str:
     """What a picture of an image is stored as: the original is at place 0, then come the classifiers."""
     return f"{place}/{image_id}"
 
 
-def _records(
-    label: str, ids: Sequence[str], model: str, found: LossGradients, masks: Tensor | None
-) -> pa.Table:
+def _values(ids: Sequence[str], model: str, found: LossGradients, masks: Tensor | None) -> pa.Table:
     energy = found.gradients.double().square().sum(1)
     nothing = torch.full((len(ids),), torch.nan)
     on = nothing if masks is None else (energy * masks[:, 0].cpu()).sum((1, 2)) / energy.sum((1, 2))
     share = nothing if masks is None else masks.double().mean((1, 2, 3)).cpu()
     columns = {"right": found.right, "length": found.lengths, "energy": on, "share": share}
     made = {name: pa.array(values.numpy(), from_pandas=True) for name, values in columns.items()}
-    same = {"attack": [label] * len(ids), "id": list(ids), "model": [model] * len(ids)}
-    return pa.table({**same, **made})
+    return pa.table({"id": list(ids), "model": [model] * len(ids), **made})
 
 
 def _row(name: str, rows: Sequence[Mapping[str, Any]], masked: bool) -> list[Cell]:
