@@ -9,8 +9,10 @@ import pytest
 
 from limen import catalog
 from limen.data import batches
-from limen.recipes.dual import common, robustness
+from limen.evaluation.fooled import load
+from limen.recipes.dual import common, robustness, salience
 from limen.runs import open_run
+from limen.structure import foreground_score, masks_of
 
 BARE = "python:mine.py:bare"
 """The same network under another name, as another classifier."""
@@ -50,6 +52,28 @@ def test_figure_4_has_the_share_of_all_images_that_each_classifier_still_has_rig
     assert [chart.title for chart in charts.charts] == ["Foreground", "Background", "PGD"]
     assert [line.name for line in charts.charts[0].lines] == ["demo:photos", BARE]
     assert not any("model=SPEC" in note for note in document.blocks[-1].items)
+
+
+def test_figure_3_scores_the_images_that_fool_under_every_weight_of_salience(photos, made):
+    rows, document = made("dual-figure-3:steps=5,mask=saliency", photos)
+    run = open_run(folder_of(photos, "demo:photos") / "dual-salience")
+    records = run.table().to_pylist()
+    labels = [row["spec"] for row in rows.where(statistic="accuracy")]
+    fooled = [{row["id"] for row in records if row["attack"] == label and row["success"]} for label in labels]
+    ids = sorted(set.intersection(*fooled))
+    assert ids
+    for at, label in zip((-1.0, *salience.SALIENCES), (None, *labels), strict=True):
+        paths = [run.original_path(each) if label is None else run.image_path(label, each) for each in ids]
+        masks = masks_of("saliency", load([run.original_path(each) for each in ids]))
+        expected = foreground_score(load(paths), masks).double().mean()
+        row = rows.one(statistic="score", at=at)
+        assert (row["value"], row["images"]) == (pytest.approx(float(expected), abs=1e-5), len(ids))
+    scores = rows.where(statistic="score").column("value")
+    assert scores[0] > scores[1]
+    assert scores[-1] > scores[1]
+    accuracies = rows.where(statistic="accuracy")
+    assert accuracies.column("at") == [*salience.SALIENCES]
+    assert document.blocks[0].columns[:3] == ("Classifier", "Originals", "λ = 0")
 
 
 def test_budgets_in_l2_are_those_of_the_same_root_mean_square(photos):

@@ -15,6 +15,7 @@ from limen.document import Document
 from limen.errors import UsageError
 from limen.recipes.bench import Bench
 from limen.recipes.dual import robustness as dual_robustness
+from limen.recipes.dual import salience
 from limen.recipes.pgap import attention, quality
 from limen.recipes.recipe import about, ready, saying
 from limen.recipes.smooth import curves, tables, visibility
@@ -32,7 +33,7 @@ _ALL = (
     *(robustness.superpixel_table_3, detectability.superpixel_table_4),
     *(foreground.superpixel_figure_2, robustness.superpixel_figure_4, robustness.superpixel_figure_5),
     *(robustness.superpixel_figure_6, ability.superpixel_figure_8, foreground.superpixel_hill),
-    *(dual_robustness.dual_figure_4, dual_robustness.dual_figure_5),
+    *(salience.dual_figure_3, dual_robustness.dual_figure_4, dual_robustness.dual_figure_5),
 )
 
 RECIPES = Catalog(

@@ -1,0 +1,119 @@
+"""What the term for salience gives and costs: Figure 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from limen.analysis import estimate_means
+from limen.document import Chart, Charts, Document
+from limen.recipes.bench import Bench, Ran, Row
+from limen.recipes.blocks import Find, Rows, lines, one, table
+from limen.recipes.dual.common import (
+    ALONE,
+    EPS_BACKGROUND,
+    EPS_FOREGROUND,
+    SCALED,
+    accuracy,
+    benches,
+    budget,
+    made_of,
+    page,
+)
+from limen.recipes.entries import Entry
+from limen.recipes.recipe import recipe
+from limen.spec import value_text, write_spec
+
+SALIENCES = (0.0, 0.1, 1.0, 10.0, 100.0)
+"""The values of λ; the paper does not print its own."""
+
+SCORE, ACCURACY = "Foreground score", "Accuracy"
+
+
+def _figure_3(records: pa.Table) -> Document:
+    rows = Rows(records.to_pylist())
+    scored: dict[str, Find] = {"Originals": one(count=True, at=-1.0)}
+    scored |= {f"λ = {value_text(at)}": one(count=True, at=at) for at in SALIENCES}
+    judged: dict[str, Find] = {f"λ = {value_text(at)}": one("share", count=True, at=at) for at in SALIENCES}
+    tables = [
+        table(
+            SCORE,
+            "The share of the predicted gaze that falls on the foreground, on the images that a classifier "
+            "has right and that fool it under every λ: means with 95 % bootstrap intervals.",
+            rows.where(statistic="score"),
+            scored,
+            "Classifier",
+        ),
+        table(
+            ACCURACY,
+            "The share of all images that a classifier still has right, with Wilson's 95 % intervals.",
+            rows.where(statistic="accuracy"),
+            judged,
+            "Classifier",
+        ),
+    ]
+    wide = Rows(row for row in rows if row["at"] > 0)
+    charts = [
+        Chart(title, "λ", title.lower(), _drawn(wide.where(statistic=of)), log_x=True, percent=percent)
+        for title, of, percent in ((SCORE, "score", False), (ACCURACY, "accuracy", True))
+    ]
+    drawn = Charts("Over λ", "The same, where λ is not 0.", charts)
+    notes = (
+        f"ε_F = {EPS_FOREGROUND:g} and ε_B = {EPS_BACKGROUND:g}. {SCALED}",
+        "The paper scores every image that the attack made. Here one that failed is stored as it was, so "
+        "only those count that fool.",
+        *(() if len({*(row["attack"] for row in rows)}) > 1 else (ALONE,)),
+    )
+    title = "What does keeping eyes on the foreground cost?"
+    return page(records, title, "Figure 3", [*tables, drawn], notes)
+
+
+def _drawn(rows: Rows) -> list:
+    return lines(rows, [name for name, _ in rows.by("attack")])
+
+
+@recipe(describe=_figure_3)
+def dual_figure_3(
+    bench: Bench,
+    *,
+    model: tuple[str, ...] = (),
+    mask: str = "saliency",
+    saliency: str = "spectral_residual",
+    steps: int = 100,
+) -> pa.Table:
+    """Foreground score and accuracy over λ for several classifiers (Tong et al., Figure 3)."""
+    front, back = budget(bench, EPS_FOREGROUND), budget(bench, EPS_BACKGROUND)
+    eps = [("eps_foreground", front), ("eps_background", back)]
+    values = tuple(value_text(each) for each in SALIENCES)
+    more = [("steps", steps), ("mask", mask), ("saliency", saliency)]
+    entry = Entry("Dual", write_spec("dual_perturbation", [*eps, ("salience", values), *more]))
+    looked = write_spec("foreground", [("mask", mask), ("saliency", saliency)])
+    all_ran, rows = [], []
+    for name, of in benches(bench, model):
+        (ran,) = of.attacked("dual-salience", {"": [entry]})
+        rows += _scores(ran, name, of.evaluated(ran.run, looked, "foreground score"))
+        rows += [
+            {**accuracy(ran, name, "", at, label), "group": ""}
+            for at, label in zip(SALIENCES, ran.labels, strict=True)
+        ]
+        all_ran.append(ran)
+    return made_of(all_ran, rows, mask)
+
+
+def _scores(ran: Ran, name: str, found: pa.Table) -> Iterator[Row]:
+    """The mean score of the originals, as at −1, and under each λ."""
+    kept = found.filter(pc.field("fooled") & ~pc.field("empty") & ~pc.field("full"))
+    by_label: Sequence[dict[str, dict]] = [
+        {row["id"]: row for row in kept.filter(pc.field("attack") == label).to_pylist()}
+        for label in ran.labels
+    ]
+    ids = [each for each in by_label[0] if all(each in of for of in by_label)]
+    columns = {-1.0: [by_label[0][each]["before"] for each in ids]}
+    columns |= {at: [of[each]["after"] for each in ids] for at, of in zip(SALIENCES, by_label, strict=True)}
+    for at, scores in columns.items():
+        means = estimate_means(np.array(scores).reshape(-1, 1))
+        ends = {"value": means.mean[0], "low": means.low[0], "high": means.high[0], "images": len(ids)}
+        yield ran.row(group="", attack=name, statistic="score", at=at, spec="", **ends)
