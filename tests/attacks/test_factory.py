@@ -33,7 +33,10 @@ def test_an_identity_holds_every_parameter_whichever_way_it_was_given():
 
 def test_attacks_with_a_bound_say_which_parameter_it_is():
     assert {name for name, make in FACTORIES.items() if make.budget is None} == WITHOUT_A_BUDGET
-    assert {make.budget for make in FACTORIES.values()} == {None, "eps", "delta"}
+    assert {make.budget for make in FACTORIES.values()} == {
+        *(None, "eps", "delta"),
+        *("eps_background", "eps_foreground"),
+    }
     assert all(make().identity.budget == make.budget for make in FACTORIES.values())
 
 

@@ -15,6 +15,12 @@ from .networks import on_small_networks, photos, smooth_mlp, task
 NAN, INF = float("nan"), float("inf")
 BAD = {
     "eps": [-0.1, NAN, INF, "much", torch.tensor([0.1, -0.1]), torch.tensor([0.1, NAN]), torch.ones(2, 2)],
+    "eps_foreground": [-0.1, NAN, INF, "much"],
+    "eps_background": [-0.1, NAN, INF, "much"],
+    "norm": ["l3", "", None],
+    "salience": [-0.1, NAN, INF, "much"],
+    "mask": ["salience", ""],
+    "saliency": ["spectral", ""],
     "steps": [0, -3, 2.5, True, None, "ten"],
     "restarts": [0, 1.5, True],
     "search_steps": [0, 2.5, True],

@@ -202,9 +202,14 @@ def test_images_that_cannot_be_read_tell_nothing(bench_in):
 
 
 def test_every_recipe_says_what_it_shows_and_where_it_is_from():
-    papers = {"pgap": "Pochimireddy et al.", "smooth": "Zhang et al.", "superpixel": "Dong et al."}
+    papers = {
+        "pgap": "Pochimireddy et al.",
+        "smooth": "Zhang et al.",
+        "superpixel": "Dong et al.",
+        "dual": "Tong et al.",
+    }
     kinds = {"table": ", Table ", "figure": ", Figure ", "hill": ", Section "}
-    assert len(RECIPES.names()) == 21
+    assert len(RECIPES.names()) == 24
     for entry in map(RECIPES.entry, RECIPES.names()):
         paper, kind = entry.name.split("-")[:2]
         assert papers[paper] in entry.summary

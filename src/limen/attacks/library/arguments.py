@@ -20,11 +20,11 @@ from limen.attacks.protocols import Map, Objective
 from limen.errors import UnknownNameError, UsageError
 from limen.images import LATTICE, norm
 from limen.structure import (
+    FOREGROUNDS,
     Attention,
     Foreground,
     Saliency,
     attention_named,
-    foreground_named,
     saliency_named,
 )
 
@@ -99,13 +99,13 @@ def template(
 ) -> tuple[Map, ...]:
     """The map from superpixels to pixels; none where pixels themselves are the variables."""
     one_of("gradient", gradient, Pooling)
-    if superpixels is None:
-        return ()
-    one_of("superpixels", superpixels, Method)
     if float(positive("size", size)) < 1:
         raise UsageError(f"size is {size}; expected 1 pixel or more")
     positive("merge", merge, zero=True)
     positive("compactness", compactness)
+    if superpixels is None:
+        return ()
+    one_of("superpixels", superpixels, Method)
     return (Template(superpixels, size, merge, compactness, gradient),)
 
 
@@ -130,4 +130,8 @@ def unsuspicious(loss: Objective, salience: float | Tensor, saliency: Saliency |
 
 def found(mask: Foreground | str) -> Mask:
     """What finds the foreground, by its name or as a function of images."""
-    return Found(foreground_named(mask) if isinstance(mask, str) else mask)
+    if not isinstance(mask, str):
+        return Found(mask)
+    if mask not in FOREGROUNDS:
+        raise UnknownNameError("mask", mask, FOREGROUNDS)
+    return Found(FOREGROUNDS[mask])
