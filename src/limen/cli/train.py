@@ -6,132 +6,56 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from limen.cli import machine
-from limen.cli.options import Device, Seed, option
+from limen.cli.options import Device, Seed
+from limen.cli.train_options import (
+    Augment,
+    BatchSize,
+    CheckpointEvery,
+    Classes,
+    Clip,
+    Data,
+    Epochs,
+    Freeze,
+    Log,
+    Model,
+    Objective,
+    Optimizer,
+    Out,
+    Precision,
+    Schedule,
+    TrainData,
+    Validate,
+    ValidateCount,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from limen.training import Epoch, Files, Settings, Step, Task
 
-DATA, RATE, HELP = "What is learned", "How it is learned", "What is written"
-
 
 def train(
-    out: Annotated[
-        Path,
-        option(
-            "FILE",
-            "Safetensors file of the weights; the page of the curves and, with --validate, "
-            "the best weights are put beside it.",
-            rich_help_panel=HELP,
-        ),
-    ],
-    model: Annotated[
-        str,
-        option(
-            "SPEC",
-            "Network: demo:photos or demo:digits from random weights, or any model from its own; "
-            "torchvision:NAME,weights=random starts from none.",
-            rich_help_panel=DATA,
-        ),
-    ] = "demo:photos",
-    data: Annotated[
-        str | None,
-        option(
-            "SPEC",
-            "Data to measure on, whose split=train is learned; as the model if not given.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    train_data: Annotated[
-        str | None,
-        option("SPEC", "Data to learn from, where it is no split of the other.", rich_help_panel=DATA),
-    ] = None,
-    objective: Annotated[
-        str,
-        option(
-            "SPEC",
-            "What is brought down: cross_entropy, adversarial:attack=SPEC, step_ll, noise:sigma=0.25, "
-            "or your own; a comma inside the attack's spec is written twice.",
-            rich_help_panel=DATA,
-        ),
-    ] = "cross_entropy",
-    validate: Annotated[
-        str | None,
-        option(
-            "SPEC",
-            "Attack to judge every epoch by, such as pgd_linf:eps=8/255,steps=10; the best weights are kept.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    validate_count: Annotated[
-        int, option("N", "How many test images it attacks.", min=1, rich_help_panel=DATA)
-    ] = 256,
-    classes: Annotated[
-        Literal["data", "model"],
-        option(
-            "WHOSE",
-            "data: exchange the last layer where the data has another number of classes; "
-            "model: look labels up among the model's.",
-            rich_help_panel=DATA,
-        ),
-    ] = "data",
-    freeze: Annotated[
-        bool, typer.Option("--freeze", help="Learn the last layer only.", rich_help_panel=DATA)
-    ] = False,
-    epochs: Annotated[
-        int | None,
-        option(
-            "N",
-            "Passes over the data; 10 for demo:photos, 15 for demo:digits, else 20.",
-            min=1,
-            rich_help_panel=RATE,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        option("N", "Images a step, over all processes; 32 if not given.", min=1, rich_help_panel=RATE),
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        option(
-            "SPEC",
-            "adamw:learning_rate=0.003,weight_decay=0.05, sgd:learning_rate=0.1,momentum=0.9, or your own.",
-            rich_help_panel=RATE,
-        ),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        option(
-            "SPEC", "one_cycle, cosine, multistep:at=0.5,0.75, constant, or your own.", rich_help_panel=RATE
-        ),
-    ] = None,
-    augment: Annotated[
-        list[str] | None,
-        option(
-            "SPEC",
-            "crop:padding=4, flip, a chain such as crop+flip, or your own; may be repeated.",
-            rich_help_panel=RATE,
-        ),
-    ] = None,
-    clip: Annotated[
-        float | None, option("NORM", "Greatest L2 norm of a step's gradient.", rich_help_panel=RATE)
-    ] = None,
-    precision: Annotated[
-        Literal["full", "bf16", "fp16"],
-        option("NAME", "What the network computes in; fp16 needs a GPU.", rich_help_panel=RATE),
-    ] = "full",
-    workers: Annotated[
-        int,
-        option("N", "Processes that read images ahead; the result is the same.", min=0, rich_help_panel=RATE),
-    ] = 0,
-    checkpoint_every: Annotated[
-        float, option("MINUTES", "How often the state is kept within an epoch.", min=0, rich_help_panel=HELP)
-    ] = 10.0,
-    log: Annotated[Path | None, option("DIR", "Folder for TensorBoard.", rich_help_panel=HELP)] = None,
+    out: Out,
+    model: Model = "demo:photos",
+    data: Data = None,
+    train_data: TrainData = None,
+    objective: Objective = "cross_entropy",
+    validate: Validate = None,
+    validate_count: ValidateCount = 256,
+    classes: Classes = "data",
+    freeze: Freeze = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    optimizer: Optimizer = None,
+    schedule: Schedule = None,
+    augment: Augment = None,
+    clip: Clip = None,
+    precision: Precision = "full",
+    workers: Workers = 0,
+    checkpoint_every: CheckpointEvery = 10.0,
+    log: Log = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
