@@ -29,6 +29,7 @@ from limen.classifier import Classifier  # noqa: E402
 # Each network of nets.py, and the images it was trained for: a source, its folder and parameters.
 NETWORKS = {
     "mobilenet_v2": ("nips2017", "nips2017", {"size": 224}),
+    "efficientnet_lite0": ("nips2017", "nips2017", {"size": 224}),
     "cifar_resnet": ("cifar10", "cifar10", {}),
     "mnist_cnn": ("mnist", "mnist", {}),
 }

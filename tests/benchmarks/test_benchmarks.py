@@ -284,3 +284,49 @@ def test_the_interval_of_the_saliency_benchmark_is_that_of_the_mean(script):
     mean, low, high = (float(each.strip("[],")) for each in script("saliency").interval(values).split())
     half = 1.96 * (2 / 3 / 300) ** 0.5
     assert (mean, low, high) == pytest.approx((2, 2 - half, 2 + half), abs=0.01)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("delta", "code"), [("1", 0), ("0.001", 1)])
+def test_a_defence_that_no_attack_breaks_ends_its_benchmark_with_exit_code_1(
+    script, real_data, capsys, delta, code
+):
+    run = ["--network", "cifar_resnet", "--images", "4", "--steps", "10", "30", "--deltas"]
+    assert script("adaptive").main([*run, delta, "--defenses", "bit_depth:bits=4"]) == code
+    cells = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].split("|")[1:-1]]
+    assert cells[:3] == ["bit_depth:bits=4", "1", delta]
+    assert cells[-2].startswith("0 " if code else "100 ")
+
+
+def test_attacks_are_compared_where_they_are_equally_visible(script):
+    benchmark = script("equal_visibility")
+    right = np.array([True, True, True, False])
+
+    def curve(scale):
+        # An image is as visible as the budget, and one more falls with each; what was wrong never counts.
+        seen = scale * np.array([[1.0] * 4, [2.0] * 4, [3.0] * 4])
+        fooled = np.array([[1, 0, 0, 1], [1, 1, 0, 1], [1, 1, 1, 1]], bool)
+        return benchmark.Curve({"MAD": seen}, {"jpeg": fooled})
+
+    shares = benchmark.at_level(curve(1.0), "jpeg", "MAD", 1.5, right)
+    assert shares[0] == pytest.approx(0.5)
+    assert shares[1:].min() < 0.5 < shares[1:].max()
+    assert benchmark.at_level(curve(2.0), "jpeg", "MAD", 3.0, right)[0] == pytest.approx(0.5)
+    assert np.isnan(benchmark.at_level(curve(1.0), "jpeg", "MAD", 3.1, right)).all()
+
+
+@pytest.mark.data
+def test_what_survives_is_looked_for_among_rising_budgets(script, real_data, monkeypatch, capsys):
+    benchmark = script("equal_visibility")
+    monkeypatch.setattr(benchmark, "DEFENSES", ("jpeg:quality=90",))
+    ladders = {
+        "qpgd_l2": benchmark.Ladder("qpgd_l2:eps={}", (0.01, 8), "rms"),
+        "ddn": benchmark.Ladder("ddn:steps=20", (1, 1.1)),
+    }
+    monkeypatch.setattr(benchmark, "LADDERS", ladders)
+    benchmark.main(["--network", "cifar_resnet", "--images", "4", "--attacks", *ladders])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[-2:]]
+    climbed, found = ([cell.strip() for cell in row] for row in rows)
+    assert climbed[:3] == ["qpgd_l2", "8 rms", "100"]
+    assert found[:2] == ["ddn", "more than 1.1"]
+    assert 0 < float(found[4]) < float(climbed[4])
