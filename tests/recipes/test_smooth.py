@@ -1,4 +1,4 @@
-"""Tables 1 and 3 and Figures 5 to 7 of the paper on smooth adversarial examples, against loops."""
+"""Tables 1 to 3 and Figures 5 to 7 of the paper on smooth adversarial examples, against loops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from limen.defenses import bilateral
 from limen.errors import UsageError
 from limen.evaluation import labels_of
 from limen.images import from_uint8
-from limen.recipes import Entry, Row, Rows
+from limen.recipes import RECIPES, Entry, Row, Rows
 from limen.recipes.smooth import common, curves, rivals
 from limen.recipes.smooth.rivals import (
     BEST,
@@ -161,6 +161,38 @@ def test_a_robust_model_takes_the_second_column(smooth_bench, made):
     for row in (row for group in table.groups for row in group.rows):
         assert row[4].value == row[1].value
     assert not any("is missing" in note for note in document.blocks[-1].items)
+
+
+def test_table_2_attacks_both_networks_themselves(smooth_bench, made, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import limen\nfrom torch import nn\n"
+        "def softer():\n"
+        "    return nn.Sequential(nn.AvgPool2d(3, 1, 1), limen.catalog.model('demo:digits').module)\n"
+    )
+    robust = f"python:{tmp_path / 'mine.py'}:softer"
+    rows, document = made(f"smooth-table-2:robust={robust},budgets=2,{FEW}", smooth_bench)
+    benches = {None: smooth_bench, ROBUST: smooth_bench.of(robust)}
+    attacks = rows.where(metric=None, statistic="success")
+    assert len(attacks) == 2 * 2 * len(TITLES)
+    for row in attacks:
+        images, fooled = best_of(benches[row["classifier"]], row)
+        assert row["images"] == images
+        assert row["value"] == pytest.approx(len(fooled) / images)
+        of = rows.where(**{key: row[key] for key in ("group", "attack", "classifier")})
+        expected = pytest.approx(np.mean([each["l2"] for each in fooled.values()])) if fooled else None
+        assert of.one(metric="l2", statistic="mean")["value"] == expected
+    plain, trained = (rows.where(classifier=name, metric="l2").column("value") for name in benches)
+    assert plain != trained
+    table = document.blocks[0]
+    shown = table.groups[0].rows[TITLES.index("FGSM")]
+    notes = [cell.note.splitlines()[-1].split()[2] for cell in (shown[1], shown[4], shown[5])]
+    assert notes == ["89.0", "15.0", "4.53"]
+    assert dict(document.settings)[ROBUST].startswith(robust)
+
+
+def test_table_2_without_a_trained_network_says_how_to_make_one(smooth_bench):
+    with pytest.raises(UsageError, match="--objective step_ll, and name it by robust=SPEC"):
+        RECIPES.make("smooth-table-2").measure(smooth_bench)
 
 
 def test_each_line_is_the_share_fooled_within_a_distance(smooth_bench, made):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -178,10 +179,21 @@ class Bench:
         both = (self.attacked(folder, groups, budgets, pixels) for pixels in (FLOATS, STORED))
         return [ran for attacked in both for ran in attacked]
 
+    def of(self, model: str) -> Bench:
+        """The bench of another model, whose runs have a folder of their own."""
+        if model == self.model:
+            return self
+        folder = f"model-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
+        return replace(self, model=model, out=self.out / folder)
+
     def evaluated(self, run: runs.Run, spec: str, title: str) -> pa.Table:
-        """The records of an evaluation of the run; what is stored of it is not measured again."""
+        """The records of an evaluation of the run."""
+        return self.stored(run, spec, title).records()
+
+    def stored(self, run: runs.Run, spec: str, title: str) -> runs.Stored:
+        """An evaluation of the run, with its pictures; what is stored of it is not measured again."""
         with self.showing([f"{title}, {label}" for label in run.manifest.labels]) as progress:
-            stored = evaluate(
+            return evaluate(
                 run,
                 EVALUATIONS.make(spec),
                 classifier=self.classifier,
@@ -190,7 +202,6 @@ class Bench:
                 limit=self.limit,
                 progress=lambda label, done, total: progress(f"{title}, {label}", done, total),
             )
-        return stored.records()
 
     def _run(
         self, name: str, attacks: list[catalog.NamedAttack | catalog.Grid], lattice: int | None

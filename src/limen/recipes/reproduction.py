@@ -14,8 +14,8 @@ from limen.catalog import Catalog
 from limen.document import Document
 from limen.errors import UsageError
 from limen.recipes.bench import Bench
+from limen.recipes.dual import gradients, regions, salience
 from limen.recipes.dual import robustness as dual_robustness
-from limen.recipes.dual import salience
 from limen.recipes.pgap import attention, quality
 from limen.recipes.recipe import about, ready, saying
 from limen.recipes.smooth import curves, tables, visibility
@@ -27,13 +27,14 @@ from limen.runs.names import attack_folder
 _ALL = (
     *(attention.pgap_table_1, quality.pgap_table_2, quality.pgap_table_3),
     *(attention.pgap_figure_5, quality.pgap_figure_6),
-    *(tables.smooth_table_1, tables.smooth_table_3, visibility.smooth_figure_4),
+    *(tables.smooth_table_1, tables.smooth_table_2, tables.smooth_table_3, visibility.smooth_figure_4),
     *(curves.smooth_figure_5, curves.smooth_figure_6, curves.smooth_figure_7),
     *(ability.superpixel_table_1, detectability.superpixel_table_2),
     *(robustness.superpixel_table_3, detectability.superpixel_table_4),
     *(foreground.superpixel_figure_2, robustness.superpixel_figure_4, robustness.superpixel_figure_5),
     *(robustness.superpixel_figure_6, ability.superpixel_figure_8, foreground.superpixel_hill),
-    *(salience.dual_figure_3, dual_robustness.dual_figure_4, dual_robustness.dual_figure_5),
+    *(salience.dual_figure_1, regions.dual_figure_2, salience.dual_figure_3),
+    *(dual_robustness.dual_figure_4, dual_robustness.dual_figure_5, gradients.dual_figure_6),
 )
 
 RECIPES = Catalog(

@@ -1,4 +1,4 @@
-"""What the term for salience gives and costs: Figure 3."""
+"""What the term for salience gives and costs: Figure 1 in pictures, Figure 3 in figures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from limen.recipes.dual.common import (
     ALONE,
     EPS_BACKGROUND,
     EPS_FOREGROUND,
+    LEVELS_BACKGROUND,
+    LEVELS_FOREGROUND,
+    PICTURE,
     SCALED,
     accuracy,
     benches,
     budget,
     made_of,
     page,
+    pictured,
+    pictures,
 )
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import recipe
@@ -33,6 +38,64 @@ SALIENCES = (0.0, 0.1, 1.0, 10.0, 100.0)
 SCORE, ACCURACY = "Foreground score", "Accuracy"
 
 
+_SHOWN = (0.0, 10.0)
+"""Those of Figure 1."""
+
+_SCORED = (
+    "The share of the predicted gaze that falls on the foreground, on the images that a classifier has right "
+    "and that fool it under every λ: means with 95 % bootstrap intervals."
+)
+
+
+def _figure_1(records: pa.Table) -> Document:
+    rows = Rows(records.to_pylist())
+    figures = Rows(row for row in rows if row["statistic"] != PICTURE)
+    columns: dict[str, Find] = {"Originals": one(count=True, statistic="score", at=-1.0)}
+    columns |= {f"λ = {value_text(at)}": one(count=True, statistic="score", at=at) for at in _SHOWN}
+    columns |= {
+        f"Accuracy, λ = {value_text(at)}": one("share", count=True, statistic="accuracy", at=at)
+        for at in _SHOWN
+    }
+    scores = table(
+        SCORE, f"{_SCORED} Beside it the share of all images still right.", figures, columns, "Classifier"
+    )
+    caption = (
+        "The image, its foreground lit and the predicted gaze with the outline of the foreground; beside it "
+        "what the attack makes of it without and with the term for salience, the change, magnified alike, "
+        "and the gaze on the original's scale."
+    )
+    drawn = pictured("Images that fool under both", caption, rows)
+    notes = (f"ε_F = {LEVELS_FOREGROUND}/255 and ε_B = {LEVELS_BACKGROUND}/255 in L∞, as in the paper.",)
+    return page(records, "What does a dual perturbation look like?", "Figure 1", [scores, *drawn], notes)
+
+
+@recipe(describe=_figure_1)
+def dual_figure_1(
+    bench: Bench,
+    *,
+    mask: str = "saliency",
+    saliency: str = "spectral_residual",
+    steps: int = 100,
+    images: int = 4,
+) -> pa.Table:
+    """Pictures of dual perturbations with λ = 0 and 10, and of the gaze (Tong et al., Figure 1)."""
+    eps = [
+        (name, budget(bench, levels, levels=True))
+        for name, levels in (("eps_foreground", LEVELS_FOREGROUND), ("eps_background", LEVELS_BACKGROUND))
+    ]
+    entry = _entry(eps, _SHOWN, [("norm", "linf"), ("steps", steps), ("mask", mask), ("saliency", saliency)])
+    (ran,) = bench.attacked("dual-pictures", {"": [entry]})
+    looked = write_spec("foreground", [("mask", mask), ("saliency", saliency), ("images", images)])
+    stored = bench.stored(ran.run, looked, "foreground score")
+    rows = [*_scores(ran, bench.model, stored.records(), _SHOWN)]
+    rows += [accuracy(ran, bench.model, "", at, label) for at, label in zip(_SHOWN, ran.labels, strict=True)]
+    titles = [("Original", None), *zip((f"λ = {at:g}" for at in _SHOWN), ran.labels, strict=True)]
+    for image_id in ran.records["id"].unique().to_pylist():
+        wanted = [(title, label, image_id) for title, label in titles]
+        rows += pictures(ran, stored, image_id, wanted)
+    return made_of([ran], rows, mask)
+
+
 def _figure_3(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
     scored: dict[str, Find] = {"Originals": one(count=True, at=-1.0)}
@@ -41,8 +104,7 @@ def _figure_3(records: pa.Table) -> Document:
     tables = [
         table(
             SCORE,
-            "The share of the predicted gaze that falls on the foreground, on the images that a classifier "
-            "has right and that fool it under every λ: means with 95 % bootstrap intervals.",
+            _SCORED,
             rows.where(statistic="score"),
             scored,
             "Classifier",
@@ -87,23 +149,25 @@ def dual_figure_3(
     """Foreground score and accuracy over λ for several classifiers (Tong et al., Figure 3)."""
     front, back = budget(bench, EPS_FOREGROUND), budget(bench, EPS_BACKGROUND)
     eps = [("eps_foreground", front), ("eps_background", back)]
-    values = tuple(value_text(each) for each in SALIENCES)
-    more = [("steps", steps), ("mask", mask), ("saliency", saliency)]
-    entry = Entry("Dual", write_spec("dual_perturbation", [*eps, ("salience", values), *more]))
+    entry = _entry(eps, SALIENCES, [("steps", steps), ("mask", mask), ("saliency", saliency)])
     looked = write_spec("foreground", [("mask", mask), ("saliency", saliency)])
     all_ran, rows = [], []
     for name, of in benches(bench, model):
         (ran,) = of.attacked("dual-salience", {"": [entry]})
-        rows += _scores(ran, name, of.evaluated(ran.run, looked, "foreground score"))
-        rows += [
-            {**accuracy(ran, name, "", at, label), "group": ""}
-            for at, label in zip(SALIENCES, ran.labels, strict=True)
-        ]
+        rows += _scores(ran, name, of.evaluated(ran.run, looked, "foreground score"), SALIENCES)
+        rows += [accuracy(ran, name, "", at, label) for at, label in zip(SALIENCES, ran.labels, strict=True)]
         all_ran.append(ran)
     return made_of(all_ran, rows, mask)
 
 
-def _scores(ran: Ran, name: str, found: pa.Table) -> Iterator[Row]:
+def _entry(
+    eps: Sequence[tuple[str, str]], saliences: Sequence[float], more: Sequence[tuple[str, object]]
+) -> Entry:
+    values = tuple(value_text(each) for each in saliences)
+    return Entry("Dual", write_spec("dual_perturbation", [*eps, ("salience", values), *more]))
+
+
+def _scores(ran: Ran, name: str, found: pa.Table, saliences: Sequence[float]) -> Iterator[Row]:
     """The mean score of the originals, as at −1, and under each λ."""
     kept = found.filter(pc.field("fooled") & ~pc.field("empty") & ~pc.field("full"))
     by_label: Sequence[dict[str, dict]] = [
@@ -112,7 +176,7 @@ def _scores(ran: Ran, name: str, found: pa.Table) -> Iterator[Row]:
     ]
     ids = [each for each in by_label[0] if all(each in of for of in by_label)]
     columns = {-1.0: [by_label[0][each]["before"] for each in ids]}
-    columns |= {at: [of[each]["after"] for each in ids] for at, of in zip(SALIENCES, by_label, strict=True)}
+    columns |= {at: [of[each]["after"] for each in ids] for at, of in zip(saliences, by_label, strict=True)}
     for at, scores in columns.items():
         means = estimate_means(np.array(scores).reshape(-1, 1))
         ends = {"value": means.mean[0], "low": means.low[0], "high": means.high[0], "images": len(ids)}
