@@ -11,7 +11,7 @@ import scipy.fft
 import torch
 from torch import nn
 
-from limen import Classifier, catalog
+from limen import Classifier, catalog, data
 from limen.attacks import pgd_l2
 from limen.defenses import (
     Adaptive,
@@ -25,6 +25,7 @@ from limen.defenses import (
     total_variation,
     webp,
 )
+from limen.defenses.seen_rounding import rounded_as_seen
 from limen.errors import UnknownNameError, UsageError
 from limen.seeds import content_seeds
 
@@ -41,6 +42,11 @@ def images():
 def net():
     torch.manual_seed(0)
     return Classifier(nn.Sequential(nn.Flatten(), nn.Linear(768, 32), nn.Tanh(), nn.Linear(32, 4)))
+
+
+def coarse(images):
+    """A defence of a user's own, without a gradient and without anything that stands in for it."""
+    return (8 * images.detach()).round() / 8
 
 
 def gradient(classifier, images):
@@ -107,10 +113,41 @@ def test_what_stands_in_for_bit_depth_rounds_values_softly(net, images, bits):
 
 
 def test_without_a_stand_in_the_gradient_goes_straight_through(net, images):
-    defended = Defended(net, webp)
-    torch.testing.assert_close(gradient(Adaptive(defended), images), gradient(net, webp(images)))
+    defended = Defended(net, coarse)
+    torch.testing.assert_close(gradient(Adaptive(defended), images), gradient(net, coarse(images)))
     assert not Adaptive(defended).has_stand_ins
-    assert Adaptive(catalog.behind(net, catalog.chain("webp+jpeg:quality=30"))).has_stand_ins
+    assert Adaptive(Defended(defended, webp)).has_stand_ins
+
+
+def test_what_stands_in_for_webp_moves_what_the_file_holds_further_than_the_identity():
+    images = torch.stack([data.demo("photos").load(place).image for place in range(6)])
+    wanted = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    given = images.clone().requires_grad_()
+    (rounded_as_seen(given, webp(images)) * wanted).sum().backward()
+    gains = []
+    for way in (given.grad, wanted):
+        moved = (images + 0.005 * way / way.square().mean().sqrt()).clamp(0, 1)
+        gains.append(float((wanted * (webp(moved) - webp(images))).sum()))
+    assert gains[0] > 1.5 * gains[1] > 0
+
+
+def test_rounding_is_seen_in_the_frequencies_of_grey_blocks():
+    images = torch.rand(2, 1, 8, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    made, wanted = (torch.rand_like(images) for _ in range(2))
+    images.requires_grad_()
+    (rounded_as_seen(images, made) * wanted).sum().backward()
+    for place in range(2):
+        corners = [(y, x) for y in (0, 4) for x in (0, 4, 8)]
+        lost, pull = (
+            {at: scipy.fft.dctn(plane[at[0] : at[0] + 4, at[1] : at[1] + 4], norm="ortho") for at in corners}
+            for plane in (255 * (images - made)[place, 0].detach().numpy(), wanted[place, 0].numpy())
+        )
+        half = np.sort(np.abs([*lost.values()]).ravel())[round(0.95 * 96) - 1]
+        for (y, x), losses in lost.items():
+            slope = 3 * (losses / (2 * half)) ** 2 + 0.1
+            expected = scipy.fft.idctn(slope * pull[y, x], norm="ortho")
+            found = images.grad[place, 0, y : y + 4, x : x + 4].numpy()
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_random_defences_are_averaged_over_draws_that_are_not_their_own(net, images):

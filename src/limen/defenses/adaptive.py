@@ -97,7 +97,7 @@ class Adaptive(Classifier):
         if made.requires_grad or not (torch.is_grad_enabled() and images.requires_grad):
             return made
         stand_in = _stand_in(defense) if self.backward == "own" else None
-        return straight_through(images if stand_in is None else stand_in(images), made)
+        return straight_through(images if stand_in is None else stand_in(images, made), made)
 
 
 F = TypeVar("F", bound=Defense)
@@ -107,7 +107,8 @@ def with_stand_in(stand_in: Defense) -> Callable[[F], F]:
     """Say what stands in for a defence in the backward pass of attacks that know of it.
 
     Args:
-        stand_in: A function of the same arguments that is near to the defence, and has a gradient.
+        stand_in: A function of the same arguments that is near to the defence, and has a gradient. If it also
+            takes `made`, it is given what the defence made of the images.
 
     Example:
         >>> @with_stand_in(lambda images, levels: images)
@@ -143,10 +144,15 @@ def _chain(classifier: Classifier) -> tuple[Defense, ...]:
     return (classifier.defense, *_chain(classifier.classifier))
 
 
-def _stand_in(defense: Defense) -> Defense | None:
+def _stand_in(defense: Defense) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """What stands in for a defence, as a function of images and of what the defence made of them."""
     function, keywords = _parts(defense)
     found = getattr(function, "stand_in", None)
-    return None if found is None else functools.partial(found, **keywords)
+    if found is None:
+        return None
+    if "made" in inspect.signature(found).parameters:
+        return lambda images, made: found(images, made=made, **keywords)
+    return lambda images, _: found(images, **keywords)
 
 
 def _parts(defense: Defense) -> tuple[Defense, dict[str, object]]:

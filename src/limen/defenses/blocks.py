@@ -1,4 +1,4 @@
-"""Blocks of 8×8 pixels and their discrete cosine transform, of which JPEG and its kin are made."""
+"""Square blocks of pixels and their discrete cosine transform, of which JPEG and its kin are made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 SIDE = 8
-"""Pixels along a block."""
+"""Pixels along a block of JPEG."""
 
 
 def extend(planes: Tensor, down: int = SIDE, right: int = SIDE) -> Tensor:
@@ -24,9 +24,9 @@ def extend(planes: Tensor, down: int = SIDE, right: int = SIDE) -> Tensor:
     return pad(planes, (0, more_right, 0, more_down), mode="replicate")
 
 
-def split(planes: Tensor) -> Tensor:
-    """Cut planes (N, C, H, W), whose sides are multiples of 8, into blocks (N, C, H/8, W/8, 8, 8)."""
-    return planes.unflatten(3, (-1, SIDE)).unflatten(2, (-1, SIDE)).transpose(3, 4)
+def split(planes: Tensor, side: int = SIDE) -> Tensor:
+    """Cut planes (N, C, H, W), whose sides are multiples of a block's, into blocks (N, C, H/8, W/8, 8, 8)."""
+    return planes.unflatten(3, (-1, side)).unflatten(2, (-1, side)).transpose(3, 4)
 
 
 def join(blocks: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def join(blocks: Tensor) -> Tensor:
 
 
 def dct(blocks: Tensor) -> Tensor:
-    """The orthonormal discrete cosine transform (DCT-II) of each block (..., 8, 8).
+    """The orthonormal discrete cosine transform (DCT-II) of each square block (..., S, S).
 
     Example:
         >>> blocks = torch.rand(2, 8, 8, dtype=torch.float64)
@@ -54,7 +54,8 @@ def idct(coefficients: Tensor) -> Tensor:
 
 def _basis(like: Tensor) -> Tensor:
     """Row k holds the cosine of frequency k."""
-    places = torch.arange(SIDE, dtype=torch.float64)
-    basis = torch.cos(math.pi / SIDE * (places + 0.5) * places[:, None]) * math.sqrt(2 / SIDE)
+    side = like.shape[-1]
+    places = torch.arange(side, dtype=torch.float64)
+    basis = torch.cos(math.pi / side * (places + 0.5) * places[:, None]) * math.sqrt(2 / side)
     basis[0] /= math.sqrt(2)
     return basis.to(like)

@@ -18,6 +18,7 @@ from limen.defenses.arguments import (
     check_whole,
 )
 from limen.defenses.differentiable_jpeg import differentiable_jpeg
+from limen.defenses.seen_rounding import rounded_as_seen
 from limen.errors import UsageError
 from limen.images import from_uint8, to_uint8
 
@@ -54,10 +55,12 @@ def jpeg(images: Tensor, quality: int = 75, subsampling: Subsampling = "4:2:0") 
     return _through_file(images, "JPEG", quality, subsampling=subsampling)
 
 
+@with_stand_in(lambda images, made, quality=75: rounded_as_seen(images, made))
 def webp(images: Tensor, quality: int = 75) -> Tensor:
     """Compress as a lossy WebP file, and read that again.
 
-    It is Pillow's codec on the image in 8 bits, so no gradient flows.
+    It is Pillow's codec on the image in 8 bits, so no gradient flows; where one is needed, it is that of
+    rounding as far as the result tells it.
 
     Args:
         images: Grey or RGB images (N, C, H, W) in [0, 1]. WebP knows colour alone: a grey image is stored as

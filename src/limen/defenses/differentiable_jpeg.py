@@ -16,6 +16,7 @@ from limen.defenses.arguments import (
     step_percents,
 )
 from limen.defenses.blocks import dct, extend, idct, join, split
+from limen.defenses.luma_chroma import TO_RGB, TO_YCC, UNIT, weighed
 from limen.defenses.rounding import rounded_softly
 from limen.errors import UsageError
 from limen.images import LATTICE, per_sample, straight_through
@@ -37,10 +38,6 @@ _CHROMA = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
-# In units of 1/65536, as libjpeg-turbo has them: float32 adds their products exactly, in whatever order.
-_UNIT = 65536
-_TO_YCC = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329))
-_TO_RGB = ((0, 0, 91881), (0, -22554, -46802), (0, 116130, 0))
 _SHIFT = 128
 
 # How many rows become one where columns are paired; what is added to the means of even and odd columns before
@@ -91,22 +88,16 @@ def differentiable_jpeg(
     levels = _rounded(images * LATTICE)
     if images.shape[1] == 1:
         return _coded(levels, _LUMA, qualities) / LATTICE
-    luma, chroma = _weighed(levels, _TO_YCC).split([1, 2], 1)
+    luma, chroma = weighed(levels, TO_YCC).split([1, 2], 1)
     luma = _coded(_rounded(luma), _LUMA, qualities)
-    under = 0.5 - 1 / _UNIT
+    under = 0.5 - 1 / UNIT
     chroma = _rounded(chroma + _SHIFT, (under, under))
     if subsampling in _HALVES:
         chroma = _coded_coarsely(chroma, qualities, *_HALVES[subsampling])
     else:
         chroma = _coded(chroma, _CHROMA, qualities)
-    colour = _rounded(_weighed(torch.cat([luma, chroma - _SHIFT], 1), _TO_RGB))
+    colour = _rounded(weighed(torch.cat([luma, chroma - _SHIFT], 1), TO_RGB))
     return (luma + colour).clamp(0, LATTICE) / LATTICE
-
-
-def _weighed(planes: Tensor, weights: Sequence[Sequence[int]]) -> Tensor:
-    """Sums of the channels with these weights."""
-    factors = torch.tensor(weights, dtype=planes.dtype, device=planes.device)[:, :, None, None]
-    return (factors * planes[:, None]).sum(2) / _UNIT
 
 
 def _coded_coarsely(
