@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from limen.document import number
 from limen.report.accuracy import accuracy
 from limen.report.page import write_page
 
@@ -34,6 +35,22 @@ def test_runs_are_lines_of_one_chart_in_colours_of_their_own(make_run, record):
         ("b", "1", "0.5"),
     ]
     assert [re.search(rf"swatch (s\d).*?</svg>{name}: 100", text)[1] for name in "ab"] == ["s0", "s1"]
+
+
+def test_a_budget_that_counts_values_is_drawn_as_a_share_of_them(make_run, record):
+    def of(changed: dict[int, int]) -> dict[str, list[dict[str, object]]]:
+        """Two images under each budget: of one so many values changed, the other withstood."""
+        return {
+            f"jsma:eps={eps}": [record(0, "photo 0", l0=count), record(1, "photo 1", success=False)]
+            for eps, count in changed.items()
+        }
+
+    run = make_run("counted", of({24: 24, 48: 40}))
+    text, size = str(accuracy({"run": run})), run.original("photo 0").size
+    assert "eps, as a share of the values →" in text
+    assert f"0.5 at {number(24 / size)} to 0.5 at {number(48 / size)}" in text
+    # Where more values changed than the number says, it bounds something else.
+    assert "eps →" in str(accuracy({"run": make_run("other", of({24: 25, 48: 40}))}))
 
 
 def test_without_a_sweep_the_page_has_no_such_section(make_run, record, tmp_path):

@@ -24,12 +24,14 @@ class Sweep:
         parameter: What the number is called.
         values: Its values, rising, (B,).
         labels: The attack's label at each, (B,).
+        budget: Whether it is the attack's budget.
     """
 
     name: str
     parameter: str
     values: tuple[float, ...]
     labels: tuple[str, ...]
+    budget: bool = False
 
     @property
     def wide(self) -> bool:
@@ -51,6 +53,8 @@ class AccuracyCurve:
         low: The lower ends of its 95 % bootstrap intervals over the images, (B,).
         high: The upper ends, (B,).
         unfinished: How many further images are done under some values, but not all.
+        counts: Whether the number is a budget in L0, to judge by the images: a whole one, more values than
+            which no image that fools differs in.
 
     Source:
         Tong et al. 2020, Towards robustness against unsuspicious adversarial examples, Figures 4 and 5.
@@ -63,6 +67,7 @@ class AccuracyCurve:
     low: np.ndarray
     high: np.ndarray
     unfinished: int
+    counts: bool = False
 
 
 def sweeps(manifest: Manifest) -> list[Sweep]:
@@ -82,7 +87,13 @@ def sweeps(manifest: Manifest) -> list[Sweep]:
                 alike = found.setdefault((entry.identity.without(parameter), parameter), {})
                 alike[float(value)] = entry.label
     return [
-        Sweep(rest.label, parameter, tuple(sorted(labels)), tuple(labels[value] for value in sorted(labels)))
+        Sweep(
+            rest.label,
+            parameter,
+            tuple(sorted(labels)),
+            tuple(labels[value] for value in sorted(labels)),
+            budget=parameter == rest.budget,
+        )
         for (rest, parameter), labels in found.items()
         if len(labels) > 1
     ]
@@ -95,8 +106,24 @@ def accuracy_curve(records: pa.Table, sweep: Sweep) -> AccuracyCurve:
         records: The records of a run, `run.table()`.
         sweep: One of the run's `sweeps`.
     """
-    ids, rows, unfinished = align(records, sweep.labels, ("label", "clean_prediction", "prediction"))
+    told = ("l0",) if "l0" in records.column_names else ()
+    columns = ("label", "clean_prediction", "prediction", *told)
+    ids, rows, unfinished = align(records, sweep.labels, columns)
     right, count = rows["prediction"] == rows["label"], len(ids)
     accuracy = right.mean(1) if count else np.full(len(sweep.labels), np.nan)
     clean = float((rows["clean_prediction"] == rows["label"])[0].mean()) if count else np.nan
-    return AccuracyCurve(sweep, count, clean, accuracy, *share_interval(accuracy, count), unfinished)
+    return AccuracyCurve(
+        sweep,
+        count,
+        clean,
+        accuracy,
+        *share_interval(accuracy, count),
+        unfinished,
+        counts=sweep.budget and bool(told) and _counted(np.array(sweep.values), rows["l0"]),
+    )
+
+
+def _counted(values: np.ndarray, changed: np.ndarray) -> bool:
+    """Whether numbers (B,) are whole and bound how many values changed, where any did, (B, N)."""
+    whole, some = (values == values.round()).all(), (changed > 0).any()
+    return bool(whole and some and not (changed > values[:, None]).any())
