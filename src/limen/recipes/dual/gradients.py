@@ -69,4 +69,4 @@ def _means(ran: Ran, name: str, of: pa.Table) -> Iterator[Row]:
         means = estimate_means(np.array(values, float)[:, None])
         ends = {"value": means.mean[0], "low": means.low[0], "high": means.high[0]}
         count = int(np.isfinite(values).sum())
-        yield {**ran.row(statistic=statistic, images=count, **ends), "group": "", "attack": name}
+        yield {**ran.row(statistic=statistic, images=count, **ends), "group": "", "attack": name, "spec": ""}
