@@ -81,6 +81,7 @@ def test_figure_2_changes_one_region_at_a_time(few, made):
             assert change[outside].max() == 0
             assert 0 < change[inside].max() <= 40
     assert len({title for _, title in shown(rows, document)}) == 3
+    assert dict(document.settings)["Model"] == "demo:photos"
 
 
 def test_figure_6_says_where_the_gradient_of_each_classifier_lies(few, made, tmp_path):

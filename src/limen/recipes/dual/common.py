@@ -98,7 +98,9 @@ def accuracy(
 def made_of(ran: Sequence[Ran], rows: Sequence[Row], mask: str) -> pa.Table:
     """Records with what every page of this paper says of how they were made."""
     told = facts(ran)
-    told.pop("Model")
+    if len({each.run.manifest.model.spec for each in ran}) > 1:
+        # The rows name them.
+        told.pop("Model")
     told["Images"] = f"{len(set(ran[0].records['id'].to_pylist()))} of {ran[0].run.manifest.data.count}"
     return records(rows, facts={**told, "Foreground": mask.replace(",", ", ")})
 
