@@ -21,11 +21,8 @@ from limen.structure.saliency.efficientnet import EfficientNetB5
 from limen.structure.saliency.objects import as_colour
 
 _COMPONENTS = 30  # of a mixture for each backbone: 3 trainings of 10 folds
-_DOWNSAMPLED, _READOUT, _MAP = (
-    2,
-    16,
-    2,
-)  # sides of the image for the backbone, of that for the readout, of the map
+# How many pixels along a side become one: of the image for a backbone, of that for the readout, of the map.
+_DOWNSAMPLED, _READOUT, _MAP = 2, 16, 2
 
 # The names of layers are those of the published weights.
 
