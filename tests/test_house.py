@@ -105,7 +105,7 @@ def test_each_room_knows_only_those_below():
     run(script("lint-imports"), "--no-cache")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
     """The built documentation."""
     folder = tmp_path_factory.mktemp("site")
