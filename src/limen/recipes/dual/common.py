@@ -128,6 +128,11 @@ def pictures(
     return rows if len(rows) == len(found) else []
 
 
+def figures(rows: Rows) -> Rows:
+    """The rows that hold no picture."""
+    return Rows(row for row in rows if row["statistic"] != PICTURE)
+
+
 def pictured(title: str, caption: str, rows: Rows) -> list[Block]:
     """The pictures of rows, a line for each image; nothing where there are none."""
     sides = [

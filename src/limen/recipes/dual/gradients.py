@@ -12,7 +12,7 @@ from limen.analysis import estimate_means
 from limen.document import Document
 from limen.recipes.bench import Bench, Ran, Row
 from limen.recipes.blocks import Rows, one, table
-from limen.recipes.dual.common import ALONE, PICTURE, made_of, page, pictured, pictures
+from limen.recipes.dual.common import ALONE, figures, made_of, page, pictured, pictures
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import recipe
 from limen.spec import write_spec
@@ -20,7 +20,7 @@ from limen.spec import write_spec
 
 def _figure_6(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
-    figures = Rows(row for row in rows if row["statistic"] != PICTURE)
+    measured = figures(rows)
     caption = (
         "At the originals: the share that a classifier has right, the mean length in L2 of the gradient of "
         "the cross-entropy, how much of the image is foreground, and which share of the gradient's energy "
@@ -32,14 +32,14 @@ def _figure_6(records: pa.Table) -> Document:
         "Foreground": one("share", statistic="share"),
         "Gradient on the foreground": one("share", count=True, statistic="energy"),
     }
-    made = table("Gradients of the loss", caption, figures, columns, "Classifier")
+    made = table("Gradients of the loss", caption, measured, columns, "Classifier")
     shown = pictured(
         "Gradients",
         "The original, its foreground lit, and the gradient of each classifier's loss, image by image within "
         "±3 standard deviations of its mean, which is mid-grey.",
         rows,
     )
-    names = {row["attack"] for row in figures}
+    names = {row["attack"] for row in measured}
     notes = () if len(names) > 1 else (ALONE,)
     return page(records, "What does the loss of each classifier heed?", "Figure 6", [made, *shown], notes)
 

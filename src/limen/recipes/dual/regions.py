@@ -7,7 +7,7 @@ import pyarrow as pa
 from limen.document import Document
 from limen.recipes.bench import Bench
 from limen.recipes.blocks import Rows, one, table
-from limen.recipes.dual.common import PICTURE, budget, made_of, page, pictured, pictures
+from limen.recipes.dual.common import budget, figures, made_of, page, pictured, pictures
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import recipe
 from limen.spec import write_spec
@@ -20,7 +20,7 @@ _BUDGETS = {"Background": (_BACK, _FRONT), "Foreground": (_FRONT, _BACK)}
 
 def _figure_2(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
-    figures = Rows(row for row in rows if row["statistic"] != PICTURE)
+    measured = figures(rows)
     caption = (
         "The share of correctly classified images that are fooled where only one region changes, and how "
         "visible the change is on these: with 95 % bootstrap intervals over images. MAD is the most apparent "
@@ -33,7 +33,7 @@ def _figure_2(records: pa.Table) -> Document:
         "Mean L2": one(statistic="mean", metric="l2"),
         "Mean SSIM": one("near_one", statistic="mean", metric="ssim"),
     }
-    made = table("Foreground or background", caption, figures, columns, "Region that changes")
+    made = table("Foreground or background", caption, measured, columns, "Region that changes")
     shown = pictured(
         "Images that both fool",
         "The image, its foreground lit and the predicted gaze; beside it what a change of one region makes "

@@ -18,11 +18,11 @@ from limen.recipes.dual.common import (
     EPS_FOREGROUND,
     LEVELS_BACKGROUND,
     LEVELS_FOREGROUND,
-    PICTURE,
     SCALED,
     accuracy,
     benches,
     budget,
+    figures,
     made_of,
     page,
     pictured,
@@ -49,7 +49,7 @@ _SCORED = (
 
 def _figure_1(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
-    figures = Rows(row for row in rows if row["statistic"] != PICTURE)
+    measured = figures(rows)
     columns: dict[str, Find] = {"Originals": one(count=True, statistic="score", at=-1.0)}
     columns |= {f"λ = {value_text(at)}": one(count=True, statistic="score", at=at) for at in _SHOWN}
     columns |= {
@@ -57,7 +57,7 @@ def _figure_1(records: pa.Table) -> Document:
         for at in _SHOWN
     }
     scores = table(
-        SCORE, f"{_SCORED} Beside it the share of all images still right.", figures, columns, "Classifier"
+        SCORE, f"{_SCORED} Beside it the share of all images still right.", measured, columns, "Classifier"
     )
     caption = (
         "The image, its foreground lit and the predicted gaze with the outline of the foreground; beside it "
