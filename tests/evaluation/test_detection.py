@@ -202,13 +202,13 @@ def test_pairs_on_which_an_attack_failed_count_on_demand(run):
 def test_options_reach_the_detectors(run, monkeypatch):
     seen = []
 
-    def watched(clean, changed, *, seed, learners):
-        seen.append((clean.shape[1], seed, learners))
+    def watched(clean, changed, *, seed, learners, dimension):
+        seen.append((clean.shape[1], seed, learners, dimension))
         return train_ensemble(clean, changed, seed=seed, learners=25, dimension=3)
 
     monkeypatch.setattr(evaluation.detection, "train_ensemble", watched)
-    evaluate(run, EVALUATIONS.make("detection:colour=channels,repeats=2,seed=5,learners=40"))
-    assert set(seen) == {(3 * 686, 5, 40), (3 * 686, 6, 40)}
+    evaluate(run, EVALUATIONS.make("detection:colour=channels,repeats=2,seed=5,learners=40,dimension=9"))
+    assert set(seen) == {(3 * 686, 5, 40, 9), (3 * 686, 6, 40, 9)}
     assert len(seen) == 8
 
 
@@ -244,6 +244,7 @@ def test_an_attack_that_came_to_more_images_is_measured_anew(tmp_path):
         ("detection:colour=red", "colour must be"),
         ("detection:repeats=0", "repeats must be at least 1"),
         ("detection:learners=0", "learners must be at least 1"),
+        ("detection:dimension=687", "dimension must be from 1 to 686"),
     ],
 )
 def test_a_wrong_option_is_refused(run, spec, said):

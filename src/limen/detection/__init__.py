@@ -11,7 +11,7 @@ from limen.detection.detector import (
     train_detector,
     write_detector,
 )
-from limen.detection.ensemble import MOST_LEARNERS, Ensemble, train_ensemble
+from limen.detection.ensemble import MOST_LEARNERS, Ensemble, check_dimension, train_ensemble
 from limen.detection.features import FEATURES, Colour, FeatureSet, feature_count, features
 from limen.detection.fisher import direction, threshold
 from limen.detection.folder import Unreadable, Verdict, image_files, judge_files
@@ -28,6 +28,7 @@ __all__ = [
     "Origin",
     "Unreadable",
     "Verdict",
+    "check_dimension",
     "direction",
     "feature_count",
     "features",

@@ -100,8 +100,7 @@ def train_ensemble(
     features = pairs.shape[2]
     if learners < 1:
         raise UsageError(f"learners must be at least 1, not {learners}")
-    if dimension is not None and not 1 <= dimension <= features:
-        raise UsageError(f"dimension must be from 1 to {features}, the number of features, not {dimension}")
+    check_dimension(dimension, features)
     best: Ensemble | None = None
 
     def error_of(size: int) -> float:
@@ -115,6 +114,16 @@ def train_ensemble(
     if dimension is None:
         search_dimension(features, error_of)
     return best or _grow(pairs, dimension or features, learners, seed)
+
+
+def check_dimension(dimension: int | None, features: int) -> None:
+    """Refuse to show learners more features than there are, or none.
+
+    Raises:
+        UsageError: If the dimension is a number out of range.
+    """
+    if dimension is not None and not 1 <= dimension <= features:
+        raise UsageError(f"dimension must be from 1 to {features}, the number of features, not {dimension}")
 
 
 def _grow(pairs: np.ndarray, size: int, most: int, seed: int) -> Ensemble:

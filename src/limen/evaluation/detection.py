@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from limen.detection import MOST_LEARNERS, Colour, Ensemble, feature_count, train_ensemble
+from limen.detection import MOST_LEARNERS, Colour, Ensemble, check_dimension, feature_count, train_ensemble
 from limen.evaluation.context import Context, Images, together
 from limen.evaluation.detectability import CLEAN, describe
 from limen.evaluation.protocol import evaluation
 from limen.evaluation.run_features import RunFeatures
 from limen.evaluation.splits import halves
 from limen.runs import Part, Run
+
+_Train = Callable[..., Ensemble]
 
 _FEWEST = 2  # pairs that an ensemble can be trained on
 
@@ -31,6 +34,7 @@ def detection(
     repeats: int = 10,
     seed: int = 0,
     learners: int = MOST_LEARNERS,
+    dimension: int | None = None,
     failures: bool = False,
 ) -> Iterator[Part]:
     """Whether steganalysis tells attacked images from their originals.
@@ -53,6 +57,8 @@ def detection(
         repeats: How often the images are split into halves.
         seed: Seed of the splits, and of all that the detectors draw.
         learners: How many learners a detector has at most.
+        dimension: How many features each learner sees; None searches for the number, which takes about
+            fifteen times as long.
         failures: Whether those pairs count, too, on which an attack failed; the images of such a pair are
             the same.
 
@@ -66,18 +72,19 @@ def detection(
         Liu et al. 2019, Detection based defense against adversarial examples from the steganalysis point of
         view.
     """
-    feature_count(features, colour)  # refuses what there is not, before a run is read
+    check_dimension(dimension, feature_count(features, colour))  # before a run is read
     plan = _Plan.of(run, context.correct() if failures else context.fooled(), repeats, seed)
     context.note("photographs", plan.digest)
     wanted = {label: plan.wanted(label) for label in plan.pairs}
     context.want(wanted)
     known = RunFeatures(run, features, colour, context.batch_size)
+    train = partial(train_ensemble, learners=learners, dimension=dimension)
     for place, (label, of_attack) in enumerate(wanted.items()):
         if any(context.finished(label, image_id) for image_id in of_attack):
             continue  # a part holds all rows of an attack
-        rows = [row for each in range(repeats) for row in _tested(plan, label, each, known, learners)]
+        rows = [row for each in range(repeats) for row in _tested(plan, label, each, known, train)]
         if place == 0:
-            rows += [row for each in range(repeats) for row in _untold(plan, label, each, known, learners)]
+            rows += [row for each in range(repeats) for row in _untold(plan, label, each, known, train)]
         yield Part(pa.Table.from_pylist(rows, _SCHEMA))
 
 
@@ -165,12 +172,12 @@ class _Plan:
         return {image_id: indices[image_id] for image_id in self.photographs if image_id in found}
 
 
-def _tested(plan: _Plan, label: str, repeat: int, known: RunFeatures, learners: int) -> Iterator[dict]:
+def _tested(plan: _Plan, label: str, repeat: int, known: RunFeatures, train: _Train) -> Iterator[dict]:
     """The rows of an attack's detector in one repeat."""
     training = plan.training(label, repeat)
     if not training:
         return
-    ensemble = _trained(plan, repeat, known.of(None, training), known.of(label, training), learners)
+    ensemble = train(known.of(None, training), known.of(label, training), seed=plan.seed + repeat)
     for shown in plan.pairs:
         if ids := plan.tested(label, shown, repeat):
             scores = ensemble.scores(known.of(None, ids)), ensemble.scores(known.of(shown, ids))
@@ -178,19 +185,15 @@ def _tested(plan: _Plan, label: str, repeat: int, known: RunFeatures, learners: 
                 yield _row(label, image_id, repeat, shown, original, attacked)
 
 
-def _untold(plan: _Plan, label: str, repeat: int, known: RunFeatures, learners: int) -> Iterator[dict]:
+def _untold(plan: _Plan, label: str, repeat: int, known: RunFeatures, train: _Train) -> Iterator[dict]:
     """The rows of a detector of no attack: half of the originals are called attacked."""
     training, testing = plan.untold(label, repeat)
     if not training:
         return
     clean, called = (known.of(None, training[side::2]) for side in (0, 1))
-    scores = _trained(plan, repeat, clean, called, learners).scores(known.of(None, testing))
+    scores = train(clean, called, seed=plan.seed + repeat).scores(known.of(None, testing))
     for place, (image_id, score) in enumerate(zip(testing, scores, strict=True)):
         yield _row(label, image_id, repeat, CLEAN, *((None, score) if place % 2 else (score, None)))
-
-
-def _trained(plan: _Plan, repeat: int, clean: np.ndarray, attacked: np.ndarray, learners: int) -> Ensemble:
-    return train_ensemble(clean, attacked, seed=plan.seed + repeat, learners=learners)
 
 
 def _row(
