@@ -134,9 +134,9 @@ def test_a_metric_reaches_records_terminal_csv_and_page(follow):
     found = records[records.success].dropna(subset="blurred")
     assert len(found) > 0
     assert (found.blurred <= found.linf + 1e-6).all()
-    assert (found.blur_aware < found.blurred).all()
+    assert (found["blur_aware:size=5"] < found.blurred).all()
     assert "blurred L∞" in table
-    assert "blur_aware" in page_of("runs/metric")
+    assert "blur_aware:size=5" in page_of("runs/metric")
     assert "blurred L∞" in page_of("runs/metric")
     figures = pyarrow.csv.read_csv("figures.csv").to_pylist()
     (mean,) = {row["value"] for row in figures if row["metric"] == "blurred" and row["statistic"] == "mean"}

@@ -206,7 +206,8 @@ def as_value(value: Any) -> Value:
         return tuple(value)
     if isinstance(value, os.PathLike):
         return str(value)
-    if callable(value) and (not is_dataclass(value) or isinstance(value, Named)):
+    named = isinstance(getattr(value, "identity", None), Identity)
+    if callable(value) and (named or not is_dataclass(value)):
         return identify(value).label
     text = str(value)
     if " at 0x" in text:  # where it lies in memory, which says nothing of what it is

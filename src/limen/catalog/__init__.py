@@ -22,6 +22,7 @@ from limen.catalog.kinds import (
     known_data,
     known_metric,
     known_model,
+    measuring,
     tried_on,
 )
 from limen.catalog.parameters import READERS, Parameter
@@ -119,8 +120,19 @@ FOREGROUNDS = Catalog(
 
 READERS[structure.Foreground] = FOREGROUNDS.make
 
-METRICS = Catalog("metric", metrics.METRICS, "limen.metrics", argument=False, takes=2, finish=known_metric)
-"""The metrics that a spec can name; a user's own is a function of two batches of images, or a `Metric`."""
+METRICS = Catalog(
+    "metric",
+    metrics.METRICS,
+    "limen.metrics",
+    argument=False,
+    takes=2,
+    calls=measuring,
+    finish=known_metric,
+)
+"""The metrics that a spec can name; a user's own is a function of two batches of images and its options, or a
+`Metric`."""
+
+READERS[metrics.Metric] = METRICS.make
 
 
 def model(spec: str, device: str | torch.device | None = None, defenses: Sequence[str] = ()) -> Classifier:
@@ -262,6 +274,8 @@ def defense(spec: str) -> Named:
 
 def metric(spec: str) -> Metric:
     """The metric that a spec names, such as `ssim`, as a function of two batches of images.
+
+    Where options are not at their defaults, the metric's key is the spec's label: its name and these options.
 
     Raises:
         UsageError: If the spec cannot be followed; the message begins with it.

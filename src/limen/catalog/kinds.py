@@ -14,6 +14,7 @@ from limen.errors import LimenError
 from limen.identity import Named
 from limen.metrics import Metric
 from limen.runs import MetricColumn
+from limen.spec import write_spec
 
 NamedAttack = Attack | Named
 """An attack that knows what it is: of Limen's parts, or what a user's function returns."""
@@ -63,19 +64,29 @@ def tried_on(arguments: Callable[[], tuple[Any, ...]]) -> Callable[[Named, Reque
     return tried
 
 
-def known_metric(metric: Named, request: Request) -> Metric:
-    """The metric; a user's own function is shown under its name, with its `unit` and `higher_is_better`."""
-    entry = request.entry
-    if entry.origin == "limen":
-        return entry.thing
+def measuring(metric: Any) -> Callable[..., Any]:
+    """The function of a metric, which has its options."""
+    return metric.function if isinstance(metric, Metric) else metric
+
+
+def known_metric(measure: Named, request: Request) -> Metric:
+    """The metric, its options in its key; a user's function has its `unit` and `higher_is_better` shown."""
+    entry, identity = request.entry, request.identity
     if isinstance(entry.thing, Metric):
-        column = entry.thing.column
+        known = entry.thing
+        if entry.origin == "limen" and not identity.stated:
+            return known
     else:
-        name = entry.name.rpartition(":")[2]
-        known = vars(entry.thing)
-        shown = {key: known[key] for key in ("unit", "higher_is_better") if key in known}
-        column = MetricColumn(name, name, about=entry.summary, **shown)
-    return Metric(dataclasses.replace(column, code=entry.code), metric, getattr(entry.thing, "least_side", 1))
+        name, said = entry.name.rpartition(":")[2], vars(entry.thing)
+        shown = {key: said[key] for key in ("unit", "higher_is_better") if key in said}
+        known = Metric(MetricColumn(name, name, about=entry.summary, **shown), entry.thing)
+        known = dataclasses.replace(known, least_side=getattr(entry.thing, "least_side", 1))
+    column = dataclasses.replace(known.column, code=entry.code)
+    if identity.stated:
+        options = write_spec("", [(key, identity.parameters[key]) for key in identity.stated])
+        title = f"{column.title} ({options[1:]})"
+        column = dataclasses.replace(column, key=column.key + options, title=title)
+    return dataclasses.replace(known, column=column, source=measure, derived_from=None)
 
 
 def _returned(request: Request, made: Any, wanted: str) -> str:

@@ -31,6 +31,7 @@ class Entry:
         argument: What follows the colon without a keyword, if anything does.
         parameters: The keyword parameters, typed, with their defaults.
         summary: The first line of its docstring.
+        function: What has its parameters: the thing itself, or what it calls.
         origin: Where it comes from: `limen`, an installed package, or a file.
         code: The SHA-256 of the user's file; None for what is installed.
     """
@@ -40,6 +41,7 @@ class Entry:
     argument: Parameter | None
     parameters: tuple[Parameter, ...]
     summary: str
+    function: Callable[..., Any]
     origin: str = "limen"
     code: str | None = None
 
@@ -78,7 +80,7 @@ class Request:
             name += "" if self.argument is None else f":{value_text(self.argument)}"
         budget = getattr(entry.thing, "budget", None)
         return Identity.of(
-            entry.thing, self.keywords, name=name, budget=budget, code=entry.code, hidden=hidden
+            entry.function, self.keywords, name=name, budget=budget, code=entry.code, hidden=hidden
         )
 
 
@@ -98,6 +100,7 @@ class Catalog:
             defence takes. With 0 a factory is called, and what it returns is used.
         hidden: Parameters that the caller of `make` gives, not the spec.
         own: Makes of a user's or package's thing what `factories` would hold; None if it is that already.
+        calls: The function that a thing calls, which has its parameters; None if that is the thing itself.
         finish: Called with what was made and the request; what it returns is used instead.
 
     Example:
@@ -113,6 +116,7 @@ class Catalog:
     takes: int = 0
     hidden: frozenset[str] = frozenset()
     own: Callable[[Any], Any] | None = None
+    calls: Callable[[Any], Callable[..., Any]] | None = None
     finish: Callable[[Any, Request], Any] | None = None
 
     def names(self) -> list[str]:
@@ -210,7 +214,7 @@ class Catalog:
         arguments = [] if request.argument is None else [request.argument]
         keywords = {**request.keywords, **given}
         if self.takes:
-            made = Named(request.identity, functools.partial(request.entry.thing, **keywords))
+            made = Named(request.identity, functools.partial(request.entry.function, **keywords))
         else:
             made = request.entry.thing(*arguments, **keywords)
         return made if self.finish is None else self.finish(made, request)
@@ -234,10 +238,12 @@ class Catalog:
     ) -> Entry:
         if not callable(thing):
             raise UsageError(f"{name} is {type(thing).__name__}, which cannot be called")
-        found = parameters(thing, hidden=self.hidden)[self.takes :]
+        function = thing if self.calls is None else self.calls(thing)
+        found = parameters(function, hidden=self.hidden)[self.takes :]
         first = found.pop(0) if argument and found else None
-        summary = (thing.__doc__ or "").strip().partition("\n")[0]
-        return Entry(name, thing, first, tuple(each for each in found if each.types), summary, origin, code)
+        known = tuple(each for each in found if each.types)
+        summary = (function.__doc__ or "").strip().partition("\n")[0]
+        return Entry(name, thing, first, known, summary, function, origin, code)
 
     def _several(self, name: str) -> frozenset[str]:
         if name not in self.factories:

@@ -22,6 +22,7 @@ from limen.evaluation.measure import distances
 from limen.evaluation.protocol import evaluation
 from limen.metrics import METRICS
 from limen.runs import MetricColumn, Part, Run, Stored
+from limen.spec import spec_name
 
 _SHOWN = ("l2", "ssim")
 _POINTS = 200
@@ -182,7 +183,7 @@ def _distances(
 ) -> dict[str, np.ndarray]:
     """The distances of the images that fool; the run knows them unless its own model was not fooled."""
     missing = success & ~records["success"].to_numpy()
-    measures = [METRICS[column.key] for column in run.manifest.metrics if column.key in METRICS]
+    measures = [catalog.metric(each.key) for each in run.manifest.metrics if spec_name(each.key) in METRICS]
     measured = distances(measures, originals, stored, torch.from_numpy(missing))
     found = {column.key: records[column.key].to_numpy() for column in run.manifest.metrics}
     found |= {key: np.where(missing, np.array(values, float), found[key]) for key, values in measured.items()}

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from limen.errors import UsageError
+from limen.identity import Identity
 from limen.metrics.psychometrics import CALIBRATION, CAVEAT
 from limen.runs import MetricColumn
 
@@ -28,6 +29,7 @@ class Metric:
         source: Its function, or the module of Limen that has a function of its name.
         least_side: The least height and width, in pixels, of the images that it takes.
         needs: What it takes beyond Limen itself, in words; empty for nothing.
+        differentiable: Whether it has a gradient that an attack can follow.
         derived_from: The metric in the table of whose values alone it is made, so that whoever has measured
             that need not do it again; None for most.
         derivation: The function of these values (N,), or its name in the module.
@@ -43,6 +45,7 @@ class Metric:
     source: str | Function
     least_side: int = 1
     needs: str = ""
+    differentiable: bool = True
     derived_from: str | None = None
     derivation: str | Derivation = ""
 
@@ -50,6 +53,32 @@ class Metric:
     def function(self) -> Function:
         """The function itself, imported when it is first asked for."""
         return self.source if callable(self.source) else self._of_module(self.column.key)
+
+    @property
+    def identity(self) -> Identity:
+        """What it is, as a parameter of something else that is kept in a run."""
+        found = getattr(self.source, "identity", None)
+        return found or Identity.of(self.function, {}, name=self.column.key, code=self.column.code)
+
+    def cost(self, a: Tensor, b: Tensor) -> Tensor:
+        """The metric as something to bring down, (N,): the less, the nearer to the originals.
+
+        It is 1 − value where the column's `complement` says so, else −value where higher is better, else the
+        value itself.
+
+        Raises:
+            UsageError: As when the metric is called.
+
+        Example:
+            >>> import torch
+            >>> image = torch.rand(1, 3, 16, 16)
+            >>> METRICS["ssim"].cost(image, image), METRICS["psnr"].cost(image, image)
+            (tensor([0.]), tensor([-inf]))
+        """
+        values = self(a, b)
+        if self.column.complement:
+            return 1 - values
+        return -values if self.column.higher_is_better else values
 
     def derive(self, values: Tensor) -> Tensor:
         """One value per image, (N,), for the values (N,) of the metric that it is derived from."""
@@ -97,9 +126,17 @@ def measured(metrics: Iterable[Metric], a: Tensor, b: Tensor) -> dict[str, Tenso
 
 
 def _metric(
-    source: str, key: str, title: str, about: str, *, least_side: int = 1, needs: str = "", **shown: Any
+    source: str,
+    key: str,
+    title: str,
+    about: str,
+    *,
+    least_side: int = 1,
+    needs: str = "",
+    differentiable: bool = True,
+    **shown: Any,
 ) -> Metric:
-    return Metric(MetricColumn(key, title, about=about, **shown), source, least_side, needs)
+    return Metric(MetricColumn(key, title, about=about, **shown), source, least_side, needs, differentiable)
 
 
 _ALL = (
@@ -113,7 +150,7 @@ _ALL = (
         scale=255.0,
     ),
     _metric("lp", "l1", "L₁", "Sum of all changes, pixel values in [0, 1]."),
-    _metric("lp", "l0", "L₀", "How many values changed."),
+    _metric("lp", "l0", "L₀", "How many values changed.", differentiable=False),
     _metric(
         "structural_similarity",
         "ssim",
@@ -129,6 +166,7 @@ _ALL = (
         "MAD",
         "Most apparent distortion as seen by people; 0 is unseen, about 10 is plain noise.",
         least_side=16,
+        differentiable=False,
     ),
     Metric(
         MetricColumn(
@@ -142,6 +180,7 @@ _ALL = (
         ),
         "noticing",
         least_side=16,
+        differentiable=False,
         derived_from="mad",
         derivation="noticed_from_mad",
     ),

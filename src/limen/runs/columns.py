@@ -49,7 +49,7 @@ NEEDED = frozenset(field.name for field in FIXED) - {
 IN_MEMORY = "_in_memory"
 
 _METRIC = b"limen.metric"
-_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_KEY = re.compile(r"[a-z][a-z0-9_]*(:[^\s:][^\n]*)?")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class MetricColumn:
     """A metric as a column of the records, and how people read it.
 
     Attributes:
-        key: The column that compares the stored image with its original, a lower-case name. The column
+        key: The column that compares the stored image with its original: a lower-case name, and after a colon
+            the options of the metric that differ from their defaults, as in `lpips:network=vgg`. The column
             `KEY_in_memory` beside it compares the attack's own image, before it was stored in 8 bits. Either
             is null where the attack failed, and where the image is too small for the metric.
         title: What to call the metric in a heading.
@@ -71,7 +72,7 @@ class MetricColumn:
         calibration: For a share of people, the curve that it was read off.
 
     Raises:
-        UsageError: If the key is no lower-case name, or that of another column.
+        UsageError: If the key does not begin with a lower-case name, or is that of another column.
 
     Example:
         >>> ssim = MetricColumn("ssim", "SSIM", higher_is_better=True, complement=True)
