@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -75,7 +75,55 @@ def killed(what: Evaluation, parts: int) -> Evaluation:
     return replace(what, measure=stopping)
 
 
-every = pytest.mark.parametrize("what", [EVALUATIONS.make(spec) for spec in SPECS.values()], ids=list(SPECS))
+every = pytest.mark.parametrize(
+    "what",
+    # Tests of one evaluation share what `whole` measured, so they belong to one process.
+    [
+        pytest.param(EVALUATIONS.make(spec), id=name, marks=pytest.mark.xdist_group(f"contract {name}"))
+        for name, spec in SPECS.items()
+    ],
+)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An evaluation of the run, measured once for all tests that only read it.
+
+    Attributes:
+        stored: What was found.
+        run: The run that it is of.
+        parts: How many parts it came in.
+        told: What progress was told.
+    """
+
+    stored: Stored
+    run: Run
+    parts: int
+    told: list[tuple[str, int, int]]
+
+
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory) -> Callable[[Evaluation], Whole]:
+    known: dict[str, Whole] = {}
+
+    def of(what: Evaluation) -> Whole:
+        if what.identity.name not in known:
+            run = open_run(shutil.copytree(made, tmp_path_factory.mktemp("whole") / "run"))
+            count = 0
+
+            def counting(run: Run, context) -> Iterator[Part]:
+                nonlocal count
+                for part in what.measure(run, context):
+                    count += 1
+                    yield part
+
+            told: list[tuple[str, int, int]] = []
+            counted = replace(what, measure=counting)
+            stored = measure(run, counted, progress=lambda *each: told.append(each))
+            known[what.identity.name] = Whole(stored, run, count, told)
+        return known[what.identity.name]
+
+    return of
 
 
 def test_every_registered_evaluation_is_tried():
@@ -83,8 +131,8 @@ def test_every_registered_evaluation_is_tried():
 
 
 @every
-def test_it_stands_in_one_folder_and_reads_back_equal(run, what):
-    stored = measure(run, what)
+def test_it_stands_in_one_folder_and_reads_back_equal(whole, what):
+    stored, run = whole(what).stored, whole(what).run
     (found,) = read_evaluations(run)
     assert found == stored
     assert visible(run) == [stored.folder.name]
@@ -100,13 +148,11 @@ def test_it_stands_in_one_folder_and_reads_back_equal(run, what):
 
 
 @every
-def test_a_killed_one_resumes_to_the_same_without_repeating_what_was_done(run, what, tmp_path):
-    whole = content(measure(run, what).folder)
-    count = sum(1 for _ in parts_of(open_run(shutil.copytree(run.directory, tmp_path / "count")), what))
+def test_a_killed_one_resumes_to_the_same_without_repeating_what_was_done(run, whole, what, tmp_path):
+    expected, count = content(whole(what).stored.folder), whole(what).parts
     assert count > 1
-    for parts in {0, 1, count - 1}:
+    for parts in {1, count - 1}:
         again = open_run(shutil.copytree(run.directory, tmp_path / f"again {parts}"))
-        shutil.rmtree(again.directory / "evaluation")
         with pytest.raises(KeyboardInterrupt):
             measure(again, killed(what, parts))
         assert read_evaluations(again) == []
@@ -119,21 +165,8 @@ def test_a_killed_one_resumes_to_the_same_without_repeating_what_was_done(run, w
                     seen += before.intersection(pairs(part.records))
                 yield part
 
-        assert content(measure(again, replace(what, measure=watching)).folder) == whole
+        assert content(measure(again, replace(what, measure=watching)).folder) == expected
         assert seen == []
-
-
-def parts_of(run: Run, what: Evaluation) -> Iterator[Part]:
-    shutil.rmtree(run.directory / "evaluation")
-    found: list[Part] = []
-
-    def keeping(run, context) -> Iterator[Part]:
-        for part in what.measure(run, context):
-            found.append(part)
-            yield part
-
-    measure(run, replace(what, measure=keeping))
-    return iter(found)
 
 
 def pairs(table: pa.Table) -> set[tuple[str, str]]:
@@ -141,18 +174,27 @@ def pairs(table: pa.Table) -> set[tuple[str, str]]:
 
 
 @every
-def test_measuring_again_what_is_whole_keeps_every_file(run, what):
-    whole = content(measure(run, what).folder)
-    assert content(measure(run, what).folder) == whole
+def test_measuring_again_what_is_whole_keeps_every_file(whole, what):
+    before = content(whole(what).stored.folder)
+    assert content(measure(whole(what).run, what).folder) == before
+
+
+@pytest.fixture(scope="module")
+def growth(tmp_path_factory) -> tuple[Path, Path, Path]:
+    """A run of few images and one attack, the same when it has gone on, and one of all of them at once."""
+    few = attack(tmp_path_factory.mktemp("few") / "run", (DDN,), 4).directory
+    later = shutil.copytree(few, tmp_path_factory.mktemp("later") / "run")
+    attack(later, (DDN, FGSM), 8)
+    return few, later, attack(tmp_path_factory.mktemp("once") / "run", (DDN, FGSM), 8).directory
 
 
 @every
-def test_attacks_and_images_that_came_later_are_added(what, tmp_path):
-    run = attack(tmp_path / "grown", (DDN,), 4)
+def test_attacks_and_images_that_came_later_are_added(growth, what, tmp_path):
+    few, later, once = growth
+    run = open_run(shutil.copytree(few, tmp_path / "grown"))
     assert measure(run, what).attacks == (DDN,)
-    run = attack(tmp_path / "grown", (DDN, FGSM), 8)
-    grown = measure(run, what)
-    scratch = measure(attack(tmp_path / "scratch", (DDN, FGSM), 8), what)
+    grown = measure(open_run(shutil.copytree(later, run.directory, dirs_exist_ok=True)), what)
+    scratch = measure(open_run(shutil.copytree(once, tmp_path / "scratch")), what)
     assert grown.attacks == (DDN, FGSM)
     names = grown.records().column_names
     for mine, theirs in zip(grown.records().to_pylist(), scratch.records().to_pylist(), strict=True):
@@ -165,10 +207,10 @@ def test_attacks_and_images_that_came_later_are_added(what, tmp_path):
 
 
 @every
-def test_the_same_rows_always_say_the_same_and_pages_show_it(run, what):
-    stored = measure(run, what)
+def test_the_same_rows_always_say_the_same_and_pages_show_it(whole, what):
+    stored = whole(what).stored
     assert list(what.describe(stored)) == list(what.describe(stored)) == list(stored.document().blocks)
-    page = write_page([run.directory]).read_text(encoding="utf-8")
+    page = write_page([whole(what).run.directory]).read_text(encoding="utf-8")
     assert f"{what.title}</h2>" in page
     for block in stored.document().blocks:
         assert f"{block.title}</h3>" in page
@@ -176,13 +218,13 @@ def test_the_same_rows_always_say_the_same_and_pages_show_it(run, what):
 
 
 @every
-def test_a_limit_is_the_data_sets_and_the_document_says_so(run, what):
+def test_a_limit_is_the_data_sets_and_the_document_says_so(run, whole, what):
     first = {row["id"] for row in run.table().to_pylist() if row["index"] < 3}
     stored = measure(run, what, limit=3)
     few = pairs(stored.records())
     assert {image_id for _, image_id in few} <= first
     assert ("Images", "the first 3") in stored.document().settings
-    assert pairs(measure(run, what).records()) != few or what.identity.name == "magnify"
+    assert pairs(whole(what).stored.records()) != few or what.identity.name == "magnify"
 
 
 @every
@@ -205,11 +247,9 @@ def test_a_run_without_records_has_nothing_to_measure(what, tmp_path):
 
 
 @every
-def test_progress_is_told_of_each_attack(run, what):
-    told: list[tuple[str, int, int]] = []
-    measure(run, what, progress=lambda *each: told.append(each))
+def test_progress_is_told_of_each_attack(whole, what):
     for label in (FGSM, DDN):
-        counts = [counts for each, *counts in told if each == label]
+        counts = [counts for each, *counts in whole(what).told if each == label]
         assert counts[0][0] == 0
         assert counts[-1][0] == counts[-1][1] > 0
         assert counts == sorted(counts)
