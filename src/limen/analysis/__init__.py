@@ -7,12 +7,15 @@ from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
+from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
+from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.analysis.sweeps import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.analysis.table import attacks_of, rows_of, statistics, table
+from limen.analysis.trends import Trend, Variances, axis_of, rejections, trend
 
 __all__ = [
     "AccuracyCurve",
@@ -20,25 +23,35 @@ __all__ = [
     "Comparison",
     "Detection",
     "Estimate",
+    "FamilyTest",
     "Figures",
+    "Gaps",
+    "GroupFigures",
     "Measured",
     "Outcomes",
     "QualityCurve",
     "RateAt",
     "Roc",
     "Sweep",
+    "Trend",
+    "Variances",
     "accuracy_curve",
     "attacks_of",
+    "axis_of",
     "caveats",
     "certified_accuracy",
     "certified_radii",
     "characteristic",
     "clean_warning",
     "compare",
+    "compare_families",
     "decided",
     "detection",
     "estimate_means",
     "figures",
+    "gaps",
+    "group_means",
+    "group_shares",
     "in_memory",
     "lower_bound",
     "mean_roc",
@@ -51,11 +64,14 @@ __all__ = [
     "pairs",
     "quality_curve",
     "rate_at",
+    "rejections",
     "rows_of",
     "share",
     "share_interval",
+    "slopes_over_groups",
     "statistics",
     "sweeps",
     "table",
+    "trend",
     "wilson",
 ]
