@@ -28,7 +28,10 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
 CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
-TRAINING = (training.OBJECTIVES, training.AUGMENTATIONS, training.OPTIMIZERS, training.SCHEDULES)
+TRAINING = (
+    *(training.OBJECTIVES, training.AUGMENTATIONS, training.OPTIMIZERS, training.SCHEDULES),
+    training.SAMPLINGS,
+)
 STRUCTURE = (catalog.ATTENTION, catalog.SALIENCY, catalog.FOREGROUNDS)
 OTHERS = (*STRUCTURE, *TRAINING, evaluation.EVALUATIONS, recipes.RECIPES)
 GROUPS = {table.group for table in (*CATALOGS, *OTHERS)}

@@ -14,9 +14,11 @@ from limen.errors import LimenError, UsageError
 from limen.images import norm
 from limen.training import (
     OBJECTIVES,
+    WRM,
     Adversarial,
     CrossEntropy,
     GaussianNoise,
+    GroupDRO,
     Learning,
     Lesson,
     StepLeastLikely,
@@ -207,6 +209,8 @@ def test_every_objective_has_a_spec():
         "cross_entropy:smoothing=0.1": CrossEntropy(0.1),
         "step_ll:eps=8/255,share=1": StepLeastLikely(8 / 255, 1.0),
         "noise:sigma=0.5": GaussianNoise(0.5),
+        "group_dro:step_size=0.1,adjustment=2,by=both": GroupDRO(0.1, 2.0, "both"),
+        "wrm:strength=0.5,steps=5": WRM(0.5, 5),
     }
     for spec, expected in made.items():
         named = OBJECTIVES.make(spec)

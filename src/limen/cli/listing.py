@@ -27,6 +27,7 @@ Kind = Literal[
     "augmentations",
     "optimizers",
     "schedules",
+    "samplings",
     "recipes",
 ]
 
@@ -53,6 +54,7 @@ def list_(
         "augmentations": training.AUGMENTATIONS,
         "optimizers": training.OPTIMIZERS,
         "schedules": training.SCHEDULES,
+        "samplings": training.SAMPLINGS,
         "recipes": RECIPES,
     }
     for name in tables if kind is None else (kind,):

@@ -18,6 +18,7 @@ from limen.cli.train_options import (
     Clip,
     Data,
     Epochs,
+    Fixed,
     Freeze,
     Log,
     Model,
@@ -25,6 +26,7 @@ from limen.cli.train_options import (
     Optimizer,
     Out,
     Precision,
+    Sampling,
     Schedule,
     TrainData,
     Validate,
@@ -46,11 +48,13 @@ def train(
     validate_count: ValidateCount = 256,
     classes: Classes = "data",
     freeze: Freeze = False,
+    fixed: Fixed = False,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     optimizer: Optimizer = None,
     schedule: Schedule = None,
     augment: Augment = None,
+    sampling: Sampling = None,
     clip: Clip = None,
     precision: Precision = "full",
     workers: Workers = 0,
@@ -77,6 +81,8 @@ def train(
         "clip": clip,
         "precision": precision,
         "seed": seed,
+        "sampling": sampling,
+        "fixed": fixed,
     }
     changed = {name: value for name, value in given.items() if value is not None}
     settings: Settings = dataclasses.replace(settings_for(model), **changed)

@@ -46,7 +46,7 @@ Objective = Annotated[
     option(
         "SPEC",
         "What is brought down: cross_entropy, adversarial:attack=SPEC, step_ll, noise:sigma=0.25, "
-        "or your own; a comma inside the attack's spec is written twice.",
+        "group_dro, wrm, or your own; a comma inside the attack's spec is written twice.",
         rich_help_panel=DATA,
     ),
 ]
@@ -100,6 +100,23 @@ Augment = Annotated[
         "SPEC",
         "crop:padding=4, flip, a chain such as crop+flip, or your own; may be repeated.",
         rich_help_panel=RATE,
+    ),
+]
+Sampling = Annotated[
+    str | None,
+    option(
+        "SPEC",
+        "Which samples an epoch has: shuffled, weighted, balanced:by=group, or your own; "
+        "weighted for data with weights, else shuffled.",
+        rich_help_panel=RATE,
+    ),
+]
+Fixed = Annotated[
+    bool,
+    typer.Option(
+        "--fixed",
+        help="Learn the same images in every epoch from data that draws its images.",
+        rich_help_panel=DATA,
     ),
 ]
 Clip = Annotated[float | None, option("NORM", "Greatest L2 norm of a step's gradient.", rich_help_panel=RATE)]

@@ -19,6 +19,7 @@ from limen.data.folder import folder
 from limen.data.imagenet import imagenet
 from limen.data.listed import csv_table
 from limen.data.matching import numbered_as
+from limen.data.memory import groups_of, held
 from limen.data.mnist import mnist
 from limen.data.nips2017 import nips2017
 from limen.data.npz import npz
@@ -39,6 +40,8 @@ __all__ = [
     "demo",
     "folder",
     "from_arrays",
+    "groups_of",
+    "held",
     "imagenet",
     "mnist",
     "nips2017",

@@ -60,7 +60,8 @@ def from_arrays(
     if groups is not None:
         content.update(repr(("groups", *groups)).encode())
     names = tuple(class_names) if class_names is not None else None
-    return Dataset(spec, ids, read, names, content.hexdigest())
+    grouped = None if groups is None else tuple(groups)
+    return Dataset(spec, ids, read, names, content.hexdigest(), groups=grouped)
 
 
 def _check_arrays(

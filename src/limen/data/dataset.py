@@ -81,6 +81,9 @@ class Dataset:
         file: The file that the sample at a position is read from, where each has its own.
         redraw: For a set that draws its samples at random, the same set under another seed, so that
             training sees fresh samples in every epoch.
+        weights: How often each sample should be drawn, against the others: float64, shape (N,), not negative;
+            None where all are alike.
+        groups: The group of each sample, where that is known without reading one.
 
     Example:
         >>> from limen.data import from_arrays
@@ -98,6 +101,8 @@ class Dataset:
     file: Callable[[int], Path] | None = field(default=None, repr=False, compare=False)
     numbered: bool = field(default=False, repr=False)
     redraw: Callable[[int], Dataset] | None = field(default=None, repr=False, compare=False)
+    weights: Tensor | None = field(default=None, repr=False, compare=False)
+    groups: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)

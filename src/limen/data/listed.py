@@ -84,7 +84,8 @@ def listed(
         )
 
     content = hashlib.sha256(repr([row.cells for row in rows]).encode()).hexdigest()
-    return Dataset(spec, ids, read, known, content, files.__getitem__)
+    grouped = None if groups is None else tuple(groups)
+    return Dataset(spec, ids, read, known, content, files.__getitem__, groups=grouped)
 
 
 def _below(root: Path, row: Row, column: str) -> Path:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from limen.training.augmentation import AUGMENTATIONS, augmentations, crop, flip
 from limen.training.curves import describe, facts
+from limen.training.distributional import WRM, GroupDRO
 from limen.training.learner import Learning
 from limen.training.logs import Logs
 from limen.training.loop import Listener, train
 from limen.training.network import DEFAULTS, Files, Task, best, settings_for, train_network
-from limen.training.objective import Learner, Objective, Stateful
+from limen.training.objective import Learner, Objective, Prepared, Stateful, Telling
 from limen.training.objectives import (
     OBJECTIVES,
     Adversarial,
@@ -27,6 +28,7 @@ from limen.training.optimization import (
     sgd,
 )
 from limen.training.reading import Lesson
+from limen.training.sampling import SAMPLINGS, Drawn, balanced, shuffled, weighted
 from limen.training.settings import Epoch, Settings, Step
 from limen.training.team import Team, assemble
 from limen.training.validation import Validation, accuracy, robust_accuracy
@@ -36,29 +38,36 @@ __all__ = [
     "DEFAULTS",
     "OBJECTIVES",
     "OPTIMIZERS",
+    "SAMPLINGS",
     "SCHEDULES",
+    "WRM",
     "Adversarial",
     "CrossEntropy",
+    "Drawn",
     "Epoch",
     "Files",
     "GaussianNoise",
+    "GroupDRO",
     "Learner",
     "Learning",
     "Lesson",
     "Listener",
     "Logs",
     "Objective",
+    "Prepared",
     "Settings",
     "Stateful",
     "Step",
     "StepLeastLikely",
     "Task",
     "Team",
+    "Telling",
     "Validation",
     "accuracy",
     "adamw",
     "assemble",
     "augmentations",
+    "balanced",
     "best",
     "constant",
     "cosine",
@@ -71,6 +80,8 @@ __all__ = [
     "robust_accuracy",
     "settings_for",
     "sgd",
+    "shuffled",
     "train",
     "train_network",
+    "weighted",
 ]

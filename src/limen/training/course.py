@@ -12,11 +12,11 @@ import torch
 from limen.classifier import Classifier, check_labels
 from limen.data import Dataset
 from limen.errors import LimenError, UsageError
-from limen.identity import identify
+from limen.identity import Named, identify
 from limen.seeds import sample_seeds
 from limen.training.augmentation import augmentations
 from limen.training.learner import Learning
-from limen.training.objective import Objective
+from limen.training.objective import Objective, Telling
 from limen.training.optimization import OPTIMIZERS, SCHEDULES
 from limen.training.reading import Lesson, OnSkip, Plan, read
 from limen.training.settings import Epoch, Settings, Step
@@ -83,6 +83,7 @@ class Course:
             raise LimenError(f"{self.train_set.spec}: none of the images can be used")
         how = self.settings.batch_size, self.on_skip, self.workers, self.team
         judged = self.validation
+        told = self.objective.figures() if isinstance(self.objective, Telling) else {}
         return Epoch(
             place.epoch,
             place.loss / place.count,
@@ -90,63 +91,80 @@ class Course:
             None if judged is None else robust_accuracy(self.classifier, self.test_set, judged, *how),
             place.rate,
             place.seconds,
+            told,
         )
+
+    def plan(self, number: int, augment: tuple[Named, ...]) -> Plan:
+        """What an epoch reads."""
+        settings = self.settings
+        seed, size = settings.epoch_seed(number), settings.batch_size
+        return Plan.of_epoch(self.train_set, seed, size, self.team.share, augment, settings.sampling)
 
 
 class Stepper:
-    """What takes a course's steps: the optimizer, the schedule, and the network as objectives see it.
+    """What takes a training's steps: the optimizer, the schedule, and the network as objectives see it.
+
+    Args:
+        classifier: What learns.
+        settings: Of the steps.
+        objective: What they bring down.
+        team: Who takes part.
 
     Raises:
         UsageError: If the network has nothing to learn.
     """
 
-    def __init__(self, course: Course) -> None:
-        self._course, self._settings, self._team = course, course.settings, course.team
-        parameters = course.classifier.module.parameters()
+    def __init__(self, classifier: Classifier, settings: Settings, objective: Objective, team: Team) -> None:
+        self._classifier, self._settings = classifier, settings
+        self._objective, self._team = objective, team
+        parameters = classifier.module.parameters()
         self._parameters = [each for each in parameters if each.requires_grad]
         if not self._parameters:
             raise UsageError("the network has no parameter that could learn")
         self._optimizer = OPTIMIZERS.make(self._settings.optimizer)(self._parameters)
         self._peaks = [group["lr"] for group in self._optimizer.param_groups]
         self._schedule = SCHEDULES.make(self._settings.schedule)
-        self._augment = tuple(augmentations(self._settings.augment))
+        self.augment = tuple(augmentations(self._settings.augment))
         self._classes: int | None = None
-        self.learning = Learning(course.classifier, course.team, self._optimizer)
+        self.learning = Learning(classifier, team, self._optimizer)
 
     def states(self) -> dict[str, Any]:
         """Everything that a step changes."""
         return {
-            "module": self._course.classifier.module,
+            "module": self._classifier.module,
             "optimizer": self._optimizer,
             "team": self._team,
-            "objective": self._course.objective,
+            "objective": self._objective,
         }
 
-    def steps(self, place: Place) -> Iterator[tuple[Place, Step]]:
-        """Take the steps that an epoch has left; yield where training then is, and what each came to."""
-        course, size, share = self._course, self._settings.batch_size, self._team.share
-        seed = self._settings.epoch_seed(place.epoch)
-        plan = Plan.of_epoch(course.train_set, seed, size, share, self._augment)
-        for number, lesson in read(plan, place.step, course.workers, course.on_skip):
+    def steps(
+        self, place: Place, plan: Plan, workers: int = 0, on_skip: OnSkip | None = None
+    ) -> Iterator[tuple[Place, Step, Lesson]]:
+        """Take the steps that an epoch has left.
+
+        Yields:
+            Where training then is, what the step came to, and what it was learned from, on the classifier's
+            device.
+        """
+        seed, rank = self._settings.epoch_seed(place.epoch), self._team.share.rank
+        for number, lesson in read(plan, place.step, workers, on_skip):
             self._check(lesson)
             rate = self._set_rate((place.epoch - 1) * len(plan) + number, self._settings.epochs * len(plan))
-            (drawn,) = sample_seeds(seed, [f"step {number} of process {share.rank}"]).tolist()
+            (drawn,) = sample_seeds(seed, [f"step {number} of process {rank}"]).tolist()
             torch.manual_seed(drawn)
-            loss, count = self._step(
-                lesson.to(course.classifier.device, course.classifier.dtype), place.epoch
-            )
+            moved = lesson.to(self._classifier.device, self._classifier.dtype)
+            loss, count = self._step(moved, place.epoch)
             place = replace(
                 place, step=number + 1, loss=place.loss + loss, count=place.count + count, rate=rate
             )
-            yield place, Step(place.epoch, number + 1, len(plan), loss / max(count, 1), rate)
+            yield place, Step(place.epoch, number + 1, len(plan), loss / count if count else 0.0, rate), moved
 
     def _check(self, lesson: Lesson) -> None:
         """Refuse labels of no class; the first lesson tells how many classes, and whether its images fit."""
         if self._classes is None:
-            classifier = self._course.classifier
             with torch.no_grad():
-                images = lesson.to(classifier.device, classifier.dtype).images[:1]
-                self._classes = classifier(images).shape[1]
+                images = lesson.to(self._classifier.device, self._classifier.dtype).images[:1]
+                self._classes = self._classifier(images).shape[1]
         check_labels(lesson.labels, lesson.images, self._classes)
 
     def _set_rate(self, step: int, total: int) -> float:
@@ -157,7 +175,7 @@ class Stepper:
 
     def _step(self, lesson: Lesson, epoch: int) -> tuple[float, float]:
         """One step; returns the sum of the losses over all processes, and how many images they are of."""
-        losses = self._course.objective(self.learning, lesson)
+        losses = self._objective(self.learning, lesson)
         if losses.shape != lesson.labels.shape:
             raise LimenError(
                 f"the objective returned shape {tuple(losses.shape)} for {len(lesson.ids)} images; "

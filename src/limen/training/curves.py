@@ -38,6 +38,9 @@ def describe(
             {"of the last step": [each.learning_rate for each in epochs]},
         ),
     ]
+    if figures := epochs[-1].figures:
+        lines = {name: [each.figures[name] for each in epochs] for name in figures}
+        charts.append(_chart("State of the objective", "value", epochs, lines))
     columns = ["", "epoch", "loss", "accuracy", *(["robust accuracy"] if _robust(epochs) else []), "seconds"]
     rows = [_row("last", epochs[-1]), _row("best", best(epochs))]
     judged = "robust accuracy" if _robust(epochs) else "accuracy"

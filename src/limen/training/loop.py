@@ -9,10 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from limen.classifier import Classifier
-from limen.data import Dataset
+from limen.data import Dataset, held
 from limen.training.checkpoint import Checkpoint, make_folder
 from limen.training.course import Course, Place, Stepper
-from limen.training.objective import Objective
+from limen.training.objective import Objective, Prepared
 from limen.training.objectives import CrossEntropy
 from limen.training.reading import OnSkip
 from limen.training.settings import Epoch, Settings, Step
@@ -81,8 +81,12 @@ def train(
     """
     team = Team(classifier.device) if team is None else team
     objective = CrossEntropy() if objective is None else objective
+    train_set = held(replace(train_set, redraw=None) if settings.fixed else train_set)
+    test_set = held(replace(test_set, redraw=None))
+    if isinstance(objective, Prepared):
+        objective.prepare(train_set)
     course = Course(classifier, train_set, test_set, settings, objective, validation, on_skip, workers, team)
-    stepper = Stepper(course)
+    stepper = Stepper(classifier, settings, objective, team)
     kept = None
     if checkpoint is not None:
         make_folder(checkpoint.parent)
@@ -95,7 +99,8 @@ def train(
         start = saved = time.perf_counter()
         before = place.seconds
         with stepper.learning.training():
-            for reached, step in stepper.steps(place):
+            plan = course.plan(place.epoch, stepper.augment)
+            for reached, step, _ in stepper.steps(place, plan, workers, on_skip):
                 place = replace(reached, seconds=before + time.perf_counter() - start)
                 tell(step, history)
                 if time.perf_counter() - saved >= every and step.number < step.steps:

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from limen.classifier import Classifier
+from limen.data import Dataset
 from limen.training.reading import Lesson
 
 
@@ -58,4 +59,22 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
         """Take the state of a checkpoint."""
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """An objective that must know what is learned from, such as how large its groups are."""
+
+    def prepare(self, train_set: Dataset) -> object:
+        """Look at the training set, before the first step; called again where a training is resumed."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An objective that says of its own state what people should see."""
+
+    def figures(self) -> Mapping[str, float]:
+        """Numbers by name, which every epoch keeps and the page shows as curves."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from limen.attacks import Attack, fgsm
-from limen.attacks.factory import known_masks
 from limen.catalog import Catalog, Request
 from limen.classifier import Classifier
+from limen.data import Dataset
 from limen.errors import LimenError, UsageError
 from limen.identity import Named
 from limen.seeds import draw
-from limen.training.objective import Learner, Stateful
+from limen.training.attacking import ended
+from limen.training.distributional import WRM, GroupDRO
+from limen.training.objective import Learner, Prepared, Stateful, Telling
 from limen.training.reading import Lesson
 
 _TWO_DEVIATIONS = 0.4772498680518208  # the share of a normal distribution from its mean to there
@@ -163,15 +165,11 @@ class GaussianNoise:
 
 
 def _attacked(attack: Any, classifier: Classifier, lesson: Lesson, rows: Tensor) -> Tensor:
-    """Where the attack takes the images (n, C, H, W) at `rows`."""
-    images, labels = lesson.images[rows], lesson.labels[rows]
-    ids: Sequence[str] = [lesson.ids[row] for row in rows.tolist()]
+    """Where the attack takes the images (n, C, H, W) at `rows`, in floats."""
+    ids = [lesson.ids[row] for row in rows.tolist()]
     masks = None if lesson.masks is None else lesson.masks[rows]
-    if isinstance(attack, Attack):
-        return attack.perturb(classifier, images, labels, ids=ids, seed=lesson.seed, masks=masks)
-    # A user's own callable only says what fooled.
-    known = known_masks(attack, masks)
-    return attack(classifier, images, labels, ids=ids, seed=lesson.seed, lattice=None, **known).images
+    images, labels = lesson.images[rows], lesson.labels[rows]
+    return ended(attack, classifier, images, labels, ids, seed=lesson.seed, masks=masks)
 
 
 def _mixed(
@@ -212,6 +210,15 @@ class NamedObjective(Named):
         if isinstance(self.function, Stateful):
             self.function.load_state_dict(state)
 
+    def prepare(self, train_set: Dataset) -> None:
+        """Show the objective what is learned from, if it asks."""
+        if isinstance(self.function, Prepared):
+            self.function.prepare(train_set)
+
+    def figures(self) -> Mapping[str, float]:
+        """What the objective says of its own state."""
+        return self.function.figures() if isinstance(self.function, Telling) else {}
+
 
 def _known(objective: Any, request: Request) -> NamedObjective:
     if not callable(objective):
@@ -227,6 +234,8 @@ OBJECTIVES = Catalog(
         "adversarial": Adversarial,
         "step_ll": StepLeastLikely,
         "noise": GaussianNoise,
+        "group_dro": GroupDRO,
+        "wrm": WRM,
     },
     "limen.objectives",
     argument=False,

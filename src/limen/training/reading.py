@@ -18,6 +18,7 @@ from limen.errors import LimenError, UsageError
 from limen.identity import Named
 from limen.images import ImageFileError
 from limen.seeds import sample_seeds
+from limen.training.sampling import SAMPLINGS, Drawn, sampling_for
 
 OnSkip = Callable[[str, str], None]
 """Called with the name of an image that cannot be used and the reason."""
@@ -28,7 +29,8 @@ class Lesson(Batch):
     """The samples of one step that this process learns from.
 
     Attributes:
-        weights: How much each sample's loss counts, shape (N,): 1, or 0 for one that only fills a place.
+        weights: How much each sample's loss counts, shape (N,): 1 unless the sampling says otherwise, or 0
+            for one that only fills a place.
         places: Where each sample stands in the whole batch, int64, shape (N,).
         whole: How many samples the whole batch has, over all processes.
         seed: What all that is drawn in this epoch comes from, with each sample's id.
@@ -82,6 +84,7 @@ class Plan:
         share: This process's part.
         seed: Of what is drawn of a sample.
         augment: What is done to each sample.
+        factors: How much the loss at each position of the order counts; None for 1.
     """
 
     dataset: Dataset
@@ -90,47 +93,57 @@ class Plan:
     share: Share = Share()
     seed: int = 0
     augment: tuple[Named, ...] = ()
+    factors: Sequence[float] | None = field(default=None, repr=False)
 
     @classmethod
     def of_epoch(
-        cls, dataset: Dataset, seed: int, batch_size: int, share: Share, augment: tuple[Named, ...]
+        cls,
+        dataset: Dataset,
+        seed: int,
+        batch_size: int,
+        share: Share,
+        augment: tuple[Named, ...],
+        sampling: str | None = None,
     ) -> Plan:
-        """All samples in an order drawn by a seed; of a set that draws its samples, new ones."""
-        drawn = dataset if dataset.redraw is None else dataset.redraw(seed)
-        order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(seed)).tolist()
-        return cls(drawn, order, batch_size, share, seed, augment)
+        """Samples drawn by a seed as a spec of a sampling says; of a set that draws its own, new ones."""
+        dataset = dataset if dataset.redraw is None else dataset.redraw(seed)
+        draw = SAMPLINGS.make(sampling_for(sampling, dataset))
+        drawn: Drawn = draw(dataset, torch.Generator().manual_seed(seed))
+        return cls(dataset, drawn.order, batch_size, share, seed, augment, drawn.factors)
 
     def __len__(self) -> int:
         return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, step: int) -> Read:
         """Read what this process takes of a step's batch."""
-        whole = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        cut = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        whole, factors = self.order[cut], None if self.factors is None else self.factors[cut]
         places = list(range(self.share.rank, len(whole), self.share.size))
         # All processes must take each step together, so one without a sample has one that counts nothing.
-        weight = 1.0 if places else 0.0
+        fills = not places
         places = places or [0]
-        seeds = sample_seeds(self.seed, [f"augment {self.dataset.ids[whole[place]]}" for place in places])
         held, skipped = [], []
-        for place, seed in zip(places, seeds.tolist(), strict=True):
+        for place in places:
             try:
-                held.append((place, whole[place], self._sample(whole[place], seed)))
+                held.append((place, whole[place], self._sample(whole[place])))
             except ImageFileError as error:
                 skipped.append((self.dataset.ids[whole[place]], str(error)))
             except LimenError as error:
                 return Read(None, tuple(skipped), error)
-        return self._read(held, tuple(skipped), weight, len(whole))
+        counted = [0.0 if fills else 1.0 if factors is None else factors[place] for place, *_ in held]
+        return self._read(held, tuple(skipped), counted, len(whole))
 
-    def _sample(self, index: int, seed: int) -> Sample:
+    def _sample(self, index: int) -> Sample:
         sample = self.dataset.load(index)
         if self.augment:
+            seed = int(sample_seeds(self.seed, [f"augment {self.dataset.ids[index]}"]))
             draws = torch.Generator().manual_seed(seed)
             for change in self.augment:
                 sample = change(sample, draws)
         return sample
 
     def _read(
-        self, held: list[tuple[int, int, Sample]], skipped: tuple[Any, ...], weight: float, whole: int
+        self, held: list[tuple[int, int, Sample]], skipped: tuple[Any, ...], weights: list[float], whole: int
     ) -> Read:
         if not held:
             return Read(None, skipped)
@@ -144,7 +157,7 @@ class Plan:
         batch = stack(list(zip(indices, samples, strict=True)))
         lesson = Lesson(
             **vars(batch),
-            weights=torch.full((len(held),), weight),
+            weights=torch.tensor(weights),
             places=torch.tensor(places),
             whole=whole,
             seed=self.seed,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from limen.errors import UnknownNameError, UsageError
 from limen.training.augmentation import augmentations
 from limen.training.optimization import OPTIMIZERS, SCHEDULES
+from limen.training.sampling import SAMPLINGS
 
 _FAR_APART = 1_000_003  # so that the epochs of two seeds have no draw in common
 
@@ -29,6 +31,10 @@ class Settings:
         clip: The greatest L2 norm of a step's gradient; None for no bound.
         precision: What the network computes in; for less than full, accelerate is needed.
         seed: Of the order of the images, of augmentation, of dropout, and of what an objective draws.
+        sampling: The spec of one of `SAMPLINGS`: which samples an epoch has; None for each once, or for as
+            many draws by the data's weights, where it has some.
+        fixed: Whether a set that draws its samples at random stays as it is, instead of drawing new ones
+            for each epoch.
 
     Raises:
         UsageError: If a number is out of range, or a spec cannot be followed.
@@ -42,6 +48,8 @@ class Settings:
     clip: float | None = None
     precision: Precision = "full"
     seed: int = 0
+    sampling: str | None = None
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "clip"):
@@ -55,6 +63,8 @@ class Settings:
         OPTIMIZERS.make(self.optimizer)
         SCHEDULES.make(self.schedule)
         augmentations(self.augment)
+        if self.sampling is not None:
+            SAMPLINGS.make(self.sampling)
 
     def epoch_seed(self, number: int) -> int:
         """What all random numbers of an epoch are made from, so that resuming needs no generator's state.
@@ -98,6 +108,7 @@ class Epoch:
             validating attack; None without one.
         learning_rate: Of the last step.
         seconds: Time taken.
+        figures: What the objective says of its own state, such as the weights of groups.
     """
 
     number: int
@@ -106,3 +117,4 @@ class Epoch:
     robust_accuracy: float | None
     learning_rate: float
     seconds: float
+    figures: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,194 @@
+"""Sampling: which samples an epoch has, in which order.
+
+A sampling is a function of a data set and a generator, which is seeded by the epoch. What it draws does not
+depend on the processes that train, nor on an interruption.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from limen.catalog import Catalog, tried_on
+from limen.data import Dataset, from_arrays, groups_of
+from limen.errors import UsageError
+
+By = Literal["group", "label", "both"]
+"""What makes a group of samples: the data's own groups, the labels, or each pair of the two."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What an epoch learns from.
+
+    Attributes:
+        order: Positions in the data set, in the order in which they are learned from.
+        factors: What the gradient of the sample at each of these positions is multiplied by; None for 1.
+    """
+
+    order: Sequence[int]
+    factors: Sequence[float] | None = None
+
+
+def shuffled(dataset: Dataset, draws: torch.Generator) -> Drawn:
+    """Each sample once, in random order.
+
+    Example:
+        >>> from limen.data import demo
+        >>> sorted(shuffled(demo("digits", count=4), torch.Generator()).order)
+        [0, 1, 2, 3]
+    """
+    return Drawn(torch.randperm(len(dataset), generator=draws).tolist())
+
+
+def weighted(
+    dataset: Dataset, draws: torch.Generator, *, count: int | None = None, literal: bool = False
+) -> Drawn:
+    """Samples with replacement, in proportion to the weights of the data.
+
+    Args:
+        dataset: Where to draw; one without weights is drawn from evenly.
+        draws: Where random numbers come from.
+        count: How many are drawn for an epoch; as many as there are samples, if None.
+        literal: Whether the gradient of each is multiplied by its weight too. This is how the source's text
+            reads; it weighs by the squares of the weights, and a step's length grows with them.
+
+    Raises:
+        UsageError: If `count` is not positive.
+
+    Source:
+        Algorithm 4.2 of the paper on imperceptible attacks, distributionally robust optimization and
+        fairness (Hua et al.), lines 4 and 5.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from limen.data import demo
+        >>> uneven = replace(demo("digits", count=3), weights=torch.tensor([0.0, 2.0, 0.0]))
+        >>> weighted(uneven, torch.Generator(), literal=True)
+        Drawn(order=[1, 1, 1], factors=[2.0, 2.0, 2.0])
+    """
+    weights = torch.ones(len(dataset), dtype=torch.float64) if dataset.weights is None else dataset.weights
+    order = draw_positions(weights, _count(count, dataset), draws)
+    return Drawn(order, [float(weights[place]) for place in order] if literal else None)
+
+
+def balanced(
+    dataset: Dataset, draws: torch.Generator, *, by: By = "group", count: int | None = None
+) -> Drawn:
+    """Samples with replacement, so that each group is drawn equally often on average.
+
+    Args:
+        dataset: Where to draw; each of its samples must belong to a group.
+        draws: Where random numbers come from.
+        by: What makes a group.
+        count: As of `weighted`.
+
+    Raises:
+        UsageError: If a sample belongs to no group, or `count` is not positive.
+
+    Source:
+        Sagawa et al. 2020, Distributionally robust neural networks for group shifts, Section 2.2 and
+        Appendix C: minibatches in which each group is equally likely.
+
+    Example:
+        >>> from limen.data import demo
+        >>> len(balanced(demo("scenes", count=8, size=32), torch.Generator(), by="label").order)
+        8
+    """
+    keys = keys_of(dataset, by)
+    sizes = Counter(keys)
+    weights = torch.tensor([1 / sizes[key] for key in keys], dtype=torch.float64)
+    return Drawn(draw_positions(weights, _count(count, dataset), draws))
+
+
+def _count(asked: int | None, dataset: Dataset) -> int:
+    """How many draws an epoch has."""
+    if asked is not None and asked < 1:
+        raise UsageError(f"count is {asked}; expected 1 or more draws per epoch")
+    return len(dataset) if asked is None else asked
+
+
+def draw_positions(weights: Tensor, count: int, draws: torch.Generator) -> list[int]:
+    """Positions, drawn with replacement in proportion to weights.
+
+    Args:
+        weights: Float64 (N,), not negative.
+        count: How many to draw.
+        draws: Where random numbers come from.
+
+    Raises:
+        UsageError: If a weight is negative or not finite, or all are 0.
+
+    Example:
+        >>> draw_positions(torch.tensor([0.0, 0.5, 0.0]), 3, torch.Generator())
+        [1, 1, 1]
+    """
+    reached = weights.double().cumsum(0)
+    if not bool((weights >= 0).all()) or not bool(torch.isfinite(reached).all()) or not reached[-1] > 0:
+        raise UsageError("the weights of samples must be finite, not negative, and not all 0")
+    drawn = torch.rand(count, generator=draws, dtype=torch.float64) * reached[-1]
+    # A sample of weight 0 is never the first whose sum exceeds what was drawn.
+    found = torch.searchsorted(reached, drawn, right=True)
+    return found.clamp(max=int(weights.nonzero()[-1])).tolist()
+
+
+def keys_of(dataset: Dataset, by: By) -> list[str]:
+    """The name of the group that each sample belongs to.
+
+    Raises:
+        UsageError: If a sample belongs to none.
+    """
+    groups = groups_of(dataset) if by != "label" else ("",) * len(dataset)
+    if any(group is None for group in groups):
+        raise UsageError(f"{dataset.spec}: not every sample belongs to a group; name groups, or use by=label")
+    labels = [dataset.load(place).label for place in range(len(dataset))] if by != "group" else []
+    return [
+        key_of(None if by == "label" else groups[place], labels[place] if labels else None)
+        for place in range(len(dataset))
+    ]
+
+
+def key_of(group: str | None, label: int | None) -> str:
+    """The name of a group of samples that have this group of the data, this label, or both.
+
+    Example:
+        >>> key_of("night", None), key_of(None, 3), key_of("night", 3)
+        ('night', '3', '3 night')
+    """
+    return " ".join(str(part) for part in (label, group) if part is not None)
+
+
+def _a_set() -> tuple[Dataset, torch.Generator]:
+    pixels, labels = np.zeros((1, 1, 1, 1), np.uint8), np.zeros(1, int)
+    return from_arrays("", pixels, labels, groups=[""]), torch.Generator()
+
+
+SAMPLINGS = Catalog(
+    "sampling",
+    {"shuffled": shuffled, "weighted": weighted, "balanced": balanced},
+    "limen.samplings",
+    argument=False,
+    takes=2,
+    finish=tried_on(_a_set),
+)
+"""The samplings that a spec can name; a user's own is a function of a data set and a generator that returns a
+`Drawn`, and of keywords of its own."""
+
+
+def sampling_for(spec: str | None, dataset: Dataset) -> str:
+    """The sampling that a spec names; where none is named, that which the data set asks for by its weights.
+
+    Example:
+        >>> from limen.data import demo
+        >>> sampling_for(None, demo("digits", count=4)), sampling_for("balanced", demo("digits", count=4))
+        ('shuffled', 'balanced')
+    """
+    if spec is not None:
+        return spec
+    return "shuffled" if dataset.weights is None else "weighted"
