@@ -28,7 +28,7 @@ from limen.structure import (
     passes_taken,
 )
 from limen.structure.foregrounds import half_way, segmentation
-from limen.weight_files import WeightsError
+from limen.weights import WeightsError
 
 
 def images(count: int = 3, channels: int = 3, height: int = 24, width: int = 32, dtype=torch.float32):

@@ -21,7 +21,7 @@ from limen.structure.saliency.efficientnet import EfficientNetB5
 from limen.structure.saliency.egnet import EGNet
 from limen.structure.saliency.isnet import ISNet
 from limen.structure.saliency.u2net import U2Net
-from limen.weight_files import WeightsError
+from limen.weights import WeightsError
 
 pytestmark = pytest.mark.xdist_group("saliency-networks")
 

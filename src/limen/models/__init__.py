@@ -14,7 +14,8 @@ from limen.models.demo import NETWORKS, demo
 from limen.models.libraries import hf, timm, torchvision
 from limen.models.python import from_function
 from limen.models.trained import fill, last_layer, replace_last_layer, trained_classes
-from limen.weight_files import WeightsError, load_weights, read_metadata, read_weights
+from limen.weights import WeightsError
+from limen.weights.reading import load_weights, read_metadata, read_weights
 
 __all__ = [
     "NETWORKS",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from limen.classifier import Classifier
 from limen.errors import UnknownNameError
 from limen.models.trained import trained_classes
-from limen.weight_files import WeightsError, load_weights
+from limen.weights import WeightsError
+from limen.weights.reading import load_weights
 
 
 class ResidualBlock(nn.Module):

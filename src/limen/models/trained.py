@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from limen.errors import UsageError
-from limen.weight_files import load_weights, read_metadata
+from limen.weights.reading import load_weights, read_metadata
 
 
 def last_layer(module: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:

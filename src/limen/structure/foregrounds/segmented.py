@@ -14,8 +14,8 @@ from torch.nn.functional import interpolate
 from limen.compat import declare_torchvision_operators
 from limen.errors import UnknownNameError, UsageError
 from limen.images import check_images
-from limen.structure.networks import network_of, normalized
 from limen.user_code import find
+from limen.weights.networks import network_of, normalized
 
 
 def segmentation(

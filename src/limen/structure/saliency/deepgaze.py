@@ -15,10 +15,10 @@ from torch.nn.functional import conv2d, interpolate, layer_norm, pad, softplus
 
 from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, reason
-from limen.structure.networks import network_of, normalized
 from limen.structure.saliency.density import as_density, centre_prior
 from limen.structure.saliency.efficientnet import EfficientNetB5
 from limen.structure.saliency.objects import as_colour
+from limen.weights.networks import network_of, normalized
 
 _COMPONENTS = 30  # of a mixture for each backbone: 3 trainings of 10 folds
 # How many pixels along a side become one: of the image for a backbone, of that for the readout, of the map.

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from limen.compat import declare_torchvision_operators
-from limen.structure.networks import network_of
 from limen.structure.saliency.objects import as_colour, object_density
+from limen.weights.networks import network_of
 
 _BGR_MEAN = (104.00699, 116.66877, 122.67892)
 _BACKBONE = (64, 256, 512, 1024, 2048)  # channels of the backbone's five maps …

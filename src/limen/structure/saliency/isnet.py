@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from limen.structure.networks import network_of
 from limen.structure.saliency.objects import as_colour, object_density
 from limen.structure.saliency.u2net import NestedU, levels
+from limen.weights.networks import network_of
 
 
 class ISNet(NestedU):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
-from limen.structure.networks import network_of, normalized
 from limen.structure.saliency.objects import as_colour, object_density
+from limen.weights.networks import network_of, normalized
 
 # The names of layers are those of the published weights.
 

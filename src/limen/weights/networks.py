@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limen.weight_files import load_weights
+from limen.weights.reading import load_weights
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -25,13 +25,16 @@ def normalized(images: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-def network_of(make: Callable[[], nn.Module], weights: Path | None, images: Tensor) -> nn.Module:
+def network_of(
+    make: Callable[[], nn.Module], weights: Path | None, images: Tensor, *, beyond: str | None = None
+) -> nn.Module:
     """A network on the images' device and in their precision, in evaluation mode, its parameters frozen.
 
     Args:
         make: What makes it, equal for equal networks.
         weights: A file with all of its weights; None if it has them when it is made.
         images: Those that it will be given.
+        beyond: As for `limen.weights.reading.load_weights`.
 
     Raises:
         WeightsError: If the file cannot be read, or is of another network; it is read anew when it changes.
@@ -41,18 +44,19 @@ def network_of(make: Callable[[], nn.Module], weights: Path | None, images: Tens
         True
     """
     changed = weights.stat().st_mtime_ns if weights is not None and weights.is_file() else 0
-    return _loaded(make, weights, changed, images.dtype, images.device)
+    return _loaded(make, weights, beyond, changed, images.dtype, images.device)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _loaded(
     make: Callable[[], nn.Module],
     weights: Path | None,
+    beyond: str | None,
     changed: int,
     dtype: torch.dtype,
     device: torch.device,
 ) -> nn.Module:
     module = make()
     if weights is not None:
-        load_weights(module, weights)
+        load_weights(module, weights, beyond=beyond)
     return module.to(device, dtype).eval().requires_grad_(False)

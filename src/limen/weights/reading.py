@@ -10,14 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from limen.errors import LimenError, reason
+from limen.errors import reason
+from limen.weights.errors import WeightsError
 
 _WRAPPERS = ("state_dict", "model")  # the keys under which training scripts keep the weights
 _SHOWN = 3
-
-
-class WeightsError(LimenError):
-    """A file of weights is missing, broken, or made for another network."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -67,8 +64,14 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsError(f"{path}: no safetensors file ({error})") from error
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path, *, beyond: str | None = None) -> None:
     """Fill a network with the weights in a file, all of them and no others.
+
+    Args:
+        module: The network.
+        path: The file.
+        beyond: Of a network that is only the first part of what the file is of, the first name of what comes
+            after it; names that begin like this are left out.
 
     Raises:
         WeightsError: If the file cannot be read, or its names and shapes are not the network's.
@@ -81,7 +84,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     ]
     # Files older than the batch norms' step counter lack it, and evaluation does not need it.
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    unknown = [name for name in state if name not in own]
+    unknown = [name for name in state if name not in own and (beyond is None or not name.startswith(beyond))]
     faults = [
         _listed(title, names)
         for title, names in (("missing", missing), ("unknown", unknown), ("of another shape", sorted(wrong)))
@@ -89,7 +92,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     ]
     if faults:
         raise WeightsError(f"{path}: weights of another network ({'; '.join(faults)})")
-    module.load_state_dict(state, strict=False)
+    module.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
 
 
 def _check_file(path: Path) -> None:
