@@ -168,6 +168,11 @@ TABLE = (
         sharp={"steps": 100}, budget="eps_foreground"),
     Row("superpixel_ssim_pgd", {"eps": 0.9, "steps": 50, **SUPERPIXEL}, Ssim(), (50, 51), has_optimum=False,
         awkward={"eps": 0.9, "steps": 60, "size": 1.0}),
+    Row("perceptual_gradient", {"steps": 25}, L2, (25, 26), stops=True),
+    Row("perceptual_gradient",
+        {"steps": 25, "metric": "l2", "step": "raw", "validate": "truncate", "confidence": 0.01,
+         "weight": 0.1, "relative": False},
+        L2, (25, 26), stops=True, variant="raw", has_optimum=False),
 )  # fmt: skip
 
 

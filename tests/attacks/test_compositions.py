@@ -17,15 +17,18 @@ from limen.attacks.constraint import (
     L0Ball,
     L2Ball,
     LinfBall,
+    OnLattice,
     Regions,
     S2Ball,
     SameReach,
     SsimBall,
 )
+from limen.attacks.cost import Difference
 from limen.attacks.direction import (
     Maximize,
     NearestBoundary,
     Normalize,
+    Penalize,
     Precondition,
     Sign,
     SmoothGradient,
@@ -431,6 +434,37 @@ PAPERS |= {
         ),
     ),
 }  # fmt: skip
+
+PAPERS |= {
+    "perceptual_gradient": (  # Hua et al., Algorithm 3.1: λ = 1, ε = 0.1, a strict stop at the margin
+        attacks.perceptual_gradient(
+            dissimilarity,
+            confidence=5.0,
+            steps=7,
+            weight=1.0,
+            relative=False,
+            step="raw",
+            validate="truncate",
+        ),
+        once(
+            objective=CrossEntropy(fading=True),
+            constraint=OnLattice(how="truncate"),
+            rule=(Penalize(Difference(dissimilarity), 1.0), Scale(0.1)),
+            steps=7,
+            early_stop=True,
+            confidence=5.0,
+        ),
+    ),
+    "perceptual_gradient of Limen": (
+        attacks.perceptual_gradient(dissimilarity, steps=7),
+        once(
+            objective=CrossEntropy(),
+            rule=(Penalize(Difference(dissimilarity), 0.5, relative=True), Normalize(2), Scale(0.1)),
+            steps=7,
+            early_stop=True,
+        ),
+    ),
+}
 
 
 def written(value: Any) -> Any:

@@ -57,8 +57,13 @@ BAD = {
     "threshold": [-0.1, 1.5, NAN],
     "gradient": ["total", "", None],
     "length": ["picture", "", None],
+    "metric": ["mad", "l0", "SSIM", ""],
+    "confidence": [-0.1, NAN, INF, "sure"],
+    "weight": [-0.1, NAN, INF, "much"],
+    "step": ["normal", "", None],
+    "validate": ["floor", "", None],
 }
-FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint"}
+FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint", "relative"}
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")
     for name, factory in FACTORIES.items()

@@ -134,6 +134,7 @@ BASE = {
     "superpixel_ssim_pgd": {"eps": 0.5, "steps": 8, "size": 3.0},
     "dual_perturbation": {"eps_foreground": 0.2, "eps_background": 0.5, "steps": 4, "mask": left},
     "dual_ddn": {"eps_foreground": 0.2, "steps": 10, "mask": left},
+    "perceptual_gradient": {"steps": 6},
 }  # fmt: skip
 """The settings that an argument is changed in, unless its row says more."""
 
@@ -226,6 +227,17 @@ CHANGES: dict[str, dict[str, Any]] = {
         "mask": "saliency",
         "loss": "cross_entropy",
     },
+    "perceptual_gradient": {
+        "metric": "l2",
+        "confidence": 2.0,
+        "steps": 1,
+        "weight": 0.1,
+        "relative": False,
+        "step_size": 0.02,
+        "step": "raw",
+        "validate": To("truncate", {"lattice": 255}),
+        "loss": MARGIN,
+    },
 }
 """For every factory and argument, another value."""
 
@@ -255,13 +267,15 @@ def problem() -> Task:
 
 
 def run(name: str, settings: frozenset[tuple[str, Any]]) -> tuple[Outcome, list[int]]:
-    """The outcome in floats, and how many images the network was given at a time."""
+    """The outcome, in floats if no lattice is set, and how many images the network was given at a time."""
     network = problem().classifier.module
     network.counts.clear()
-    attack = FACTORIES[name](**dict(settings))
+    arguments = dict(settings)
+    lattice = arguments.pop("lattice", None)
+    attack = FACTORIES[name](**arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LimenWarning)  # some settings are too short to fool anything
-        outcome = attack(problem().classifier, problem().images, problem().labels, lattice=None)
+        outcome = attack(problem().classifier, problem().images, problem().labels, lattice=lattice)
     return outcome, list(network.counts)
 
 

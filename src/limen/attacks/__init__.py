@@ -10,6 +10,7 @@ from limen.attacks.library.dual import dual_ddn, dual_perturbation
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
+from limen.attacks.library.perceptual import perceptual_gradient
 from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
@@ -49,6 +50,7 @@ FACTORIES: dict[str, Factory[...]] = {
         superpixel_ssim_pgd,
         dual_perturbation,
         dual_ddn,
+        perceptual_gradient,
     )
 }
 """Every attack by its name."""
@@ -71,6 +73,7 @@ __all__ = [
     "jsma",
     "m_sai_fgm",
     "mifgsm",
+    "perceptual_gradient",
     "pgap",
     "pgd_l2",
     "pgd_linf",

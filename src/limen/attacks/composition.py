@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
+from torch import Tensor
+
 from limen.attacks.loss import Loss, as_objective
 from limen.attacks.mask import Mask
 from limen.attacks.outcome import Distance
-from limen.attacks.part import Part, Problem
+from limen.attacks.part import Part, Problem, setting
 from limen.attacks.protocols import Constraint, Objective, Perturbation, Transform
 from limen.errors import UsageError
 
@@ -27,6 +29,7 @@ class Composition(Part):
         steps: How many moves at most.
         random_start: Whether to start from random variables, or a random member of the constraint's set.
         early_stop: Whether a sample is finished at its first success.
+        confidence: The logit margin that a success must exceed, a number or one per sample.
         patience: A sample is finished when its objective has not risen by 0.01 % for this share
             of the steps; None to go on.
         distance: If given, the success of least distance is kept, else the last one.
@@ -43,6 +46,7 @@ class Composition(Part):
     steps: int
     random_start: bool = False
     early_stop: bool = False
+    confidence: float | Tensor = setting(0.0)
     patience: float | None = None
     distance: Distance | None = None
     foreground: Mask | None = None

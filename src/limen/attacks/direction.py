@@ -9,8 +9,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from limen.attacks.cost import Cost
 from limen.attacks.guided import Guided
-from limen.attacks.part import Problem, rows
+from limen.attacks.part import Problem, rows, setting
 from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm
 from limen.operators import Operator, Preconditioner, conjugate_gradient
@@ -125,6 +126,30 @@ class SmoothTotal(Guided, Transform):
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         delta = state.exact - state.problem.originals
         return self.smoother(move.add_(delta)).sub_(delta), self
+
+
+@dataclass(frozen=True)
+class Penalize(Transform):
+    """Up what is climbed and down a cost at once: g − λ·∇c (Hua et al., Algorithm 3.1).
+
+    Attributes:
+        cost: c.
+        weight: λ, a number or one per sample.
+        relative: Whether λ is `weight`·‖g‖/‖∇c‖, of each sample and step, so that its size says the same of
+            every cost; 0 where ∇c is 0.
+    """
+
+    cost: Cost
+    weight: float | Tensor = setting()
+    relative: bool = False
+    any_variables: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        _, slope = self.cost.slope(state)
+        if self.relative:
+            length = norm(slope)
+            slope.mul_(column(torch.where(length > 0, norm(move) / length, 0)))
+        return move.sub_(slope.mul_(self.weight)), self
 
 
 @dataclass(frozen=True)

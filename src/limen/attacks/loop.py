@@ -32,6 +32,7 @@ def climb(
     Returns:
         Which samples (N,) of the call succeeded in this climb.
     """
+    problem = replace(problem, confidence=parts.confidence)
     succeeded = torch.zeros_like(best.success)
     judged = best.judges(parts.distance)
     state = _start(parts, problem, rows, _variables(parts, problem, 2 * salt))
@@ -65,6 +66,7 @@ def settle_originals(parts: Composition, classifier: Classifier, problem: Proble
     """Settle the samples whose original already is what the attack is after; the parts are not bound yet."""
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
     objective, stored = as_objective(parts.objective), Constraint().bind(problem)
+    problem = replace(problem, confidence=parts.confidence)
     state = State(problem, objective, Perturbation(), stored, (), places=rows, variables=problem.originals)
     state = _look(state, classifier, 0.0, differentiable=False)
     best.offer(state, parts.distance)
@@ -100,12 +102,12 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
         logits = classifier(shown.images)
         if progress == 0:
             check_labels(state.problem.labels, shown.images, classes=logits.shape[1])
-        predictions = logits.detach().argmax(1)
+        answers = logits.detach()
         seen = replace(
             shown,
             logits=logits,
-            predictions=predictions,
-            success=state.problem.adversarial(predictions),
+            predictions=answers.argmax(1),
+            success=state.problem.attained(answers),
             progress=progress,
         )
         return replace(seen, values=seen.objective(seen)) if differentiable else seen

@@ -7,29 +7,18 @@ from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from limen.attacks.part import Problem, rows, setting
+from limen.attacks.part import Problem, other_logits, rows, setting
 from limen.attacks.protocols import Kind, Objective, State
 from limen.errors import UsageError
 from limen.images import norm
 from limen.structure import Saliency, density_of, passes_taken
 
 
-def other_logits(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logits with each sample's own class taken out of any maximum."""
-    return logits.scatter(1, labels[:, None], -torch.inf)
-
-
 def logit_margin(state: State) -> Tensor:
-    """The logit margin (n,): positive exactly where the attack succeeds.
-
-    Untargeted, the greatest logit of another class less the label's; targeted, the target's less the
-    greatest logit of another class.
-    """
-    labels = state.problem.labels
-    own = state.logits.gather(1, labels[:, None])[:, 0]
-    others = other_logits(state.logits, labels).amax(1)
-    return own - others if state.problem.targeted else others - own
+    """The logit margin (n,) of `Problem.margin`, at the state's logits."""
+    return state.problem.margin(state.logits)
 
 
 @dataclass(frozen=True)
@@ -40,13 +29,19 @@ class CrossEntropy(Objective):
     and its gradient σ(m)·∇m. So both have one direction everywhere; but where the model is sure, σ(m)
     is 0 in floats and the cross-entropy cannot be climbed, while ∇m never fades. Only a rule that
     heeds the gradient's length tells them apart.
+
+    Attributes:
+        fading: Whether the cross-entropy itself is climbed, with the gradient that fades.
     """
+
+    fading: bool = False
 
     def __call__(self, state: State) -> Tensor:
         labels = state.problem.labels
         own = state.logits.gather(1, labels[:, None])[:, 0]
         odds = other_logits(state.logits, labels).logsumexp(1) - own
-        return -odds if state.problem.targeted else odds
+        loss = softplus(odds) if self.fading else odds
+        return -loss if state.problem.targeted else loss
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,11 @@ def _select(each: Field[Any], value: Any, rows: Tensor) -> Any:
     return value.select(rows)
 
 
+def other_logits(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logits with each sample's own class taken out of any maximum."""
+    return logits.scatter(1, labels[:, None], -torch.inf)
+
+
 @dataclass(frozen=True)
 class Problem(Part):
     """The samples under attack.
@@ -113,6 +118,7 @@ class Problem(Part):
         labels: The classes (n,) to leave, or to reach if `targeted`.
         seeds: One random seed (n,) per sample, made from the call's seed and the sample's id.
         targeted: Whether success is to reach the label rather than to leave it.
+        confidence: The logit margin that a success must exceed, a number or one per sample.
         lattice: Steps between 0 and 1 that the stored image has; None for floats.
         classifier: The model under attack, for parts that ask it when they are bound.
         foreground: Which pixels (n, 1, H, W) are foreground: as the caller says, for a composition's mask;
@@ -124,6 +130,7 @@ class Problem(Part):
     labels: Tensor = rows()
     seeds: Tensor = rows()
     targeted: bool = False
+    confidence: float | Tensor = setting(0.0)
     lattice: int | None = None
     classifier: Classifier | None = None
     foreground: Tensor | None = rows()
@@ -143,9 +150,25 @@ class Problem(Part):
         kept = quantize(self.originals.clone(), self.lattice)
         return replace(self, originals=torch.where(region, self.originals, kept), region=region)
 
+    def margin(self, logits: Tensor) -> Tensor:
+        """The logit margin (n,): positive exactly where the attack succeeds.
+
+        Untargeted, the greatest logit of another class less the label's; targeted, the target's less the
+        greatest logit of another class.
+        """
+        own = logits.gather(1, self.labels[:, None])[:, 0]
+        others = other_logits(logits, self.labels).amax(1)
+        return own - others if self.targeted else others - own
+
     def adversarial(self, predictions: Tensor) -> Tensor:
         """Which predictions (n,) are what the attack is after."""
         return (predictions == self.labels) if self.targeted else (predictions != self.labels)
+
+    def attained(self, logits: Tensor) -> Tensor:
+        """Which logits (n, K) are what the attack is after: the prediction, by more than the confidence."""
+        least = self.confidence.flatten() if isinstance(self.confidence, Tensor) else self.confidence
+        # Without one the prediction decides alone, in a tie too, as it does for whoever uses the model.
+        return self.adversarial(logits.argmax(1)) & ((self.margin(logits) > least) | (least == 0))
 
     def draw(self, sampler: Callable[..., Tensor], salt: int = 0) -> Tensor:
         """Random numbers of the images' shape, each sample's from its own seed.

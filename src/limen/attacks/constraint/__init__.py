@@ -8,10 +8,21 @@ from __future__ import annotations
 from limen.attacks.constraint.l0 import L0Ball
 from limen.attacks.constraint.l2 import L2Ball
 from limen.attacks.constraint.linf import LinfBall
+from limen.attacks.constraint.on_lattice import OnLattice
 from limen.attacks.constraint.regions import Regions
 from limen.attacks.constraint.s2 import S2Ball
 from limen.attacks.constraint.same_reach import SameReach
 from limen.attacks.constraint.sphere import AdaptiveSphere
 from limen.attacks.constraint.ssim import SsimBall
 
-__all__ = ["AdaptiveSphere", "L0Ball", "L2Ball", "LinfBall", "Regions", "S2Ball", "SameReach", "SsimBall"]
+__all__ = [
+    "AdaptiveSphere",
+    "L0Ball",
+    "L2Ball",
+    "LinfBall",
+    "OnLattice",
+    "Regions",
+    "S2Ball",
+    "SameReach",
+    "SsimBall",
+]

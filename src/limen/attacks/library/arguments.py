@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from limen.attacks.cost import Cost, Difference
 from limen.attacks.loss import Loss as Function
 from limen.attacks.loss import as_objective
 from limen.attacks.mask import Attended, Found, Mask
@@ -19,6 +20,7 @@ from limen.attacks.perturbation.template import Pooling
 from limen.attacks.protocols import Map, Objective
 from limen.errors import UnknownNameError, UsageError
 from limen.images import LATTICE, norm
+from limen.metrics import METRICS, Metric
 from limen.structure import (
     FOREGROUNDS,
     Attention,
@@ -42,6 +44,23 @@ def loss_named(loss: Loss) -> Objective:
     if loss not in _LOSSES:
         raise UnknownNameError("loss", str(loss), _LOSSES)
     return _LOSSES[loss]()
+
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""A function of originals and images (n, C, H, W) that gives (n,), the less, the more they look alike."""
+
+
+def cost_named(metric: Metric | Measure | str) -> Cost:
+    """What a metric costs, by the metric's name, or as a metric or a function of one's own."""
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            raise UnknownNameError("metric", metric, METRICS)
+        metric = METRICS[metric]
+    if not isinstance(metric, Metric):
+        return Difference(metric)
+    if not metric.differentiable:
+        raise UsageError(f"metric {metric.column.key} has no gradient that an attack could follow")
+    return Difference(metric.cost)
 
 
 def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Tensor:
