@@ -41,6 +41,7 @@ def row() -> Callable[..., dict]:
             "index": index,
             "id": image_id,
             "label": 1,
+            "group": None,
             "target": None,
             "source": "cd" * 32,
             "clean_prediction": 1,

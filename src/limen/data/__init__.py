@@ -12,9 +12,12 @@ from typing import Literal
 
 from limen.data.arrays import from_arrays
 from limen.data.cifar10 import cifar10
+from limen.data.covariates import Covariates, read_covariates
 from limen.data.dataset import Batch, DataError, Dataset, Sample, batches
+from limen.data.dollar_street import dollar_street
 from limen.data.embedded_digits import digits
 from limen.data.embedded_photos import photos
+from limen.data.excluding import read_excluded
 from limen.data.folder import folder
 from limen.data.imagenet import imagenet
 from limen.data.listed import csv_table
@@ -31,6 +34,7 @@ from limen.errors import UnknownNameError, UsageError
 __all__ = [
     "SOURCES",
     "Batch",
+    "Covariates",
     "DataError",
     "Dataset",
     "Sample",
@@ -38,6 +42,7 @@ __all__ = [
     "cifar10",
     "csv_table",
     "demo",
+    "dollar_street",
     "folder",
     "from_arrays",
     "groups_of",
@@ -47,6 +52,8 @@ __all__ = [
     "nips2017",
     "npz",
     "numbered_as",
+    "read_covariates",
+    "read_excluded",
     "segment6",
     "stl10",
 ]
@@ -61,6 +68,8 @@ def demo(
     count: int | None = None,
     size: int | None = None,
     share: float | None = None,
+    groups: int | None = None,
+    bias: float | None = None,
 ) -> Dataset:
     """Images that need no download: real `photos` and `digits`, and synthetic `scenes` with foreground masks.
 
@@ -70,7 +79,12 @@ def demo(
         split: The part to read.
         count: How many images; 1200 views or scenes, or all digits, if None.
         size: Of `scenes` alone: height and width, from 32 to 224 pixels.
-        share: Of `scenes` alone: the probability that a scene is one of night, a half if None.
+        share: Of `scenes` alone: the probability that a scene is one of night, a half if None; of scenes in
+            made-up places, 0 if None.
+        groups: Of `scenes` alone: how many made-up places the scenes are in; None for none, so that the group
+            is day or night.
+        bias: Of such places: the probability that a scene bears a faint cue, which holds in rich places and
+            fails in poor ones; 0 if None.
 
     Raises:
         UnknownNameError: If there is no such set.
@@ -82,7 +96,7 @@ def demo(
     """
     if name not in _EMBEDDED:
         raise UnknownNameError("demo data set", name, _EMBEDDED)
-    options = {"size": size, "share": share}
+    options = {"size": size, "share": share, "groups": groups, "bias": bias}
     given = {key: value for key, value in options.items() if value is not None}
     if given and name != "scenes":
         raise UsageError(f"demo:{name} has no {' and no '.join(given)}; only demo:scenes has")
@@ -98,6 +112,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "cifar10": cifar10,
     "stl10": stl10,
     "segment6": segment6,
+    "dollar_street": dollar_street,
     "npz": npz,
     "demo": demo,
 }

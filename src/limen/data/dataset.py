@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 from limen.errors import LimenError, UsageError
 from limen.images import ImageFileError
 from limen.spec import write_spec
+
+if TYPE_CHECKING:
+    from limen.data.covariates import Covariates
 
 
 class DataError(LimenError):
@@ -33,6 +36,7 @@ class Sample:
         target: The class that a targeted attack should reach, if the data set names one.
         mask: Where its foreground is: bool, shape (1, H, W), if the data set says so.
         group: The group of samples that it belongs to, such as `night`, if the data set names groups.
+        also: Further classes that count as right, if the image shows several.
     """
 
     id: str
@@ -41,6 +45,7 @@ class Sample:
     target: int | None = None
     mask: Tensor | None = None
     group: str | None = None
+    also: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Batch:
         targets: Int64, shape (N,), or None unless every sample has a target.
         masks: Where the foreground is: bool, shape (N, 1, H, W), or None unless every sample has a mask.
         groups: N names of groups, or None unless every sample is in one.
+        also: N lists of further classes that count as right, mostly empty.
     """
 
     ids: tuple[str, ...]
@@ -64,6 +70,7 @@ class Batch:
     targets: Tensor | None
     masks: Tensor | None = None
     groups: tuple[str, ...] | None = None
+    also: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Dataset:
         weights: How often each sample should be drawn, against the others: float64, shape (N,), not negative;
             None where all are alike.
         groups: The group of each sample, where that is known without reading one.
+        covariates: A number of each group, where the data set knows one.
 
     Example:
         >>> from limen.data import from_arrays
@@ -103,6 +111,7 @@ class Dataset:
     redraw: Callable[[int], Dataset] | None = field(default=None, repr=False, compare=False)
     weights: Tensor | None = field(default=None, repr=False, compare=False)
     groups: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    covariates: Covariates | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -179,6 +188,7 @@ def stack(held: Sequence[tuple[int, Sample]]) -> Batch:
         targets=None if targets is None else torch.tensor(targets),
         masks=None if masks is None else torch.stack(masks),
         groups=None if groups is None else tuple(groups),
+        also=tuple(sample.also for sample in samples),
     )
 
 

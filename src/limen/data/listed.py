@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
+from limen.data.excluding import read_excluded
 from limen.data.files import open_folder, reader
 from limen.data.masks import mask_files
 from limen.data.table import Row, read_table
@@ -17,7 +18,9 @@ _NUMBER = re.compile("[0-9]{1,9}")
 _NUMERIC = re.compile(r"[-+]?[\d.]*\d[\d.]*(e[-+]?\d+)?", re.IGNORECASE)
 
 
-def csv_table(path: Path, *, size: int | None = None, classes: Path | None = None) -> Dataset:
+def csv_table(
+    path: Path, *, size: int | None = None, classes: Path | None = None, exclude: Path | None = None
+) -> Dataset:
     """A table with the columns `image` and `label`, and if you like `mask`, `target` and `group`.
 
     `image` and `mask` are paths below the table's folder; a mask is a PNG as large as its image, not zero
@@ -29,17 +32,21 @@ def csv_table(path: Path, *, size: int | None = None, classes: Path | None = Non
         size: Resize every image to this height and width; else all must have one size.
         classes: A file with the name of one class on each line, in the model's order. Without it, classes
             that are names are numbered in alphabetical order, and looked up among the model's.
+        exclude: A table of samples to leave out, such as those with a wrong label; see `read_excluded`.
 
     Raises:
         UsageError: If `size` is not positive.
-        DataError: If the table is missing or broken, or two sizes are mixed; the message names the line.
+        DataError: If a table is missing or broken, or two sizes are mixed; the message names the line.
     """
     root = open_folder(path.parent, size)
     rows = read_table(path, ("image", "label"))
     if not rows:
         raise DataError(f"{path}: lists no image")
-    names = read_class_names(classes) if classes is not None else None
-    spec = spec_of("csv", path, size=size, classes=classes)
+    names = read_class_names(classes) if classes is not None else _names(rows)
+    if exclude is not None:
+        out = read_excluded(exclude, {_name(root, row) for row in rows})
+        rows = [row for row in rows if _name(root, row) not in out]
+    spec = spec_of("csv", path, size=size, classes=classes, exclude=exclude)
     return replace(listed(spec, root, rows, names, size), numbered=classes is not None)
 
 
@@ -58,8 +65,8 @@ def listed(
     Raises:
         DataError: If a cell is wrong, an image is listed twice, or two sizes are mixed.
     """
-    files = [_below(root, row, "image") for row in rows]
-    ids = tuple(file.relative_to(root).as_posix() for file in files)
+    files = [below(root, row, "image") for row in rows]
+    ids = tuple(_name(root, row) for row in rows)
     seen: set[str] = set()
     for row, name in zip(rows, ids, strict=True):
         if name in seen:
@@ -71,7 +78,7 @@ def listed(
     groups = [row.filled("group") for row in rows] if "group" in rows[0].cells else None
     image, mask = reader(root, files, size), None
     if "mask" in rows[0].cells:
-        mask = mask_files(root, [_below(root, row, "mask") for row in rows], files, size)
+        mask = mask_files(root, [below(root, row, "mask") for row in rows], files, size)
 
     def read(index: int) -> Sample:
         return Sample(
@@ -88,13 +95,23 @@ def listed(
     return Dataset(spec, ids, read, known, content, files.__getitem__, groups=grouped)
 
 
-def _below(root: Path, row: Row, column: str) -> Path:
+def below(root: Path, row: Row, column: str) -> Path:
+    """The path that a cell names below the resolved `root`.
+
+    Raises:
+        DataError: If it is no such path.
+    """
     text = row.filled(column)
     path = Path(text)
     # The table may come from anywhere.
     if path.is_absolute() or path.drive or ".." in path.parts or "\\" in text or "\0" in text:
         raise DataError(f"{row.where}: {column} {text!r} is no path below {root}, such as a/b.png")
     return root / path
+
+
+def _name(root: Path, row: Row) -> str:
+    """What a sample is called: the path of its image."""
+    return below(root, row, "image").relative_to(root).as_posix()
 
 
 def _names(rows: Sequence[Row]) -> tuple[str, ...] | None:

@@ -49,7 +49,8 @@ def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
     def read(index: int) -> Sample:
         sample = dataset.read(index)
         target = None if sample.target is None else numbers[sample.target]
-        return replace(sample, label=numbers[sample.label], target=target)
+        also = tuple(numbers[each] for each in sample.also)
+        return replace(sample, label=numbers[sample.label], target=target, also=also)
 
     return replace(dataset, read=read, class_names=tuple(known))
 

@@ -57,7 +57,9 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     pixels = to_uint8(batch.images)
     images = load(pixels, classifier)
     logits = logits_of(classifier, images)
-    goals = batch.targets if targeted else batch.labels
+    confidences, predictions = logits.softmax(1).max(1)
+    right = right_labels(batch, predictions.tolist())
+    goals = batch.targets if targeted else torch.tensor(right)
     if goals is None:
         raise UsageError(f"{spec}: names no target classes, which targeted attacks need; choose other data")
     labels, targets = batch.labels.tolist(), goals.tolist() if targeted else [None] * len(batch.ids)
@@ -65,11 +67,11 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     _check_classes(spec, "label", batch.ids, labels, logits.shape[1])
     if targeted:
         _check_classes(spec, "target", batch.ids, goals.tolist(), logits.shape[1])
-    confidences, predictions = logits.softmax(1).max(1)
     columns = {
         "index": batch.indices,
         "id": batch.ids,
-        "label": labels,
+        "label": right,
+        "group": [None] * len(batch.ids) if batch.groups is None else batch.groups,
         "target": targets,
         "source": [*map(source_of, pixels, labels, targets, masks)],
         "clean_prediction": predictions.tolist(),
@@ -77,6 +79,15 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     }
     given = None if batch.masks is None else batch.masks.to(classifier.device)
     return Cleans(images, goals.to(classifier.device), columns, given)
+
+
+def right_labels(batch: Batch, predictions: Sequence[int]) -> list[int]:
+    """The label of each image; of one that shows several classes the one that the model names, if any."""
+    also = batch.also or ((),) * len(batch.ids)
+    return [
+        prediction if prediction in others else label
+        for label, prediction, others in zip(batch.labels.tolist(), predictions, also, strict=True)
+    ]
 
 
 def source_of(pixels: np.ndarray, label: int, target: int | None, mask: np.ndarray | None = None) -> str:

@@ -20,6 +20,7 @@ FIXED = (
     pa.field("index", pa.int64(), nullable=False),
     pa.field("id", pa.string(), nullable=False),
     pa.field("label", pa.int64(), nullable=False),
+    pa.field("group", pa.string()),
     pa.field("target", pa.int64()),
     pa.field("source", pa.string()),
     pa.field("clean_prediction", pa.int64(), nullable=False),
@@ -39,6 +40,7 @@ FIXED = (
 """What the records of every run have."""
 
 NEEDED = frozenset(field.name for field in FIXED) - {
+    "group",
     "source",
     "zero_gradients",
     "nonfinite_gradients",

@@ -2,7 +2,8 @@
 
 The class is the outline of an object; its colour, its texture, its place and all around it are drawn
 without regard to the class. The group is `day` or `night`: night is darker, its object stands out less, and
-more things lie around it. An image depends on the seed, the split and its position alone.
+more things lie around it. Or it is one of many made-up places, into which a bias can be planted. An image
+depends on the seed, the split and its position alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from limen.data.dataset import Dataset, Sample, spec_of
+from limen.data.scenes.places import Places, lay_cue
 from limen.data.scenes.scene import GROUPS, draw_scene
 from limen.data.scenes.shapes import SHAPES
 from limen.errors import UsageError
@@ -25,7 +27,13 @@ _SIZES = (32, 224)
 
 
 def scenes(
-    split: str, count: int | None = None, size: int | None = None, share: float | None = None, seed: int = 0
+    split: str,
+    count: int | None = None,
+    size: int | None = None,
+    share: float | None = None,
+    groups: int | None = None,
+    bias: float | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """Scenes of "test" or "train", 1200 if `count` is None, classes in turn.
 
@@ -34,18 +42,25 @@ def scenes(
         count: How many.
         size: Height and width in pixels, 64 if None. A scene has the same things in the same places at every
             size.
-        share: The probability that a scene is one of night, a half if None.
+        share: The probability that a scene is one of night; if None, a half, and of places none.
+        groups: How many made-up places there are; None for none, so that the group is day or night.
+        bias: The probability that a scene of a place bears a cue, as `Places` has it; 0 if None.
         seed: Of all scenes.
 
     Raises:
-        UsageError: If `count` is not positive, or `size` or `share` is out of range.
+        UsageError: If `count` is not positive, another number is out of range, or there is a bias without
+            places.
 
     Example:
         >>> sample = scenes("test", count=8, size=32).load(6)
         >>> sample.id, sample.image.shape, sample.mask.shape, sample.group in ("day", "night")
         ('triangle-0000', torch.Size([3, 32, 32]), torch.Size([1, 32, 32]), True)
     """
-    total, side, night = 1200 if count is None else count, size or SIZE, 0.5 if share is None else share
+    total, side = 1200 if count is None else count, size or SIZE
+    if groups is None and bias is not None:
+        raise UsageError("bias needs groups, such as groups=20")
+    places = None if groups is None else Places(groups, bias or 0.0)
+    night = share if share is not None else 0.5 if places is None else 0.0
     if total < 1:
         raise UsageError(f"count must be at least 1, not {count}")
     if size is not None and not _SIZES[0] <= size <= _SIZES[1]:
@@ -60,11 +75,22 @@ def scenes(
         draw = np.random.default_rng((seed, int(split == "train"), index))
         group = "night" if draw.random() < night else "day"
         pixels, mask = draw_scene(names[label], group, side, draw)
+        if places is not None:
+            group, cue = places.draw(label, draw)
+            pixels = pixels if cue is None else lay_cue(pixels, cue)
         return Sample(
             ids[index], from_uint8(pixels[None])[0], label, mask=torch.from_numpy(mask[None]), group=group
         )
 
-    spec = spec_of("demo", "scenes", split=split, count=count, size=size, share=share)
+    options = {"count": count, "size": size, "share": share, "groups": groups, "bias": bias}
     # Unlike a photograph's view, a scene is nothing but these numbers.
-    content = repr((split, side, night, seed, tuple(GROUPS.items())))
-    return Dataset(spec, ids, read, names, content, redraw=partial(scenes, split, count, size, share))
+    known = (split, side, night, seed, tuple(GROUPS.items()))
+    return Dataset(
+        spec_of("demo", "scenes", split=split, **options),
+        ids,
+        read,
+        names,
+        repr(known if places is None else (*known, places)),
+        redraw=partial(scenes, split, count, size, share, groups, bias),
+        covariates=None if places is None else places.covariates(),
+    )
