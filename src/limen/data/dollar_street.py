@@ -69,9 +69,7 @@ def dollar_street(
     spec = spec_of("dollar_street", path, split=split, group=named, exclude=exclude, size=size)
     content = hashlib.sha256(repr((ids, classes, groups)).encode()).hexdigest()
     names = tuple(imagenet_names().values())
-    return Dataset(
-        spec, ids, read, names, content, paths.__getitem__, numbered=True, groups=tuple(groups)
-    )
+    return Dataset(spec, ids, read, names, content, paths.__getitem__, numbered=True, groups=tuple(groups))
 
 
 def _classes(row: Row) -> tuple[int, ...]:
