@@ -37,13 +37,20 @@ def test_runs_are_lines_of_one_chart_in_colours_of_their_own(make_run, record):
     assert [re.search(rf"swatch (s\d).*?</svg>{name}: 100", text)[1] for name in "ab"] == ["s0", "s1"]
 
 
+def counted(record, changed: dict[int, int | None]) -> dict[str, list[dict[str, object]]]:
+    """Two images under each budget: of one so many values changed, or it withstood, as the other did."""
+    return {
+        f"jsma:eps={eps}": [
+            record(0, "photo 0", success=count is not None, l0=count),
+            record(1, "photo 1", success=False),
+        ]
+        for eps, count in changed.items()
+    }
+
+
 def test_a_budget_that_counts_values_is_drawn_as_a_share_of_them(make_run, record):
-    def of(changed: dict[int, int]) -> dict[str, list[dict[str, object]]]:
-        """Two images under each budget: of one so many values changed, the other withstood."""
-        return {
-            f"jsma:eps={eps}": [record(0, "photo 0", l0=count), record(1, "photo 1", success=False)]
-            for eps, count in changed.items()
-        }
+    def of(changed: dict[int, int | None]) -> dict[str, list[dict[str, object]]]:
+        return counted(record, changed)
 
     run = make_run("counted", of({24: 24, 48: 40}))
     text, size = str(accuracy({"run": run})), run.original("photo 0").size
@@ -51,6 +58,21 @@ def test_a_budget_that_counts_values_is_drawn_as_a_share_of_them(make_run, recor
     assert f"0.5 at {number(24 / size)} to 0.5 at {number(48 / size)}" in text
     # Where more values changed than the number says, it bounds something else.
     assert "eps →" in str(accuracy({"run": make_run("other", of({24: 25, 48: 40}))}))
+
+
+def test_a_run_in_which_nothing_fools_stands_in_the_chart_of_those_that_can_tell(make_run, record):
+    def page(*changed: tuple[int | None, int | None]) -> str:
+        made = [counted(record, dict(zip((24, 48), each, strict=True))) for each in changed]
+        name = "".join(map(str, changed))
+        return str(accuracy({f"run {i}": make_run(f"{name} {i}", rows) for i, rows in enumerate(made)}))
+
+    text = page((None, None), (24, 40))
+    assert text.count("<figure") == 1
+    assert "eps, as a share of the values →" in text
+    assert "run 0: 100" in text
+    # One that contradicts speaks for the attack, too, and where no run can tell nothing is counted.
+    assert "share of the values" not in page((None, None), (25, 40), (24, 40))
+    assert "share of the values" not in page((None, None))
 
 
 def test_without_a_sweep_the_page_has_no_such_section(make_run, record, tmp_path):

@@ -54,7 +54,7 @@ class AccuracyCurve:
         high: The upper ends, (B,).
         unfinished: How many further images are done under some values, but not all.
         counts: Whether the number is a budget in L0, to judge by the images: a whole one, more values than
-            which no image that fools differs in.
+            which no image that fools differs in. None where no image fools, so that none tells.
 
     Source:
         Tong et al. 2020, Towards robustness against unsuspicious adversarial examples, Figures 4 and 5.
@@ -67,7 +67,7 @@ class AccuracyCurve:
     low: np.ndarray
     high: np.ndarray
     unfinished: int
-    counts: bool = False
+    counts: bool | None = False
 
 
 def sweeps(manifest: Manifest) -> list[Sweep]:
@@ -119,11 +119,12 @@ def accuracy_curve(records: pa.Table, sweep: Sweep) -> AccuracyCurve:
         accuracy,
         *share_interval(accuracy, count),
         unfinished,
-        counts=sweep.budget and bool(told) and _counted(np.array(sweep.values), rows["l0"]),
+        counts=_counted(np.array(sweep.values), rows["l0"]) if sweep.budget and told else False,
     )
 
 
-def _counted(values: np.ndarray, changed: np.ndarray) -> bool:
-    """Whether numbers (B,) are whole and bound how many values changed, where any did, (B, N)."""
-    whole, some = (values == values.round()).all(), (changed > 0).any()
-    return bool(whole and some and not (changed > values[:, None]).any())
+def _counted(values: np.ndarray, changed: np.ndarray) -> bool | None:
+    """Whether numbers (B,) are whole and bound how many values changed, (B, N); None where none did."""
+    if (values != values.round()).any():
+        return False
+    return not (changed > values[:, None]).any() if (changed > 0).any() else None

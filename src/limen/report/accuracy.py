@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pyarrow as pa
 from markupsafe import Markup
 from PIL import Image
 
@@ -31,12 +30,13 @@ def accuracy(runs: Mapping[str, Run]) -> Markup:
     for name, run in runs.items():
         records = run.table()
         for sweep in sweeps(run.manifest):
-            curve = accuracy_curve(records, sweep)
-            size = _values(run, records) if curve.counts else None
-            if size is not None:
-                curve = replace(curve, sweep=_as_shares(sweep, size))
-            curves.setdefault((sweep.name, curve.sweep.parameter), {})[name] = curve
-    charts = [_chart(attack, parameter, of_runs) for (attack, parameter), of_runs in curves.items()]
+            found = accuracy_curve(records, sweep)
+            curves.setdefault((sweep.name, sweep.parameter), {})[name] = found
+    charts = [
+        _chart(attack, parameter, alike)
+        for (attack, _), of_runs in curves.items()
+        for parameter, alike in _by_unit(of_runs, runs).items()
+    ]
     block = Charts(
         "Accuracy against a setting",
         "Of all images, the share that the model classifies as they are labelled, as an attack stored them: "
@@ -49,10 +49,28 @@ def accuracy(runs: Mapping[str, Run]) -> Markup:
     return render_blocks(Document("", blocks=[block]), colours) if charts else Markup()
 
 
-def _values(run: Run, records: pa.Table) -> int | None:
+def _by_unit(
+    curves: Mapping[str, AccuracyCurve], runs: Mapping[str, Run]
+) -> dict[str, dict[str, AccuracyCurve]]:
+    """The curves of one attack by what their axis is called, a budget that counts values as a share of them.
+
+    Whether it counts them is a matter of the attack, so that a run in which nothing fools, and which cannot
+    tell, takes it from the others.
+    """
+    told = {each.counts for each in curves.values()}
+    found: dict[str, dict[str, AccuracyCurve]] = {}
+    counts = True in told and False not in told
+    for name, curve in curves.items():
+        size = _values(runs[name]) if counts else None
+        drawn = curve if size is None else replace(curve, sweep=_as_shares(curve.sweep, size))
+        found.setdefault(drawn.sweep.parameter, {})[name] = drawn
+    return found
+
+
+def _values(run: Run) -> int | None:
     """How many values each image of a run has; None where sizes differ, or a file is missing."""
     sizes = set()
-    for image_id in records["id"].unique().to_pylist():
+    for image_id in run.table()["id"].unique().to_pylist():
         try:
             with Image.open(run.original_path(image_id)) as image:
                 sizes.add(image.width * image.height * len(image.getbands()))
