@@ -112,6 +112,16 @@ def test_what_stands_in_for_bit_depth_rounds_values_softly(net, images, bits):
     assert expected.abs().max() > 1e-4
 
 
+def test_what_stands_in_for_levels_by_powers_feels_no_value_that_ends_beyond_white(net):
+    images = torch.tensor([0.3, 0.95]).repeat(1, 3, 16, 8)
+    shield = functools.partial(bit_depth, bits=2, levels="power")  # 0, 64, 128, 192 and 256, cut off
+    found = gradient(Adaptive(Defended(net, shield)), images)
+    counts = images * 255 / 64
+    slope = 3 * (counts - counts.round()).square() * (counts.round() < 4)
+    torch.testing.assert_close(found, slope * gradient(net, shield(images)))
+    assert found.abs().max() > 1e-6
+
+
 def test_without_a_stand_in_the_gradient_goes_straight_through(net, images):
     defended = Defended(net, coarse)
     torch.testing.assert_close(gradient(Adaptive(defended), images), gradient(net, coarse(images)))

@@ -74,6 +74,17 @@ def test_each_value_becomes_the_nearest_of_its_levels(bits):
     np.testing.assert_allclose(np.unique(reduced), levels, atol=1e-15)
 
 
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_levels_by_powers_are_those_of_the_published_program(bits):
+    values = torch.linspace(0, 1, 1001, dtype=torch.float64)
+    reduced = defenses.bit_depth(values[None, None, None], bits, "power")[0, 0, 0].numpy()
+    step = 256 / 2**bits
+    expected = np.minimum(np.rint(255 * values.numpy() / step) * step, 255)
+    np.testing.assert_allclose(255 * reduced, expected, atol=1e-9)
+    assert len(np.unique(reduced)) == min(2**bits + 1, 256)
+
+
 def test_eight_bits_leave_an_image_of_a_file_as_it_is():
     images = photographs(16)
-    assert torch.equal(defenses.bit_depth(images, 8), images)
+    for levels in ("even", "power"):
+        assert torch.equal(defenses.bit_depth(images, 8, levels), images)

@@ -11,7 +11,7 @@ import torch
 import limen
 from limen import catalog
 from limen.attacks import Attack
-from limen.defenses import Defended, bit_depth, jpeg, total_variation
+from limen.defenses import Defended, bit_depth, jpeg, resize, total_variation
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.evaluation.adaptive_attack import AdaptiveAttack
@@ -103,6 +103,53 @@ def test_the_document_counts_the_images_that_are_right_behind_the_defence(stored
     (chart,) = charts.charts
     assert {line.name for line in chart.lines} == {PGD, DDN, f"{PGD}, adaptive", f"{DDN}, adaptive"}
     assert any("jpeg at quality" in item and "where it does" in item for item in notes.items)
+
+
+def resize_by_3(images: torch.Tensor) -> torch.Tensor:
+    return resize(images, factor=3)
+
+
+def test_of_all_images_that_were_right_what_a_defence_spoils_counts_and_stands_beside_it(run, net):
+    spec = "defenses:defense=bit_depth:bits=4,,1,defense=resize:factor=3,of=right"
+    stored = evaluate(run, EVALUATIONS.make(spec))
+    swept, single = stored.document().blocks[:2]
+    right = [row for row in run.table().to_pylist() if row["clean_prediction"] == row["label"]]
+
+    def expected(label: str, defense) -> float:
+        of = [row for row in right if row["attack"] == (DDN if label == "no attack" else label)]
+        seen = [
+            run.original(row["id"]) if label == "no attack" else run.image(label, row["id"]) for row in of
+        ]
+        after = [net(defense(from_uint8(pixels[None]))).argmax(1).item() for pixels in seen]
+        return sum(now != row["clean_prediction"] for now, row in zip(after, of, strict=True)) / len(of)
+
+    coarse = functools.partial(bit_depth, bits=1)
+    ways = (swept, 1, functools.partial(bit_depth, bits=4)), (swept, 2, coarse), (single, 1, resize_by_3)
+    for table, place, defense in ways:
+        for row in table.groups[0].rows:
+            assert row[place].value == pytest.approx(expected(row[0].text, defense))
+    assert expected("no attack", coarse) > 0
+    assert [row[0].text for row in swept.groups[0].rows] == [PGD, DDN, "no attack"]
+    assert "see the line no attack" in swept.caption
+
+
+def test_success_is_drawn_over_a_number_of_the_attacks_with_a_line_for_each_strength(tmp_path, net):
+    dataset = limen.data.demo("digits", count=8)
+    attacks = [catalog.attack(f"ddn:steps={steps}") for steps in (2, 20)]
+    with create_or_resume(tmp_path / "run", describe_run(net, dataset, attacks)) as writer:
+        run_attacks(net, dataset, attacks, writer)
+    run = open_run(tmp_path / "run")
+    spec = "defenses:defense=bit_depth:bits=4,,1,defense=average_pool"
+    stored = evaluate(run, EVALUATIONS.make(spec), classifier=net)
+    (block,) = [each for each in stored.document().blocks if each.title.startswith("Over steps: ")]
+    by_bits, pooled = block.charts
+    assert [line.name for line in by_bits.lines] == ["bits 4", "bits 1"]
+    assert [line.name for line in pooled.lines] == ["average_pool"]
+    swept = stored.document().blocks[0]
+    for place, line in enumerate(by_bits.lines, start=1):
+        assert line.x == (2, 20)
+        assert line.y == tuple(row[place].value for row in swept.groups[0].rows)
+    assert by_bits.lines[0].y != by_bits.lines[1].y
 
 
 def test_without_adaptive_attacks_the_page_says_what_that_leaves_open(run):

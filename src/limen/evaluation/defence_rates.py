@@ -4,77 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from limen.analysis import Measured, wilson
+from limen.analysis import Measured, sweeps
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Notes, Table
 from limen.document.numbers import percent
+from limen.evaluation.defence_success import ADAPTIVE, NO_ATTACK, UNAWARE, Rates, Strengths, rates_of
+from limen.evaluation.defence_sweeps import over_attacks, some
 from limen.runs import Stored
 
-UNAWARE, ADAPTIVE = "unaware", "adaptive"
-_MOST_COLUMNS = 7
 _BROKEN, _HELD = 0.95, 0.5
-
-Strengths = Mapping[float | None, Measured]
-"""By a defence's strength, None where it has none, the share of images that an attack fools behind it."""
 
 
 def describe(stored: Stored) -> list[Block]:
     """A table and a chart for each defence that is swept, a table for the others, and a verdict on each."""
-    rates = _rates(stored.records())
+    rates, counted = rates_of(stored), _counted(stored)
     swept = {name: of for name, of in rates.items() if None not in next(iter(of.values()))}
     single = {name: of for name, of in rates.items() if name not in swept}
     parameters = dict(
         zip(*(stored.records()[name].to_pylist() for name in ("defense", "parameter")), strict=True)
     )
-    tables = [_over_strengths(name, parameters[name], of) for name, of in swept.items()]
+    tables = [_over_strengths(name, parameters[name], of, counted) for name, of in swept.items()]
     blocks: list[Block] = [*tables]
     if single:
-        blocks.append(_side_by_side(single))
+        blocks.append(_side_by_side(single, counted))
     charts = [_chart(name, parameters[name], of) for name, of in swept.items()]
     if charts:
         caption = (
-            "The share of images that fool the classifier behind the defence, of those that it has right "
-            "there without an attack. Bands: 95 % Wilson intervals. Dashed: the attack knew of the defence."
+            f"The share of images that fool the classifier behind the defence, {counted}. Bands: 95 % Wilson "
+            "intervals. Dashed: the attack knew of the defence."
         )
         blocks.append(Charts("Success over the strength of a defence", caption, charts))
+    blocks += over_attacks(sweeps(stored.run.manifest), rates, parameters)
     return [*blocks, Notes("What this says of the defences", [*_verdicts(rates, parameters)])]
 
 
-def _rates(records: pa.Table) -> dict[str, dict[tuple[str, str], dict[float | None, Measured]]]:
-    """By defence, then attack and mode, then strength: success on the images that are right behind it."""
-    counted = records.filter(pc.field("clean_prediction") == pc.field("label"))
-    keys = ["defense", "attack", "mode", "strength"]
-    grouped = counted.group_by(keys, use_threads=False).aggregate([("success", "sum"), ("success", "count")])
-    found: dict[tuple[object, ...], Measured] = {
-        tuple(row[key] for key in keys): wilson(row["success_sum"], row["success_count"])
-        for row in grouped.to_pylist()
-    }
-    rates: dict[str, dict[tuple[str, str], dict[float | None, Measured]]] = {}
-    nothing = wilson(0, 0)
-    for row in records.group_by(keys, use_threads=False).aggregate([]).to_pylist():
-        of_attack = rates.setdefault(row["defense"], {}).setdefault((row["attack"], row["mode"]), {})
-        of_attack[row["strength"]] = found.get(tuple(row[key] for key in keys), nothing)
-    return rates
+def _counted(stored: Stored) -> str:
+    """Of which images success is a share, in words."""
+    if stored.identity.parameters["of"] != "right":
+        return "of those that it has right there without an attack"
+    alone = "" if stored.run.manifest.settings.targeted else f": see the line {NO_ATTACK}"
+    return f"of those that it has right without defence and attack; some fall to the defence itself{alone}"
 
 
-def _over_strengths(name: str, parameter: str, rates: Mapping[tuple[str, str], Strengths]) -> Table:
-    strengths = _some([each for each in next(iter(rates.values())) if each is not None])
+def _over_strengths(
+    name: str, parameter: str, rates: Mapping[tuple[str, str], Strengths], counted: str
+) -> Table:
+    strengths = some([*next(iter(rates.values()))])
     rows = [
         [_attack(label, mode), *(_cell(of.get(strength)) for strength in strengths)]
         for (label, mode), of in rates.items()
     ]
     return Table(
         name,
-        "Success behind the defence, on the images that the classifier has right there without an attack, "
-        "with 95 % Wilson intervals.",
+        f"The share of images that fool the classifier behind the defence, {counted}. With 95 % Wilson "
+        "intervals.",
         ("Attack", *(f"{parameter} {strength:g}" for strength in strengths)),
         [Group("", rows)],
     )
 
 
-def _side_by_side(rates: Mapping[str, Mapping[tuple[str, str], Strengths]]) -> Table:
+def _side_by_side(rates: Rates, counted: str) -> Table:
     attacks = dict.fromkeys(each for of in rates.values() for each in of)
     rows = [
         [_attack(*attack), *(_cell(of.get(attack, {}).get(None)) for of in rates.values())]
@@ -82,8 +70,7 @@ def _side_by_side(rates: Mapping[str, Mapping[tuple[str, str], Strengths]]) -> T
     ]
     return Table(
         "Defences of one strength",
-        "Success behind each, on the images that the classifier has right there without an attack, with 95 % "
-        "Wilson intervals.",
+        f"The share of images that fool the classifier behind each, {counted}. With 95 % Wilson intervals.",
         ("Attack", *rates),
         [Group("", rows)],
     )
@@ -95,13 +82,12 @@ def _chart(name: str, parameter: str, rates: Mapping[tuple[str, str], Strengths]
         known = sorted((x, each) for x, each in of.items() if x is not None)
         bands = ([getattr(each, end) for _, each in known] for end in ("value", "low", "high"))
         title = label if mode == UNAWARE else f"{label}, adaptive"
-        lines.append(Line(title, [x for x, _ in known], *bands, series=label, dashed=mode == ADAPTIVE))
+        xs, dashed = [x for x, _ in known], mode == ADAPTIVE
+        lines.append(Line(title, xs, *bands, series=_series(label), dashed=dashed))
     return Chart(name, parameter, "fooled", lines, y_range=(0, 1), percent=True)
 
 
-def _verdicts(
-    rates: Mapping[str, Mapping[tuple[str, str], Strengths]], parameters: Mapping[str, str]
-) -> Iterator[str]:
+def _verdicts(rates: Rates, parameters: Mapping[str, str]) -> Iterator[str]:
     """What an attack that knows of a defence makes of it where it holds one off that does not."""
     if not any(mode == ADAPTIVE for of in rates.values() for _, mode in of):
         yield (
@@ -130,16 +116,13 @@ def _verdict(name: str, parameter: str, label: str, unaware: Strengths, aware: S
     )
 
 
-def _some(strengths: Sequence[float]) -> list[float]:
-    """So many as a table has room for, the first and the last among them."""
-    if len(strengths) <= _MOST_COLUMNS:
-        return list(strengths)
-    step = (len(strengths) - 1) / (_MOST_COLUMNS - 1)
-    return [strengths[round(place * step)] for place in range(_MOST_COLUMNS)]
-
-
 def _attack(label: str, mode: str) -> Cell:
-    return Cell(label, note="" if mode == UNAWARE else "knows of the defence", series=label)
+    return Cell(label, note="" if mode == UNAWARE else "knows of the defence", series=_series(label))
+
+
+def _series(label: str) -> str:
+    """The attack whose colour a row or line has."""
+    return "" if label == NO_ATTACK else label
 
 
 def _cell(rate: Measured | None) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import torch
@@ -28,6 +28,7 @@ def defenses(
     context: Context,
     *,
     defense: tuple[str, ...] = (),
+    of: Literal["right_behind", "right"] = "right_behind",
     adaptive: bool = False,
     draws: int = 1,
     seed: int = 0,
@@ -35,13 +36,16 @@ def defenses(
     """What the run's classifier says of stored images behind defences, and of images made to pass them.
 
     Only images that the classifier has right have records; of these, those count that it has right behind
-    the defence as well. An image on which the attack failed is stored as it was before, and is no success.
+    the defence as well, unless `of` says otherwise. An image on which the attack failed is stored as it was.
 
     Args:
         run: The run.
         context: What the evaluation is given.
         defense: Specs of defences, or of chains; several values of one parameter are a sweep. The sweeps of
             the paper if none is given.
+        of: Of which images success is a share. `right_behind`: of those that the classifier has right behind
+            the defence without an attack, so that what the defence spoils by itself is no success. `right`:
+            of all that it has right without one; behind it another prediction than that is a success.
         adaptive: Whether each attack is also made anew with each defence known to it, which takes as long as
             the run took, times the number of defences and strengths.
         draws: How many draws of a random defence each pass of such an attack is the mean of.
@@ -51,8 +55,9 @@ def defenses(
         UsageError: If a spec cannot be followed.
 
     Source:
-        Dong et al. 2020, Robust superpixel-guided attentional adversarial attack, Section 4.2. Adaptive:
-        Athalye, Carlini & Wagner 2018.
+        Dong et al. 2020, Robust superpixel-guided attentional adversarial attack, Section 4.2. `right`: Hua
+        et al., Figure 3.5, and the program of Zhao, Liu & Larson 2020. Adaptive: Athalye, Carlini & Wagner
+        2018.
     """
     shields, classifier = read_shields(defense or SWEEPS), context.classifier
     for each in (link for shield in shields for link in shield.chain):
