@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from limen.document import (
+    Box,
+    BoxPlot,
     Cell,
     Chart,
     Charts,
@@ -87,3 +89,15 @@ def test_ranges_hold_all_runs_and_run_as_the_first_does():
 def test_nothing_merges_to_nothing():
     assert merge({}).blocks == ()
     assert of_run("", "a") == ""
+
+
+def test_boxes_of_all_runs_stand_in_one_plot_and_lines_of_its_title_in_another():
+    def boxes(*ends: float) -> Document:
+        box = Box("ddn", (1, 2, 3), (0, 4), series="ddn")
+        drawn = [BoxPlot("c", "x", [box], x_range=ends), Chart("c", "x", "y", [Line("ddn", [0], [0])])]
+        return Document("d", blocks=[Charts("C", "", drawn)])
+
+    plot, chart = merge({"a": boxes(0, 4), "b": boxes(1, 9)}).blocks[0].charts
+    assert [(box.name, box.series) for box in plot.boxes] == [("ddn (a)", "ddn (a)"), ("ddn (b)", "ddn (b)")]
+    assert plot.x_range == (0, 9)
+    assert [line.name for line in chart.lines] == ["ddn (a)", "ddn (b)"]

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from limen.document import (
+    Box,
+    BoxPlot,
     Cell,
     Chart,
     Charts,
@@ -35,6 +37,7 @@ def document() -> Document:
     cells = [Cell("ddn", series="ddn"), Cell(value=0.5, low=0.25, high=1, form="share", note="of 8")]
     line = Line("ddn", [1, 2], [0.5, math.nan], [0.4, math.nan], [0.6, math.nan], series="ddn")
     chart = Chart("t", "x", "y", [line], x_range=(1, 2), log_x=True, marks=[Mark(1.5, "here")])
+    box = Box("ddn", (1, 2, 3), (1, 4), [9], series="ddn")
     pictures = [Picture(FOLDER / "ddn%2Fcat.png", "ddn"), Picture(None, "fgsm", absent="not fooled")]
     return Document(
         "Attention",
@@ -42,11 +45,21 @@ def document() -> Document:
         [("layer", "features")],
         [
             Table("T", "caption", ["attack", "share"], [Group("", [cells])]),
-            Charts("C", "", [chart]),
+            Charts("C", "", [chart, BoxPlot("t", "x", [box], log_x=True)]),
             Pictures("P", "", [Row("cat", pictures, "1 − SSIM", 0.5)]),
             Notes("N", ["one"]),
         ],
     )
+
+
+def test_a_box_without_values_and_a_chart_of_an_earlier_limen_read_back(document):
+    empty = Box("none", [math.nan] * 3, [math.nan] * 2)
+    held = replace(document, blocks=[Charts("C", "", [BoxPlot("t", "x", [empty])])])
+    (read,) = from_json(to_json(held), FOLDER).blocks[0].charts
+    assert all(map(math.isnan, (*read.boxes[0].quartiles, *read.boxes[0].whiskers)))
+    content = json.loads(to_json(document))
+    del content["blocks"][1]["charts"][0]["lines"][0]["steps"]
+    assert from_json(json.dumps(content), FOLDER) == document
 
 
 def changed(document: Document, *place: int | str, to: object) -> str:

@@ -24,9 +24,11 @@ SPECS = {
     "certified": "certified:sigma=0.1,n=20,n0=5",
     "defenses": "defenses:defense=bit_depth:bits=3,,2,adaptive=true",
     "detection": "detection:repeats=2,learners=25",
+    "distribution": "distribution:metric=l2,metric=ssim,metric=psnr",
     "foreground": "foreground:images=2",
     "gradients": "gradients:images=2,mask=saliency",
     "magnify": "magnify:images=2,radius=4",
+    "saliency": "saliency:images=2",
     "transfer": "transfer:defense=bilateral:radius=2",
 }
 """A quick one of each; an evaluation that is registered belongs here."""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from limen.document import Chart, Line, Mark
 from limen.errors import UsageError
-from limen.report.chart import HEIGHT, WIDTH, describe, linear_ticks, log_ticks, markup
+from limen.report.axes import WIDTH, linear_ticks, log_ticks
+from limen.report.chart import HEIGHT, describe, markup
 from limen.report.templating import environment, template_file
 
 EVIL = '<script>alert(1)</script>&"'

@@ -7,6 +7,7 @@ from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
+from limen.analysis.distribution import Distribution, cumulative, distribution
 from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
@@ -22,6 +23,7 @@ __all__ = [
     "Characteristic",
     "Comparison",
     "Detection",
+    "Distribution",
     "Estimate",
     "FamilyTest",
     "Figures",
@@ -45,8 +47,10 @@ __all__ = [
     "clean_warning",
     "compare",
     "compare_families",
+    "cumulative",
     "decided",
     "detection",
+    "distribution",
     "estimate_means",
     "figures",
     "gaps",

@@ -199,13 +199,26 @@ def medians(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
         >>> medians(np.array([[1, 1, 1, 1], [0, 1, 2, 5]]), np.array([1.0, 2.0, 4.0, np.nan]))
         array([2., 4.])
     """
+    return quantiles(weights, values, 0.5)
+
+
+def quantiles(weights: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
+    """The quantiles (R,) of values (N,) in resamples (R, N), over those that are not NaN.
+
+    Between two values the quantile is interpolated, as NumPy does by default.
+
+    Example:
+        >>> quantiles(np.array([[1, 1, 1], [0, 2, 1]]), np.array([1.0, 2.0, 4.0]), 0.25)
+        array([1.5, 2. ])
+    """
     order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
     if not order.size:
         return np.full(len(weights), np.nan)
     reached = weights[:, order].cumsum(1)
     total = reached[:, -1:]
-    # The value at a rank is the first up to which more are held than the rank; an even total has two.
-    ranks = [(total - 1) // 2, total // 2]
-    places = [np.minimum((reached <= rank).sum(1), len(order) - 1) for rank in ranks]
-    middle = values[order][np.stack(places)].mean(0)
-    return np.where(total[:, 0] > 0, middle, np.nan)
+    rank = np.maximum(total - 1, 0) * share
+    # The value at a rank is the first up to which more are held than the rank.
+    ranks = [np.floor(rank), np.ceil(rank)]
+    below, above = (values[order][np.minimum((reached <= each).sum(1), len(order) - 1)] for each in ranks)
+    between = below + (rank - ranks[0])[:, 0] * (above - below)
+    return np.where(total[:, 0] > 0, between, np.nan)

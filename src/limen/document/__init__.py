@@ -14,13 +14,16 @@ from limen.document.blocks import (
     Row,
     Table,
 )
-from limen.document.charts import Chart, Line, Mark
+from limen.document.charts import AnyChart, Box, BoxPlot, Chart, Line, Mark
 from limen.document.merging import merge, of_run
 from limen.document.numbers import Form, near_one, number, percent
 from limen.document.stored import from_json, pictures_of, to_json
 
 __all__ = [
+    "AnyChart",
     "Block",
+    "Box",
+    "BoxPlot",
     "Cell",
     "Chart",
     "Charts",

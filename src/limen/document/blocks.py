@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limen.document.charts import Chart
+from limen.document.charts import BoxPlot, Chart
 from limen.document.numbers import Form, written
 from limen.errors import UsageError
 
@@ -100,7 +100,7 @@ class Charts:
 
     title: str
     caption: str
-    charts: Sequence[Chart]
+    charts: Sequence[Chart | BoxPlot]
 
     def __post_init__(self) -> None:
         _freeze(self, "charts")

@@ -1,12 +1,13 @@
-"""Line charts as data: what stands on the axes, and the lines."""
+"""Charts as data: lines over common axes, and boxes that sum up distributions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from limen.decoding import Gap
+from limen.decoding import Gap, later
 from limen.errors import UsageError
 
 _GREATEST, _LEAST = 1e100, 1e-100  # beyond them the arithmetic of axes overflows
@@ -25,6 +26,8 @@ class Line:
         dashed: Whether it is drawn with dashes.
         joined: Whether the points are joined; if not, each is drawn by itself, however many there are.
         series: The attack that it is of, whose colour it has; empty for a colour by position.
+        steps: Whether each height holds up to the next place, as of a step function, whose points are not
+            drawn by themselves.
 
     Raises:
         UsageError: If the values are not equally many, or a band has one end only.
@@ -38,6 +41,7 @@ class Line:
     dashed: bool = False
     joined: bool = True
     series: str = ""
+    steps: bool = later(False)
 
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
@@ -99,19 +103,95 @@ class Chart:
         object.__setattr__(self, "lines", tuple(self.lines))
         object.__setattr__(self, "marks", tuple(self.marks))
         for name, log in (("x_range", self.log_x), ("y_range", self.log_y)):
-            ends = getattr(self, name)
-            if ends is not None:
-                object.__setattr__(self, name, self._checked(name, ends, log))
+            object.__setattr__(self, name, _range(self.title, name, getattr(self, name), log))
         if not all(
             math.isfinite(_drawable(mark.x)) and (mark.x > 0 or not self.log_x) for mark in self.marks
         ):
             raise UsageError(f"chart {self.title!r}: a mark is outside the axis")
 
-    def _checked(self, name: str, ends: Sequence[float], log: bool) -> tuple[float, float]:
-        low, high = map(_drawable, ends)
-        if not math.isfinite(high - low) or low == high or (log and min(low, high) <= 0):
-            raise UsageError(f"chart {self.title!r}: {name} ({low}, {high}) is no range")
-        return low, high
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """What the legend names, and the attack that each is of."""
+        return tuple((line.name, line.series) for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A distribution in a few numbers, from the least to the greatest.
+
+    Attributes:
+        name: What the legend calls it.
+        quartiles: The first quartile, the median and the third; NaN where there are no values.
+        whiskers: How far values reach below and above that are no outliers.
+        outliers: The values beyond.
+        series: The attack that it is of, whose colour it has; empty for a colour by position.
+
+    Raises:
+        UsageError: If the numbers are not in order.
+    """
+
+    name: str
+    quartiles: tuple[Gap, Gap, Gap]
+    whiskers: tuple[Gap, Gap]
+    outliers: Sequence[Gap] = ()
+    series: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("quartiles", "whiskers", "outliers"):
+            object.__setattr__(self, name, tuple(map(_drawable, getattr(self, name))))
+        low, high = self.whiskers
+        order = (low, *self.quartiles, high)
+        if any(second < first for first, second in pairwise(order)):
+            raise UsageError(f"box {self.name!r}: {order} do not rise")
+
+    @property
+    def values(self) -> list[float]:
+        """All values on the axis."""
+        return [*self.quartiles, *self.whiskers, *self.outliers]
+
+
+@dataclass(frozen=True)
+class BoxPlot:
+    """Boxes below each other over a common axis.
+
+    Attributes:
+        title: The caption.
+        x_label: What the axis shows.
+        boxes: From top to bottom.
+        x_range: From left to right, which may fall; None for all values, with a small margin.
+        log_x: Whether the axis is logarithmic; what is not positive then lies at its low end.
+
+    Raises:
+        UsageError: If the range has no length, or a logarithmic one reaches zero.
+    """
+
+    title: str
+    x_label: str
+    boxes: Sequence[Box]
+    x_range: tuple[float, float] | None = None
+    log_x: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "boxes", tuple(self.boxes))
+        object.__setattr__(self, "x_range", _range(self.title, "x_range", self.x_range, self.log_x))
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """What the legend names, and the attack that each is of."""
+        return tuple((box.name, box.series) for box in self.boxes)
+
+
+AnyChart = Chart | BoxPlot
+"""What stands among charts."""
+
+
+def _range(title: str, name: str, ends: Sequence[float] | None, log: bool) -> tuple[float, float] | None:
+    if ends is None:
+        return None
+    low, high = map(_drawable, ends)
+    if not math.isfinite(high - low) or low == high or (log and min(low, high) <= 0):
+        raise UsageError(f"chart {title!r}: {name} ({low}, {high}) is no range")
+    return low, high
 
 
 def _drawable(value: float) -> float:

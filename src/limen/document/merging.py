@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from limen.document.blocks import Block, Charts, Document, Group, Notes, Pictures, Table
-from limen.document.charts import Chart
+from limen.document.charts import AnyChart, BoxPlot, Chart
 
 _X = TypeVar("_X")
 
@@ -83,14 +83,15 @@ def _tables(blocks: Mapping[str, Table]) -> Table:
 
 
 def _charts(blocks: Mapping[str, Charts]) -> Charts:
-    charts: dict[str, dict[str, Chart]] = {}
+    charts: dict[tuple[type, str], dict[str, AnyChart]] = {}
     for run, block in blocks.items():
         for chart in block.charts:
-            charts.setdefault(chart.title, {})[run] = chart
-    return replace(_first(blocks), caption=_captions(blocks), charts=[*map(_chart, charts.values())])
+            charts.setdefault((type(chart), chart.title), {})[run] = chart
+    made = [_CHART_MERGERS[kind](of_runs) for (kind, _), of_runs in charts.items()]
+    return replace(_first(blocks), caption=_captions(blocks), charts=made)
 
 
-def _chart(charts: Mapping[str, Chart]) -> Chart:
+def _lines(charts: Mapping[str, Chart]) -> Chart:
     lines = [
         replace(line, name=of_run(line.name, run), series=of_run(line.series, run))
         for run, chart in charts.items()
@@ -103,6 +104,18 @@ def _chart(charts: Mapping[str, Chart]) -> Chart:
         y_range=_range([chart.y_range for chart in charts.values()]),
         marks=list(dict.fromkeys(mark for chart in charts.values() for mark in chart.marks)),
     )
+
+
+def _boxes(charts: Mapping[str, BoxPlot]) -> BoxPlot:
+    boxes = [
+        replace(box, name=of_run(box.name, run), series=of_run(box.series, run))
+        for run, chart in charts.items()
+        for box in chart.boxes
+    ]
+    return replace(_first(charts), boxes=boxes, x_range=_range([chart.x_range for chart in charts.values()]))
+
+
+_CHART_MERGERS: dict[type, Callable[..., AnyChart]] = {Chart: _lines, BoxPlot: _boxes}
 
 
 def _range(ranges: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:

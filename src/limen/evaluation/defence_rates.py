@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from limen.analysis import Measured, sweeps
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Notes, Table

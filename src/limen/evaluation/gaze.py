@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from limen.classifier import Classifier
@@ -11,13 +12,14 @@ from limen.evaluation.context import Context
 from limen.structure import (
     Foreground,
     Saliency,
-    density_of,
     foreground_named,
     masks_of,
     passes_taken,
+    saliency_maps,
     saliency_named,
 )
 from limen.structure.asking import asks_for
+from limen.structure.saliency import as_density
 
 
 class Finder:
@@ -55,10 +57,13 @@ class Gaze:
 
     def __call__(self, images: Tensor) -> Tensor:
         """The densities (N, H, W) of images (N, C, H, W), where these are."""
-        if self.like is None:
-            return density_of(self.model, images).detach()
-        fitting = images.to(self.like.device, self.like.dtype)
-        return density_of(self.model, fitting, self.like).detach().to(images.device)
+        return as_density(self.maps(images))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The model's own maps (N, H, W) of 0 or more, likewise."""
+        fitting = images if self.like is None else images.to(self.like.device, self.like.dtype)
+        with torch.no_grad():
+            return saliency_maps(self.model, fitting, self.like).to(images.device)
 
 
 def _asked(context: Context, what: str, method: Foreground | Saliency) -> Classifier | None:

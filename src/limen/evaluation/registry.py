@@ -7,10 +7,12 @@ from limen.errors import UsageError
 from limen.evaluation.attention import attention
 from limen.evaluation.certified import certified
 from limen.evaluation.detection import detection
+from limen.evaluation.distribution import distribution
 from limen.evaluation.foreground import foreground
 from limen.evaluation.gradients import gradients
 from limen.evaluation.magnification import magnify_images
 from limen.evaluation.protocol import Evaluation
+from limen.evaluation.saliency import saliency
 from limen.evaluation.survival import defenses
 from limen.evaluation.transfer import transfer
 from limen.identity import Named
@@ -32,9 +34,11 @@ EVALUATIONS = Catalog(
         "certified": certified,
         "defenses": defenses,
         "detection": detection,
+        "distribution": distribution,
         "foreground": foreground,
         "gradients": gradients,
         "magnify": magnify_images,
+        "saliency": saliency,
         "transfer": transfer,
     },
     "limen.evaluations",

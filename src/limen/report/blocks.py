@@ -9,8 +9,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from limen.document import Block, Chart, Charts, Document, Picture, Pictures, Table
+from limen.document import AnyChart, Block, BoxPlot, Charts, Document, Picture, Pictures, Table
 from limen.pictures import scale_colours
+from limen.report.box_plot import boxes_markup
 from limen.report.chart import markup
 from limen.report.templating import environment
 
@@ -34,8 +35,8 @@ def render_blocks(document: Document, colours: Mapping[str, int] | None = None, 
         colours = {name: place for place, name in enumerate(series_names(document))}
     template = environment().get_template("blocks.html.j2")
 
-    def draw(chart: Chart) -> Markup:
-        return markup(chart, colours)
+    def draw(chart: AnyChart) -> Markup:
+        return boxes_markup(chart, colours) if isinstance(chart, BoxPlot) else markup(chart, colours)
 
     return Markup(  # noqa: S704 - the template escapes
         template.render(
@@ -68,9 +69,9 @@ def png_size(picture: Picture) -> tuple[int, int]:
     return width, height
 
 
-def _shared_key(charts: Sequence[Chart]) -> tuple[tuple[str, str], ...]:
-    """Names and attacks of the lines, where several charts have the same ones; else nothing."""
-    keys = {tuple((line.name, line.series) for line in chart.lines) for chart in charts}
+def _shared_key(charts: Sequence[AnyChart]) -> tuple[tuple[str, str], ...]:
+    """Names and attacks of what is drawn, where several charts have the same ones; else nothing."""
+    keys = {chart.names for chart in charts}
     shared = next(iter(keys)) if len(charts) > 1 and len(keys) == 1 else ()
     return shared if all(series for _, series in shared) else ()
 
@@ -94,7 +95,7 @@ def _series(block: Block) -> list[str]:
     if isinstance(block, Table):
         return [cell.series for group in block.groups for row in group.rows for cell in row]
     if isinstance(block, Charts):
-        return [line.series for chart in block.charts for line in chart.lines]
+        return [series for chart in block.charts for _, series in chart.names]
     if isinstance(block, Pictures):
         return [picture.series for row in block.rows for picture in row.pictures]
     return []

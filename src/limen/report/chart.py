@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from limen.document import Chart, Line, number
+from limen.report.axes import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Axis, axis_over, colour
 from limen.report.templating import environment
 
-WIDTH, HEIGHT = 520, 340
-"""The chart's own size, in which its type is 13 high; the page scales it to fit."""
+HEIGHT = 340
+"""The chart's height in its own units."""
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 40, 54
-_COLOURS = 8
 _POINTS = 16
 
 
@@ -34,9 +32,9 @@ def markup(chart: Chart, colours: Mapping[str, int] | None = None) -> Markup:
         (True, True)
     """
     places = [v for line in chart.lines for v in line.x]
-    x = _axis(places, chart.x_range, chart.log_x, _LEFT, WIDTH - _RIGHT)
+    x = axis_over(places, chart.x_range, chart.log_x, LEFT, WIDTH - RIGHT)
     heights = [v for line in chart.lines for v in line.heights]
-    y = _axis(heights, chart.y_range, chart.log_y, HEIGHT - _BOTTOM, _TOP)
+    y = axis_over(heights, chart.y_range, chart.log_y, HEIGHT - BOTTOM, TOP)
     return Markup(  # noqa: S704 - the template escapes
         environment()
         .get_template("chart.html.j2")
@@ -44,7 +42,7 @@ def markup(chart: Chart, colours: Mapping[str, int] | None = None) -> Markup:
             chart=chart,
             width=WIDTH,
             height=HEIGHT,
-            box={"left": _LEFT, "right": WIDTH - _RIGHT, "top": _TOP, "bottom": HEIGHT - _BOTTOM},
+            box={"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "bottom": HEIGHT - BOTTOM},
             description=describe(chart),
             x={"ticks": x.ticks(most=8, whole=all(v == v // 1 for v in places if math.isfinite(v)))},
             y={"ticks": y.ticks(most=8, percent=chart.percent)},
@@ -77,112 +75,16 @@ def describe(chart: Chart) -> str:
     return " ".join(sentences)
 
 
-def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """At most so many round numbers in [low, high]: multiples of 1, 2 or 5 times a power of ten.
-
-    Example:
-        >>> linear_ticks(0, 1), linear_ticks(3, 48)
-        ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [10.0, 20.0, 30.0, 40.0])
-    """
-    step = _step(low, high, most)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    # The step's digits, so that 3 · 0.1 is 0.3.
-    digits = 1 - math.floor(math.log10(step))
-    return [round(k * step, digits) + 0.0 for k in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
-    """At most so many round numbers in [low, high] > 0: 1, 2 and 5 times powers of ten, or the powers alone.
-
-    Example:
-        >>> log_ticks(0.8, 12), log_ticks(1e-6, 1, most=4)
-        ([1.0, 2.0, 5.0, 10.0], [1e-06, 0.0001, 0.01, 1.0])
-    """
-    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
-    ticks = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
-    inside = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
-    if len(inside) < 3:
-        return [tick for tick in linear_ticks(low, high, most) if tick > 0]
-    if len(inside) <= most:
-        return inside
-    decades = [float(f"1e{power}") for power in powers if float(f"1e{power}") in inside]
-    return decades[:: math.ceil(len(decades) / most)]
-
-
-def _step(low: float, high: float, most: int) -> float:
-    rough = (high - low) / (most - 1)
-    decade = 10.0 ** math.floor(math.log10(rough))
-    return next(k * decade for k in (1, 2, 5, 10) if k * decade >= rough * (1 - 1e-9))
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """From values to places in the picture."""
-
-    start: float
-    end: float
-    near: float
-    far: float
-    log: bool
-
-    def place(self, value: float) -> float:
-        start, end, value = (math.log(v) if self.log else v for v in (self.start, self.end, value))
-        return round(self.near + (value - start) / (end - start) * (self.far - self.near), 1)
-
-    def shows(self, value: float) -> bool:
-        return math.isfinite(value) and (value > 0 or not self.log)
-
-    def ticks(self, most: int, percent: bool = False, whole: bool = False) -> list[dict[str, object]]:
-        """Where round values lie; of `whole` numbers, such as bits, none between."""
-        low, high = sorted((self.start, self.end))
-        values = log_ticks(low, high, most) if self.log else linear_ticks(low, high, most)
-        values = [v for v in values if v == v // 1] if whole else values
-        return [
-            {"place": self.place(v), "text": text}
-            for v, text in zip(values, _texts(values, percent), strict=True)
-        ]
-
-
-def _axis(
-    values: Sequence[float], span: tuple[float, float] | None, log: bool, near: float, far: float
-) -> _Axis:
-    if span is not None:
-        return _Axis(*span, near, far, log)
-    shown = [v for v in values if math.isfinite(v) and (v > 0 or not log)] or [1.0]
-    low, high = min(shown), max(shown)
-    if log:
-        return _Axis(low / 1.15, high * 1.15, near, far, log)
-    margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
-    return _Axis(low - margin, high + margin, near, far, log)
-
-
-def _texts(values: Sequence[float], percent: bool) -> list[str]:
-    """Ticks with as many digits as tell neighbours apart, and no more."""
-    if percent:
-        return [f"{100 * value:.3g}\N{NO-BREAK SPACE}%" for value in values]
-    texts = [number(value) for value in values]
-    for digits in range(3, 9):
-        if len(set(texts)) == len(texts) and all(_same(t, v) for t, v in zip(texts, values, strict=True)):
-            return texts
-        texts = [f"{value:.{digits}f}" for value in values]
-    return texts
-
-
-def _same(text: str, value: float) -> bool:
-    return math.isclose(float(text.replace("−", "-").replace(",", "")), value, rel_tol=1e-9)
-
-
-def _drawn(line: Line, position: int, x: _Axis, y: _Axis) -> dict[str, object]:
-    points = list(_places(line.x, line.y, x, y))
+def _drawn(line: Line, position: int, x: Axis, y: Axis) -> dict[str, object]:
+    points = list(_places(line, line.y, x, y))
     nowhere = [math.nan] * len(line.x)
     ends = (nowhere if end is None else end for end in (line.low, line.high))
-    low, high = (list(_places(line.x, end, x, y)) for end in ends)
+    low, high = (list(_places(line, end, x, y)) for end in ends)
     bands = _unbroken([a and b and (a, b) for a, b in zip(low, high, strict=True)])
-    dotted = " dotted" if position >= _COLOURS else ""
-    known = [point for point in points if point]
+    known = [] if line.steps else [point for point in points if point]
     return {
         "name": line.name,
-        "colour": f"s{position % _COLOURS}{dotted}{' dashed' if line.dashed else ''}",
+        "colour": f"{colour(position)}{' dashed' if line.dashed else ''}",
         "paths": [_path(part) for part in _unbroken(points) if len(part) > 1 and line.joined],
         "bands": [_path([a for a, _ in part] + [b for _, b in reversed(part)]) + "Z" for part in bands],
         # Many points would hide their own line; a single one would leave none.
@@ -191,11 +93,15 @@ def _drawn(line: Line, position: int, x: _Axis, y: _Axis) -> dict[str, object]:
     }
 
 
-def _places(
-    across: Sequence[float], up: Sequence[float], x: _Axis, y: _Axis
-) -> Iterator[tuple[float, float] | None]:
-    for a, b in zip(across, up, strict=True):
-        yield (x.place(a), y.place(b)) if x.shows(a) and y.shows(b) else None
+def _places(line: Line, heights: Sequence[float], x: Axis, y: Axis) -> Iterator[tuple[float, float] | None]:
+    """Where these heights of a line lie; of one in steps, also the corners before each rise."""
+    before: tuple[float, float] | None = None
+    for across, up in zip(line.x, heights, strict=True):
+        here = (x.place(across), y.place(up)) if x.shows(across) and y.shows(up) else None
+        if line.steps and before and here:
+            yield here[0], before[1]
+        yield here
+        before = here
 
 
 def _unbroken(points: Sequence) -> Iterator[list]:

@@ -18,7 +18,7 @@ from limen.structure.foregrounds import (
     masks_of,
 )
 from limen.structure.magnification import common_scale, magnify
-from limen.structure.saliency import SALIENCY, Saliency, density_of, saliency_named
+from limen.structure.saliency import SALIENCY, Saliency, density_of, saliency_maps, saliency_named
 from limen.structure.segmentation import SUPERPIXELS
 from limen.structure.superpixels import Superpixels, superpixels
 from limen.structure.texture import hill
@@ -51,6 +51,7 @@ __all__ = [
     "masks_of",
     "passes_of",
     "passes_taken",
+    "saliency_maps",
     "saliency_named",
     "superpixels",
 ]

@@ -10,7 +10,7 @@ from limen.structure.saliency.egnet import egnet
 from limen.structure.saliency.fixations import auc_judd, nss
 from limen.structure.saliency.isnet import isnet
 from limen.structure.saliency.spectral_residual import spectral_residual
-from limen.structure.saliency.table import SALIENCY, density_of, saliency_named
+from limen.structure.saliency.table import SALIENCY, density_of, saliency_maps, saliency_named
 from limen.structure.saliency.u2net import u2net
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "egnet",
     "isnet",
     "nss",
+    "saliency_maps",
     "saliency_named",
     "spectral_residual",
     "u2net",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from limen.compat import declare_torchvision_operators
-from limen.structure.saliency.objects import as_colour, object_density
+from limen.structure.saliency.objects import as_colour, object_maps
 from limen.weights.networks import network_of
 
 _BGR_MEAN = (104.00699, 116.66877, 122.67892)
@@ -124,14 +124,14 @@ def _backbone() -> Any:
 
 
 def egnet(images: Tensor, *, weights: Path) -> Tensor:
-    """EGNet with published weights: where the salient object is, as a density.
+    """EGNet with published weights: how surely each pixel is of the salient object.
 
     Args:
         images: (N, C, H, W) in [0, 1], of 1 or 3 channels, at their own size.
         weights: A file with the weights that the authors publish for ResNet-50.
 
     Returns:
-        Densities (N, H, W), differentiable in the images.
+        Maps (N, H, W) in [0, 1], differentiable in the images; `density_of` divides them by their sums.
 
     Raises:
         UsageError: If the images are none of 1 or 3 channels.
@@ -143,4 +143,4 @@ def egnet(images: Tensor, *, weights: Path) -> Tensor:
     colour = as_colour(images)
     network = network_of(EGNet, Path(weights), images)
     mean = colour.new_tensor(_BGR_MEAN).view(3, 1, 1)
-    return object_density(lambda given: network(255 * given.flip(1) - mean), colour, None)
+    return object_maps(lambda given: network(255 * given.flip(1) - mean), colour, None)

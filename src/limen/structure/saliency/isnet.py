@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from limen.structure.saliency.objects import as_colour, object_density
+from limen.structure.saliency.objects import as_colour, object_maps
 from limen.structure.saliency.u2net import NestedU, levels
 from limen.weights.networks import network_of
 
@@ -26,7 +26,7 @@ class ISNet(NestedU):
 
 
 def isnet(images: Tensor, *, weights: Path, size: int = 1024) -> Tensor:
-    """IS-Net with published weights: where the salient object is, as a density.
+    """IS-Net with published weights: how surely each pixel is of the salient object.
 
     Args:
         images: (N, C, H, W) in [0, 1], of 1 or 3 channels.
@@ -34,7 +34,7 @@ def isnet(images: Tensor, *, weights: Path, size: int = 1024) -> Tensor:
         size: Side to which images are resized.
 
     Returns:
-        Densities (N, H, W), differentiable in the images.
+        Maps (N, H, W) in [0, 1], differentiable in the images; `density_of` divides them by their sums.
 
     Raises:
         UsageError: If the images are none of 1 or 3 channels.
@@ -45,4 +45,4 @@ def isnet(images: Tensor, *, weights: Path, size: int = 1024) -> Tensor:
     """
     colour = as_colour(images)
     network = network_of(ISNet, Path(weights), images)
-    return object_density(lambda resized: network(resized - 0.5), colour, size)
+    return object_maps(lambda resized: network(resized - 0.5), colour, size)

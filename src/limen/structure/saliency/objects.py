@@ -1,4 +1,4 @@
-"""Salient-object networks as densities: their maps in [0, 1], enlarged and divided by their sums."""
+"""Salient-object networks: their maps in [0, 1], enlarged to the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch.nn.functional import interpolate
 
 from limen.errors import UsageError
 from limen.images import check_images
-from limen.structure.saliency.density import as_density
 
 
 def as_colour(images: Tensor) -> Tensor:
@@ -29,10 +28,10 @@ def as_colour(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1)
 
 
-def object_density(
+def object_maps(
     network: Callable[[Tensor], Tensor], images: Tensor, size: int | None, antialias: bool = False
 ) -> Tensor:
-    """The density of a network's object map.
+    """A network's maps of how surely a pixel is of the salient object.
 
     Args:
         network: Of images (N, 3, h, w) to logits (N, 1, h', w').
@@ -41,15 +40,15 @@ def object_density(
         antialias: Whether resizing blurs first.
 
     Returns:
-        Densities (N, H, W).
+        Maps (N, H, W) in [0, 1].
 
     Raises:
         UsageError: If the size is not above 0.
 
     Example:
-        >>> object_density(lambda x: x[:, :1], torch.zeros(1, 3, 2, 2), size=8)
-        tensor([[[0.2500, 0.2500],
-                 [0.2500, 0.2500]]])
+        >>> object_maps(lambda x: x[:, :1], torch.zeros(1, 3, 2, 2), size=8)
+        tensor([[[0.5000, 0.5000],
+                 [0.5000, 0.5000]]])
     """
     if size is not None and size < 1:
         raise UsageError(f"size must be 1 or more, not {size}")
@@ -59,4 +58,4 @@ def object_density(
         images if size is None else interpolate(images, (size, size), mode="bilinear", antialias=antialias)
     )
     maps = torch.sigmoid(network(given))
-    return as_density(interpolate(maps, images.shape[2:], mode="bilinear")[:, 0])
+    return interpolate(maps, images.shape[2:], mode="bilinear")[:, 0]

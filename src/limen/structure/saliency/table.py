@@ -65,10 +65,26 @@ def density_of(method: str | Saliency, images: Tensor, classifier: Classifier | 
         >>> density.shape, density.sum((1, 2)).allclose(torch.ones(2).double())
         (torch.Size([2, 32, 48]), True)
     """
+    return as_density(saliency_maps(method, images, classifier))
+
+
+def saliency_maps(method: str | Saliency, images: Tensor, classifier: Classifier | None = None) -> Tensor:
+    """What a saliency model gives itself, before it is made a density: salient-object networks, say, [0, 1].
+
+    Args and errors as in `density_of`.
+
+    Returns:
+        Maps (N, H, W) of 0 or more, differentiable in the images as far as the model is.
+
+    Example:
+        >>> import torch
+        >>> saliency_maps(lambda images: images.mean(1), torch.full((1, 3, 1, 2), 0.5))
+        tensor([[[0.5000, 0.5000]]])
+    """
     model = saliency_named(method) if isinstance(method, str) else method
     maps = model(images, **asked(model, _KIND, classifier=classifier))
     _check(maps, images)
-    return as_density(maps)
+    return maps
 
 
 def _check(maps: Tensor, images: Tensor) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
-from limen.structure.saliency.objects import as_colour, object_density
+from limen.structure.saliency.objects import as_colour, object_maps
 from limen.weights.networks import network_of, normalized
 
 # The names of layers are those of the published weights.
@@ -137,7 +137,7 @@ def small_u2net() -> U2Net:
 
 
 def u2net(images: Tensor, *, weights: Path, small: bool = False, size: int = 320) -> Tensor:
-    """U²-Net with published weights: where the salient object is, as a density.
+    """U²-Net with published weights: how surely each pixel is of the salient object.
 
     Args:
         images: (N, C, H, W) in [0, 1], of 1 or 3 channels.
@@ -146,7 +146,7 @@ def u2net(images: Tensor, *, weights: Path, small: bool = False, size: int = 320
         size: Side to which images are resized.
 
     Returns:
-        Densities (N, H, W), differentiable in the images.
+        Maps (N, H, W) in [0, 1], differentiable in the images; `density_of` divides them by their sums.
 
     Raises:
         UsageError: If the images are none of 1 or 3 channels.
@@ -162,4 +162,4 @@ def u2net(images: Tensor, *, weights: Path, small: bool = False, size: int = 320
         highest = resized.amax((1, 2, 3), keepdim=True)
         return network(normalized(resized / highest.where(highest > 0, 1)))
 
-    return object_density(logits, colour, size, antialias=True)
+    return object_maps(logits, colour, size, antialias=True)
