@@ -111,7 +111,7 @@ def test_the_table_has_means_over_successes_or_over_all(run):
         for line in table.groups[0].rows:
             of = [row for row in rows if row["attack"] == line[0].text]
             assert line[1].value == len(of)
-            assert line[1].note == f"{sum(row['fooled'] for row in of)} fooled"
+            assert line[1].note == (f"{sum(row['fooled'] for row in of)} fooled" if count == "all" else "")
             if of:
                 expected = [np.mean([row[name] for row in of]) for name in ("l1", "l2", "linf")]
                 assert [cell.value for cell in line[2:5]] == pytest.approx(expected)

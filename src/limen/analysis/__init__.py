@@ -7,13 +7,13 @@ from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
-from limen.analysis.distribution import Distribution, cumulative, distribution
 from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
+from limen.analysis.spread import Distribution, cumulative, distribution
 from limen.analysis.sweeps import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.analysis.table import attacks_of, rows_of, statistics, table
 from limen.analysis.trends import Trend, Variances, axis_of, rejections, trend

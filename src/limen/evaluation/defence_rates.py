@@ -30,8 +30,10 @@ def describe(stored: Stored) -> list[Block]:
     if charts:
         caption = (
             f"The share of images that fool the classifier behind the defence, {counted}. Bands: 95 % Wilson "
-            "intervals. Dashed: the attack knew of the defence."
+            "intervals."
         )
+        if any(mode == ADAPTIVE for of in rates.values() for _, mode in of):
+            caption += " Dashed: the attack knew of the defence."
         blocks.append(Charts("Success over the strength of a defence", caption, charts))
     blocks += over_attacks(sweeps(stored.run.manifest), rates, parameters)
     return [*blocks, Notes("What this says of the defences", [*_verdicts(rates, parameters)])]

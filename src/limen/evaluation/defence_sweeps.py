@@ -37,8 +37,9 @@ def _chart(name: str, parameter: str, sweep: Sweep, rates: Mapping[tuple[str, st
     lines = []
     for strength in some(list(rates[sweep.labels[0], UNAWARE])):
         found = [rates[label, UNAWARE][strength] for label in sweep.labels]
-        bands = ([getattr(each, end) for each in found] for end in ("value", "low", "high"))
-        lines.append(Line(name if strength is None else f"{parameter} {strength:g}", sweep.values, *bands))
+        y, low, high = ([getattr(each, end) for each in found] for end in ("value", "low", "high"))
+        title = name if strength is None else f"{parameter} {strength:g}"
+        lines.append(Line(title, sweep.values, y, low, high))
     return Chart(name, sweep.parameter, "fooled", lines, y_range=(0, 1), log_x=sweep.wide, percent=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -43,13 +42,14 @@ def describe(stored: Stored) -> list[Block]:
         groups,
     )
     blocks: list[Block] = [table]
+    caption = (
+        "Each box reaches from the first quartile to the third, the line in it is the median, and its whiskers "
+        "reach as far as values within 1.5 times its length; points lie beyond. Beside it, the share of the "
+        f"{counted} with at most a value. Bands: 95 % bootstrap intervals."
+    )
     for key, metric in metrics.items():
-        caption = (
-            f"Above, the box reaches from the first quartile to the third, the line in it is the median, and "
-            f"the whiskers reach as far as values within 1.5 times the box's length; points lie beyond. "
-            f"Below, the share of the {counted} with at most a value. Bands: 95 % bootstrap intervals."
-        )
         blocks.append(Charts(metric.heading, caption, [*charts(of_metric[key], metric, log=log)]))
+        caption = ""  # said once
     told = caveats(metrics.values())
     return [*blocks, Notes("What these metrics do not say", told)] if told else blocks
 
@@ -106,12 +106,12 @@ def _span(values: list[float], metric: MetricColumn, log: bool) -> tuple[float, 
 
 
 def _box(label: str, found: Distribution, metric: MetricColumn) -> Box:
-    def rising(*values: float) -> tuple[float, ...]:
-        return tuple(sorted(metric.plotted(np.array(values)).tolist(), key=lambda v: (math.isnan(v), v)))
-
-    quartiles = rising(*(each.value for each in found.quartiles))
+    low, high = found.whiskers
+    values = np.array([low, *(each.value for each in found.quartiles), high])
+    # What is drawn rises also where a metric falls with distortion; NaN stays at the end.
+    low, first, median, third, high = np.sort(metric.plotted(values)).tolist()
     outliers = metric.plotted(found.outliers).tolist()
-    return Box(label, quartiles, rising(*found.whiskers), outliers, series=label)
+    return Box(label, (first, median, third), (low, high), outliers, series=label)
 
 
 def _line(label: str, found: Distribution, metric: MetricColumn, span: tuple[float, float] | None) -> Line:
