@@ -12,6 +12,14 @@ from limen.analysis import distribution as summed_up
 from limen.document import AnyChart, Block, Box, BoxPlot, Cell, Chart, Charts, Group, Line, Notes, Table
 from limen.runs import MetricColumn, Stored, metrics_of
 
+READING = (
+    "Each box reaches from the first quartile to the third, the line in it is the median, its whiskers reach "
+    "as far as values within 1.5 times its length; points lie beyond."
+)
+"""How a box plot is read."""
+
+BANDS = "Bands: 95 % bootstrap intervals."
+
 _POINTS = 400
 
 Found = Mapping[str, Distribution]
@@ -42,11 +50,7 @@ def describe(stored: Stored) -> list[Block]:
         groups,
     )
     blocks: list[Block] = [table]
-    caption = (
-        "Each box reaches from the first quartile to the third, the line in it is the median, and its whiskers "
-        "reach as far as values within 1.5 times its length; points lie beyond. Beside it, the share of the "
-        f"{counted} with at most a value. Bands: 95 % bootstrap intervals."
-    )
+    caption = f"{READING} Beside it, the share of the {counted} with at most a value. {BANDS}"
     for key, metric in metrics.items():
         blocks.append(Charts(metric.heading, caption, [*charts(of_metric[key], metric, log=log)]))
         caption = ""  # said once
