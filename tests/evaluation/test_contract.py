@@ -25,6 +25,7 @@ SPECS = {
     "defenses": "defenses:defense=bit_depth:bits=3,,2,adaptive=true",
     "detection": "detection:repeats=2,learners=25",
     "distribution": "distribution:metric=l2,metric=ssim,metric=psnr",
+    "fairness": "fairness",
     "foreground": "foreground:images=2",
     "gradients": "gradients:images=2,mask=saliency",
     "magnify": "magnify:images=2,radius=4",
@@ -36,6 +37,8 @@ SPECS = {
 
 def attack(folder: Path, labels: tuple[str, ...], count: int) -> Run:
     classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=8)
+    read = dataset.read
+    dataset = replace(dataset, read=lambda index: replace(read(index), group="ab"[index % 2]))
     attacks = [limen.catalog.attack(label) for label in labels]
     manifest = describe_run(classifier, dataset, attacks, model_spec="demo:photos")
     with limen.runs.create_or_resume(folder, manifest) as writer:

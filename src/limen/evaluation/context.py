@@ -81,7 +81,12 @@ class Context:
             raise UsageError(f"{self.run.directory}: {error}") from error
 
     @cached_property
-    def _data(self) -> Dataset:
+    def dataset(self) -> Dataset:
+        """The data that the run attacked, made from its spec when it is first asked for.
+
+        Raises:
+            UsageError: If it is not what it was when the run was made.
+        """
         entry = self.run.manifest.data
         dataset = catalog.data(entry.spec)
         if entry.fingerprint not in (None, dataset.fingerprint()):
@@ -171,8 +176,8 @@ class Context:
         Raises:
             UsageError: If the data is not what it was when the run was made.
         """
-        places = {image_id: place for place, image_id in enumerate(self._data.ids)}
-        found = [self._data.load(places[image_id]).mask for image_id in ids]
+        places = {image_id: place for place, image_id in enumerate(self.dataset.ids)}
+        found = [self.dataset.load(places[image_id]).mask for image_id in ids]
         known = [mask for mask in found if mask is not None]
         return torch.stack(known).to(self.device) if found and len(known) == len(found) else None
 

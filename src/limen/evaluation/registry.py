@@ -8,6 +8,7 @@ from limen.evaluation.attention import attention
 from limen.evaluation.certified import certified
 from limen.evaluation.detection import detection
 from limen.evaluation.distribution import distribution
+from limen.evaluation.fairness import fairness
 from limen.evaluation.foreground import foreground
 from limen.evaluation.gradients import gradients
 from limen.evaluation.magnification import magnify_images
@@ -35,6 +36,7 @@ EVALUATIONS = Catalog(
         "defenses": defenses,
         "detection": detection,
         "distribution": distribution,
+        "fairness": fairness,
         "foreground": foreground,
         "gradients": gradients,
         "magnify": magnify_images,
