@@ -8,6 +8,7 @@ import typer
 
 import limen
 from limen.cli.attack import attack
+from limen.cli.augment import augment
 from limen.cli.demo import demo
 from limen.cli.detect import detect
 from limen.cli.errors import Commands
@@ -32,6 +33,7 @@ for name, command in {
     "reproduce": reproduce,
     "list": list_,
     "train": train,
+    "augment": augment,
 }.items():
     app.command(name)(command)
 

@@ -32,8 +32,12 @@ def showing(labels: Iterable[str]) -> Iterator[Listener]:
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[Step | Epoch], None]]:
-    """Show the steps of a training's epochs as a bar on standard error, where that is a terminal."""
+def steps(name: str = "epoch") -> Iterator[Callable[[Step | Epoch], None]]:
+    """Show the steps of a training's epochs as a bar on standard error, where that is a terminal.
+
+    Args:
+        name: What an epoch is called.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda event: None
@@ -44,7 +48,7 @@ def steps() -> Iterator[Callable[[Step | Epoch], None]]:
 
         def show(event: Step | Epoch) -> None:
             if isinstance(event, Step):
-                told = f"epoch {event.epoch}, loss {event.loss:.4f}"
+                told = f"{name} {event.epoch}, loss {event.loss:.4f}"
                 bars.update(bar, description=told, completed=event.number, total=event.steps)
 
         yield show

@@ -17,11 +17,14 @@ from limen.cli.train_options import (
     Classes,
     Clip,
     Data,
+    Dual,
     Epochs,
     Fixed,
     Freeze,
+    Jobs,
     Log,
     Model,
+    Models,
     Objective,
     Optimizer,
     Out,
@@ -33,6 +36,7 @@ from limen.cli.train_options import (
     ValidateCount,
     Workers,
 )
+from limen.errors import UsageError
 
 if TYPE_CHECKING:
     from limen.training import Epoch, Files, Settings, Step, Task
@@ -46,6 +50,7 @@ def train(
     objective: Objective = "cross_entropy",
     validate: Validate = None,
     validate_count: ValidateCount = 256,
+    dual: Dual = None,
     classes: Classes = "data",
     freeze: Freeze = False,
     fixed: Fixed = False,
@@ -60,18 +65,21 @@ def train(
     workers: Workers = 0,
     checkpoint_every: CheckpointEvery = 10.0,
     log: Log = None,
+    models: Models = None,
+    jobs: Jobs = 1,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
     """Train a classifier and write its weights, which any model spec can name by `weights=`.
 
-    Started by `accelerate launch -m limen train …`, several processes share each batch. The same command
-    again resumes.
+    Started by `accelerate launch -m limen train …`, several processes share each batch. With --models, a
+    family of networks is trained that differ in their seeds alone. The same command again resumes.
     """
     machine.prepare()
     from limen.training import Files, Task, assemble, settings_for, train_network
 
-    task = Task(model, data or model, train_data, objective, validate, validate_count, classes, freeze)
+    judges = validate, validate_count
+    task = Task(model, data or model, train_data, objective, *judges, classes, freeze, dual)
     given = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -86,6 +94,11 @@ def train(
     }
     changed = {name: value for name, value in given.items() if value is not None}
     settings: Settings = dataclasses.replace(settings_for(model), **changed)
+    if models is not None:
+        if log is not None:
+            raise UsageError("--log is of one network; leave it, or --models")
+        _train_family(task, settings, out, models, jobs, 60 * checkpoint_every, workers, device)
+        return
     team = assemble(device, precision)
     files = Files(out)
     with _listening(task, settings, files.page, log, team.leads) as listen:
@@ -101,6 +114,52 @@ def train(
         )
     if team.leads:
         _conclude(task, settings, files, history)
+
+
+def _train_family(
+    task: Task,
+    settings: Settings,
+    folder: Path,
+    models: int,
+    jobs: int,
+    every: float,
+    workers: int,
+    device: str,
+) -> None:
+    from limen.cli.console import complain, output
+    from limen.cli.progress import steps
+    from limen.report import write_sheet
+    from limen.training import describe_family, train_family
+
+    histories: dict[int, tuple[Epoch, ...]] = {}
+    page = folder / "family.html"
+
+    def tell(number: int, history: tuple[Epoch, ...], found: bool) -> None:
+        histories[number] = history
+        told = f"model {number:03d} ({len(histories)} of {models}): "
+        complain(told + ("there before" if found else _line(history[-1])))
+        if not found or len(histories) == models:
+            write_sheet(describe_family(histories, task, settings, models), page, kind="training")
+
+    with steps() as show:
+        train_family(
+            task,
+            folder,
+            models,
+            settings,
+            jobs=jobs,
+            every=every,
+            listen=lambda event, history: show(event),
+            tell=tell,
+            on_skip=_skipped,
+            workers=workers,
+            device=device,
+        )
+    accuracies = [history[-1].accuracy for history in histories.values()]
+    mean = sum(accuracies) / models
+    output().print(f"accuracy {mean:.1%} on average, {min(accuracies):.1%} to {max(accuracies):.1%}")
+    output().print(f"models   {folder}")
+    output().print(f"page     {page}")
 
 
 def _skipped(image_id: str, reason: str) -> None:

@@ -16,9 +16,22 @@ Out = Annotated[
     option(
         "FILE",
         "Safetensors file of the weights; the page of the curves and, with --validate, "
-        "the best weights are put beside it.",
+        "the best weights are put beside it. With --models, the folder of all models.",
         rich_help_panel=HELP,
     ),
+]
+Models = Annotated[
+    int | None,
+    option(
+        "N",
+        "Train so many networks, with seeds from --seed on; those that are finished are not trained again.",
+        min=1,
+        rich_help_panel=HELP,
+    ),
+]
+Jobs = Annotated[
+    int,
+    option("N", "With --models: how many processes train at once.", min=1, rich_help_panel=HELP),
 ]
 Model = Annotated[
     str,
@@ -123,6 +136,16 @@ Clip = Annotated[float | None, option("NORM", "Greatest L2 norm of a step's grad
 Precision = Annotated[
     Literal["full", "bf16", "fp16"],
     option("NAME", "What the network computes in; fp16 needs a GPU.", rich_help_panel=RATE),
+]
+Dual = Annotated[
+    str | None,
+    option(
+        "SPEC",
+        "What estimates the dual of distributionally robust risk, such as "
+        "lagrangian:attack=SPEC,metric=ssim,weight=1,radius=0.01; a comma inside the attack's spec is "
+        "written twice.",
+        rich_help_panel=DATA,
+    ),
 ]
 Workers = Annotated[
     int,

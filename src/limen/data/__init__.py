@@ -26,6 +26,7 @@ from limen.data.memory import groups_of, held
 from limen.data.mnist import mnist
 from limen.data.nips2017 import nips2017
 from limen.data.npz import npz
+from limen.data.robust import robust
 from limen.data.scenes import scenes
 from limen.data.segment6 import segment6
 from limen.data.stl10 import stl10
@@ -54,6 +55,7 @@ __all__ = [
     "numbered_as",
     "read_covariates",
     "read_excluded",
+    "robust",
     "segment6",
     "stl10",
 ]
@@ -114,6 +116,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "segment6": segment6,
     "dollar_street": dollar_street,
     "npz": npz,
+    "robust": robust,
     "demo": demo,
 }
 """The sources that a spec string can name."""

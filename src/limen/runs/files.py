@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from limen.errors import LimenError, RunError, UsageError
@@ -99,6 +100,37 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from writing what a lock file stands for, as long as the block runs.
+
+    Raises:
+        RunError: If another process does so now.
+    """
+    lock = FileLock(path, blocking=False)
+    acquire(lock)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def acquire(lock: FileLock) -> None:
+    """Take a lock that nobody may be waited for.
+
+    Raises:
+        RunError: If another process has it.
+    """
+    path = Path(lock.lock_file)
+    with writing(path.parent):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{path}: another process is writing here; wait for it, or choose another --out"
+            ) from None
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

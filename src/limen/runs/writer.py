@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from limen.errors import UsageError
+from limen.errors import RunError, UsageError
 from limen.runs import records
 from limen.runs.files import (
-    RunError,
+    acquire,
     encode_png,
     remove_unfinished,
     sync_folder,
@@ -228,7 +228,8 @@ def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
         strangers = {path.name for path in directory.iterdir()} - {LOCK, unfinished(directory / FILE).name}
     if strangers and FILE not in strangers:
         raise UsageError(f"{directory}: not empty and not a run; choose another --out")
-    lock = _acquire(directory / LOCK)
+    lock = FileLock(directory / LOCK, blocking=False)
+    acquire(lock)
     try:
         if (directory / FILE).exists():
             manifest = _merge(directory, manifest)
@@ -238,18 +239,6 @@ def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
     except BaseException:
         lock.release()
         raise
-
-
-def _acquire(path: Path) -> FileLock:
-    lock = FileLock(path, blocking=False)
-    with writing(path.parent):
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{path}: another process is writing this run; wait for it, or choose another --out"
-            ) from None
-    return lock
 
 
 def _merge(directory: Path, manifest: Manifest) -> Manifest:

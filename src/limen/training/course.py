@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 
+from limen.analysis.surrogate import Dual
 from limen.classifier import Classifier, check_labels
 from limen.data import Dataset
 from limen.errors import LimenError, UsageError
 from limen.identity import Named, identify
 from limen.seeds import sample_seeds
 from limen.training.augmentation import augmentations
+from limen.training.dual import Lagrangian
 from limen.training.learner import Learning
 from limen.training.objective import Objective, Telling
 from limen.training.optimization import OPTIMIZERS, SCHEDULES
@@ -55,6 +57,7 @@ class Course:
     settings: Settings
     objective: Objective
     validation: Validation | None
+    dual: Lagrangian | None
     on_skip: OnSkip | None
     workers: int
     team: Team
@@ -71,6 +74,7 @@ class Course:
             "data": self.train_set.fingerprint(),
             "test_set": self.test_set.spec,
             "validation": None if self.validation is None else identify(self.validation).label,
+            "dual": None if self.dual is None else identify(self.dual).label,
         }
 
     def measure(self, place: Place) -> Epoch:
@@ -92,7 +96,14 @@ class Course:
             place.rate,
             place.seconds,
             told,
+            self._dual() if self.team.leads else None,
         )
+
+    def _dual(self) -> Dual | None:
+        size, seed = self.settings.batch_size, self.settings.seed
+        if self.dual is None:
+            return None
+        return self.dual(self.classifier, self.test_set, size, self.on_skip, self.workers, seed)
 
     def plan(self, number: int, augment: tuple[Named, ...]) -> Plan:
         """What an epoch reads."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from limen.analysis.surrogate import Dual
 from limen.document import Cell, Chart, Charts, Document, Group, Line, Table
-from limen.training.network import Task, best
+from limen.training.network import best
 from limen.training.settings import Epoch, Settings
+from limen.training.task import Task
 
 
 def describe(
@@ -41,15 +43,13 @@ def describe(
     if figures := epochs[-1].figures:
         lines = {name: [each.figures[name] for each in epochs] for name in figures}
         charts.append(_chart("State of the objective", "value", epochs, lines))
+    charts += dual_chart([(each.number, each.dual) for each in epochs], "epoch")
     columns = ["", "epoch", "loss", "accuracy", *(["robust accuracy"] if _robust(epochs) else []), "seconds"]
     rows = [_row("last", epochs[-1]), _row("best", best(epochs))]
     judged = "robust accuracy" if _robust(epochs) else "accuracy"
     caption = f"Of all epochs, the best has the greatest {judged}; the loss is a mean before each step."
-    return Document(
-        title,
-        settings=told,
-        blocks=[Table("Epochs", caption, columns, [Group("", rows)]), Charts("Curves", "", charts)],
-    )
+    blocks = [Table("Epochs", caption, columns, [Group("", rows)]), *_dual(epochs[-1].dual)]
+    return Document(title, settings=told, blocks=[*blocks, Charts("Curves", "", charts)])
 
 
 def facts(task: Task, settings: Settings) -> list[tuple[str, str]]:
@@ -60,6 +60,41 @@ def facts(task: Task, settings: Settings) -> list[tuple[str, str]]:
         for name, value in given
         if value is not None and value is not False and value != ()
     ]
+
+
+def dual_cells(dual: Dual | None) -> list[Cell]:
+    """The cells of an estimate of the dual: its interval too, and the loss and cost where it was found."""
+    if dual is None:
+        return [Cell()] * 3
+    value = Cell(value=dual.value, low=dual.low, high=dual.high)
+    return [value, Cell(value=dual.loss), Cell(value=dual.cost)]
+
+
+def dual_chart(found: Sequence[tuple[int, Dual | None]], label: str) -> list[Chart]:
+    """A chart of the dual with its intervals against steps or epochs, if it was estimated."""
+    known = [(number, dual) for number, dual in found if dual is not None]
+    if not known:
+        return []
+    numbers, duals = [number for number, _ in known], [dual for _, dual in known]
+    low, high = [each.low for each in duals], [each.high for each in duals]
+    lines = [
+        Line("dual", numbers, [each.value for each in duals], low, high),
+        Line("clean loss", numbers, [each.clean for each in duals], dashed=True),
+    ]
+    return [Chart("Dual", label, "loss", lines)]
+
+
+def _dual(dual: Dual | None) -> list[Table]:
+    if dual is None:
+        return []
+    caption = (
+        f"λδ + E[φ] with λ = {dual.weight:g} and δ = {dual.radius:g}, over {dual.count} test images, with "
+        "the 95 % interval of a bootstrap over them. φ is the greatest loss less λ times the cost, as far as "
+        "the attack finds it: with a better attack the dual is greater."
+    )
+    columns = ["", "dual", "loss there", "cost there", "clean loss"]
+    row = [Cell("after the last epoch"), *dual_cells(dual), Cell(value=dual.clean)]
+    return [Table("Robust surrogate", caption, columns, [Group("", [row])])]
 
 
 def _robust(epochs: Sequence[Epoch]) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from limen.analysis.surrogate import Dual
 from limen.classifier import Classifier
 from limen.data import Dataset, held
 from limen.training.checkpoint import Checkpoint, make_folder
 from limen.training.course import Course, Place, Stepper
+from limen.training.dual import Lagrangian
 from limen.training.objective import Objective, Prepared
 from limen.training.objectives import CrossEntropy
 from limen.training.reading import OnSkip
@@ -31,6 +34,7 @@ def train(
     *,
     objective: Objective | None = None,
     validation: Validation | None = None,
+    dual: Lagrangian | None = None,
     checkpoint: Path | None = None,
     every: float = math.inf,
     keep: Callable[[Epoch, tuple[Epoch, ...]], None] | None = None,
@@ -52,6 +56,7 @@ def train(
         settings: Numbers, optimizer, schedule, augmentation and seed.
         objective: What to bring down; the cross-entropy if None.
         validation: An attack to measure robust accuracy by after every epoch.
+        dual: What estimates the dual after every epoch, in the process that leads.
         checkpoint: A file to keep the state in, after every epoch, and to go on from if it is there.
         every: Seconds after which the state is kept within an epoch, too.
         keep: Called with every epoch, and all up to it, before the state is kept: what it writes is not
@@ -85,7 +90,8 @@ def train(
     test_set = held(replace(test_set, redraw=None))
     if isinstance(objective, Prepared):
         objective.prepare(train_set)
-    course = Course(classifier, train_set, test_set, settings, objective, validation, on_skip, workers, team)
+    judges = validation, dual
+    course = Course(classifier, train_set, test_set, settings, objective, *judges, on_skip, workers, team)
     stepper = Stepper(classifier, settings, objective, team)
     kept = None
     if checkpoint is not None:
@@ -120,7 +126,13 @@ def _resumed(kept: Checkpoint | None) -> tuple[Place, tuple[Epoch, ...]]:
     if kept is None or not kept.path.exists():
         return Place(), ()
     place, epochs = kept.read()
-    return Place(**place), tuple(Epoch(**each) for each in epochs)
+    return Place(**place), tuple(epoch_of(each) for each in epochs)
+
+
+def epoch_of(told: Mapping[str, Any]) -> Epoch:
+    """An epoch, from what `dataclasses.asdict` made of one."""
+    dual = told.get("dual")
+    return Epoch(**{**told, "dual": None if dual is None else Dual(**dual)})
 
 
 def _save(kept: Checkpoint | None, place: Place, history: tuple[Epoch, ...]) -> None:

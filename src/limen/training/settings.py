@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from limen.analysis.surrogate import Dual
 from limen.errors import UnknownNameError, UsageError
 from limen.training.augmentation import augmentations
 from limen.training.optimization import OPTIMIZERS, SCHEDULES
@@ -109,6 +110,7 @@ class Epoch:
         learning_rate: Of the last step.
         seconds: Time taken.
         figures: What the objective says of its own state, such as the weights of groups.
+        dual: The dual of the network afterwards; None where none was asked for.
     """
 
     number: int
@@ -118,3 +120,4 @@ class Epoch:
     learning_rate: float
     seconds: float
     figures: Mapping[str, float] = field(default_factory=dict)
+    dual: Dual | None = None

@@ -1,0 +1,107 @@
+"""The page of a family of networks: how far chance takes them apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from limen.document import Cell, Chart, Charts, Document, Group, Line, Table
+from limen.document.numbers import Form
+from limen.training.curves import facts
+from limen.training.settings import Epoch, Settings
+from limen.training.task import Task
+
+Column = tuple[str, Form, Callable[[Epoch], float | None]]
+
+_COLUMNS: tuple[Column, ...] = (
+    ("loss", "number", lambda epoch: epoch.loss),
+    ("accuracy", "share", lambda epoch: epoch.accuracy),
+    ("robust accuracy", "share", lambda epoch: epoch.robust_accuracy),
+    ("dual", "number", lambda epoch: None if epoch.dual is None else epoch.dual.value),
+    ("seconds", "number", lambda epoch: epoch.seconds),
+)
+
+
+def describe_family(
+    histories: Mapping[int, Sequence[Epoch]], task: Task, settings: Settings, models: int
+) -> Document:
+    """What the models of a family came to.
+
+    Args:
+        histories: The epochs of each finished model, by its number.
+        task: What was trained on what.
+        settings: Of the first model.
+        models: How many there shall be.
+
+    Returns:
+        A document with a row of each model, what they have in common, and curves with bands of all.
+
+    Example:
+        >>> told = {0: [Epoch(1, 2.0, 0.5, None, 0.1, 3.0)], 1: [Epoch(1, 1.0, 0.7, None, 0.1, 3.0)]}
+        >>> page = describe_family(told, Task("demo:digits", "demo:digits"), Settings(1), 2)
+        >>> page.blocks[0].groups[0].rows[0][2].value
+        0.6
+    """
+    numbers = sorted(histories)
+    last = [histories[number][-1] for number in numbers]
+    columns = [column for column in _COLUMNS if column[2](last[0]) is not None]
+    found = {name: np.array([value(epoch) for epoch in last], float) for name, _, value in columns}
+    blocks = [
+        _summary(columns, found, len(numbers), models),
+        Charts(
+            "Curves",
+            "The mean over all models, and a band from the least to the greatest.",
+            _curves(histories),
+        ),
+        _models(columns, found, numbers, settings.seed),
+    ]
+    return Document(f"Family of {task.model}", settings=facts(task, settings), blocks=blocks)
+
+
+def _summary(columns: Sequence[Column], found: Mapping[str, np.ndarray], count: int, models: int) -> Table:
+    statistics: dict[str, Callable[[np.ndarray], float]] = {
+        "mean": lambda values: float(values.mean()),
+        "standard deviation": lambda values: float(values.std(ddof=1)) if count > 1 else math.nan,
+        "least": lambda values: float(values.min()),
+        "greatest": lambda values: float(values.max()),
+    }
+    rows = [
+        [Cell(name), *(Cell(value=of(found[column]), form=form) for column, form, _ in columns)]
+        for name, of in statistics.items()
+    ]
+    caption = (
+        f"Over {count} of {models} models, after the last epoch of each; they differ in their seeds alone."
+    )
+    return Table("All models", caption, ["", *(name for name, _, _ in columns)], [Group("", rows)])
+
+
+def _models(
+    columns: Sequence[Column], found: Mapping[str, np.ndarray], numbers: Sequence[int], seed: int
+) -> Table:
+    rows = [
+        [
+            Cell(f"{number:03d}"),
+            Cell(str(seed + number)),
+            *(Cell(value=found[column][place], form=form) for column, form, _ in columns),
+        ]
+        for place, number in enumerate(numbers)
+    ]
+    return Table("Each model", "", ["model", "seed", *(name for name, _, _ in columns)], [Group("", rows)])
+
+
+def _curves(histories: Mapping[int, Sequence[Epoch]]) -> list[Chart]:
+    epochs = [epoch.number for epoch in next(iter(histories.values()))]
+    charts = []
+    for name, form, value in _COLUMNS[:-1]:
+        values = [[value(epoch) for epoch in history] for history in histories.values()]
+        if any(each is None for row in values for each in row):
+            continue
+        table = np.array(values, float)
+        line = Line("mean", epochs, *(each.tolist() for each in (table.mean(0), table.min(0), table.max(0))))
+        share = form == "share"
+        charts.append(
+            Chart(name.capitalize(), "epoch", name, [line], y_range=(0, 1) if share else None, percent=share)
+        )
+    return charts

@@ -1,0 +1,89 @@
+"""What is trained on what, as specs, and what these name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from limen import catalog
+from limen.classifier import Classifier
+from limen.data import Dataset, numbered_as
+from limen.errors import UsageError
+from limen.models import last_layer, replace_last_layer
+from limen.training.team import Team
+
+Classes = Literal["data", "model"]
+"""Whose classes the network tells apart."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what, for what: specs, and what they name is made when it is needed.
+
+    Attributes:
+        model: The spec of a model. One of `demo:` starts from random weights unless its spec names a file;
+            others start from their own, or with `weights=random` from none.
+        test_set: The spec of the data to measure on.
+        train_set: The spec of the data to learn from; None for the split `train` of the other.
+        objective: The spec of what is brought down.
+        validate: The spec of an attack to judge each epoch by; None for no attack.
+        validate_count: How many images of the test set are attacked.
+        classes: Whose classes: with `data`, the last layer is exchanged where the data has another number of
+            classes than the model; with `model`, labels are looked up among the model's.
+        freeze: Whether only the last layer learns.
+        dual: The spec of what estimates the dual after each epoch, `lagrangian:attack=SPEC`; None for none.
+    """
+
+    model: str
+    test_set: str
+    train_set: str | None = None
+    objective: str = "cross_entropy"
+    validate: str | None = None
+    validate_count: int = 256
+    classes: Classes = "data"
+    freeze: bool = False
+    dual: str | None = None
+
+    def datasets(self) -> tuple[Dataset, Dataset]:
+        """The training set and the test set.
+
+        Raises:
+            UsageError: If a spec cannot be followed.
+            LimenError: If what it names cannot be read.
+        """
+        test_set = catalog.data(self.test_set)
+        if self.train_set is not None:
+            return catalog.data(self.train_set), test_set
+        try:
+            return catalog.data(f"{self.test_set},split=train"), test_set
+        except UsageError as error:
+            raise UsageError(f"{error}. Name the data to learn from by train_set") from error
+
+    def classifier(self, train_set: Dataset, seed: int, team: Team) -> Classifier:
+        """The network before the first step, with the classes asked for.
+
+        Its weights are random where none are named.
+
+        Raises:
+            UsageError: If the spec cannot be followed, or the last layer cannot be exchanged.
+        """
+        request = catalog.MODELS.read(self.model)
+        untrained = request.entry.name == "demo" and "weights" not in request.keywords
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            spec = f"{self.model},weights=random" if untrained else self.model
+            classifier = catalog.model(spec, str(team.device))
+            names = train_set.class_names
+            if self.classes == "data" and names is not None:
+                replace_last_layer(classifier.module, len(names))
+                classifier.class_names = names
+        if self.freeze:
+            classifier.module.requires_grad_(False)
+            last_layer(classifier.module)[1].requires_grad_(True)
+        return classifier
+
+    def numbered(self, dataset: Dataset, classifier: Classifier) -> Dataset:
+        """The data set with the numbers that the network gives its classes."""
+        return numbered_as(dataset, classifier.class_names) if self.classes == "model" else dataset
