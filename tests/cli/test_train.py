@@ -84,3 +84,20 @@ def test_mistakes_are_one_clear_message(limen, workshop):
     result = limen("train", "--out", "w.safetensors", "--model", "demo:fotos", "--data", "demo:photos")
     assert result.exit_code == 2
     assert "did you mean 'photos'?" in result.stderr
+
+
+def test_group_dro_learns_fixed_scenes_drawn_evenly_and_its_weights_are_shown(limen, workshop):
+    what = ("--model", "demo:photos", "--data", "demo:scenes,size=32,count=14", "--epochs", 2, "--fixed")
+    how = (
+        "--objective",
+        "group_dro:step_size=0.1",
+        "--sampling",
+        "balanced:count=16",
+        "--out",
+        "g.safetensors",
+    )
+    result = limen("train", *what, *how)
+    assert result.exit_code == 0, result.stderr
+    page = (workshop / "g.html").read_text(encoding="utf-8")
+    for text in ("State of the objective", "weight of night", "balanced:count=16"):
+        assert text in page, text

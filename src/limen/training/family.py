@@ -15,6 +15,7 @@ import torch
 
 from limen.data import Dataset, held
 from limen.errors import LimenError, UsageError
+from limen.models import read_metadata
 from limen.runs.files import locked
 from limen.training.checkpoint import make_folder
 from limen.training.loop import Listener, epoch_of
@@ -23,7 +24,6 @@ from limen.training.reading import OnSkip
 from limen.training.settings import Epoch, Settings
 from limen.training.task import Task
 from limen.training.team import Team
-from limen.weight_files import read_metadata
 
 LOCK = "family.lock"
 

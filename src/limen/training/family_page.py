@@ -20,7 +20,6 @@ _COLUMNS: tuple[Column, ...] = (
     ("accuracy", "share", lambda epoch: epoch.accuracy),
     ("robust accuracy", "share", lambda epoch: epoch.robust_accuracy),
     ("dual", "number", lambda epoch: None if epoch.dual is None else epoch.dual.value),
-    ("seconds", "number", lambda epoch: epoch.seconds),
 )
 
 
@@ -48,19 +47,21 @@ def describe_family(
     last = [histories[number][-1] for number in numbers]
     columns = [column for column in _COLUMNS if column[2](last[0]) is not None]
     found = {name: np.array([value(epoch) for epoch in last], float) for name, _, value in columns}
+    found["seconds"] = np.array([sum(epoch.seconds for epoch in histories[number]) for number in numbers])
+    forms: dict[str, Form] = {**{name: form for name, form, _ in columns}, "seconds": "number"}
     blocks = [
-        _summary(columns, found, len(numbers), models),
+        _summary(forms, found, len(numbers), models),
         Charts(
             "Curves",
             "The mean over all models, and a band from the least to the greatest.",
             _curves(histories),
         ),
-        _models(columns, found, numbers, settings.seed),
+        _models(forms, found, numbers, settings.seed),
     ]
     return Document(f"Family of {task.model}", settings=facts(task, settings), blocks=blocks)
 
 
-def _summary(columns: Sequence[Column], found: Mapping[str, np.ndarray], count: int, models: int) -> Table:
+def _summary(forms: Mapping[str, Form], found: Mapping[str, np.ndarray], count: int, models: int) -> Table:
     statistics: dict[str, Callable[[np.ndarray], float]] = {
         "mean": lambda values: float(values.mean()),
         "standard deviation": lambda values: float(values.std(ddof=1)) if count > 1 else math.nan,
@@ -68,33 +69,33 @@ def _summary(columns: Sequence[Column], found: Mapping[str, np.ndarray], count: 
         "greatest": lambda values: float(values.max()),
     }
     rows = [
-        [Cell(name), *(Cell(value=of(found[column]), form=form) for column, form, _ in columns)]
+        [Cell(name), *(Cell(value=of(found[column]), form=form) for column, form in forms.items())]
         for name, of in statistics.items()
     ]
     caption = (
         f"Over {count} of {models} models, after the last epoch of each; they differ in their seeds alone."
     )
-    return Table("All models", caption, ["", *(name for name, _, _ in columns)], [Group("", rows)])
+    return Table("All models", caption, ["", *forms], [Group("", rows)])
 
 
 def _models(
-    columns: Sequence[Column], found: Mapping[str, np.ndarray], numbers: Sequence[int], seed: int
+    forms: Mapping[str, Form], found: Mapping[str, np.ndarray], numbers: Sequence[int], seed: int
 ) -> Table:
     rows = [
         [
             Cell(f"{number:03d}"),
             Cell(str(seed + number)),
-            *(Cell(value=found[column][place], form=form) for column, form, _ in columns),
+            *(Cell(value=found[column][place], form=form) for column, form in forms.items()),
         ]
         for place, number in enumerate(numbers)
     ]
-    return Table("Each model", "", ["model", "seed", *(name for name, _, _ in columns)], [Group("", rows)])
+    return Table("Each model", "", ["model", "seed", *forms], [Group("", rows)])
 
 
 def _curves(histories: Mapping[int, Sequence[Epoch]]) -> list[Chart]:
     epochs = [epoch.number for epoch in next(iter(histories.values()))]
     charts = []
-    for name, form, value in _COLUMNS[:-1]:
+    for name, form, value in _COLUMNS:
         values = [[value(epoch) for epoch in history] for history in histories.values()]
         if any(each is None for row in values for each in row):
             continue

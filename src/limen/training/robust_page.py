@@ -11,6 +11,7 @@ from limen.document import Block, Cell, Chart, Charts, Document, Group, Line, Pi
 from limen.training.curves import dual_cells, dual_chart
 
 _SHOWN = 6
+_NAMES = {"epochs": "outer steps"}
 
 
 def describe_robust_set(folder: Path, manifest: RobustManifest) -> Document:
@@ -31,7 +32,7 @@ def describe_robust_set(folder: Path, manifest: RobustManifest) -> Document:
     ]
     settings += [("literal", str(manifest.literal)), ("clean share", f"{manifest.clean_share:g}")]
     settings += [
-        (name.replace("_", " "), value)
+        (_NAMES.get(name, name.replace("_", " ")), value)
         for name, value in manifest.settings.items()
         if value not in ("None", "False", "()")
     ]
