@@ -13,6 +13,7 @@ from limen.cli.demo import demo
 from limen.cli.detect import detect
 from limen.cli.errors import Commands
 from limen.cli.evaluate import evaluate
+from limen.cli.fairness import fairness
 from limen.cli.listing import list_
 from limen.cli.report import report
 from limen.cli.reproduce import reproduce
@@ -29,6 +30,7 @@ for name, command in {
     "attack": attack,
     "evaluate": evaluate,
     "detect": detect,
+    "fairness": fairness,
     "report": report,
     "reproduce": reproduce,
     "list": list_,

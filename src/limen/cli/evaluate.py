@@ -71,7 +71,7 @@ def evaluate(
     for each in tables:
         output().print(each)
     for what in wanted:
-        _evaluate(what, stored, device=device, batch_size=batch_size, limit=limit)
+        measure(what, stored, device=device, batch_size=batch_size, limit=limit)
     for name in stored:
         output().print(f"run  {name}")
         if report:
@@ -80,7 +80,7 @@ def evaluate(
         output().print(f"csv  {csv}")
 
 
-def _evaluate(what: Evaluation, runs: dict[str, Run], **settings: Any) -> None:
+def measure(what: Evaluation, runs: dict[str, Run], **settings: Any) -> None:
     """Measure one evaluation of every run, and print the tables of its documents."""
     from limen.cli.console import output, printed
     from limen.cli.progress import showing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limen.analysis import GroupFigures, Measured, Trend, Variances, gaps, trend
-from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Notes, Table
+from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Notes, Table, number
 
 LIMITS = (
     "That a figure follows no covariate is necessary for fairness, and not enough: groups can differ in ways "
@@ -121,8 +121,13 @@ def _charts(found: Sequence[Finding], name: str) -> Charts:
     )
 
 
-def scatter(each: Finding, name: str) -> Chart:
+def scatter(each: Finding, name: str, figure: str = "") -> Chart:
     """Groups as points over the covariate, coloured by their number of images, with the fitted line.
+
+    Args:
+        each: The groups.
+        name: What the covariate is called.
+        figure: What the figure is called, if that is not the title.
 
     Source:
         Hua et al., Figure 4.1.
@@ -141,8 +146,12 @@ def scatter(each: Finding, name: str) -> Chart:
             title = f"{least} to {end} images" if least < end else f"{end} images"
             shades.append(Line(title, x[chosen].tolist(), each.figures.values[chosen].tolist(), joined=False))
         least = int(end) + 1
-    fitted = Line(f"β = {line.slope.value:.3g}, p = {line.p:.2g}", axis.tolist(), line.at(axis).tolist())
-    return Chart(each.title, name, each.title, [*shades, fitted], log_x=line.log, percent=each.share)
+    fitted = Line(
+        f"β = {line.slope.value:.3g}, p = {number(line.p, 2)}", axis.tolist(), line.at(axis).tolist()
+    )
+    return Chart(
+        each.title, name, figure or each.title, [*shades, fitted], log_x=line.log, percent=each.share
+    )
 
 
 def _gaps(found: Sequence[Finding]) -> Table:
@@ -156,7 +165,7 @@ def _gaps(found: Sequence[Finding]) -> Table:
                 Cell(value=gap.mean, form="share"),
                 bounds(gap.least, "share", note=gap.worst),
                 Cell(value=gap.difference, form="share", note=f"to overall: {gap.difference_to_overall:.1%}"),
-                Cell(value=gap.expected, form="share", note=f"p = {gap.p:.2g}"),
+                Cell(value=gap.expected, form="share", note=f"p = {number(gap.p, 2)}"),
                 Cell(value=gap.ratio, note=f"to overall: {gap.ratio_to_overall:.3g}"),
             ]
         )
