@@ -23,6 +23,9 @@ def prepare() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        # Processes that this one starts read them when they begin.
+        os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(_KEEP))
+        os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(_KEEP))
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _KEEP)
         mallopt(_M_TRIM_THRESHOLD, _KEEP)

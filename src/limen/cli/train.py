@@ -137,7 +137,9 @@ def _train_family(
     def tell(number: int, history: tuple[Epoch, ...], found: bool) -> None:
         histories[number] = history
         told = f"model {number:03d} ({len(histories)} of {models}): "
-        complain(told + ("there before" if found else _line(history[-1])))
+        seconds = sum(epoch.seconds for epoch in history)
+        came = f"accuracy {history[-1].accuracy:.1%}, {seconds:.1f} s"
+        complain(told + ("there before" if found else came))
         if not found or len(histories) == models:
             write_sheet(describe_family(histories, task, settings, models), page, kind="training")
 
