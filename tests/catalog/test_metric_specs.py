@@ -6,11 +6,15 @@ import pytest
 import torch
 
 from limen import catalog
+from limen.attacks import fgsm
 from limen.catalog.kinds import known_metric, measuring
 from limen.catalog.table import Catalog
+from limen.classifier import Classifier
 from limen.errors import UsageError
+from limen.evaluation import describe_run
 from limen.metrics import METRICS, Metric
 from limen.runs import MetricColumn
+from limen.weights import WeightsError
 
 FILE = """
 from limen.attacks import fgsm
@@ -117,3 +121,15 @@ def test_a_metric_that_a_parameter_names_is_refused_with_its_own_reason(file):
 def test_other_keys_are_refused(key):
     with pytest.raises(UsageError, match="cannot name the column of a metric"):
         MetricColumn(key, "x")
+
+
+def test_a_metric_without_its_weights_is_one_error_before_anything_is_measured(monkeypatch, tmp_path):
+    monkeypatch.setenv("LIMEN_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("LIMEN_OFFLINE", "1")
+    for spec in ("lpips", "lpips:network=squeeze", "dists", "pieapp:stride=6"):
+        with pytest.raises(WeightsError, match=r"is not at hand.*Put it into"):
+            catalog.metric(spec)
+    linear = Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)))
+    with pytest.raises(WeightsError, match=r"alexnet.* is not at hand"):
+        describe_run(linear, catalog.data("demo:digits,count=2"), [fgsm()], metrics=[METRICS["lpips"]])

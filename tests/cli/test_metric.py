@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from limen.images import from_uint8
-from limen.metrics import METRICS
+from limen.metrics import STANDARD
 from limen.runs import open_run
 
 OWN = """
@@ -45,7 +45,7 @@ def test_a_metric_of_the_users_own_reaches_the_records_the_page_and_the_csv(lime
     assert result.exit_code == 0, result.stderr
     assert "median blur_aware, of 1" in result.stdout
     run = open_run("run")
-    blur, darkest = run.manifest.metrics[len(METRICS) :]
+    blur, darkest = run.manifest.metrics[len(STANDARD) :]
     assert (blur.key, blur.title, blur.unit, blur.higher_is_better) == (
         "blur_aware",
         "blur_aware",

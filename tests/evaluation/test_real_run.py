@@ -5,7 +5,7 @@ import torch
 
 import limen
 from limen.evaluation import describe_run, run_attacks
-from limen.metrics import METRICS
+from limen.metrics import STANDARD
 from limen.runs import create_or_resume, open_run
 
 
@@ -44,8 +44,9 @@ def test_everything_recorded_of_real_attacks_follows_from_the_files(real_run):
         assert (row["clean_prediction"], row["prediction"]) == (int(clean.argmax()), int(logits.argmax()))
         assert row["confidence"] == pytest.approx(float(logits.softmax(0).max()), rel=1e-4)
         assert row["success"] == row["success_in_memory"] == (row["prediction"] != row["label"])
-        for name in METRICS:
-            expected = float(limen.metrics.METRICS[name](original, stored)) if row["success"] else None
+        for metric in STANDARD:
+            name = metric.column.key
+            expected = float(metric(original, stored)) if row["success"] else None
             assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-5))
         if row["success"] and row["attack"].startswith("pgd"):
             assert row["l2"] <= 4 + 1e-6

@@ -16,7 +16,7 @@ from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.identity import Identity
 from limen.images import from_uint8
-from limen.metrics import METRICS
+from limen.metrics import METRICS, STANDARD
 from limen.runs import DataEntry, Manifest, ModelEntry, Run, create_or_resume, open_run
 from limen.spec import Spec, write_spec
 
@@ -129,7 +129,7 @@ def test_an_image_that_its_own_model_withstood_is_measured_from_the_original(tmp
     numbers = {"steps": 1, "forwards": 1, "backwards": 1, "seconds": 0.1, "index": 0, "label": 0}
     seen = {"clean_prediction": 0, "clean_confidence": 0.9, "prediction": 0, "confidence": 0.6}
     row = {"id": "a", "target": None, "success": False, "success_in_memory": True, **numbers, **seen}
-    columns = tuple(metric.column for metric in METRICS.values())
+    columns = tuple(metric.column for metric in STANDARD)
     manifest = Manifest(model=ModelEntry("x", "y"), data=DataEntry("z", 1), metrics=columns)
     with create_or_resume(tmp_path / "run", manifest.with_attacks([Identity(DDN, {})])) as writer:
         writer.write_originals({"a": original})
@@ -144,11 +144,11 @@ def test_an_image_that_its_own_model_withstood_is_measured_from_the_original(tmp
     )
     assert found["success"]
     pair = from_uint8(original[None]), from_uint8(adversarial[None])
-    for name, metric in METRICS.items():
-        assert found[name] == pytest.approx(metric(*pair).item()), name
+    for metric in STANDARD:
+        assert found[metric.column.key] == pytest.approx(metric(*pair).item()), metric.column.key
     swapped = [
-        name
-        for name, metric in METRICS.items()
+        metric.column.key
+        for metric in STANDARD
         if metric(*pair).item() != pytest.approx(metric(*pair[::-1]).item())
     ]
     assert {"mad", "wpsnr"} <= set(swapped)

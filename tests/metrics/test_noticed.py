@@ -13,8 +13,8 @@ from scipy.stats import betabinom, spearmanr
 
 from limen import metrics
 from limen.metrics import METRICS, Metric, psychometrics
+from limen.metrics.metric import measured
 from limen.metrics.psychometrics import CALIBRATION, FALSE_ALARMS, OFFSET, answers, answers_to_one, excess
-from limen.metrics.table import measured
 from limen.runs import Calibration, MetricColumn
 
 MAD = np.array([0, 0.03, 0.1, 0.3, 1, 3])

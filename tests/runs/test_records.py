@@ -142,7 +142,7 @@ def test_a_run_from_before_a_metric_was_measured_is_summed_up_shown_and_resumed(
 
 def test_columns_that_a_later_limen_adds_are_passed_over(part):
     table = pq.read_table(part)
-    pq.write_table(table.append_column("lpips", pa.array([0.1, 0.2])), part)
+    pq.write_table(table.append_column("later", pa.array([0.1, 0.2])), part)
     assert read_part(part, COLUMNS).schema.names == record_schema(COLUMNS).names
 
 

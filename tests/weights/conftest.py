@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from dataclasses import replace
@@ -32,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
         if answer.get("length", True):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: answer.get("stop", len(body))])
+        with contextlib.suppress(ConnectionError):  # of who has seen enough
+            self.wfile.write(body[: answer.get("stop", len(body))])
 
     def log_message(self, *_):
         """Say nothing."""

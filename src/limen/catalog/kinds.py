@@ -13,6 +13,7 @@ from limen.data import Dataset
 from limen.errors import LimenError
 from limen.identity import Named
 from limen.metrics import Metric
+from limen.metrics.pairs import require
 from limen.runs import MetricColumn
 from limen.spec import write_spec
 
@@ -75,6 +76,7 @@ def known_metric(measure: Named, request: Request) -> Metric:
     if isinstance(entry.thing, Metric):
         known = entry.thing
         if entry.origin == "limen" and not identity.stated:
+            require(known)
             return known
     else:
         name, said = entry.name.rpartition(":")[2], vars(entry.thing)
@@ -86,7 +88,10 @@ def known_metric(measure: Named, request: Request) -> Metric:
         options = write_spec("", [(key, identity.parameters[key]) for key in identity.stated])
         title = f"{column.title} ({options[1:]})"
         column = dataclasses.replace(column, key=column.key + options, title=title)
-    return dataclasses.replace(known, column=column, source=measure, derived_from=None)
+    made = dataclasses.replace(known, column=column, source=measure, derived_from=None)
+    if entry.origin == "limen":
+        require(made)
+    return made
 
 
 def _returned(request: Request, made: Any, wanted: str) -> str:

@@ -18,6 +18,7 @@ from limen.cli.listing import list_
 from limen.cli.report import report
 from limen.cli.reproduce import reproduce
 from limen.cli.train import train
+from limen.cli.weights import weights
 
 app = typer.Typer(
     cls=Commands,
@@ -38,6 +39,7 @@ for name, command in {
     "augment": augment,
 }.items():
     app.command(name)(command)
+app.add_typer(weights, name="weights")
 
 
 def _version(wanted: bool) -> None:

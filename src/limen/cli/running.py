@@ -11,7 +11,7 @@ from limen.cli.figures import success_table
 from limen.cli.progress import showing
 from limen.evaluation import describe_run, run_attacks
 from limen.images import LATTICE
-from limen.metrics import METRICS
+from limen.metrics import STANDARD
 from limen.report import write_page
 
 _SHOWN = ("l2", "linf", "psnr", "ssim", "mad", "noticed")
@@ -41,7 +41,7 @@ def execute(
         LimenError: If a spec, the images or the folder cannot be used.
     """
     made = [catalog.attack_or_grid(spec) for spec in attacks]
-    measures = [*METRICS.values(), *map(catalog.metric, metrics)]
+    measures = [*STANDARD, *map(catalog.metric, metrics)]
     what = catalog.model(model, device, defenses), catalog.data(data), made
     settings = {"seed": seed, "lattice": lattice, "targeted": targeted, "adaptive": adaptive}
     manifest = describe_run(*what, **settings, metrics=measures)
@@ -52,7 +52,8 @@ def execute(
             run_attacks(*what, writer, metrics=measures, **how)
     run = runs.open_run(out)
     _complain_of_skipped(run)
-    shown = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in METRICS]
+    standard = {each.column.key for each in STANDARD}
+    shown = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in standard]
     figures = analysis.table({"": run}, [each.key for each in shown], draws=0)
     output().print(success_table(figures, shown))
     if run.manifest.model.defenses:

@@ -14,7 +14,8 @@ from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
 from limen.evaluation.cleans import classify, source_of
 from limen.evaluation.measure import measure
 from limen.images import LATTICE, to_uint8
-from limen.metrics import METRICS, Metric
+from limen.metrics import STANDARD, Metric
+from limen.metrics.pairs import require
 from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
 
 Progress = Callable[[str, int, int], object]
@@ -31,7 +32,7 @@ def describe_run(
     lattice: int | None = LATTICE,
     targeted: bool = False,
     adaptive: int | None = None,
-    metrics: Iterable[Metric] = tuple(METRICS.values()),
+    metrics: Iterable[Metric] = STANDARD,
 ) -> Manifest:
     """The manifest of a run that `run_attacks` is about to do.
 
@@ -51,12 +52,17 @@ def describe_run(
     Raises:
         UsageError: If it cannot be told what an attack or a defence of the classifier is, or two metrics have
             one name, but not one source.
+        LimenError: If a metric lacks what it needs.
     """
     numbered_as(dataset, classifier.class_names)
     if adaptive is not None and not defenses_of(classifier):
         raise UsageError(
             "an adaptive attack knows of defences, but the model has none; name one, or leave it"
         )
+    measures = tuple(metrics)
+    for metric in measures:
+        if metric.needs:
+            require(metric)
     known = classifier.identity
     manifest = Manifest(
         model=ModelEntry(
@@ -70,7 +76,7 @@ def describe_run(
         settings=Settings(seed, lattice, targeted, adaptive),
         device=str(classifier.device),
     )
-    return manifest.with_attacks(identities_of(attacks)).with_metrics(metric.column for metric in metrics)
+    return manifest.with_attacks(identities_of(attacks)).with_metrics(metric.column for metric in measures)
 
 
 def run_attacks(
@@ -81,7 +87,7 @@ def run_attacks(
     *,
     batch_size: int = 32,
     limit: int | None = None,
-    metrics: Iterable[Metric] = tuple(METRICS.values()),
+    metrics: Iterable[Metric] = STANDARD,
     progress: Progress | None = None,
 ) -> None:
     """Attack the images that the run has not finished, and write each batch as soon as it is done.

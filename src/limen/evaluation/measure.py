@@ -16,7 +16,7 @@ from limen.classifier import Classifier
 from limen.evaluation.cleans import Cleans, load, logits_of
 from limen.images import to_uint8
 from limen.metrics import Metric
-from limen.metrics.table import measured
+from limen.metrics.metric import measured
 from limen.runs import Settings
 
 _TOLD = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients")

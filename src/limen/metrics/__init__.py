@@ -2,8 +2,8 @@
 
 Every metric takes two batches (N, C, H, W) in [0, 1], float32 or float64, on any device, and gives
 (N,); all but `l0`, `mad` and `noticed` can be differentiated. The first batch holds the originals, which
-matters to `wpsnr`, `mad` and `noticed`. `METRICS` names them, with how their values are read; it opens
-without torch.
+matters to `wpsnr`, `mad`, `noticed` and `pieapp`. `METRICS` names them, with how their values are read; it
+opens without torch. `STANDARD` are those that every run measures.
 
 The public metrics check their input, which costs a pass over both batches. A loop that has checked
 its batch once builds on the unchecked parts they are made of instead: `limen.images.norm`,
@@ -21,13 +21,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from limen.metrics.table import METRICS, Metric
+from limen.metrics.metric import Metric
+from limen.metrics.table import METRICS, STANDARD
 
 if TYPE_CHECKING:
     from limen.metrics.apparent_distortion import mad
     from limen.metrics.colour_difference import ciede2000, ciede2000_map, delta_e, rgb_to_lab
+    from limen.metrics.feature_similarity import fsim
+    from limen.metrics.learned_similarity import lpips
     from limen.metrics.lp import l0, l1, l2, linf
+    from limen.metrics.multi_scale_similarity import ms_ssim
     from limen.metrics.noticing import noticed, noticed_from_mad
+    from limen.metrics.pairwise_preference import pieapp
     from limen.metrics.signal_to_noise import psnr
     from limen.metrics.structural_similarity import (
         dissimilarity,
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
         ssim,
         ssim_map,
     )
+    from limen.metrics.structure_and_texture import dists
     from limen.metrics.weighted_signal_to_noise import noise_visibility, wpsnr
 
 _PARTS = {
@@ -47,20 +53,26 @@ _SOURCES = {name: module for module, names in _PARTS.items() for name in names}
 
 __all__ = [
     "METRICS",
+    "STANDARD",
     "Metric",
     "ciede2000",
     "ciede2000_map",
     "delta_e",
     "dissimilarity",
+    "dists",
+    "fsim",
     "l0",
     "l1",
     "l2",
     "linf",
     "local_dissimilarity",
+    "lpips",
     "mad",
+    "ms_ssim",
     "noise_visibility",
     "noticed",
     "noticed_from_mad",
+    "pieapp",
     "psnr",
     "rgb_to_lab",
     "ssim",

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from limen.compat import declare_torchvision_operators
-from limen.errors import UnknownNameError, UsageError
-from limen.images import check_pair
+from limen.errors import UnknownNameError
+from limen.metrics.pairs import check_channels
 from limen.weights import find
 from limen.weights.networks import network_of, normalized
 
@@ -127,24 +127,6 @@ CLASSIFIER = "classifier."
 
 
 def check_rgb_pair(name: str, a: Tensor, b: Tensor, least_side: int) -> tuple[Tensor, Tensor]:
-    """The two batches as RGB images for a network, grey ones repeated.
-
-    Args:
-        name: What to call the metric.
-        a: Originals.
-        b: Images.
-        least_side: The least height and width that it takes.
-
-    Raises:
-        UsageError: If they are no pair of batches, have neither 1 nor 3 channels, or are too small.
-    """
-    check_pair(a, b)
-    if a.shape[1] not in (1, 3):
-        raise UsageError(f"{name} takes 1 or 3 channels; the images have {a.shape[1]}")
-    if min(a.shape[2:]) < least_side:
-        size = f"{a.shape[2]}×{a.shape[3]}"
-        raise UsageError(
-            f"{name} takes sides of {least_side} pixels or more, the images only have {size}; enlarge them "
-            f"or leave {name} out"
-        )
+    """The two batches as RGB images for a network, grey ones repeated; errors as of `check_channels`."""
+    check_channels(name, a, b, least_side)
     return a.expand(-1, 3, -1, -1), b.expand(-1, 3, -1, -1)

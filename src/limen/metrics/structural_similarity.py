@@ -64,6 +64,15 @@ def dissimilarity(a: Tensor, b: Tensor) -> Tensor:
 
 def local_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     """1 − SSIM of every window that lies in the images, (N, C, H − 10, W − 10); else as `dissimilarity`."""
+    luminance, contrast_structure = local_terms(a, b)
+    return luminance + contrast_structure - luminance * contrast_structure
+
+
+def local_terms(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """What the luminance and the contrast-structure term lack to 1, of every window that lies in the images.
+
+    Unchecked; each is (N, C, H − 10, W − 10).
+    """
     # Wang et al., eq. 13, in s = a + b and d = a − b: 2·cov(a, b) = (var s − var d) / 2, and so on.
     # It takes four filters in place of five; and as d vanishes the distance to 1 goes with d², not
     # with the rounding of nearly equal moments, which keeps float32 gradients clean close to a.
@@ -71,8 +80,7 @@ def local_dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     mean_d, variance_d = _moments(a - b)
     mean_s, mean_d = mean_s.square(), mean_d.square()
     luminance = 2 * mean_d / (mean_s + mean_d + 2 * C1)
-    contrast_structure = 2 * variance_d / (variance_s + variance_d + 2 * C2)
-    return luminance + contrast_structure - luminance * contrast_structure
+    return luminance, 2 * variance_d / (variance_s + variance_d + 2 * C2)
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
