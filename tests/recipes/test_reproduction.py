@@ -207,9 +207,10 @@ def test_every_recipe_says_what_it_shows_and_where_it_is_from():
         "smooth": "Zhang et al.",
         "superpixel": "Dong et al.",
         "dual": "Tong et al.",
+        "hua": "Hua et al.",
     }
     kinds = {"table": ", Table ", "figure": ", Figure ", "hill": ", Section "}
-    assert len(RECIPES.names()) == 28
+    assert len(RECIPES.names()) == 30
     for entry in map(RECIPES.entry, RECIPES.names()):
         paper, kind = entry.name.split("-")[:2]
         assert papers[paper] in entry.summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from limen.errors import UsageError
 from limen.recipes.bench import Bench
 from limen.recipes.dual import gradients, regions, salience
 from limen.recipes.dual import robustness as dual_robustness
+from limen.recipes.hua import fairness
 from limen.recipes.pgap import attention, quality
 from limen.recipes.recipe import about, ready, saying
 from limen.recipes.smooth import curves, tables, visibility
@@ -35,11 +37,12 @@ _ALL = (
     *(robustness.superpixel_figure_6, ability.superpixel_figure_8, foreground.superpixel_hill),
     *(salience.dual_figure_1, regions.dual_figure_2, salience.dual_figure_3),
     *(dual_robustness.dual_figure_4, dual_robustness.dual_figure_5, gradients.dual_figure_6),
+    *(fairness.hua_figure_4_1, fairness.hua_figure_4_2),
 )
 
 RECIPES = Catalog(
     "recipe",
-    {each.__name__.replace("_", "-"): each for each in _ALL},
+    {re.sub(r"(?<=\d)_(?=\d)", ".", each.__name__).replace("_", "-"): each for each in _ALL},
     "limen.recipes",
     argument=False,
     takes=1,

@@ -1,0 +1,1 @@
+"""Tables and figures of Hua et al., Human imperceptible attacks and applications to improve fairness."""
