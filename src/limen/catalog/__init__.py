@@ -15,6 +15,7 @@ from torch import Tensor
 
 from limen import attacks, defenses, metrics, models, structure
 from limen import data as datasets
+from limen.catalog.entry import Entry, Request
 from limen.catalog.grid import Grid, read_grid
 from limen.catalog.kinds import (
     NamedAttack,
@@ -27,7 +28,7 @@ from limen.catalog.kinds import (
 )
 from limen.catalog.parameters import READERS, Parameter
 from limen.catalog.smoothed import smoothed
-from limen.catalog.table import Catalog, Entry, Request
+from limen.catalog.table import Catalog
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.defenses import Defended, defenses_of, undefended

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from limen.catalog.table import Catalog, Entry
+from limen.catalog.entry import Entry
+from limen.catalog.table import Catalog
 from limen.errors import UsageError
 from limen.identity import Identity
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from limen.attacks import Attack
-from limen.catalog.table import Request
+from limen.catalog.entry import Request
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import LimenError

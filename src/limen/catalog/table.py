@@ -9,79 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from limen.catalog.parameters import REQUIRED, Parameter, parameters
+from limen.catalog.entry import COMMAS, Entry, Request, keywords
+from limen.catalog.parameters import REQUIRED, parameters
 from limen.errors import LimenError, UnknownNameError, UsageError, reason
 from limen.identity import Identity, Named
-from limen.spec import Spec, spec_name, value_text, value_texts
+from limen.spec import Spec, spec_name, value_texts
 from limen.user_code import find
 
 PYTHON = "python"
 """The name that stands for the user's files: `python:FILE.py:NAME`."""
-
-_COMMAS = "; a comma inside a path is written twice"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a table knows of one thing.
-
-    Attributes:
-        name: What a spec of it begins with, such as `pgd_l2` or `python:my.py:blur`.
-        thing: The thing itself, mostly a function.
-        argument: What follows the colon without a keyword, if anything does.
-        parameters: The keyword parameters, typed, with their defaults.
-        summary: The first line of its docstring.
-        function: What has its parameters: the thing itself, or what it calls.
-        origin: Where it comes from: `limen`, an installed package, or a file.
-        code: The SHA-256 of the user's file; None for what is installed.
-    """
-
-    name: str
-    thing: Any
-    argument: Parameter | None
-    parameters: tuple[Parameter, ...]
-    summary: str
-    function: Callable[..., Any]
-    origin: str = "limen"
-    code: str | None = None
-
-    @property
-    def accepts(self) -> str:
-        """Everything that a spec of this name may say, in one line."""
-        given = [str(parameter) for parameter in self.parameters]
-        if self.argument is not None:
-            given.insert(0, self.argument.name.upper())
-        return f"{self.name} accepts {', '.join(given) or 'no parameters'}"
-
-
-@dataclass(frozen=True)
-class Request:
-    """A spec that was read: the thing that it names, and the values that it gives.
-
-    Attributes:
-        entry: What is known of the thing.
-        argument: The argument; None where there is none.
-        keywords: The values of the parameters that the spec gives, by name.
-        hidden: Parameters that are no part of what the thing is.
-    """
-
-    entry: Entry
-    argument: Any
-    keywords: Mapping[str, Any]
-    hidden: frozenset[str] = frozenset()
-
-    @property
-    def identity(self) -> Identity:
-        """What the spec names, as data: equal for all specs that mean the same."""
-        entry, hidden = self.entry, self.hidden
-        name = entry.name
-        if entry.argument is not None:
-            hidden |= {entry.argument.name}
-            name += "" if self.argument is None else f":{value_text(self.argument)}"
-        budget = getattr(entry.thing, "budget", None)
-        return Identity.of(
-            entry.function, self.keywords, name=name, budget=budget, code=entry.code, hidden=hidden
-        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +95,7 @@ class Catalog:
                 return Spec.parse(spec, argument=argument, several=self._several(name))
             except UsageError as error:
                 known = "" if name == PYTHON else f". {self.entry(name).accepts}"
-                raise UsageError(f"{error}{_COMMAS if argument else ''}{known}") from error
+                raise UsageError(f"{error}{COMMAS if argument else ''}{known}") from error
 
     def read(self, spec: str, given: Iterable[str] = ()) -> Request:
         """What a spec names, and the values that it gives, typed.
@@ -231,7 +167,7 @@ class Catalog:
                 raise UsageError(f"{entry.name} needs {wanted}: write {entry.name}:{wanted}")
         elif argument:
             raise UsageError(f"{entry.name} takes no argument. {entry.accepts}")
-        return Request(entry, first, _keywords(entry, values, frozenset(given)), self.hidden)
+        return Request(entry, first, keywords(entry, values, frozenset(given)), self.hidden)
 
     def _entry(
         self, name: str, thing: Any, origin: str, code: str | None = None, *, argument: bool = False
@@ -278,26 +214,3 @@ def _load(point: importlib.metadata.EntryPoint) -> Any:
 
 def _package(point: importlib.metadata.EntryPoint) -> str:
     return point.dist.name if point.dist is not None else point.module
-
-
-def _keywords(
-    entry: Entry, values: Iterable[tuple[str, tuple[str, ...]]], given: frozenset[str]
-) -> dict[str, Any]:
-    known = {parameter.name: parameter for parameter in entry.parameters}
-    read: dict[str, Any] = {}
-    for key, texts in values:
-        if key not in known and not known:
-            raise UsageError(entry.accepts)
-        if key not in known:
-            raise UnknownNameError("parameter", key, known)
-        if len(texts) > 1 and not known[key].several:
-            hint = "" if entry.argument is None else _COMMAS
-            raise UsageError(f"{texts[1]!r} is not key=value{hint}. {entry.accepts}")
-        try:
-            read[key] = known[key].parse_all(texts)
-        except UsageError as error:
-            raise UsageError(f"{error}. {entry.accepts}") from None
-    for name, parameter in known.items():
-        if parameter.default is REQUIRED and name not in read and name not in given:
-            raise UsageError(f"{name} is missing. {entry.accepts}")
-    return read
