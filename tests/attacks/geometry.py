@@ -321,3 +321,35 @@ class Dual(Lp):
 
 
 L2_DUAL, LINF_DUAL = Dual(2, reach=0.6, front=0.03), Dual(math.inf, reach=0.1, front=0.004)
+
+
+def features(images: Tensor) -> list[Tensor]:
+    """Two feature maps of a small network with fixed weights, for images of any number of channels."""
+    random = torch.Generator().manual_seed(11)
+    planes, maps = images.mean(1, keepdim=True), []
+    for channels, inner in ((8, 1), (6, 8)):
+        weights = torch.randn(channels, inner, 3, 3, generator=random).to(images)
+        planes = torch.nn.functional.leaky_relu(torch.nn.functional.conv2d(planes - 0.5, weights, padding=1))
+        maps.append(planes)
+        planes = torch.nn.functional.avg_pool2d(planes, 2)
+    return maps
+
+
+@dataclass(frozen=True)
+class Features(_Continuous):
+    """‖φ(x) − φ(x0)‖ of `features`, each place of unit length over the channels, over √(HW)."""
+
+    reach: float = 0.5
+
+    def measure(self, images: Tensor, originals: Tensor) -> Tensor:
+        squares = 0.0
+        for a, b in zip(features(images), features(originals), strict=True):
+            a, b = (each / each.square().sum(1, keepdim=True).sqrt() for each in (a, b))
+            squares = squares + (a - b).square().sum(1).mean((1, 2))
+        return torch.as_tensor(squares).sqrt()
+
+    def gain(self, distance: float, weights: Tensor, originals: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def least(self, gap: Tensor, weights: Tensor, originals: Tensor) -> Tensor:
+        raise NotImplementedError

@@ -21,9 +21,11 @@ from .geometry import (
     S2,
     AlongSmooth,
     AlongSsim,
+    Features,
     Geometry,
     OnSuperpixels,
     Ssim,
+    features,
     left,
 )
 from .networks import Task
@@ -173,6 +175,16 @@ TABLE = (
         {"steps": 25, "metric": "l2", "step": "raw", "validate": "truncate", "confidence": 0.01,
          "weight": 0.1, "relative": False},
         L2, (25, 26), stops=True, variant="raw", has_optimum=False),
+    Row("perc_al", {"steps": 25}, L2, (25, 26), minimal=True, has_optimum=False),
+    Row("ppgd", {"eps": 0.5, "steps": 6, "network": features}, Features(), (6, 8), random=True,
+        has_optimum=False, awkward={"eps": 1.0, "steps": 20}),
+    Row("lpa", {"eps": 0.5, "steps": 6, "rounds": 3, "network": features}, Features(), (18, 20), random=True,
+        stops=True, has_optimum=False, awkward={"eps": 1.0, "steps": 20}),
+    Row("perceptual_pgd", {"eps": 0.7, "metric": "l2", "steps": 10}, L2, (10, 11),
+        sharp={"steps": 60, "step_size": 0.3}),
+    Row("perceptual_pgd", {"eps": 0.5, "steps": 10}, Ssim(), (10, 11), has_optimum=False, variant="ssim"),
+    Row("perceptual_ddn", {"metric": "l2", "steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
+    Row("least_noticed", {"steps": 25}, L2, (25, 26), minimal=True, has_optimum=False),
 )  # fmt: skip
 
 

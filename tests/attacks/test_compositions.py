@@ -14,6 +14,7 @@ from limen import attacks
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import (
     AdaptiveSphere,
+    CostBall,
     L0Ball,
     L2Ball,
     LinfBall,
@@ -21,10 +22,13 @@ from limen.attacks.constraint import (
     Regions,
     S2Ball,
     SameReach,
+    ShrinkingBall,
+    SoftBall,
     SsimBall,
 )
-from limen.attacks.cost import Difference
+from limen.attacks.cost import ColourDifference, Difference
 from limen.attacks.direction import (
+    Descend,
     Maximize,
     NearestBoundary,
     Normalize,
@@ -36,6 +40,7 @@ from limen.attacks.direction import (
     TopSaliency,
     UnitChange,
 )
+from limen.attacks.features import FeatureDistance
 from limen.attacks.mask import Attended, Found
 from limen.attacks.objective import (
     ClassMargins,
@@ -56,14 +61,16 @@ from limen.attacks.perturbation import (
 )
 from limen.attacks.protocols import Constraint
 from limen.attacks.search import InTurn, MultiplierSearch, Search
-from limen.attacks.update import Adam, Momentum, PerRegion, Scale, ShareOfRadius
+from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
+from limen.attacks.update import Adam, BySuccess, Momentum, PerRegion, Scale, ShareOfRadius
 from limen.images import norm
-from limen.metrics import dissimilarity
+from limen.metrics import ciede2000_map, dissimilarity
+from limen.metrics.visibility_tensor import VisibilityTensor
 from limen.operators import Smoothing, SsimTensor
 from limen.structure import gradcam
 from limen.structure.saliency.center_surround import center_surround
 
-from .geometry import left
+from .geometry import features, left
 from .networks import photos
 
 
@@ -78,6 +85,10 @@ def l2(images: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
 def natural(exact: bool, border: float, tolerance: float = 1e-2, iterations: int = 6) -> Precondition:
     tensor = functools.partial(SsimTensor.at, border=border)
     return Precondition(tensor, exact=exact, tolerance=tolerance, iterations=iterations)
+
+
+def seen(colour: float) -> Any:
+    return functools.partial(VisibilityTensor.at, colour=colour)
 
 
 SMOOTH = {
@@ -467,6 +478,111 @@ PAPERS |= {
 }
 
 
+PAPERS |= {
+    "perc_al": (  # Zhao et al. 2020: α_l from 1 to 0.01 and α_c from 0.5 to 0.05, along cosines
+        attacks.perc_al(steps=9, confidence=3.0),
+        once(
+            objective=CrossEntropy(),
+            rule=(
+                BySuccess(
+                    (Normalize(2), Scale(1.0, final=0.01)),
+                    (Descend(ColourDifference()), Normalize(2), Scale(0.5, final=0.05)),
+                ),
+            ),
+            steps=9,
+            confidence=3.0,
+            distance=lambda images, originals: norm(ciede2000_map(originals, images)),
+        ),
+    ),
+    "ppgd": (  # Laidlaw et al. 2021, Algorithm 1: η = 2 · bound / T, the margin up to 1
+        attacks.ppgd(eps=0.5, steps=10, network=features),
+        once(
+            objective=Margin(kappa=1.0),
+            constraint=CostBall(cost=FeatureDistance(features), eps=0.5, newton=10, overshoot=0.1),
+            rule=(
+                SteepestInFeatures(FeatureDistance(features), 5),
+                Normalize(2),
+                FeatureLength(FeatureDistance(features), 0.1, ahead=1e-3),
+            ),
+            steps=10,
+            random_start=True,
+        ),
+    ),
+    "lpa": (  # Algorithm 2: five rounds, λ from 0.01, steps of bound · 0.1^(i/T) by h = 0.1
+        attacks.lpa(eps=0.5, steps=10, network=features),
+        once(
+            objective=Margin(kappa=1.0),
+            constraint=SoftBall(
+                cost=FeatureDistance(features), eps=0.5, newton=10, overshoot=0.1, until=0.98
+            ),
+            rule=(
+                PenalizeExcess(FeatureDistance(features), 0.5, weight=0.01, rounds=5, steps=10),
+                Normalize(2),
+                FeatureLength(FeatureDistance(features), 0.5, falls=0.1, rounds=5, ahead=0.1),
+            ),
+            steps=50,
+            random_start=True,
+            early_stop=True,
+        ),
+    ),
+    "lpa, the fast one": (  # Algorithm 4: one round, λ from 1 to 10, never projected
+        attacks.lpa(eps=0.5, steps=10, network=features, fast=True),
+        once(
+            objective=Margin(kappa=1.0),
+            constraint=SoftBall(cost=FeatureDistance(features), eps=0.5, until=2.0),
+            rule=(
+                PenalizeExcess(FeatureDistance(features), 0.5, weight=1.0, rises=10.0, rounds=1, steps=10),
+                Normalize(2),
+                FeatureLength(FeatureDistance(features), 0.5, falls=0.1, rounds=1, ahead=0.1),
+            ),
+            steps=10,
+            random_start=True,
+            early_stop=True,
+        ),
+    ),
+    "perceptual_pgd": (
+        attacks.perceptual_pgd(eps=0.01, metric=dissimilarity, steps=10, confidence=1.0, early_stop=True),
+        once(
+            objective=CrossEntropy(),
+            constraint=CostBall(cost=Difference(dissimilarity), eps=0.01, overshoot=0.05),
+            rule=(Normalize(2), Scale(0.5, final=0.005)),
+            steps=10,
+            early_stop=True,
+            confidence=1.0,
+        ),
+    ),
+    "perceptual_ddn": (
+        attacks.perceptual_ddn(dissimilarity, steps=10, confidence=1.0),
+        once(
+            objective=Margin(),
+            constraint=ShrinkingBall(
+                cost=Difference(dissimilarity), gamma=0.2, final=0.02, overshoot=0.0, newton=2
+            ),
+            rule=(Normalize(2), Scale(0.5, final=0.005)),
+            steps=10,
+            confidence=1.0,
+            distance=lambda images, originals: dissimilarity(originals, images),
+        ),
+    ),
+    "least_noticed": (
+        attacks.least_noticed(steps=10, confidence=1.0, gamma=0.64, colour=0.1),
+        once(
+            objective=Margin(),
+            constraint=AdaptiveSphere(gamma=0.64, final=0.01, operator=seen(0.1)),
+            rule=(
+                Precondition(seen(0.1), exact=True, tolerance=1e-2, iterations=6),
+                ShareOfRadius(0.5, final=0.02),
+            ),
+            steps=10,
+            confidence=1.0,
+            distance=lambda images, originals: (
+                1e-4 * VisibilityTensor.at(originals, 0.1).energy(images - originals).sqrt()
+            ),
+        ),
+    ),
+}
+
+
 def written(value: Any) -> Any:
     """A part as its name and what it holds, so that two of them can be compared and read."""
     if dataclasses.is_dataclass(value):
@@ -487,7 +603,7 @@ def distance_of(search: Any) -> Any:
 @pytest.mark.parametrize("name", PAPERS)
 def test_an_attack_is_the_composition_of_its_paper(name):
     attack, search = PAPERS[name]
-    assert attack.name == name.partition(" ")[0]
+    assert attack.name == name.partition(" ")[0].removesuffix(",")
     assert written(attack.search) == written(search)
 
 
@@ -502,4 +618,4 @@ def test_an_attack_of_least_distance_keeps_the_nearest_by_the_measure_of_its_pap
 
 
 def test_every_attack_is_written_out():
-    assert {name.partition(" ")[0] for name in PAPERS} == set(attacks.FACTORIES)
+    assert {name.partition(" ")[0].removesuffix(",") for name in PAPERS} == set(attacks.FACTORIES)

@@ -62,8 +62,12 @@ BAD = {
     "weight": [-0.1, NAN, INF, "much"],
     "step": ["normal", "", None],
     "validate": ["floor", "", None],
+    "colour_step": [0.0, -0.1, NAN, "far"],
+    "network": ["resnet", ""],
+    "rounds": [0, 1.5, True],
+    "colour": [0.0, -0.1, NAN],
 }
-FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint", "relative"}
+FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint", "relative", "fast"}
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")
     for name, factory in FACTORIES.items()

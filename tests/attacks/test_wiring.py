@@ -15,7 +15,7 @@ from torch import nn
 from limen.attacks import FACTORIES, Outcome
 from limen.errors import LimenWarning
 
-from .geometry import left
+from .geometry import features, left
 from .networks import Task, photos, smooth_mlp, task
 
 
@@ -105,6 +105,12 @@ SAI_FGM = {
     "early_stop": To(True, {"delta": 60.0, "steps": 8}),
 }
 
+
+def shallow(images):
+    """The first feature map alone."""
+    return features(images)[:1]
+
+
 ON_SUPERPIXELS = {"superpixels": "slic", "size": 2.0, "eps_background": 3.0, "steps": 8}
 
 BASE = {
@@ -135,6 +141,12 @@ BASE = {
     "dual_perturbation": {"eps_foreground": 0.2, "eps_background": 0.5, "steps": 4, "mask": left},
     "dual_ddn": {"eps_foreground": 0.2, "steps": 10, "mask": left},
     "perceptual_gradient": {"steps": 6},
+    "perc_al": {"steps": 10},
+    "ppgd": {"eps": 0.3, "steps": 4, "network": features},
+    "lpa": {"eps": 0.1, "steps": 4, "rounds": 2, "network": features},
+    "perceptual_pgd": {"eps": 0.01, "steps": 4},
+    "perceptual_ddn": {"steps": 10},
+    "least_noticed": {"steps": 10},
 }  # fmt: skip
 """The settings that an argument is changed in, unless its row says more."""
 
@@ -237,6 +249,57 @@ CHANGES: dict[str, dict[str, Any]] = {
         "step": "raw",
         "validate": To("truncate", {"lattice": 255}),
         "loss": MARGIN,
+    },
+    "perc_al": {
+        "steps": 3,
+        "step_size": 0.2,
+        "colour_step": 0.1,
+        "confidence": 0.3,
+        "loss": MARGIN,
+    },
+    "ppgd": {
+        "eps": 0.1,
+        "steps": 1,
+        "network": shallow,
+        "step_size": 0.02,
+        "iterations": 1,
+        "kappa": 0.05,
+        "random_start": False,
+        "early_stop": To(True, {"eps": 1.0}),
+    },
+    "lpa": {
+        "eps": 0.3,
+        "steps": 2,
+        "rounds": 1,
+        "network": shallow,
+        "fast": True,
+        "kappa": To(1e-3, {"eps": 0.02}),
+        "random_start": False,
+    },
+    "perceptual_pgd": {
+        "eps": 0.1,
+        "metric": "l2",
+        "steps": 2,
+        "step_size": 0.05,
+        "confidence": To(0.5, {"early_stop": True, "eps": 0.5}),
+        "loss": MARGIN,
+        "early_stop": To(True, {"eps": 0.5}),
+    },
+    "perceptual_ddn": {
+        "metric": "l2",
+        "steps": 3,
+        "gamma": 0.6,
+        "step_size": 0.1,
+        "confidence": 0.3,
+        "loss": "cross_entropy",
+    },
+    "least_noticed": {
+        "steps": 3,
+        "confidence": 0.3,
+        "gamma": 0.6,
+        "step_size": 0.1,
+        "iterations": 1,
+        "colour": 5.0,
     },
 }
 """For every factory and argument, another value."""

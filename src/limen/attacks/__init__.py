@@ -10,7 +10,9 @@ from limen.attacks.library.dual import dual_ddn, dual_perturbation
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
-from limen.attacks.library.perceptual import perceptual_gradient
+from limen.attacks.library.neural import lpa, ppgd
+from limen.attacks.library.perceptual import perc_al, perceptual_gradient
+from limen.attacks.library.perceptual_least import least_noticed, perceptual_ddn, perceptual_pgd
 from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
@@ -51,6 +53,12 @@ FACTORIES: dict[str, Factory[...]] = {
         dual_perturbation,
         dual_ddn,
         perceptual_gradient,
+        perc_al,
+        ppgd,
+        lpa,
+        perceptual_pgd,
+        perceptual_ddn,
+        least_noticed,
     )
 }
 """Every attack by its name."""
@@ -71,12 +79,18 @@ __all__ = [
     "fpgap",
     "ifgsm",
     "jsma",
+    "least_noticed",
+    "lpa",
     "m_sai_fgm",
     "mifgsm",
+    "perc_al",
+    "perceptual_ddn",
     "perceptual_gradient",
+    "perceptual_pgd",
     "pgap",
     "pgd_l2",
     "pgd_linf",
+    "ppgd",
     "qpgd_l2",
     "sa_fgm",
     "sai_fgm",

@@ -12,6 +12,8 @@ from torch import Tensor
 from limen.attacks.part import Part, Problem, rows
 from limen.attacks.protocols import State
 from limen.errors import UsageError
+from limen.images import norm
+from limen.metrics import delta_e, rgb_to_lab
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,24 @@ class Difference(Cost):
             what = tuple(costs.shape) if isinstance(costs, Tensor) else type(costs).__name__
             raise UsageError(f"{self.function} gives {what}; expected one number per image, {(len(images),)}")
         return costs
+
+
+@dataclass(frozen=True)
+class ColourDifference(Cost):
+    """The L2 norm of the CIEDE2000 map (Zhao, Liu & Larson 2020): a few great differences count most."""
+
+    lab: Tensor = rows()
+
+    def bind(self, problem: Problem) -> Self:
+        channels = problem.originals.shape[1]
+        if channels not in (1, 3):
+            raise UsageError(f"colours differ in images of 1 or 3 channels; these have {channels}")
+        return replace(self, lab=rgb_to_lab(problem.originals))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return norm(delta_e(self.lab, rgb_to_lab(images)))
+
+
+def colour_distance(images: Tensor, originals: Tensor) -> Tensor:
+    """`ColourDifference` of images (n, C, H, W) from originals: (n,)."""
+    return norm(delta_e(rgb_to_lab(originals), rgb_to_lab(images)))

@@ -153,6 +153,22 @@ class Penalize(Transform):
 
 
 @dataclass(frozen=True)
+class Descend(Transform):
+    """Down a cost, whatever is climbed: −∇c.
+
+    Attributes:
+        cost: c.
+    """
+
+    cost: Cost
+    any_variables: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        _, slope = self.cost.slope(state)
+        return torch.neg(slope, out=move), self
+
+
+@dataclass(frozen=True)
 class NearestBoundary(Transform):
     """To the nearest of the k linearised boundaries (Moosavi-Dezfooli et al. 2016, Algorithm 2).
 

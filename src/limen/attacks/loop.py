@@ -103,11 +103,14 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
         if progress == 0:
             check_labels(state.problem.labels, shown.images, classes=logits.shape[1])
         answers = logits.detach()
+        success = state.problem.attained(answers)
+        if state.constraint.is_soft:
+            success &= state.constraint.contains(shown.images.detach())
         seen = replace(
             shown,
             logits=logits,
             predictions=answers.argmax(1),
-            success=state.problem.attained(answers),
+            success=success,
             progress=progress,
         )
         return replace(seen, values=seen.objective(seen)) if differentiable else seen

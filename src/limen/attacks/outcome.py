@@ -110,8 +110,9 @@ class Best:
         self.forwards[rows] += _passes(state)
         if state.exact.requires_grad:  # so that what is climbed has been evaluated
             self.forwards[rows] += state.objective.beside[0]
-        if measure is not None:
-            better, hits = torch.zeros_like(better), better.nonzero()[:, 0]
+        hits = better.nonzero()[:, 0]
+        if measure is not None and len(hits):
+            better = torch.zeros_like(better)
             counted = state.constraint.counted(state.images)
             measured = measure(counted[hits], state.problem.originals[hits])
             better[hits] = nearer = measured < self.distance[rows[hits]]

@@ -186,6 +186,7 @@ class Constraint(Part):
     Attributes:
         has_radius: Whether it is a ball or sphere.
         has_regions: Whether it holds the foreground and the background to sets of their own.
+        is_soft: Whether iterates may lie outside it, which then are no success.
         is_local: Whether projecting and storing leave the values alone that are the original's.
         originals: What it is around (n, C, H, W).
         radius: Of a ball or sphere: its radius (n, 1, 1, 1), infinite where it has none yet.
@@ -194,6 +195,7 @@ class Constraint(Part):
 
     has_radius: ClassVar[bool] = False
     has_regions: ClassVar[bool] = False
+    is_soft: ClassVar[bool] = False
     is_local: ClassVar[bool] = True
     originals: Tensor = rows()
     radius: Tensor = rows()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limen.attacks.constraint.regions import Regions
+from limen.attacks.constraint.rounding import flat
 from limen.attacks.part import rows, setting
 from limen.attacks.protocols import Constraint, State, Transform, follow
 from limen.attacks.schedule import cosine
@@ -71,11 +72,36 @@ class PerRegion(Transform):
 
 
 @dataclass(frozen=True)
+class BySuccess(Transform):
+    """A rule for the samples whose iterate is no success, and another for those whose is.
+
+    Attributes:
+        failing: The rule of the former.
+        succeeding: That of the latter.
+    """
+
+    failing: tuple[Transform, ...]
+    succeeding: tuple[Transform, ...]
+    any_variables: ClassVar[bool] = True
+
+    def rules(self, constraint: Constraint) -> Iterable[tuple[tuple[Transform, ...], Constraint]]:
+        return (self.failing, constraint), (self.succeeding, constraint)
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        # Both for all samples, so that what a rule remembers does not depend on who else succeeds.
+        onward, failing = follow(self.failing, move.clone(), state)
+        back, succeeding = follow(self.succeeding, move, state)
+        successor = replace(self, failing=failing, succeeding=succeeding)
+        return torch.where(column(state.success), back, onward), successor
+
+
+@dataclass(frozen=True)
 class ShareOfRadius(Transform):
     """A direction of unit length, as a share of the constraint's radius that falls along a cosine.
 
     The first step, before the sphere has a radius, goes to the linearised boundary: to where the
-    objective would be 0, were it linear. So no length needs to be guessed, whatever the geometry.
+    objective would be 0, or the confidence, were it linear. So no length needs to be guessed, whatever the
+    geometry.
 
     Attributes:
         share: The share at the first step.
@@ -88,7 +114,7 @@ class ShareOfRadius(Transform):
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         rise = dot(state.gradient, move).clamp_min(torch.finfo(move.dtype).tiny)
-        boundary = column(state.values.neg().clamp_min(0) / rise)
+        boundary = column((flat(state.problem.confidence) - state.values).clamp_min(0) / rise)
         length = state.constraint.radius * cosine(self.share, self.final, state.progress)
         return move.mul_(torch.where(length.isinf(), boundary, length)), self
 

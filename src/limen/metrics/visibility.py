@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -34,14 +35,37 @@ def detected_distortion(reference: Tensor, distorted: Tensor) -> Tensor:
     spectra = torch.fft.rfft2(torch.stack([shown, change], 1)) * sensitivity
     shown, change = torch.fft.irfft2(spectra, s=shown.shape[-2:]).unbind(1)
 
-    quarters, errors = widen(cell_moments(shown), 1), block_moments(change)
-    blocks = widen(quarters, 2)
-    seen = visibility(
-        blocks.mean, _deviation(_least_quarter(quarters.second), BLOCK // 2), _deviation(errors.second, BLOCK)
-    )
+    errors = block_moments(change)
+    seen = visibility(*_masks(shown), _deviation(errors.second, BLOCK))
     error = block_moments(distorted - reference)
     weighted = seen * (error.second + error.mean.square())
     return weighted.square().mean(-1).mean(-1).sqrt()
+
+
+def thresholds(grey: Tensor) -> Tensor:
+    """The deviation of a block's change, as the eye filters it, from which on MAD takes it to be seen.
+
+    Blocks that are too dark for MAD to see anything in have the threshold of the darkest that it sees in.
+
+    Args:
+        grey: Images (N, H, W) in 0…255, both sides at least 16.
+
+    Returns:
+        For 16×16 blocks at every fourth pixel, (N, (H − 16) // 4 + 1, (W − 16) // 4 + 1), positive.
+
+    Example:
+        >>> thresholds(torch.full((1, 16, 16), 128.0)) / _LIGHTNESS * 128 ** -_EXPONENT * math.exp(5)
+        tensor([[[0.9809]]])
+    """
+    shown = _LIGHTNESS * grey**_EXPONENT
+    sensitivity = contrast_sensitivity(*grey.shape[-2:], grey.device).to(grey.dtype)
+    mean, deviation = _masks(torch.fft.irfft2(torch.fft.rfft2(shown) * sensitivity, s=grey.shape[-2:]))
+    return torch.maximum(deviation, mean.clamp_min(_DARK) * math.exp(_THRESHOLD))
+
+
+def lightness_slope(grey: Tensor) -> Tensor:
+    """How much the lightness of pixels in 0…255 rises with their value; of the darkest, as with that of 4."""
+    return _LIGHTNESS * _EXPONENT * grey.clamp_min(4.0) ** (_EXPONENT - 1)
 
 
 def visibility(mean: Tensor, deviation: Tensor, error_deviation: Tensor) -> Tensor:
@@ -79,6 +103,12 @@ def contrast_sensitivity(height: int, width: int, device: torch.device) -> Tenso
     frequency = _PIXELS_PER_DEGREE * torch.hypot(down, right) / oblique
     gain = 2.6 * (0.0192 + 0.114 * frequency) * torch.exp(-((0.114 * frequency) ** 1.1))
     return torch.where(frequency < _PEAK_FREQUENCY, _PEAK, gain).to(device)
+
+
+def _masks(shown: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean lightness of each block as the eye filters it, and its deviation in the least busy quarter."""
+    quarters = widen(cell_moments(shown), 1)
+    return widen(quarters, 2).mean, _deviation(_least_quarter(quarters.second), BLOCK // 2)
 
 
 def _least_quarter(variances: Tensor) -> Tensor:

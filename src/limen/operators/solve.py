@@ -24,19 +24,11 @@ class Preconditioner(Protocol):
         ...
 
 
-class Operator(Protocol):
-    """A symmetric positive matrix for each sample of a batch of images, known by what it does."""
+class Products(Protocol):
+    """A symmetric positive matrix for each sample of a batch of images, known by its products."""
 
     def matvec(self, vectors: Tensor) -> Tensor:
         """The product with one vector (N, C, H, W) per sample."""
-        ...
-
-    def energy(self, vectors: Tensor) -> Tensor:
-        """vᵀA v (N,)."""
-        ...
-
-    def diagonal(self) -> Tensor:
-        """The diagonal, (N, C, H, W)."""
         ...
 
     def preconditioner(self) -> Preconditioner:
@@ -45,6 +37,18 @@ class Operator(Protocol):
 
     def select(self, rows: Tensor) -> Self:
         """The operator of the samples at `rows`."""
+        ...
+
+
+class Operator(Products, Protocol):
+    """One of which more is known."""
+
+    def energy(self, vectors: Tensor) -> Tensor:
+        """vᵀA v (N,)."""
+        ...
+
+    def diagonal(self) -> Tensor:
+        """The diagonal, (N, C, H, W)."""
         ...
 
 
@@ -83,7 +87,7 @@ class Solution:
 
 
 def conjugate_gradient(
-    operator: Operator,
+    operator: Products,
     target: Tensor,
     preconditioner: Preconditioner | None = None,
     tolerance: float = 1e-6,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from limen.structure.asking import passes_taken
 from limen.structure.attention import ATTENTION, Attention, attention_named, layer_of, passes_of
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
-from limen.structure.feature_maps import feature_layer
+from limen.structure.feature_maps import feature_layer, maps_of_each_size
 from limen.structure.foregrounds import (
     FOREGROUNDS,
     Foreground,
@@ -48,6 +48,7 @@ __all__ = [
     "hill",
     "layer_of",
     "magnify",
+    "maps_of_each_size",
     "masks_of",
     "passes_of",
     "passes_taken",

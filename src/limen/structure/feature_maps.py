@@ -111,6 +111,51 @@ def gathering(classifier: Classifier, layer: str, tracked: bool = False) -> Iter
             hook.remove()
 
 
+def maps_of_each_size(classifier: Classifier, images: Tensor) -> list[Tensor]:
+    """Of every size that the model's feature maps have, those of the last layer that gives maps of that size.
+
+    They are differentiable in the images, and come in the order in which the sizes first appear.
+
+    Args:
+        classifier: The model.
+        images: Images (N, C, H, W) that the model takes; it is run on them once.
+
+    Returns:
+        Feature maps (N, C, h, w), those of 1×1 left out.
+
+    Raises:
+        UsageError: If no layer gives a feature map.
+
+    Example:
+        >>> layers = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
+        >>> net = nn.Sequential(*layers, nn.Linear(8 * 8 * 8, 5))
+        >>> [tuple(each.shape) for each in maps_of_each_size(Classifier(net), torch.rand(2, 3, 16, 16))]
+        [(2, 8, 16, 16), (2, 8, 8, 8)]
+    """
+    pieces: list[dict[torch.Size, Tensor]] = []
+    found: dict[torch.Size, Tensor] = {}
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        if _is_map(output):
+            found[output.shape[2:]] = output
+
+    def close(module: nn.Module, args: Any, output: Any) -> None:
+        pieces.append(dict(found))
+        found.clear()
+
+    layers = [module for name, module in classifier.module.named_modules() if name]
+    hooks = [module.register_forward_hook(keep) for module in layers]
+    hooks.append(classifier.module.register_forward_hook(close))
+    try:
+        classifier(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not pieces or not pieces[0]:
+        raise UsageError("the model has no layer that gives a feature map (N, C, H, W) above 1×1")
+    return [torch.cat([piece[size] for piece in pieces]) for size in pieces[0]]
+
+
 def _modules(classifier: Classifier) -> dict[str, nn.Module]:
     return dict(classifier.module.named_modules(remove_duplicate=False))
 

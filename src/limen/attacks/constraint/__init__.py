@@ -5,6 +5,7 @@ Without one, a result is any image in [0, 1].
 
 from __future__ import annotations
 
+from limen.attacks.constraint.cost_ball import CostBall, SoftBall
 from limen.attacks.constraint.l0 import L0Ball
 from limen.attacks.constraint.l2 import L2Ball
 from limen.attacks.constraint.linf import LinfBall
@@ -12,11 +13,13 @@ from limen.attacks.constraint.on_lattice import OnLattice
 from limen.attacks.constraint.regions import Regions
 from limen.attacks.constraint.s2 import S2Ball
 from limen.attacks.constraint.same_reach import SameReach
+from limen.attacks.constraint.shrinking_ball import ShrinkingBall
 from limen.attacks.constraint.sphere import AdaptiveSphere
 from limen.attacks.constraint.ssim import SsimBall
 
 __all__ = [
     "AdaptiveSphere",
+    "CostBall",
     "L0Ball",
     "L2Ball",
     "LinfBall",
@@ -24,5 +27,7 @@ __all__ = [
     "Regions",
     "S2Ball",
     "SameReach",
+    "ShrinkingBall",
+    "SoftBall",
     "SsimBall",
 ]

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from limen.attacks.cost import Cost, Difference
+from limen.attacks.cost import Difference
+from limen.attacks.features import FEATURES, FeatureDistance, Features
 from limen.attacks.loss import Loss as Function
 from limen.attacks.loss import as_objective
 from limen.attacks.mask import Attended, Found, Mask
@@ -50,7 +51,7 @@ Measure = Callable[[Tensor, Tensor], Tensor]
 """A function of originals and images (n, C, H, W) that gives (n,), the less, the more they look alike."""
 
 
-def cost_named(metric: Metric | Measure | str) -> Cost:
+def cost_named(metric: Metric | Measure | str) -> Difference:
     """What a metric costs, by the metric's name, or as a metric or a function of one's own."""
     if isinstance(metric, str):
         if metric not in METRICS:
@@ -61,6 +62,15 @@ def cost_named(metric: Metric | Measure | str) -> Cost:
     if not metric.differentiable:
         raise UsageError(f"metric {metric.column.key} has no gradient that an attack could follow")
     return Difference(metric.cost)
+
+
+def features_named(network: Features | str) -> FeatureDistance:
+    """The distance in the features of a network, by its name or as a function that gives them."""
+    if not isinstance(network, str):
+        return FeatureDistance(network)
+    if network not in FEATURES:
+        raise UnknownNameError("network", network, FEATURES)
+    return FeatureDistance(FEATURES[network])
 
 
 def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Tensor:

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import OnLattice
-from limen.attacks.direction import Normalize, Penalize
+from limen.attacks.cost import ColourDifference, colour_distance
+from limen.attacks.direction import Descend, Normalize, Penalize
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, Measure, cost_named, loss_named, one_of, positive
 from limen.attacks.objective import CrossEntropy
 from limen.attacks.protocols import Constraint, Transform
 from limen.attacks.search import InTurn, Search, check_count
-from limen.attacks.update import Scale
+from limen.attacks.update import BySuccess, Scale
 from limen.metrics import Metric
 
 Step = Literal["normalised", "raw"]
@@ -78,5 +79,50 @@ def perceptual_gradient(
         steps=check_count("steps", steps),
         early_stop=True,
         confidence=positive("confidence", confidence, zero=True),
+    )
+    return InTurn((parts,))
+
+
+@attack()
+def perc_al(
+    steps: int = 1000,
+    step_size: float | Tensor = 1.0,
+    colour_step: float | Tensor = 0.5,
+    confidence: float | Tensor = 0.0,
+    loss: Loss = "cross_entropy",
+) -> Search:
+    """The least change of colours: up the loss until a success, then down CIEDE2000 until it is none.
+
+    Args:
+        steps: How many steps.
+        step_size: The length in L2 of the first step up the loss, α_l; it falls to a hundredth along a
+            cosine.
+        colour_step: The length of the first step down the difference of colours, α_c; it falls to a tenth.
+            Zhao et al. have 0.1 for images that are easy to fool.
+        confidence: The logit margin that a success must exceed, a number or one per sample; the authors'
+            program has 40 in place of any but 0.
+        loss: What is climbed.
+
+    Source:
+        Zhao, Liu & Larson 2020, Towards large yet imperceptible adversarial image perturbations with
+        perceptual color distance, Algorithm 2. The difference that decides what is kept is that of the stored
+        image, not, as in their program, that of the one before the step.
+
+    Example:
+        >>> perc_al(steps=200).name
+        'perc_al'
+    """
+    length, back = positive("step_size", step_size), positive("colour_step", colour_step)
+    parts = Composition(
+        objective=loss_named(loss),
+        rule=(
+            BySuccess(
+                failing=(Normalize(), Scale(length, final=length / 100)),
+                succeeding=(Descend(ColourDifference()), Normalize(), Scale(back, final=back / 10)),
+            ),
+        ),
+        steps=check_count("steps", steps),
+        confidence=positive("confidence", confidence, zero=True),
+        distance=colour_distance,
     )
     return InTurn((parts,))

@@ -1,0 +1,178 @@
+"""Perceptual attacks beside the programs of their papers, and which attack people would notice least.
+
+    python benchmarks/perceptual.py colours --images 8 --steps 200
+    python benchmarks/perceptual.py features --images 64 --steps 40
+    python benchmarks/perceptual.py noticed --images 6 --confidences 0 1 5
+
+`colours` runs PerC-AL of Limen and of adv-lib on the same photographs, `features` PPGD and LPA of Limen and,
+as ported for the tests, of perceptual-advex on a small network of random weights. `noticed` runs attacks that
+look for the least change, each asked for the same logit margin, and prints how visible what they found is: by
+MAD, by the share of people who would notice beyond false alarms, and by the length of `VisibilityTensor`, which
+tells images of MAD 0 apart: where no block comes near 1, MAD is 0.
+"""
+
+from __future__ import annotations
+
+import common  # before torch, which reads the thread settings when it is loaded
+
+# isort: split
+import importlib
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from limen import attacks, catalog, metrics
+from limen.attacks import Attack
+from limen.attacks.composition import Composition
+from limen.attacks.features import FeatureDistance
+from limen.attacks.part import Problem
+from limen.classifier import Classifier
+from limen.compat import declare_torchvision_operators
+from limen.metrics.visibility_tensor import VisibilityTensor
+
+BOUNDS = (0.5, 0.25, 0.1)
+RIVALS = (
+    "least_noticed:steps={steps},confidence={a}",
+    "ddn:steps={steps}",
+    "ssim_ddn:steps={steps}",
+    "perc_al:steps={steps},confidence={a}",
+    "perceptual_ddn:steps={steps},confidence={a}",
+    "perceptual_gradient:confidence={a},step_size=0.03",
+    "superpixel_ddn:steps={steps}",
+    "smooth_carlini_wagner_l2:steps={half},search_steps=2,margin={a}",
+    "carlini_wagner_l2:steps={half},search_steps=2,margin={a}",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = common.parser(__doc__)
+    parser.add_argument("what", choices=("colours", "features", "noticed"))
+    parser.add_argument("--network", choices=common.NETWORKS, default="mobilenet_v2")
+    parser.add_argument("--images", type=common.positive, default=8)
+    parser.add_argument("--steps", type=common.positive, default=40)
+    parser.add_argument("--batch", type=common.positive, default=8)
+    parser.add_argument("--confidences", type=float, nargs="+", default=[0.0, 1.0, 5.0])
+    parser.add_argument("--attacks", nargs="+", default=RIVALS, help="specs, with {a}, {steps} and {half}")
+    options = parser.parse_args(arguments)
+    common.settle(options)
+    header, rows = {"colours": colours, "features": features, "noticed": noticed}[options.what](options)
+    print(common.table(header, list(rows)))
+    return 0
+
+
+def colours(options: Any) -> tuple[list[str], Iterator[list[str]]]:
+    sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # only adv-lib's plots need it
+    declare_torchvision_operators()
+    from adv_lib.attacks.perceptual_color_attacks import perceptual_color_distance_al as theirs
+
+    classifier, data = loaded(options)
+    ours = attacks.perc_al(steps=options.steps)
+    programs = {
+        "Limen": lambda images, labels: ours(classifier, images, labels).images,
+        "adv-lib": lambda images, labels: theirs.perc_al(
+            classifier.module, images, labels, 1000, max_iterations=options.steps
+        ),
+    }
+
+    def rows() -> Iterator[list[str]]:
+        for name, program in programs.items():
+            images = torch.cat([program(*part) for part in data.batches(options.batch)])
+            with torch.no_grad():
+                hit = classifier(images).argmax(1) != data.labels
+            found = metrics.ciede2000_map(data.images[hit], images[hit]).flatten(1)
+            yield [name, f"{int(hit.sum())}/{len(hit)}", middle(found.mean(1)), middle(found.norm(dim=1))]
+
+    return ["program", "fooled", "mean CIEDE2000: median, mean", "L2 of the map: median, mean"], rows()
+
+
+def features(options: Any) -> tuple[list[str], Iterator[list[str]]]:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    published = importlib.import_module("tests.attacks.published_ppgd")
+    network, problem = importlib.import_module("tests.attacks.test_neural").small(options.images)
+    call = (problem.classifier, problem.images, problem.labels)
+    unseeded = Problem(originals=problem.images, labels=problem.labels, seeds=problem.labels)
+    distance = FeatureDistance(network.features).bind(unseeded)
+    noise = 0.01 * torch.randn(problem.images.shape, generator=torch.Generator().manual_seed(0))
+
+    def share(images: Tensor, bound: float) -> str:
+        inside = distance(images) <= bound * (1 + 1e-4)
+        return f"{100 * float((problem.fooled(images) & inside).float().mean()):.0f}"
+
+    def rows() -> Iterator[list[str]]:
+        for bound in BOUNDS:
+            row = [f"{bound}"]
+            for name in ("ppgd", "lpa"):
+                theirs = getattr(published, name)(
+                    network, network.features, *call[1:], noise, bound, options.steps
+                )
+                ours = getattr(attacks, name)(eps=bound, steps=options.steps, network=network.features)
+                found = [ours(*call, lattice=lattice).images for lattice in (None, 255)]
+                row += [share(images, bound) for images in (theirs, *found)]
+            yield row
+
+    columns = [f"{name} {which}" for name in ("PPGD", "LPA") for which in ("published", "Limen", "8-bit")]
+    return ["bound", *columns], rows()
+
+
+def noticed(options: Any) -> tuple[list[str], Iterator[list[str]]]:
+    classifier, data = loaded(options)
+    form = VisibilityTensor.at(data.images)
+
+    def rows() -> Iterator[list[str]]:
+        for a in options.confidences:
+            for spec in options.attacks:
+                named = spec.format(a=a, steps=options.steps, half=max(1, options.steps // 2))
+                made = catalog.attack(named)
+                attack = Attack(made.identity, asked_for(made.search, a))
+                found = [attack(classifier, *part) for part in data.batches(options.batch)]
+                images = torch.cat([each.images for each in found])
+                hit = torch.cat([each.success for each in found])
+                pair = data.images[hit], images[hit]
+                visible = form.energy(images - data.images).sqrt()[hit]
+                passes = torch.cat([each.forwards for each in found]).double().mean()
+                share = 100 * metrics.noticed(*pair).double().mean()
+                yield [
+                    f"{a:g}",
+                    named,
+                    f"{int(hit.sum())}/{len(hit)}",
+                    middle(metrics.mad(*pair)),
+                    f"{share:.1f}",
+                    middle(visible),
+                    middle(metrics.ciede2000(*pair)),
+                    f"{passes:.0f}",
+                ]
+                print(" | ".join(["", a.__str__(), named, middle(visible)]), file=sys.stderr, flush=True)
+
+    measures = ["MAD: median, mean", "would notice, %", "visibility: median, mean", "CIEDE2000: median, mean"]
+    return ["margin", "attack", "fooled", *measures, "passes"], rows()
+
+
+def asked_for(part: Any, confidence: float) -> Any:
+    """The search with this confidence in each of its compositions."""
+    if isinstance(part, Composition):
+        return replace(part, confidence=confidence)
+    held = {each.name: getattr(part, each.name) for each in fields(part)}
+    if isinstance(held.get("compositions"), tuple):
+        climbs = tuple(asked_for(each, confidence) for each in held["compositions"])
+        return replace(part, compositions=climbs)
+    return replace(part, parts=asked_for(held["parts"], confidence))
+
+
+def loaded(options: Any) -> tuple[Classifier, common.Images]:
+    classifier = Classifier(common.load_network(options.network))
+    return classifier, common.load_images(options.network, classifier, options.images)
+
+
+def middle(values: Tensor) -> str:
+    """The median and the mean."""
+    return f"{values.median():.3g}, {values.mean():.3g}" if len(values) else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""How far images are apart for a network: by its features, without weights fitted to people's judgements."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from limen.attacks.cost import Cost
+from limen.attacks.part import Problem, rows
+from limen.classifier import Classifier
+from limen.errors import UsageError
+from limen.images import norm
+from limen.metrics.feature_networks import feature_network
+from limen.structure import maps_of_each_size
+from limen.structure.asking import asked
+
+Features = Callable[..., Sequence[Tensor]]
+"""Makes feature maps (n, C, H, W) of images, of any sizes; called with the `classifier` under attack as well
+if it has a parameter of that name."""
+
+
+def own(images: Tensor, classifier: Classifier) -> list[Tensor]:
+    """The feature maps of the classifier under attack: of each size the last."""
+    return maps_of_each_size(classifier, images)
+
+
+def _pretrained(network: str, images: Tensor) -> list[Tensor]:
+    return feature_network(network, images)(images.expand(-1, 3, -1, -1))
+
+
+FEATURES: dict[str, Features] = {
+    "self": own,
+    "alexnet": functools.partial(_pretrained, "alex"),
+    "vgg": functools.partial(_pretrained, "vgg"),
+    "squeezenet": functools.partial(_pretrained, "squeeze"),
+}
+"""The networks whose features a distance is measured in."""
+
+
+@dataclass(frozen=True)
+class FeatureDistance(Cost):
+    """‖φ(x) − φ(x0)‖₂ (Laidlaw, Singla & Feizi 2021, Section 4).
+
+    φ holds the feature maps of a network, in each place of unit length over the channels, and divided by
+    √(HW), so that ‖φ‖² is the number of maps. d² is LPIPS without the weights of the channels.
+
+    Attributes:
+        network: Makes the maps.
+    """
+
+    network: Features
+    classifier: Classifier | None = None
+    reference: Tensor = rows()
+
+    def bind(self, problem: Problem) -> Self:
+        known = replace(self, classifier=problem.classifier)
+        with torch.no_grad():
+            return replace(known, reference=known.features(problem.originals))
+
+    def features(self, images: Tensor) -> Tensor:
+        """φ (n, D), differentiable."""
+        given: Any = asked(self.network, "feature network", classifier=self.classifier)
+        maps = self.network(images, **given)
+        if not maps or any(each.ndim != 4 or len(each) != len(images) for each in maps):
+            shapes = [tuple(each.shape) for each in maps]
+            raise UsageError(f"{self.network} gives maps of shapes {shapes}; expected some of (N, C, H, W)")
+        return torch.cat([_unit(each).flatten(1) for each in maps], 1)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return norm(self.features(images) - self.reference)
+
+
+def _unit(maps: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(maps, dim=1, keepdim=True)
+    return maps / (length + 1e-10) / maps[0, 0].numel() ** 0.5

@@ -1,0 +1,170 @@
+"""Neural perceptual threat models: the distance, the directions, and the published attacks beside Limen's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from limen import Classifier
+from limen.attacks import lpa, ppgd
+from limen.attacks.features import FeatureDistance
+from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
+from limen.errors import UsageError
+from limen.images import norm
+from limen.structure import maps_of_each_size
+
+from . import published_ppgd as published
+from .geometry import Features, features
+from .networks import Task, fixed_weights, generator, photos, smooth_mlp, task
+from .states import problem_of, state_of
+
+F64 = torch.float64
+
+
+class Small(nn.Module):
+    """Three convolutions, whose maps are the features, and a linear head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(inner, outer, 3, stride, 1), nn.ReLU())
+            for inner, outer, stride in ((3, 8, 1), (8, 12, 2), (12, 16, 2))
+        )
+        self.head = nn.Linear(16, 4)
+        fixed_weights(self, seed=0)
+        with torch.no_grad():
+            self.head.weight.mul_(8)
+            self.head.bias.sub_(self(photos(64, seed=99)).mean(0))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        maps = [2 * images - 1]
+        for layer in self.layers:
+            maps.append(layer(maps[-1]))
+        return maps[1:]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images)[-1].mean((2, 3)))
+
+
+def small(count: int = 12) -> tuple[Small, Task]:
+    network = Small().requires_grad_(False)
+    return network, task(network, photos(count, low=20, high=236, seed=5))
+
+
+def test_the_distance_is_that_of_the_published_program():
+    a, b = (photos(3, seed=seed).double() for seed in (0, 1))
+    distance = FeatureDistance(features).bind(problem_of(a))
+    expected = (published.flattened(features(a)) - published.flattened(features(b))).norm(dim=1)
+    torch.testing.assert_close(distance(b), expected)
+    torch.testing.assert_close(Features().measure(b, a), expected)
+    torch.testing.assert_close(norm(distance.features(a)).square(), torch.full((3,), 2.0, dtype=F64))
+    leaf = a.clone().requires_grad_()
+    assert torch.equal(torch.autograd.grad(distance(leaf).sum(), leaf)[0], torch.zeros_like(a))
+
+
+def jacobian(distance: FeatureDistance, images: Tensor) -> Tensor:
+    return torch.autograd.functional.jacobian(distance.features, images)[0].flatten(1).squeeze()
+
+
+def test_the_steepest_direction_in_features_solves_the_normal_equations():
+    images = photos(1).double()
+    distance = FeatureDistance(lambda x: [torch.nn.functional.avg_pool2d(x, 4) + 0.1]).bind(
+        problem_of(images)
+    )
+    jac = jacobian(distance, images)
+    gradient = (jac.T @ torch.randn(jac.shape[0], generator=generator(1), dtype=F64)).reshape(images.shape)
+    state = state_of(problem_of(images), images, variables=images)
+    found, _ = SteepestInFeatures(distance, 25)(gradient.clone(), state)
+    expected = torch.linalg.lstsq(jac.T @ jac, gradient.flatten(), driver="gelsd").solution
+    cosine = torch.cosine_similarity(found.flatten(), expected, dim=0)
+    assert cosine > 0.999
+    few, _ = SteepestInFeatures(distance, 1)(gradient.clone(), state)
+    assert torch.cosine_similarity(few.flatten(), gradient.flatten(), dim=0) > 0.999999
+    nothing, _ = SteepestInFeatures(distance, 5)(torch.zeros_like(images), state)
+    assert torch.equal(nothing, torch.zeros_like(images))
+
+
+def test_a_length_in_features_is_a_change_of_them_that_falls_in_every_round():
+    images = photos(2).double()
+    distance = FeatureDistance(features).bind(problem_of(images))
+    unit = torch.randn(images.shape, generator=generator(4), dtype=F64)
+    unit /= norm(unit).reshape(-1, 1, 1, 1)
+    for progress, share in ((0.0, 1.0), (0.25, 0.1**0.5), (0.5, 1.0), (0.75, 0.1**0.5)):
+        state = state_of(problem_of(images), images, progress=progress)
+        link = FeatureLength(distance, 1e-3, falls=0.1, rounds=2, ahead=1e-4)
+        move, _ = link(unit.clone(), state)
+        assert distance(images + move).tolist() == pytest.approx([1e-3 * share] * 2, rel=0.02)
+
+
+def test_the_weight_of_the_excess_grows_after_a_round_where_it_is_outside():
+    originals = photos(2).double()
+    images = originals.clone()
+    images[1] = photos(1, seed=8).double()
+    distance = FeatureDistance(features).bind(problem_of(originals))
+    state, link = state_of(problem_of(originals), images, variables=images), None
+    link = PenalizeExcess(distance, 0.1, weight=0.01, rounds=3, steps=2)
+    taken = []
+    for _ in range(6):
+        move, link = link(torch.zeros_like(images), state)
+        taken.append(norm(move).tolist())
+    first = taken[0][1]
+    assert [each[0] for each in taken] == [0] * 6
+    assert [each[1] / first for each in taken] == pytest.approx([1, 1, 10, 10, 100, 100])
+
+
+@pytest.mark.parametrize(("name", "make"), [("ppgd", ppgd), ("lpa", lpa)])
+def test_a_bound_holds_for_each_sample_and_fools_no_less_than_the_published_program(name, make):
+    bound, (network, problem) = 0.2, small()
+    noise = 0.01 * torch.randn(problem.images.shape, generator=generator(0))
+    theirs = getattr(published, name)(
+        network, network.features, problem.images, problem.labels, noise, bound, steps=10
+    )
+    distance = FeatureDistance(network.features).bind(problem_of(problem.images))
+    fooled = problem.fooled(theirs) & (distance(theirs) <= bound * (1 + 1e-4))
+    for lattice in (None, 255):
+        outcome = make(eps=bound, steps=10, network=network.features)(
+            problem.classifier, problem.images, problem.labels, lattice=lattice
+        )
+        assert (distance(outcome.images) <= bound * (1 + 1e-4)).all()
+        assert torch.equal(problem.fooled(outcome.images), outcome.success)
+        assert outcome.success.sum() >= fooled.sum() > 0
+
+
+def test_the_fast_attack_counts_only_what_it_finds_within_the_bound():
+    network, problem = small()
+    attack = lpa(eps=0.1, steps=20, network=network.features, fast=True)
+    outcome = attack(problem.classifier, problem.images, problem.labels)
+    distance = FeatureDistance(network.features).bind(problem_of(problem.images))(outcome.images)
+    assert 0 < outcome.success.sum() < len(problem.images)
+    assert (distance <= 0.1).all()
+    ended = attack.perturb(problem.classifier, problem.images, problem.labels)
+    assert not torch.equal(ended, problem.images)
+
+
+def test_the_classifiers_own_features_are_the_last_map_of_each_size():
+    network, problem = small(3)
+    own, given = maps_of_each_size(problem.classifier, problem.images), network.features(problem.images)
+    for mine, theirs in zip(own, given, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    call = (problem.classifier, problem.images, problem.labels)
+    by_name, by_hand = (ppgd(steps=4, network=each)(*call) for each in ("self", network.features))
+    torch.testing.assert_close(by_name.images, by_hand.images, rtol=0, atol=1.5 / 255)
+
+
+def test_a_classifier_without_feature_maps_has_no_features_of_its_own():
+    problem = task(smooth_mlp(), photos(2))
+    with pytest.raises(UsageError, match="no layer that gives a feature map"):
+        ppgd()(problem.classifier, problem.images, problem.labels)
+    with pytest.raises(UsageError, match=r"gives maps of shapes \[\(2, 432\)\]"):
+        ppgd(network=lambda x: [x.flatten(1)])(problem.classifier, problem.images, problem.labels)
+
+
+def test_feature_maps_of_a_large_batch_are_put_together():
+    classifier = Classifier(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    )
+    images = torch.rand(17, 3, 192, 192, generator=generator(0))
+    (maps,) = maps_of_each_size(classifier, images)
+    assert len(maps) == 17
+    torch.testing.assert_close(maps[16:], classifier.module[:2](images[16:]))
