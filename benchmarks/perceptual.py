@@ -7,7 +7,7 @@
 `colours` runs PerC-AL of Limen and of adv-lib on the same photographs, `features` PPGD and LPA of Limen and,
 as ported for the tests, of perceptual-advex on a small network of random weights. `noticed` runs attacks that
 look for the least change, each asked for the same logit margin, and prints how visible what they found is: by
-MAD, by the share of people who would notice beyond false alarms, and by the length of `VisibilityTensor`, which
+MAD, by the share of people who would notice, and by the length of `VisibilityTensor`, which
 tells images of MAD 0 apart: where no block comes near 1, MAD is 0.
 """
 

@@ -32,7 +32,7 @@ TRAINING = (
     *(training.OBJECTIVES, training.AUGMENTATIONS, training.OPTIMIZERS, training.SCHEDULES),
     training.SAMPLINGS,
 )
-STRUCTURE = (catalog.ATTENTION, catalog.SALIENCY, catalog.FOREGROUNDS)
+STRUCTURE = (catalog.ATTENTION, catalog.SALIENCY, catalog.FOREGROUNDS, catalog.FEATURES)
 OTHERS = (*STRUCTURE, *TRAINING, evaluation.EVALUATIONS, recipes.RECIPES)
 GROUPS = {table.group for table in (*CATALOGS, *OTHERS)}
 ROOMS = [
@@ -267,6 +267,7 @@ def test_the_readmes_table_holds_every_attack():
         ("ssim-geometry.md", "derived"),
         ("defenses.md", "behind the defence"),
         ("smoothing.md", "predicted"),
+        ("perceptual.md", "True"),
     ],
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys, tmp_path, monkeypatch):

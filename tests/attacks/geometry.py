@@ -329,7 +329,7 @@ def features(images: Tensor) -> list[Tensor]:
     planes, maps = images.mean(1, keepdim=True), []
     for channels, inner in ((8, 1), (6, 8)):
         weights = torch.randn(channels, inner, 3, 3, generator=random).to(images)
-        planes = torch.nn.functional.leaky_relu(torch.nn.functional.conv2d(planes - 0.5, weights, padding=1))
+        planes = torch.tanh(torch.nn.functional.conv2d(planes - 0.5, weights, padding=1))
         maps.append(planes)
         planes = torch.nn.functional.avg_pool2d(planes, 2)
     return maps

@@ -70,10 +70,10 @@ def on_small_networks(factory: Callable[..., Any]) -> dict[str, Any]:
     """Arguments under which an attack can be tried on these networks: most have no feature maps to attend to,
     and superpixels of the usual size are too few on images as small as theirs."""
     names = inspect.signature(factory).parameters
-    small = {"attention": None, "superpixels": None, "delta": 45.0, "network": features}
+    small = {"attention": None, "superpixels": None, "delta": 45.0, "network": features, "metric": "l2"}
     # A climb of a thousand steps, or along a metric, takes its time whatever the network.
-    brief = {"steps": 25} if {"metric", "colour_step"} & set(names) else {}
-    return {name: value for name, value in small.items() if name in names} | brief
+    brief = {"steps": 25, "eps": 1.0} if {"metric", "colour_step"} & set(names) else {}
+    return {name: value for name, value in (small | brief).items() if name in names}
 
 
 @dataclass(frozen=True)

@@ -544,7 +544,7 @@ PAPERS |= {
         attacks.perceptual_pgd(eps=0.01, metric=dissimilarity, steps=10, confidence=1.0, early_stop=True),
         once(
             objective=CrossEntropy(),
-            constraint=CostBall(cost=Difference(dissimilarity), eps=0.01, overshoot=0.05),
+            constraint=CostBall(cost=Difference(dissimilarity), eps=0.01, overshoot=0.01),
             rule=(Normalize(2), Scale(0.5, final=0.005)),
             steps=10,
             early_stop=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limen.attacks.factory import Attack, Factory, attack
+from limen.attacks.features import FEATURES, Features
 from limen.attacks.library.carlini_wagner import carlini_wagner_l2
 from limen.attacks.library.ddn import ddn
 from limen.attacks.library.deepfool import deepfool
@@ -65,8 +66,10 @@ FACTORIES: dict[str, Factory[...]] = {
 
 __all__ = [
     "FACTORIES",
+    "FEATURES",
     "Attack",
     "Factory",
+    "Features",
     "Outcome",
     "attack",
     "carlini_wagner_l2",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -15,13 +15,21 @@ from limen.attacks.part import Problem, rows
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import norm
-from limen.metrics.feature_networks import feature_network
+from limen.metrics.feature_networks import Backbone, feature_network
 from limen.structure import maps_of_each_size
 from limen.structure.asking import asked
 
-Features = Callable[..., Sequence[Tensor]]
-"""Makes feature maps (n, C, H, W) of images, of any sizes; called with the `classifier` under attack as well
-if it has a parameter of that name."""
+
+class Features(Protocol):
+    """Any function that gives feature maps of images.
+
+    It is called with images (N, C, H, W) in [0, 1], and by name with options of its own. One that also names
+    a parameter `classifier` is given the classifier under attack.
+    """
+
+    def __call__(self, *arguments: Any, **options: Any) -> Sequence[Tensor]:
+        """Feature maps (N, c, h, w) of any sizes, differentiable in the images."""
+        ...
 
 
 def own(images: Tensor, classifier: Classifier) -> list[Tensor]:
@@ -29,16 +37,26 @@ def own(images: Tensor, classifier: Classifier) -> list[Tensor]:
     return maps_of_each_size(classifier, images)
 
 
-def _pretrained(network: str, images: Tensor) -> list[Tensor]:
-    return feature_network(network, images)(images.expand(-1, 3, -1, -1))
+def alexnet(images: Tensor, weights: Path | None = None) -> list[Tensor]:
+    """The five feature maps of AlexNet after its ReLUs."""
+    return _pretrained("alex", images, weights)
 
 
-FEATURES: dict[str, Features] = {
-    "self": own,
-    "alexnet": functools.partial(_pretrained, "alex"),
-    "vgg": functools.partial(_pretrained, "vgg"),
-    "squeezenet": functools.partial(_pretrained, "squeeze"),
-}
+def vgg(images: Tensor, weights: Path | None = None) -> list[Tensor]:
+    """The feature maps of VGG16 before each pooling."""
+    return _pretrained("vgg", images, weights)
+
+
+def squeezenet(images: Tensor, weights: Path | None = None) -> list[Tensor]:
+    """The feature maps of SqueezeNet 1.1, of the first convolution and six fire modules."""
+    return _pretrained("squeeze", images, weights)
+
+
+def _pretrained(network: Backbone, images: Tensor, weights: Path | None) -> list[Tensor]:
+    return feature_network(network, images, weights)(images.expand(-1, 3, -1, -1))
+
+
+FEATURES: dict[str, Features] = {"self": own, "alexnet": alexnet, "vgg": vgg, "squeezenet": squeezenet}
 """The networks whose features a distance is measured in."""
 
 

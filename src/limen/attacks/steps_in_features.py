@@ -16,9 +16,6 @@ from limen.attacks.protocols import State, Transform
 from limen.images import column, norm
 from limen.operators import conjugate_gradient
 
-_AHEAD = 1e-3
-"""How far along a move of unit length its effect is read off."""
-
 
 @dataclass(frozen=True)
 class _Identity:
@@ -37,15 +34,19 @@ class _Curvature:
     images: Tensor
 
     @cached_property
-    def _at(self) -> tuple[Tensor, Tensor]:
+    def _at(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The images, their features, any w of these, and Jᵀw, which is linear in it."""
         with torch.enable_grad():
             images = self.images.detach().requires_grad_()
-            return images, self.cost.features(images)
+            features = self.cost.features(images)
+            weights = torch.ones_like(features).requires_grad_()
+            pulled = torch.autograd.grad(features, images, weights, create_graph=True)[0]
+            return images, features, weights, pulled
 
     def matvec(self, vectors: Tensor) -> Tensor:
-        """JᵀJ v, of vectors of about unit length: J v by a difference, Jᵀ by a backward pass."""
-        images, features = self._at
-        change = (self.cost.features(self.images + _AHEAD * vectors) - features.detach()) / _AHEAD
+        """JᵀJ v: J v is the derivative of ⟨v, Jᵀw⟩ in w."""
+        images, features, weights, pulled = self._at
+        change = torch.autograd.grad(pulled, weights, vectors, retain_graph=True)[0]
         return torch.autograd.grad(features, images, change, retain_graph=True)[0]
 
     def preconditioner(self) -> _Identity:
@@ -61,7 +62,7 @@ class SteepestInFeatures(Transform):
 
     Attributes:
         cost: The distance of the features.
-        iterations: How many products with JᵀJ, each a forward and a backward pass of the network.
+        iterations: How many products with JᵀJ, each two backward passes of the network.
     """
 
     cost: FeatureDistance
@@ -69,7 +70,7 @@ class SteepestInFeatures(Transform):
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         curvature = _Curvature(self.cost, state.exact)
-        found = conjugate_gradient(curvature, move, tolerance=0.0, iterations=self.iterations)
+        found = conjugate_gradient(curvature, move, tolerance=1e-6, iterations=self.iterations)
         # Where no feature feels the gradient, there is no direction.
         return found.values.nan_to_num_(0.0, 0.0, 0.0), self
 
@@ -90,7 +91,7 @@ class FeatureLength(Transform):
     length: float | Tensor = setting()
     falls: float = 1.0
     rounds: int = 1
-    ahead: float = _AHEAD
+    ahead: float = 1e-3
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         features = self.cost.features

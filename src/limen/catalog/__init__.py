@@ -43,6 +43,7 @@ __all__ = [
     "ATTENTION",
     "DATA",
     "DEFENSES",
+    "FEATURES",
     "FOREGROUNDS",
     "METRICS",
     "MODELS",
@@ -120,6 +121,14 @@ FOREGROUNDS = Catalog(
 """Every way to find foregrounds; a user's own is a function of images, and of its options."""
 
 READERS[structure.Foreground] = FOREGROUNDS.make
+
+_ASKED = frozenset({"classifier"})
+FEATURES = Catalog(
+    "feature network", attacks.FEATURES, "limen.features", argument=False, takes=1, hidden=_ASKED
+)
+"""The networks whose features attacks measure by; a user's own is a function of images, with options."""
+
+READERS[attacks.Features] = FEATURES.make
 
 METRICS = Catalog(
     "metric",

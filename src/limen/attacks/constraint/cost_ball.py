@@ -15,7 +15,7 @@ from limen.attacks.protocols import Constraint, State
 from limen.images import column, norm, per_sample
 
 _BISECTIONS = 10
-_ROUNDING = 1e-5
+_ROUNDING = 1e-6
 """By which share of the budget a cost may differ with the batch that it is computed in."""
 
 

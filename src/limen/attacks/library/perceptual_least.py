@@ -56,7 +56,7 @@ def perceptual_pgd(
     length = positive("step_size", step_size)
     parts = Composition(
         objective=loss_named(loss),
-        constraint=CostBall(cost=cost_named(metric), eps=budget(eps), overshoot=0.05),
+        constraint=CostBall(cost=cost_named(metric), eps=budget(eps), overshoot=0.01),
         rule=(Normalize(), Scale(length, final=length / 100)),
         steps=check_count("steps", steps),
         early_stop=early_stop,
