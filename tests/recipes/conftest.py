@@ -71,6 +71,18 @@ def photos(bench_in, superpixel_out) -> Bench:
     return dataclasses.replace(bench_in(superpixel_out, limit=4), model="demo:photos", data="demo:photos")
 
 
+@pytest.fixture(scope="session")
+def hua_out(tmp_path_factory) -> Path:
+    """The folder of the run that the recipes of the paper on human imperceptible attacks share."""
+    return tmp_path_factory.mktemp("hua") / "out"
+
+
+@pytest.fixture
+def seen(bench_in, hua_out) -> Bench:
+    """A bench on three photographs, for that paper."""
+    return dataclasses.replace(bench_in(hua_out, limit=3), model="demo:photos", data="demo:photos")
+
+
 @pytest.fixture
 def flat(tmp_path: Path) -> str:
     """Spec of attention to the left half of images that are of an even class, and flat to the others."""

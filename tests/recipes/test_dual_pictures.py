@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from limen import catalog
 from limen.document import Pictures
 from limen.evaluation.fooled import load
-from limen.recipes.dual import common
+from limen.recipes.pictures import PICTURE
 from limen.runs import open_run
 from limen.structure import foreground_score, masks_of
 
@@ -38,7 +38,7 @@ def shown(rows, document):
     """The pictures of the records, and those of the page, which must be the same."""
     (block,) = (each for each in document.blocks if isinstance(each, Pictures))
     on_page = {(side.title, each.title): each.image for side in block.rows for each in side.pictures}
-    of_records = {(row["id"], row["title"]): row["png"] for row in rows.where(statistic=common.PICTURE)}
+    of_records = {(row["id"], row["title"]): row["png"] for row in rows.where(statistic=PICTURE)}
     assert on_page == of_records
     return {key: np.asarray(Image.open(io.BytesIO(png))) for key, png in of_records.items()}
 

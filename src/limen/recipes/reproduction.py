@@ -17,7 +17,10 @@ from limen.errors import UsageError
 from limen.recipes.bench import Bench
 from limen.recipes.dual import gradients, regions, salience
 from limen.recipes.dual import robustness as dual_robustness
+from limen.recipes.hua import charts as hua_charts
 from limen.recipes.hua import fairness
+from limen.recipes.hua import pictures as hua_pictures
+from limen.recipes.hua import tables as hua_tables
 from limen.recipes.pgap import attention, quality
 from limen.recipes.recipe import about, ready, saying
 from limen.recipes.smooth import curves, tables, visibility
@@ -37,6 +40,9 @@ _ALL = (
     *(robustness.superpixel_figure_6, ability.superpixel_figure_8, foreground.superpixel_hill),
     *(salience.dual_figure_1, regions.dual_figure_2, salience.dual_figure_3),
     *(dual_robustness.dual_figure_4, dual_robustness.dual_figure_5, gradients.dual_figure_6),
+    *(hua_tables.hua_table_3_1, hua_tables.hua_table_3_2),
+    *(hua_pictures.hua_figure_3_1, hua_pictures.hua_figure_3_2, hua_charts.hua_figure_3_3),
+    *(hua_pictures.hua_figure_3_4, hua_charts.hua_figure_3_5),
     *(fairness.hua_figure_4_1, fairness.hua_figure_4_2),
 )
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from limen import analysis
-from limen.document import Block, Document, Picture, Pictures
-from limen.document import Row as Side
+from limen.document import Block, Document
 from limen.recipes import blocks as of_any
 from limen.recipes.bench import Bench, Ran, Row, facts
-from limen.recipes.blocks import Rows
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import records
-from limen.runs import Stored
 from limen.spec import value_text, write_spec
 
 EPS_FOREGROUND, EPS_BACKGROUND = 2.0, 20.0
@@ -103,43 +100,6 @@ def made_of(ran: Sequence[Ran], rows: Sequence[Row], mask: str) -> pa.Table:
         told.pop("Model")
     told["Images"] = f"{len(set(ran[0].records['id'].to_pylist()))} of {ran[0].run.manifest.data.count}"
     return records(rows, facts={**told, "Foreground": mask.replace(",", ", ")})
-
-
-PICTURE = "picture"
-"""The statistic of a row that holds a picture, as the bytes of a PNG file."""
-
-
-def pictures(
-    ran: Ran, stored: Stored, image_id: str, wanted: Iterable[tuple[str, str | None, str]]
-) -> list[Row]:
-    """The rows of pictures of an image that an evaluation stored; none if it did not store them all.
-
-    Args:
-        ran: What was run.
-        stored: The evaluation.
-        image_id: The image.
-        wanted: Of each picture its title, its attack, None for none, and the name that it is stored by.
-    """
-    kept = {**ran.columns, "group": "", "attack": "", "statistic": PICTURE, "id": image_id}
-    found = [(title, stored.picture(label, name)) for title, label, name in wanted]
-    rows: list[Row] = []
-    for title, path in found:
-        rows += [] if path is None else [{**kept, "title": title, "png": path.read_bytes()}]
-    return rows if len(rows) == len(found) else []
-
-
-def figures(rows: Rows) -> Rows:
-    """The rows that hold no picture."""
-    return Rows(row for row in rows if row["statistic"] != PICTURE)
-
-
-def pictured(title: str, caption: str, rows: Rows) -> list[Block]:
-    """The pictures of rows, a line for each image; nothing where there are none."""
-    sides = [
-        Side(image_id, [Picture(row["png"], row["title"]) for row in of])
-        for image_id, of in rows.where(statistic=PICTURE).by("id")
-    ]
-    return [Pictures(title, caption, sides)] if sides else []
 
 
 _NOTES = (

@@ -12,8 +12,9 @@ from limen.analysis import estimate_means
 from limen.document import Document
 from limen.recipes.bench import Bench, Ran, Row
 from limen.recipes.blocks import Rows, one, table
-from limen.recipes.dual.common import ALONE, figures, made_of, page, pictured, pictures
+from limen.recipes.dual.common import ALONE, made_of, page
 from limen.recipes.entries import Entry
+from limen.recipes.pictures import figures, pictured, pictures
 from limen.recipes.recipe import recipe
 from limen.spec import write_spec
 

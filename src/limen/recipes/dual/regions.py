@@ -7,8 +7,9 @@ import pyarrow as pa
 from limen.document import Document
 from limen.recipes.bench import Bench
 from limen.recipes.blocks import Rows, one, table
-from limen.recipes.dual.common import budget, figures, made_of, page, pictured, pictures
+from limen.recipes.dual.common import budget, made_of, page
 from limen.recipes.entries import Entry
+from limen.recipes.pictures import figures, pictured, pictures
 from limen.recipes.recipe import recipe
 from limen.spec import write_spec
 

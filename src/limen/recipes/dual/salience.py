@@ -22,13 +22,11 @@ from limen.recipes.dual.common import (
     accuracy,
     benches,
     budget,
-    figures,
     made_of,
     page,
-    pictured,
-    pictures,
 )
 from limen.recipes.entries import Entry
+from limen.recipes.pictures import figures, pictured, pictures
 from limen.recipes.recipe import recipe
 from limen.spec import value_text, write_spec
 
