@@ -96,7 +96,7 @@ def augment(
     again resumes.
     """
     machine.prepare()
-    from limen.cli.console import output
+    from limen.cli.console import complain_of_skipped, output
     from limen.report import write_sheet
     from limen.training import Growing, Settings, Task, Team, describe_robust_set, grow_robust_set
 
@@ -117,7 +117,7 @@ def augment(
             settings,
             every=60 * checkpoint_every,
             listen=listen,
-            on_skip=_skipped,
+            on_skip=complain_of_skipped,
             workers=workers,
             team=Team(device),
         )
@@ -125,12 +125,6 @@ def augment(
     write_sheet(describe_robust_set(out, manifest), page, kind="robust data set")
     output().print(f"{(steps + 1) * (manifest.data.count - len(manifest.skipped))} samples, robust:{out}")
     output().print(f"page {page}")
-
-
-def _skipped(image_id: str, reason: str) -> None:
-    from limen.cli.console import complain
-
-    complain(f"skipped {image_id}: {reason}")
 
 
 @contextmanager

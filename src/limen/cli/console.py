@@ -26,6 +26,11 @@ def complain(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def complain_of_skipped(image_id: str, reason: str) -> None:
+    """Say which image cannot be used, and why."""
+    complain(f"skipped {image_id}: {reason}")
+
+
 def printed(table: Table) -> Printed:
     """A table as the terminal shows it; what is small on a page stands below, in lines of its own."""
     made = Printed(title=table.title, title_justify="left", caption=table.caption or None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limen import analysis, catalog, runs
-from limen.cli.console import complain, output
+from limen.cli.console import complain, complain_of_skipped, output
 from limen.cli.figures import success_table
 from limen.cli.progress import showing
 from limen.evaluation import describe_run, run_attacks
@@ -69,6 +69,6 @@ def execute(
 def _complain_of_skipped(run: runs.Run) -> None:
     skipped = run.manifest.skipped
     for image in skipped[:_FIRST]:
-        complain(f"skipped {image.id}: {image.reason}")
+        complain_of_skipped(image.id, image.reason)
     if len(skipped) > _FIRST:
         complain(f"skipped {len(skipped)} images in all; run.json names the others")

@@ -76,6 +76,7 @@ def train(
     family of networks is trained that differ in their seeds alone. The same command again resumes.
     """
     machine.prepare()
+    from limen.cli.console import complain_of_skipped
     from limen.training import Files, Task, assemble, settings_for, train_network
 
     judges = validate, validate_count
@@ -108,7 +109,7 @@ def train(
             settings,
             every=60 * checkpoint_every,
             listen=listen,
-            on_skip=_skipped,
+            on_skip=complain_of_skipped,
             workers=workers,
             team=team,
         )
@@ -126,7 +127,7 @@ def _train_family(
     workers: int,
     device: str,
 ) -> None:
-    from limen.cli.console import complain, output
+    from limen.cli.console import complain, complain_of_skipped, output
     from limen.cli.progress import steps
     from limen.report import write_sheet
     from limen.training import describe_family, train_family
@@ -153,7 +154,7 @@ def _train_family(
             every=every,
             listen=lambda event, history: show(event),
             tell=tell,
-            on_skip=_skipped,
+            on_skip=complain_of_skipped,
             workers=workers,
             device=device,
         )
@@ -162,12 +163,6 @@ def _train_family(
     output().print(f"accuracy {mean:.1%} on average, {min(accuracies):.1%} to {max(accuracies):.1%}")
     output().print(f"models   {folder}")
     output().print(f"page     {page}")
-
-
-def _skipped(image_id: str, reason: str) -> None:
-    from limen.cli.console import complain
-
-    complain(f"skipped {image_id}: {reason}")
 
 
 @contextmanager
