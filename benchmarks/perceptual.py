@@ -137,7 +137,7 @@ def noticed(options: Any) -> tuple[list[str], Iterator[list[str]]]:
                 visible = form.energy(images - data.images).sqrt()[hit]
                 passes = torch.cat([each.forwards for each in found]).double().mean()
                 share = 100 * metrics.noticed(*pair).double().mean()
-                yield [
+                row = [
                     f"{a:g}",
                     named,
                     f"{int(hit.sum())}/{len(hit)}",
@@ -147,7 +147,8 @@ def noticed(options: Any) -> tuple[list[str], Iterator[list[str]]]:
                     middle(metrics.ciede2000(*pair)),
                     f"{passes:.0f}",
                 ]
-                print(" | ".join(["", a.__str__(), named, middle(visible)]), file=sys.stderr, flush=True)
+                print(*row, sep=" | ", file=sys.stderr, flush=True)  # as it takes long
+                yield row
 
     measures = ["MAD: median, mean", "would notice, %", "visibility: median, mean", "CIEDE2000: median, mean"]
     return ["margin", "attack", "fooled", *measures, "passes"], rows()
