@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         spec,
         structure,
         training,
+        weights,
     )
     from limen.attacks import Outcome
     from limen.classifier import Classifier
@@ -70,6 +71,7 @@ __all__ = [
     "spec",
     "structure",
     "training",
+    "weights",
 ]
 
 _HOMES = {

@@ -20,6 +20,10 @@ WITHOUT_A_BUDGET = {
     "smooth_carlini_wagner_l2",
     "superpixel_ddn",
     "superpixel_carlini_wagner_l2",
+    "perceptual_gradient",
+    "perceptual_ddn",
+    "perc_al",
+    "least_noticed",
 }
 
 

@@ -16,7 +16,17 @@ Levels = Literal["even", "power"]
 """Which levels there are: those at equal distances from black to white, or multiples of a power of two."""
 
 
-@with_stand_in(lambda images, bits=3, levels="even": _softly(images, bits, levels))
+def _steps(bits: int, levels: Levels) -> float:
+    """How many steps from level to level lie between 0 and 1."""
+    return 2**bits - 1 if levels == "even" else LATTICE / 2 ** (8 - bits)
+
+
+def _softly(images: Tensor, bits: int = 3, levels: Levels = "even") -> Tensor:
+    counts = images * _steps(bits, levels)
+    return rounded_softly(counts, counts.round()).div(_steps(bits, levels)).clamp(max=1)
+
+
+@with_stand_in(_softly)
 def bit_depth(images: Tensor, bits: int = 3, levels: Levels = "even") -> Tensor:
     """Round each value to the nearest of the levels that this many bits can tell apart.
 
@@ -51,13 +61,3 @@ def bit_depth(images: Tensor, bits: int = 3, levels: Levels = "even") -> Tensor:
         raise UsageError(f"levels must be one of {', '.join(get_args(Levels))}, not {levels!r}")
     steps = _steps(bits, levels)
     return images.detach().mul(steps).round_().div_(steps).clamp_(max=1)
-
-
-def _steps(bits: int, levels: Levels) -> float:
-    """How many steps from level to level lie between 0 and 1."""
-    return 2**bits - 1 if levels == "even" else LATTICE / 2 ** (8 - bits)
-
-
-def _softly(images: Tensor, bits: int, levels: Levels) -> Tensor:
-    counts = images * _steps(bits, levels)
-    return rounded_softly(counts, counts.round()).div(_steps(bits, levels)).clamp(max=1)
