@@ -169,7 +169,7 @@ TABLE = (
     Row("dual_ddn", {"eps_foreground": 0.03, "steps": 25, "mask": left}, L2_DUAL, (25, 26), minimal=True,
         sharp={"steps": 100}, budget="eps_foreground"),
     Row("superpixel_ssim_pgd", {"eps": 0.9, "steps": 50, **SUPERPIXEL}, Ssim(), (50, 51), has_optimum=False,
-        awkward={"eps": 0.9, "steps": 60, "size": 1.0}),
+        awkward={"eps": 0.9, "steps": 15, "size": 1.0}),
     Row("perceptual_gradient", {"steps": 25}, L2, (25, 26), stops=True),
     Row("perceptual_gradient",
         {"steps": 25, "metric": "l2", "step": "raw", "validate": "truncate", "confidence": 0.01,
@@ -182,7 +182,8 @@ TABLE = (
         stops=True, has_optimum=False, awkward={"eps": 1.0, "steps": 20}),
     Row("perceptual_pgd", {"eps": 0.7, "metric": "l2", "steps": 10, "early_stop": True}, L2, (10, 11),
         stops=True, sharp={"steps": 60, "step_size": 0.3}),
-    Row("perceptual_pgd", {"eps": 0.5, "steps": 10}, Ssim(), (10, 11), has_optimum=False, variant="ssim"),
+    Row("perceptual_pgd", {"eps": 0.5, "steps": 10}, Ssim(), (10, 11), has_optimum=False, variant="ssim",
+        awkward={"steps": 2, "step_size": 4.0, "early_stop": True}),
     Row("perceptual_ddn", {"metric": "l2", "steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
     Row("least_noticed", {"steps": 25}, L2, (25, 26), minimal=True, has_optimum=False),
 )  # fmt: skip
