@@ -18,7 +18,6 @@ from limen.classifier import Classifier, ModelError
 from limen.data import batches
 from limen.errors import LimenError, UsageError
 from limen.training import (
-    DEFAULTS,
     OPTIMIZERS,
     Epoch,
     Settings,
@@ -27,6 +26,7 @@ from limen.training import (
     accuracy,
     best,
     robust_accuracy,
+    settings_for,
     train_network,
 )
 
@@ -72,7 +72,7 @@ def test_a_network_is_trained_from_specs_into_a_file_that_the_demo_loads(tmp_pat
 def test_the_shipped_networks_can_be_trained_as_they_were():
     """Their settings stand in their files, from before an optimizer had a spec."""
     for name in ("photos", "digits"):
-        settings = DEFAULTS[f"demo:{name}"]
+        settings = settings_for(f"demo:{name}")
         file = Path(models.__file__).parent / "weights" / f"{name}.safetensors"
         told = json.loads(models.read_metadata(file)["settings"])
         assert (settings.epochs, settings.batch_size, settings.seed) == (

@@ -22,8 +22,8 @@ from limen.training.task import Task
 from limen.training.team import Team
 from limen.training.validation import Validation
 
-DEFAULTS = {"demo:photos": Settings(epochs=10), "demo:digits": Settings(epochs=15)}
-"""The settings that the shipped weights were trained with, by the model's spec."""
+EPOCHS = {"demo:photos": 10, "demo:digits": 15}
+"""How many epochs the shipped weights were trained for, by the model's spec."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def train_network(
     Args:
         task: What is trained on what.
         out: The safetensors file to write.
-        settings: Numbers; None for the model's in `DEFAULTS`, or 20 epochs.
+        settings: Numbers; None for `settings_for` the model.
         every: Seconds between two checkpoints within an epoch.
         listen: As of `train`.
         on_skip: As of `train`.
@@ -160,7 +160,7 @@ def metadata_of(task: Task, settings: Settings, train_set: Dataset) -> dict[str,
 
 def settings_for(model: str) -> Settings:
     """The settings that a model is trained with if nothing else is said."""
-    return DEFAULTS.get(model, Settings(epochs=20))
+    return Settings(epochs=EPOCHS.get(model, 20))
 
 
 def best(history: tuple[Epoch, ...]) -> Epoch:
