@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import skimage
 from PIL import Image
-from skimage.metrics import structural_similarity
 
 WINDOW = 11
 """Side of the Gaussian window of SSIM; a smaller image has no map."""
@@ -45,7 +45,7 @@ def lost_structure(original: np.ndarray, adversarial: np.ndarray) -> np.ndarray 
     """
     if min(original.shape[:2]) < WINDOW:
         return None
-    similarity = structural_similarity(
+    similarity = skimage.metrics.structural_similarity(
         original,
         adversarial,
         channel_axis=-1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import scipy
+
 from limen.runs import Run
 
 _LEVEL = 0.05
@@ -17,10 +19,8 @@ def near_chance(correct: int, images: int, classes: int) -> bool:
         >>> near_chance(9, 100, 10), near_chance(30, 100, 10), near_chance(0, 1, 2)
         (True, False, False)
     """
-    from scipy.stats import binom
-
     chance = 1 / classes
-    return chance**images <= _LEVEL < float(binom.sf(correct - 1, images, chance))
+    return chance**images <= _LEVEL < float(scipy.stats.binom.sf(correct - 1, images, chance))
 
 
 def clean_warning(run: Run) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import rankdata, t
+import scipy
 
 from limen.analysis.intervals import LEVEL, Measured
 from limen.errors import UsageError
@@ -64,7 +64,7 @@ class Roc:
     @property
     def area(self) -> float:
         """The area under it: how often an attacked image scores above a clean one, ties counted half."""
-        ranks, count = rankdata(np.concatenate([self.attacked, self.clean])), self.attacked.size
+        ranks, count = scipy.stats.rankdata(np.concatenate([self.attacked, self.clean])), self.attacked.size
         return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * self.clean.size))
 
     @property
@@ -162,7 +162,7 @@ def over_repeats(rates: Sequence[float], tested: float = 1.0) -> Measured:
     spread = float(np.std(rates, ddof=1)) if count > 1 else 0.0
     if spread < _ROUNDING:
         return Measured(mean, math.nan, math.nan)
-    half = float(t.ppf((1 + LEVEL) / 2, count - 1)) * spread * math.sqrt(1 / count + tested)
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, count - 1)) * spread * math.sqrt(1 / count + tested)
     return Measured(mean, max(0.0, mean - half), min(1.0, mean + half))
 
 

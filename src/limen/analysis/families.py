@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from limen.analysis.intervals import LEVEL, Measured, interval, resamples
 from limen.analysis.trends import Variances, fit, weights_of
@@ -78,13 +78,13 @@ def compare_families(
         )
     difference = float(second.mean() - first.mean())
     error, degrees, deviation = (_pairs if paired else _apart)(first, second)
-    t, half = _ratio(difference, error), float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
+    t, half = _ratio(difference, error), float(scipy.stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
     return FamilyTest(
         difference=Measured(difference, difference - half, difference + half),
         t=t,
         degrees=degrees,
-        p=float(2 * stats.t.sf(abs(t), degrees)),
-        one_sided=float(stats.t.sf(t, degrees)),
+        p=float(2 * scipy.stats.t.sf(abs(t), degrees)),
+        one_sided=float(scipy.stats.t.sf(t, degrees)),
         effect=_ratio(difference, deviation),
         permutation=_permuted(first, second, paired, draws, seed),
         paired=paired,
@@ -175,7 +175,7 @@ def _permuted(first: np.ndarray, second: np.ndarray, paired: bool, draws: int, s
         error = sum(each.var(axis, ddof=1) / each.shape[axis] for each in (one, other))
         return difference**2 / np.maximum(error, np.finfo(float).tiny)
 
-    done = stats.permutation_test(
+    done = scipy.stats.permutation_test(
         (first, second),
         statistic,
         permutation_type="samples" if paired else "independent",

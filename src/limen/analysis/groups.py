@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from limen.analysis.intervals import LEVEL, Measured, wilson
 from limen.errors import UsageError
@@ -107,7 +107,7 @@ def group_means(groups: Sequence[str], values: np.ndarray) -> GroupFigures:
     squares = np.bincount(places, (values[known] - means[places]) ** 2, len(names))
     # One value says nothing of how far others lie from it.
     degrees = np.where(images > 1, images - 1.0, np.nan)
-    half = student.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(squares / degrees / np.maximum(images, 1))
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(squares / degrees / np.maximum(images, 1))
     return GroupFigures(names, images, means, means - half, means + half)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, binomtest
+import scipy
 
 from limen.runs import Calibration
 
@@ -104,7 +104,9 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     shares = np.asarray(shares, float)
     if not images:
         return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
-    low, high = (np.maximum(binom.ppf(tail, images, shares), 0) / images for tail in (_TAIL, 1 - _TAIL))
+    low, high = (
+        np.maximum(scipy.stats.binom.ppf(tail, images, shares), 0) / images for tail in (_TAIL, 1 - _TAIL)
+    )
     return low, high
 
 
@@ -130,7 +132,7 @@ def wilson(count: int, total: int) -> Measured:
     """
     if not total:
         return Measured(math.nan, math.nan, math.nan)
-    ends = binomtest(count, total).proportion_ci(LEVEL, "wilson")
+    ends = scipy.stats.binomtest(count, total).proportion_ci(LEVEL, "wilson")
     return Measured(count / total, float(ends.low), float(ends.high))
 
 

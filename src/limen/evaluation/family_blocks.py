@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import gaussian_kde
+import scipy
 
 from limen.data import Covariates
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Table, number
@@ -131,7 +131,7 @@ def _slopes(families: Sequence[FamilyFairness]) -> Charts:
     lines, top = [], 0.0
     for each in families:
         if len(each.slopes) > 2 and np.ptp(each.slopes) > 0:
-            heights = gaussian_kde(each.slopes)(axis)
+            heights = scipy.stats.gaussian_kde(each.slopes)(axis)
             top = max(top, float(heights.max()))
             lines.append(Line(each.family.name, axis.tolist(), heights.tolist(), series=each.family.name))
     points = [

@@ -10,7 +10,7 @@ E = 1 / (1 + exp(−(a + b·ln(MAD + 0.01)))) is the excess over these false ala
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from limen.runs import Calibration
 
@@ -78,5 +78,8 @@ def answers_to_one(mad: np.ndarray, level: float = 0.8) -> tuple[np.ndarray, np.
     mean = curve.values(np.log(np.asarray(mad, float) + OFFSET))
     mean = FALSE_ALARMS + (1 - FALSE_ALARMS) * mean
     tail = (1 - level) / 2
-    low, high = (betaincinv(mean * _PAIR_SUM, (1 - mean) * _PAIR_SUM, chance) for chance in (tail, 1 - tail))
+    low, high = (
+        scipy.special.betaincinv(mean * _PAIR_SUM, (1 - mean) * _PAIR_SUM, chance)
+        for chance in (tail, 1 - tail)
+    )
     return low, high

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from skimage.segmentation import slic as scikit_slic
+import skimage
 
 from limen.errors import LimenError, UsageError
 
@@ -29,7 +29,7 @@ def slic(lab: np.ndarray, size: float, compactness: float) -> np.ndarray:
     weight in CIELAB; the compactness is divided by the same span, so that both cancel out.
     """
     span = float(np.ptp(lab)) or 1.0
-    return scikit_slic(
+    return skimage.segmentation.slic(
         lab,
         n_segments=_wanted(lab, size),
         compactness=compactness / span,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
+import skimage
 import torch
-from skimage.color import rgb2lab
 from torch import Tensor
 
 from limen.errors import UnknownNameError, UsageError
@@ -122,7 +122,7 @@ _kept = _Kept(64 * 2**20)
 
 def _cut(image: np.ndarray, method: str, size: float, merge: float, compactness: float) -> np.ndarray:
     """Labels without gaps, in the least integers that hold them."""
-    lab = rgb2lab(np.broadcast_to(image / _FINE, (*image.shape[:2], 3)))
+    lab = skimage.color.rgb2lab(np.broadcast_to(image / _FINE, (*image.shape[:2], 3)))
     _, labels = np.unique(SUPERPIXELS[method](lab, size, compactness), return_inverse=True)
     if merge:
         labels = merged(labels, lab, merge)

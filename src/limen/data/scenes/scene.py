@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, shift
+import scipy
 
 from limen.data.scenes.shapes import Pose, Window, coverage, turned
 
@@ -145,8 +145,10 @@ def _scatter(canvas: np.ndarray, tone: float, towards: float, draw: np.random.Ge
 def _place(canvas: np.ndarray, thing: np.ndarray, covered: np.ndarray, towards: float, size: int) -> None:
     """Lay a thing on part of the canvas: it has a shadow on the side away from the light, and round edges."""
     away = -np.array([np.sin(towards), np.cos(towards)])
-    shadow = gaussian_filter(shift(covered, away * 0.03 * size, order=1), 0.025 * size)
-    height = gaussian_filter(covered, 0.02 * size) * 0.02 * size
+    shadow = scipy.ndimage.gaussian_filter(
+        scipy.ndimage.shift(covered, away * 0.03 * size, order=1), 0.025 * size
+    )
+    height = scipy.ndimage.gaussian_filter(covered, 0.02 * size) * 0.02 * size
     down, right = np.gradient(height)
     lit = thing * (1 + 0.9 * (away[0] * down + away[1] * right).clip(-0.5, 0.5))[..., None]
     canvas *= 1 - 0.45 * shadow[..., None]
