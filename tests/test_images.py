@@ -24,6 +24,7 @@ from limen.images import (
     quantize,
     read_image,
     to_uint8,
+    write_image,
 )
 
 GREY = np.random.default_rng(0).integers(0, 256, (13, 17), dtype=np.uint8)
@@ -349,3 +350,33 @@ def test_a_bad_file_is_no_misuse() -> None:
 def test_a_tensor_that_holds_no_dense_values_is_refused(images, kind):
     with pytest.raises(UsageError, match=f"are a {kind} tensor; pass a dense one"):
         check_images(images)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".tiff", ".ppm"])
+@pytest.mark.parametrize("pixels", [GREY[..., None], RGB], ids=["grey", "colour"])
+def test_a_written_image_is_read_back_pixel_by_pixel(tmp_path: Path, suffix: str, pixels) -> None:
+    image = from_uint8(pixels[None])[0]
+    write_image(tmp_path / f"a{suffix}", image)
+    assert torch.equal(read_image(tmp_path / f"a{suffix}"), image)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "message"),
+    [
+        ("a.jpg", torch.zeros(3, 4, 4), "keep every pixel"),
+        ("a.webp", torch.zeros(3, 4, 4), "keep every pixel"),
+        ("a", torch.zeros(3, 4, 4), "keep every pixel"),
+        ("a.png", torch.zeros(1, 3, 4, 4), r"shape \(1, 3, 4, 4\)"),
+        ("a.png", torch.zeros(4, 4), r"shape \(4, 4\)"),
+        ("a.png", torch.zeros(2, 4, 4), "1 or 3 channels"),
+        ("a.png", RGB, "1 or 3 channels"),
+        ("a.png", torch.full((3, 4, 4), 1.5), "scale them"),
+        ("a.png", torch.full((3, 4, 4), torch.nan), "NaN"),
+        ("missing/a.png", torch.zeros(3, 4, 4), "No such file"),
+        ("nul\0.png", torch.zeros(3, 4, 4), "cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path, name, image, message) -> None:
+    with pytest.raises(LimenError, match=message):
+        write_image(tmp_path / name, image)
+    assert not list(tmp_path.iterdir())

@@ -1,34 +1,19 @@
-"""Batches of images: checks, per-sample broadcast and norms, the 8-bit lattice, image files.
-
-Everywhere in Limen a batch of images is a floating tensor of shape (N, C, H, W) with values in
-[0, 1], and a budget is a float or a tensor of shape (N,).
-"""
+"""Batches of images in memory: checks, per-sample broadcast and norms, the 8-bit lattice."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
-from limen.errors import LimenError, UsageError
+from limen.errors import UsageError
 
 LATTICE = 255
 """Steps between 0 and 1 that an 8-bit file can store."""
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 _LUMA = (0.299, 0.587, 0.114)
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
-
-
-class ImageFileError(LimenError):
-    """An image file cannot be used as it is; the message names the file and the cure."""
 
 
 def check_images(images: Tensor, name: str = "images") -> None:
@@ -205,82 +190,3 @@ def from_uint8(pixels: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor
     """The inverse of `to_uint8`: (N, H, W, C) uint8 to floats (N, C, H, W) in [0, 1]."""
     planes = pixels.transpose(0, 3, 1, 2).copy()
     return torch.from_numpy(planes).to(dtype).div_(LATTICE)
-
-
-def read_image(path: Path, size: int | None = None) -> Tensor:
-    """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
-
-    Args:
-        path: A PNG, JPEG, WebP, BMP, TIFF or PPM file.
-        size: If given, resize to this height and width (bicubic, antialiased, in 8 bits).
-
-    Raises:
-        ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or
-            transparent pixels, whose meaning as 8-bit RGB only the owner of the file can settle.
-    """
-    with reading(path) as file:
-        flaw = unusable(file)
-        if flaw:
-            raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
-        file.load()
-        plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
-        if size is not None and plain.size != (size, size):
-            plain = plain.resize((size, size), Image.Resampling.BICUBIC)
-        pixels = np.asarray(plain)
-    return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """Open an image file that nobody vouches for, without its pixels.
-
-    Raises:
-        ImageFileError: If it is missing or no image, or whatever is done with it meanwhile shows that it is
-            broken.
-    """
-    try:
-        with open_image(path) as file:
-            yield file
-    except FileNotFoundError:
-        raise ImageFileError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise ImageFileError(f"{path}: not an image that can be read; remove it or save it as PNG") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
-
-
-def open_image(path: Path) -> ImageFile.ImageFile:
-    """Open a file of the formats that `IMAGE_SUFFIXES` are of, whatever its name, without its pixels.
-
-    Pillow knows more: a PostScript file, which it would give to Ghostscript to run, may be called `cat.png`.
-    """
-    return Image.open(path, formats=_FORMATS)
-
-
-_PLAIN_MODES = {"P": "RGB", "1": "L"}
-
-_MODES = {
-    "CMYK": "CMYK",
-    "I;16": "16-bit",
-    "I;16B": "16-bit",
-    "I": "32-bit integers",
-    "F": "32-bit floats",
-    "RGBA": "transparent (RGBA)",
-    "LA": "transparent (grey and alpha)",
-}
-
-
-def unusable(file: ImageFile.ImageFile) -> str | None:
-    """What keeps an opened, not yet loaded file from having one meaning as 8-bit grey or RGB, if anything."""
-    if file.mode not in ("L", "RGB", *_PLAIN_MODES):
-        return _MODES.get(file.mode, file.mode)
-    if "transparency" in file.info:
-        return "transparent"
-    return "16-bit" if any(_has_16_bits(tile.codec_name, tile.args) for tile in file.tile) else None
-
-
-def _has_16_bits(codec: str, arguments: object) -> bool:
-    # Pillow opens 16-bit colour as mode RGB and drops the low bytes unsaid; only the decoder's settings tell.
-    raw_mode, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
-    highest_value = rest[0] if codec.startswith("ppm") and rest else LATTICE
-    return bool(re.match(r"(RGBX?|[RGB]);16", str(raw_mode))) or highest_value > LATTICE

@@ -1,0 +1,138 @@
+"""Image files: what is read of them, and written."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+from torch import Tensor
+
+from limen.errors import LimenError, UsageError, reason
+from limen.images.tensors import LATTICE, check_images, from_uint8, to_uint8
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+_LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM"}
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
+
+
+class ImageFileError(LimenError):
+    """An image file cannot be used as it is; the message names the file and the cure."""
+
+
+def read_image(path: Path, size: int | None = None) -> Tensor:
+    """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
+
+    Args:
+        path: A PNG, JPEG, WebP, BMP, TIFF or PPM file.
+        size: If given, resize to this height and width (bicubic, antialiased, in 8 bits).
+
+    Raises:
+        ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or
+            transparent pixels, whose meaning as 8-bit RGB only the owner of the file can settle.
+    """
+    with reading(path) as file:
+        flaw = unusable(file)
+        if flaw:
+            raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
+        file.load()
+        plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
+        if size is not None and plain.size != (size, size):
+            plain = plain.resize((size, size), Image.Resampling.BICUBIC)
+        pixels = np.asarray(plain)
+    return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
+
+
+def write_image(path: str | Path, image: Tensor) -> None:
+    """Write one image as an 8-bit file from which `read_image` gets back every pixel.
+
+    Args:
+        path: Where; the name ends in .png, .bmp, .tif, .tiff or .ppm. JPEG and WebP would change the pixels
+            that an attack has chosen.
+        image: (C, H, W) in [0, 1], of 1 or 3 channels; values between two levels of 8 bits are rounded.
+
+    Raises:
+        UsageError: If it is no such image, or the name has another ending.
+        ImageFileError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile, torch
+        >>> image = torch.rand(3, 4, 5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_image(f"{folder}/a.png", image)
+        ...     bool((read_image(Path(folder, "a.png")) - image).abs().max() <= 0.5 / LATTICE + 1e-6)
+        True
+    """
+    path, shape = Path(path), tuple(getattr(image, "shape", ()))
+    if path.suffix.lower() not in _LOSSLESS:
+        endings = ", ".join(sorted(_LOSSLESS))
+        raise UsageError(f"{path}: choose a name that ends in {endings}, whose files keep every pixel")
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise UsageError(f"the image has shape {shape}; expected (C, H, W) with 1 or 3 channels")
+    check_images(image[None], "the image")
+    pixels, content = to_uint8(image[None])[0], io.BytesIO()
+    Image.fromarray(pixels[..., 0] if shape[0] == 1 else pixels).save(content, _LOSSLESS[path.suffix.lower()])
+    try:
+        path.write_bytes(content.getvalue())
+    except (OSError, ValueError) as error:
+        raise ImageFileError(f"{path}: cannot be written ({reason(error)}); choose another name") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """Open an image file that nobody vouches for, without its pixels.
+
+    Raises:
+        ImageFileError: If it is missing or no image, or whatever is done with it meanwhile shows that it is
+            broken.
+    """
+    try:
+        with open_image(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise ImageFileError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise ImageFileError(f"{path}: not an image that can be read; remove it or save it as PNG") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
+
+
+def open_image(path: Path) -> ImageFile.ImageFile:
+    """Open a file of the formats that `IMAGE_SUFFIXES` are of, whatever its name, without its pixels.
+
+    Pillow knows more: a PostScript file, which it would give to Ghostscript to run, may be called `cat.png`.
+    """
+    return Image.open(path, formats=_FORMATS)
+
+
+_PLAIN_MODES = {"P": "RGB", "1": "L"}
+
+_MODES = {
+    "CMYK": "CMYK",
+    "I;16": "16-bit",
+    "I;16B": "16-bit",
+    "I": "32-bit integers",
+    "F": "32-bit floats",
+    "RGBA": "transparent (RGBA)",
+    "LA": "transparent (grey and alpha)",
+}
+
+
+def unusable(file: ImageFile.ImageFile) -> str | None:
+    """What keeps an opened, not yet loaded file from having one meaning as 8-bit grey or RGB, if anything."""
+    if file.mode not in ("L", "RGB", *_PLAIN_MODES):
+        return _MODES.get(file.mode, file.mode)
+    if "transparency" in file.info:
+        return "transparent"
+    return "16-bit" if any(_has_16_bits(tile.codec_name, tile.args) for tile in file.tile) else None
+
+
+def _has_16_bits(codec: str, arguments: object) -> bool:
+    # Pillow opens 16-bit colour as mode RGB and drops the low bytes unsaid; only the decoder's settings tell.
+    raw_mode, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
+    highest_value = rest[0] if codec.startswith("ppm") and rest else LATTICE
+    return bool(re.match(r"(RGBX?|[RGB]);16", str(raw_mode))) or highest_value > LATTICE
