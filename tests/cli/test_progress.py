@@ -26,6 +26,12 @@ def test_a_terminal_gets_a_bar_for_each_attack(capsys, monkeypatch):
     assert "8/8" in shown
 
 
+def test_what_is_counted_bears_its_name(capsys):
+    with showing(["Ordinary"], "models") as tell:
+        tell("Ordinary", 1, 3)
+    assert capsys.readouterr().err == "Ordinary: 1 of 3 models\n"
+
+
 def test_a_data_set_without_images_is_no_error(capsys):
     with showing(["ddn"]) as tell:
         tell("ddn", 0, 0)

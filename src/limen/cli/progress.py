@@ -15,11 +15,16 @@ from limen.training.settings import Epoch, Step
 
 
 @contextmanager
-def showing(labels: Iterable[str]) -> Iterator[Listener]:
-    """Show the progress of attacks on standard error; the block is given what to tell of it."""
+def showing(labels: Iterable[str], units: str = "images") -> Iterator[Listener]:
+    """Show the progress of what has these labels on standard error; the block is given what to tell of it.
+
+    Args:
+        labels: Of attacks, mostly.
+        units: What is counted.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _in_lines()
+        yield _in_lines(units)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
@@ -54,14 +59,14 @@ def steps(name: str = "epoch") -> Iterator[Callable[[Step | Epoch], None]]:
         yield show
 
 
-def _in_lines() -> Listener:
-    """A line at each tenth of an attack's images, so that the log of a long run stays short."""
+def _in_lines(units: str) -> Listener:
+    """A line at each tenth of what a label counts, so that the log of a long run stays short."""
     tenths: Counter[str] = Counter()
 
     def show(label: str, done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
         if tenth > tenths[label]:
             tenths[label] = tenth
-            complain(f"{label}: {done} of {total} images")
+            complain(f"{label}: {done} of {total} {units}")
 
     return show

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,12 +39,17 @@ STORED = "8 bits"
 Row = Mapping[str, Any]
 """A figure with its interval, what it is of, and beside it what the paper printed."""
 
-Showing = Callable[[Iterable[str]], AbstractContextManager[Progress]]
-"""Shows the progress of what has these labels while its block runs."""
+
+class Showing(Protocol):
+    """Shows how far work is."""
+
+    def __call__(self, labels: Iterable[str], units: str = "images") -> AbstractContextManager[Progress]:
+        """Show the progress of what has these labels, counted in these units, while the block runs."""
+        ...
 
 
 @contextmanager
-def silent(labels: Iterable[str]) -> Iterator[Progress]:
+def silent(labels: Iterable[str], units: str = "images") -> Iterator[Progress]:
     """Show no progress."""
     yield lambda label, done, total: None
 

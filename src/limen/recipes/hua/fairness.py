@@ -155,7 +155,7 @@ def hua_figure_4_2(
     balanced = replace(plain, sampling="balanced")
     planned[GROUP_DRO] = replace(task, objective="group_dro"), balanced
     families = []
-    with bench.showing(FAMILIES) as progress:
+    with bench.showing(FAMILIES, "models") as progress:
         for name, (what, settings) in planned.items():
             folder, done = bench.out / f"family-{_folder(name)}", 0
 
