@@ -39,6 +39,8 @@ def test_samples_that_do_not_fit_are_read_anew():
 def test_a_set_that_draws_its_samples_is_left_alone():
     scenes = demo("scenes", count=4, size=32)
     assert held(scenes) is scenes
+    kept = held(scenes, fixed=True)
+    assert kept.load(1) is kept.load(1)
 
 
 def test_an_image_that_cannot_be_used_is_tried_again():

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,19 @@ def weights(folder: Path) -> list[dict[str, torch.Tensor]]:
 def equal(a: list[dict[str, torch.Tensor]], b: list[dict[str, torch.Tensor]]) -> bool:
     pairs = zip(a, b, strict=True)
     return all(torch.equal(ours[name], theirs[name]) for ours, theirs in pairs for name in theirs)
+
+
+def test_scenes_that_stay_are_drawn_once_for_all_models(task, tmp_path, monkeypatch):
+    scenes = importlib.import_module("limen.data.scenes")
+    drawn, draw = [], scenes.draw_scene
+    monkeypatch.setattr(scenes, "draw_scene", lambda *of: drawn.append(of) or draw(*of))
+    network = "\ndef scene():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 7))\n"
+    (tmp_path / "net.py").write_text(NET + network)
+    data = "demo:scenes,size=32,count="
+    task = replace(task, model=f"python:{tmp_path / 'net.py'}:scene", test_set=f"{data}4")
+    task = replace(task, train_set=f"{data}8,split=train")
+    train_family(task, tmp_path / "family", 2, replace(SETTINGS, sampling=None, fixed=True))
+    assert len(drawn) == 12
 
 
 class KillError(Exception):

@@ -27,15 +27,16 @@ class _Kept:
         return sample
 
 
-def held(dataset: Dataset, most: int = MOST) -> Dataset:
+def held(dataset: Dataset, most: int = MOST, *, fixed: bool = False) -> Dataset:
     """The same data set, whose samples are kept in memory once they are read, if all of them fit.
 
     Whoever takes a sample must not change its tensors in place. Where processes read ahead, each keeps what
     it has read itself.
 
     Args:
-        dataset: The data set; one that draws new samples for every epoch keeps none.
+        dataset: The data set; one that draws new samples for every epoch keeps none, unless it is fixed.
         most: How many bytes all samples together may take, if all are as large as the one at hand.
+        fixed: Whether one that draws new samples for every epoch has these in all of them.
 
     Example:
         >>> from limen.data import demo
@@ -43,6 +44,8 @@ def held(dataset: Dataset, most: int = MOST) -> Dataset:
         >>> digits.load(2) is digits.load(2), len(digits)
         (True, 4)
     """
+    if fixed:
+        dataset = replace(dataset, redraw=None)
     if dataset.redraw is not None or isinstance(dataset.read, _Kept):
         return dataset
     return replace(dataset, read=_Kept(dataset.read, len(dataset), most))

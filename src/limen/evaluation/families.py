@@ -154,7 +154,7 @@ def judgements(
 
 def in_memory(dataset: Dataset) -> Dataset:
     """The data set, whose images are read once for all models if they fit into memory."""
-    return held(replace(dataset, redraw=None))
+    return held(dataset, fixed=True)
 
 
 def _judge(

@@ -85,12 +85,12 @@ def train_family(
         raise UsageError(f"the seeds from {settings.seed} on would leave 32 bits; choose a smaller seed")
     make_folder(folder)
     with locked(folder / LOCK):
-        train_set, test_set = (held(each) for each in task.datasets())
+        datasets = _read_once(task, settings)
         left = []
         for number in range(models):
             path, own = model_file(folder, number), replace(settings, seed=settings.seed + number)
             if path.exists():
-                _check(path, task, own, train_set)
+                _check(path, task, own, datasets[0])
                 if tell is not None:
                     tell(number, history_of(path), True)
             else:
@@ -98,9 +98,9 @@ def train_family(
         given = {"every": every, "workers": workers, "device": device}
         if jobs == 1:
             heard = {"listen": listen, "on_skip": on_skip}
-            made = (_trained(task, each, (train_set, test_set), **given, **heard) for each in left)
+            made = (_trained(task, each, datasets, **given, **heard) for each in left)
         else:
-            made = _together(task, left, jobs, given)
+            made = _together(task, settings, left, jobs, given)
         for number, history in made:
             if tell is not None:
                 tell(number, history, False)
@@ -168,13 +168,13 @@ def _trained(
 
 
 def _together(
-    task: Task, left: Sequence[Left], jobs: int, given: Mapping[str, Any]
+    task: Task, settings: Settings, left: Sequence[Left], jobs: int, given: Mapping[str, Any]
 ) -> Iterator[tuple[int, tuple[Epoch, ...]]]:
     """Train the models that are left in several processes; yield each as it is finished."""
     # A forked process could not use the threads of torch, nor a GPU, that this one has used.
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // jobs)
-    with ProcessPoolExecutor(jobs, context, _start, (task, threads)) as pool:
+    with ProcessPoolExecutor(jobs, context, _start, (task, settings, threads)) as pool:
         waiting = [pool.submit(_train, task, each, given) for each in left]
         try:
             for done in as_completed(waiting):
@@ -186,11 +186,16 @@ def _together(
 _DATASETS: list[tuple[Dataset, Dataset]] = []
 
 
-def _start(task: Task, threads: int) -> None:
-    """Read the data of a task, once in each process."""
+def _start(task: Task, settings: Settings, threads: int) -> None:
+    """Open the data of a task, once in each process."""
     torch.set_num_threads(threads)
+    _DATASETS[:] = [_read_once(task, settings)]
+
+
+def _read_once(task: Task, settings: Settings) -> tuple[Dataset, Dataset]:
+    """The data sets of a task, whose samples all models share."""
     train_set, test_set = task.datasets()
-    _DATASETS[:] = [(held(train_set), held(test_set))]
+    return held(train_set, fixed=settings.fixed), held(test_set, fixed=True)
 
 
 def _train(task: Task, left: Left, given: Mapping[str, Any]) -> tuple[int, tuple[Epoch, ...]]:

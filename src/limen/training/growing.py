@@ -75,7 +75,7 @@ class Builder:
         test_set: Dataset,
     ) -> tuple[Grown, ...]:
         """Take the outer steps that are left; returns what all came to."""
-        test_set = held(replace(test_set, redraw=None))
+        test_set = held(test_set, fixed=True)
         while self._place.epoch <= self._settings.epochs:
             start, before = time.perf_counter(), self._place.seconds
             self._outer_step(every, listen, workers, start, before)

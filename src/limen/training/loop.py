@@ -86,8 +86,7 @@ def train(
     """
     team = Team(classifier.device) if team is None else team
     objective = CrossEntropy() if objective is None else objective
-    train_set = held(replace(train_set, redraw=None) if settings.fixed else train_set)
-    test_set = held(replace(test_set, redraw=None))
+    train_set, test_set = held(train_set, fixed=settings.fixed), held(test_set, fixed=True)
     if isinstance(objective, Prepared):
         objective.prepare(train_set)
     judges = validation, dual
