@@ -31,8 +31,7 @@ from limen.training.optimization import (
     sgd,
 )
 from limen.training.reading import Lesson
-from limen.training.robust_page import describe_robust_set
-from limen.training.robust_set import Growing, grow_robust_set
+from limen.training.robust import Growing, describe_robust_set, grow_robust_set
 from limen.training.sampling import SAMPLINGS, Drawn, balanced, shuffled, weighted
 from limen.training.settings import Epoch, Settings, Step
 from limen.training.task import Task

@@ -24,11 +24,11 @@ from limen.runs.entries import DataEntry, ModelEntry
 from limen.runs.files import locked
 from limen.training.checkpoint import make_folder, write_weights
 from limen.training.dual import DUALS
-from limen.training.growing import CHECKPOINT, Builder, GrowthListener
-from limen.training.growth import Growth
 from limen.training.network import metadata_of
 from limen.training.reading import OnSkip
-from limen.training.robust_folder import write_clean
+from limen.training.robust.folder import write_clean
+from limen.training.robust.growing import CHECKPOINT, Builder, GrowthListener
+from limen.training.robust.growth import Growth
 from limen.training.settings import Settings
 from limen.training.task import Task
 from limen.training.team import Team

@@ -21,10 +21,10 @@ from limen.training.attacking import ended
 from limen.training.checkpoint import Checkpoint
 from limen.training.course import Place, Stepper
 from limen.training.dual import Lagrangian
-from limen.training.growth import Growth
 from limen.training.objectives import CrossEntropy
 from limen.training.reading import Plan
-from limen.training.robust_folder import RobustFolder
+from limen.training.robust.folder import RobustFolder
+from limen.training.robust.growth import Growth
 from limen.training.settings import Settings, Step
 from limen.training.team import Team
 

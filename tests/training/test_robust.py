@@ -14,9 +14,9 @@ from limen.errors import LimenError, UsageError
 from limen.images import quantize
 from limen.models import read_metadata, read_weights
 from limen.training import Growing, Settings, Task, grow_robust_set, train_network
-from limen.training.growing import CHECKPOINT
-from limen.training.growth import Growth
-from limen.training.robust_set import NETWORK
+from limen.training.robust.building import NETWORK
+from limen.training.robust.growing import CHECKPOINT
+from limen.training.robust.growth import Growth
 
 PLAIN = "sgd:learning_rate=0.05,momentum=0,weight_decay=0"
 SETTINGS = Settings(2, 4, PLAIN, "constant")

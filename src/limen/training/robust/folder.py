@@ -16,8 +16,8 @@ from limen.images import ImageFileError, from_uint8, to_uint8
 from limen.runs.entries import SkippedImage
 from limen.runs.files import encode_png, sync_folder, write_whole
 from limen.training.checkpoint import make_folder
-from limen.training.growth import Growth
 from limen.training.reading import OnSkip
+from limen.training.robust.growth import Growth
 
 
 class RobustFolder:
