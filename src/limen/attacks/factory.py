@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from limen.attacks.doubts import doubts
+from limen.attacks.given import Array, Labels, Model, as_classifier, as_images, as_labels, as_setting
 from limen.attacks.outcome import Best, Latest, Outcome
 from limen.attacks.part import Problem
 from limen.attacks.search import Search
@@ -55,11 +56,14 @@ class Attack:
         """The factory's name."""
         return self.identity.name
 
+    def __repr__(self) -> str:
+        return f"<attack {self.identity.label}>"
+
     def __call__(
         self,
-        classifier: Classifier,
-        images: Tensor,
-        labels: Tensor,
+        classifier: Model,
+        images: Array,
+        labels: Labels = None,
         targeted: bool = False,
         ids: Sequence[object] | None = None,
         seed: int = 0,
@@ -73,9 +77,11 @@ class Attack:
         not perturbed, only stored.
 
         Args:
-            classifier: The model under attack.
-            images: (N, C, H, W) in [0, 1], on the model's device.
-            labels: The true classes (N,), or the classes to reach if `targeted`.
+            classifier: The model under attack; a plain network is taken to want images in [0, 1].
+            images: (N, C, H, W) in [0, 1], on the model's device; also NumPy floats of this shape, or bytes
+                (N, H, W, C).
+            labels: The true classes (N,), or the classes to reach if `targeted`: whole numbers of any kind;
+                None for the model's own predictions.
             targeted: Whether success is to reach the label.
             ids: A name for each sample, from which its random numbers come; None for its row.
             seed: The seed of all random numbers.
@@ -98,9 +104,9 @@ class Attack:
 
     def perturb(
         self,
-        classifier: Classifier,
-        images: Tensor,
-        labels: Tensor,
+        classifier: Model,
+        images: Array,
+        labels: Labels = None,
         targeted: bool = False,
         ids: Sequence[object] | None = None,
         seed: int = 0,
@@ -136,9 +142,9 @@ class Attack:
 
     def _problem(
         self,
-        classifier: Classifier,
-        images: Tensor,
-        labels: Tensor,
+        classifier: Model,
+        images: Array,
+        labels: Labels,
         targeted: bool,
         ids: Sequence[object] | None,
         seed: int,
@@ -146,7 +152,10 @@ class Attack:
         masks: Tensor | None,
     ) -> Problem:
         """The samples of a call, checked."""
+        classifier = as_classifier(classifier)
+        images = as_images(images, classifier)
         check_images(images)
+        labels = as_labels(labels, images, classifier, targeted)
         check_labels(labels, images, name="targets" if targeted else "labels")
         if lattice is not None and (isinstance(lattice, bool) or not isinstance(lattice, int) or lattice < 1):
             raise UsageError(f"lattice is {lattice!r}; expected None, or an integer of 1 or more such as 255")
@@ -243,11 +252,12 @@ def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory
 
         @functools.wraps(make)
         def factory(*args: P.args, **kwargs: P.kwargs) -> Attack:
-            arguments = signature.bind(*args, **kwargs).arguments
+            bound = signature.bind(*map(as_setting, args), **{k: as_setting(v) for k, v in kwargs.items()})
+            arguments = bound.arguments
             # Only once it is asked for: a budget per sample on a GPU would be waited for.
             identity = functools.partial(Identity.of, make, arguments, budget=budget)
             tensors = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
-            return Attack(identity, make(*args, **kwargs), tensors)
+            return Attack(identity, make(*bound.args, **bound.kwargs), tensors)
 
         named = cast(Factory[P], factory)
         named.budget = budget

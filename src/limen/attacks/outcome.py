@@ -49,6 +49,9 @@ class Outcome:
         if self.unmasked is None:
             object.__setattr__(self, "unmasked", torch.zeros_like(self.success))
 
+    def __repr__(self) -> str:
+        return f"<outcome of images {tuple(self.images.shape)}: {int(self.success.sum())} succeeded>"
+
     @classmethod
     def joined(cls, parts: Sequence[Outcome]) -> Outcome:
         """The outcomes of the parts of a batch, one after the other."""
