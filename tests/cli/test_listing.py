@@ -70,3 +70,12 @@ def test_what_installed_packages_add_is_listed_with_its_origin_and_a_broken_one_
     assert "(from limen.defenses.bilateral)" in turned
     assert "torn: limen_no_such_package, an installed package, cannot be used" in listed
     assert "python:FILE.py:NAME" in listed
+
+
+@pytest.mark.parametrize("kind", ["objective", "Objectives", "OBJECTIVE"])
+def test_a_kind_may_be_singular_and_in_capitals(limen, kind):
+    assert limen("list", kind).stdout == limen("list", "objectives").stdout
+
+
+def test_defences_are_listed_in_british_english_too(limen):
+    assert limen("list", "defence").stdout == limen("list", "defenses").stdout

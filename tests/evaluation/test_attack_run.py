@@ -21,7 +21,7 @@ from limen.identity import Identity
 from limen.images import ImageFileError
 from limen.metrics import METRICS, STANDARD, Metric
 from limen.report import write_page
-from limen.runs import MetricColumn, SkippedImage, create_or_resume, open_run
+from limen.runs import MetricColumn, Settings, SkippedImage, create_or_resume, open_run
 
 SHAPE = (3, 16, 16)
 SMALL = (3, 10, 12)
@@ -497,7 +497,7 @@ def test_masks_of_the_data_reach_an_attack_and_count_as_part_of_the_image(tmp_pa
         after = np.asarray(Image.open(stored.image_path(row["attack"], row["id"])))
         assert (before[:, :6] == after[:, :6]).all()
     sources = [
-        classify(classifier, "scenes", next(iter(limen.data.batches(each, [0], 1, print))), False)
+        classify(classifier, "scenes", next(iter(limen.data.batches(each, [0], 1, print))), Settings())
         for each in (scenes(False), scenes(True))
     ]
     assert sources[0].columns["source"] != sources[1].columns["source"]

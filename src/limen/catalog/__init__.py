@@ -17,6 +17,7 @@ from limen import attacks, defenses, metrics, models, structure
 from limen import data as datasets
 from limen.catalog.entry import Entry, Request
 from limen.catalog.grid import Grid, read_grid
+from limen.catalog.hints import attack_hint, data_hint, model_hint
 from limen.catalog.kinds import (
     NamedAttack,
     known_attack,
@@ -73,13 +74,16 @@ MODELS = Catalog(
     hidden=frozenset({"device"}),
     own=models.from_function,
     finish=known_model,
+    hint=model_hint,
 )
 """The models that a spec can name; a user's own is a function that returns a module or a `Classifier`."""
 
-DATA = Catalog("data", datasets.SOURCES, "limen.data", finish=known_data)
+DATA = Catalog("data", datasets.SOURCES, "limen.data", finish=known_data, hint=data_hint)
 """The data sets that a spec can name; a user's own is a function that returns a `Dataset`."""
 
-ATTACKS = Catalog("attack", attacks.FACTORIES, "limen.attacks", argument=False, finish=known_attack)
+ATTACKS = Catalog(
+    "attack", attacks.FACTORIES, "limen.attacks", argument=False, finish=known_attack, hint=attack_hint
+)
 """The attacks that a spec can name; a user's own is a function that returns whatever is called as one."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limen.catalog.entry import COMMAS, Entry, Request, keywords
+from limen.catalog.hints import Hint
 from limen.catalog.parameters import REQUIRED, parameters
 from limen.errors import LimenError, UnknownNameError, UsageError, reason
 from limen.identity import Identity, Named
@@ -38,6 +39,7 @@ class Catalog:
         own: Makes of a user's or package's thing what `factories` would hold; None if it is that already.
         calls: The function that a thing calls, which has its parameters; None if that is the thing itself.
         finish: Called with what was made and the request; what it returns is used instead.
+        hint: Says of a spec that is refused what may have been meant, which the error then says instead.
 
     Example:
         >>> def blur(images, size: int = 3): ...
@@ -54,6 +56,7 @@ class Catalog:
     own: Callable[[Any], Any] | None = None
     calls: Callable[[Any], Callable[..., Any]] | None = None
     finish: Callable[[Any, Request], Any] | None = None
+    hint: Hint | None = None
 
     def names(self) -> list[str]:
         """The names of Limen's own, then those of installed packages."""
@@ -199,7 +202,8 @@ class Catalog:
         try:
             yield
         except UsageError as error:
-            raise UsageError(f"{self.kind} spec {spec!r}: {error}") from error
+            meant = "" if self.hint is None else self.hint(spec, self.names())
+            raise UsageError(f"{self.kind} spec {spec!r}: {meant or error}") from error
 
 
 def _load(point: importlib.metadata.EntryPoint) -> Any:

@@ -15,6 +15,7 @@ from limen.cli.errors import Commands
 from limen.cli.evaluate import evaluate
 from limen.cli.fairness import fairness
 from limen.cli.listing import list_
+from limen.cli.options import Targeting
 from limen.cli.report import report
 from limen.cli.reproduce import reproduce
 from limen.cli.train import train
@@ -38,7 +39,7 @@ for name, command in {
     "train": train,
     "augment": augment,
 }.items():
-    app.command(name)(command)
+    app.command(name, cls=Targeting if command is attack else None)(command)
 app.add_typer(weights, name="weights")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, Out, Seed, option
+from limen.cli.options import OF_DATA, BatchSize, Device, Limit, Out, Seed, option
 
 
 def attack(
@@ -38,8 +38,14 @@ def attack(
     device: Device = "cpu",
     seed: Seed = 0,
     targeted: Annotated[
-        bool, typer.Option("--targeted", help="Aim at the data set's target classes.")
-    ] = False,
+        str | None,
+        option(
+            "[AIM]",
+            "Aim at target classes: the data's own, or least_likely, random, or target=N with the number or "
+            "name of a class.",
+            "--targeted",
+        ),
+    ] = None,
     adaptive: Annotated[
         bool,
         typer.Option(
@@ -73,7 +79,8 @@ def attack(
         batch_size=batch_size,
         device=device,
         seed=seed,
-        targeted=targeted,
+        targeted=targeted is not None,
+        aim=None if targeted == OF_DATA else targeted,
         adaptive=draws if adaptive else None,
         lattice=None if lattice == "none" else int(lattice),
         report=report,

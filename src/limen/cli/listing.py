@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from limen.errors import LimenError
+from limen.errors import LimenError, UnknownNameError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,8 +33,19 @@ Kind = Literal[
 ]
 
 
+def _completed(begun: str) -> list[str]:
+    return [kind for kind in get_args(Kind) if kind.startswith(begun)]
+
+
 def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help=f"What to list, everything if left out: {', '.join(get_args(Kind))}.",
+            autocompletion=_completed,
+        ),
+    ] = None,
 ) -> None:
     """List all that a spec or a command can name, with parameters and defaults."""
     from limen import catalog, evaluation, training
@@ -59,8 +70,17 @@ def list_(
         "samplings": training.SAMPLINGS,
         "recipes": RECIPES,
     }
-    for name in tables if kind is None else (kind,):
+    for name in tables if kind is None else (_kind(kind),):
         output().print(_listed(name, tables[name]))
+
+
+def _kind(name: str) -> Kind:
+    """The kind of this name, which may be singular, in British English, or in capitals."""
+    wanted = name.lower().replace("defence", "defense").rstrip("s")
+    for kind in get_args(Kind):
+        if kind.rstrip("s") == wanted:
+            return kind
+    raise UnknownNameError("kind", name, get_args(Kind))
 
 
 def _listed(title: str, table: Catalog) -> Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 
 def option(metavar: str, about: str, *names: str, **limits: Any) -> Any:
@@ -18,3 +19,19 @@ Device = Annotated[str, option("NAME", "Where to compute: cpu, cuda, cuda:1, mps
 BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory.", min=1)]
 Limit = Annotated[int | None, option("N", "Only the first so many images.", min=1)]
 Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0)]
+
+OF_DATA = "data"
+"""The value of `--targeted` that stands for the data's own targets."""
+
+
+class Targeting(TyperCommand):
+    """A command whose option `--targeted` may stand alone, for the data's own targets."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give the option its value where it has none."""
+        alone = [
+            arg == "--targeted" and (following is None or following.startswith("-"))
+            for arg, following in zip(args, [*args[1:], None], strict=True)
+        ]
+        given = [f"{arg}={OF_DATA}" if bare else arg for arg, bare in zip(args, alone, strict=True)]
+        return super().parse_args(ctx, given)

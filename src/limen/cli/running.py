@@ -9,7 +9,7 @@ from limen import analysis, catalog, runs
 from limen.cli.console import complain, complain_of_skipped, output
 from limen.cli.figures import success_table
 from limen.cli.progress import showing
-from limen.evaluation import describe_run, run_attacks
+from limen.evaluation import describe_run, run_attacks, write_full_size
 from limen.images import LATTICE
 from limen.metrics import STANDARD
 from limen.report import write_page
@@ -31,6 +31,7 @@ def execute(
     device: str = "cpu",
     seed: int = 0,
     targeted: bool = False,
+    aim: str | None = None,
     adaptive: int | None = None,
     lattice: int | None = LATTICE,
     report: bool = True,
@@ -43,7 +44,7 @@ def execute(
     made = [catalog.attack_or_grid(spec) for spec in attacks]
     measures = [*STANDARD, *map(catalog.metric, metrics)]
     what = catalog.model(model, device, defenses), catalog.data(data), made
-    settings = {"seed": seed, "lattice": lattice, "targeted": targeted, "adaptive": adaptive}
+    settings = {"seed": seed, "lattice": lattice, "targeted": targeted, "aim": aim, "adaptive": adaptive}
     manifest = describe_run(*what, **settings, metrics=measures)
     with runs.create_or_resume(out, manifest) as writer:
         labels = [writer.manifest.label_of(entry.identity) for entry in manifest.attacks]
@@ -61,6 +62,10 @@ def execute(
         output().print(f"the model is behind {run.manifest.model.chain}{known}")
     if warning := analysis.clean_warning(run):
         complain(warning)
+    for photograph in write_full_size(run, what[1], what[0]):
+        output().print(str(photograph))
+        if photograph.path is not None:
+            output().print(f"      {photograph.path}")
     output().print(f"run  {out}")
     if report:
         output().print(f"page {write_page([out])}")

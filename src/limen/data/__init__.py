@@ -13,7 +13,7 @@ from typing import Literal
 from limen.data.arrays import from_arrays
 from limen.data.cifar10 import cifar10
 from limen.data.covariates import Covariates, read_covariates
-from limen.data.dataset import Batch, DataError, Dataset, Sample, batches
+from limen.data.dataset import UNLABELLED, Batch, DataError, Dataset, Sample, batches
 from limen.data.dollar_street import dollar_street
 from limen.data.embedded_digits import digits
 from limen.data.embedded_photos import photos
@@ -26,6 +26,7 @@ from limen.data.memory import groups_of, held
 from limen.data.mnist import mnist
 from limen.data.nips2017 import nips2017
 from limen.data.npz import npz
+from limen.data.photographs import Photographs, images
 from limen.data.robust import robust
 from limen.data.scenes import scenes
 from limen.data.segment6 import segment6
@@ -34,10 +35,12 @@ from limen.errors import UnknownNameError, UsageError
 
 __all__ = [
     "SOURCES",
+    "UNLABELLED",
     "Batch",
     "Covariates",
     "DataError",
     "Dataset",
+    "Photographs",
     "Sample",
     "batches",
     "cifar10",
@@ -49,6 +52,7 @@ __all__ = [
     "groups_of",
     "held",
     "imagenet",
+    "images",
     "mnist",
     "nips2017",
     "npz",
@@ -107,6 +111,7 @@ def demo(
 
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "folder": folder,
+    "images": images,
     "csv": csv_table,
     "imagenet": imagenet,
     "nips2017": nips2017,

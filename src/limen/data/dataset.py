@@ -19,6 +19,10 @@ from limen.spec import write_spec
 
 if TYPE_CHECKING:
     from limen.data.covariates import Covariates
+    from limen.data.photographs import Photographs
+
+UNLABELLED = -1
+"""The label of an image that has none: a run takes what its model says of the image."""
 
 
 class DataError(LimenError):
@@ -32,7 +36,7 @@ class Sample:
     Attributes:
         id: Unique in the data set.
         image: Float32, shape (C, H, W), in [0, 1], on the 8-bit lattice.
-        label: The true class, 0-based.
+        label: The true class, 0-based; `UNLABELLED` where none is known.
         target: The class that a targeted attack should reach, if the data set names one.
         mask: Where its foreground is: bool, shape (1, H, W), if the data set says so.
         group: The group of samples that it belongs to, such as `night`, if the data set names groups.
@@ -92,6 +96,7 @@ class Dataset:
             None where all are alike.
         groups: The group of each sample, where that is known without reading one.
         covariates: A number of each group, where the data set knows one.
+        photographs: Where samples are what is shown of larger photographs without labels, these.
 
     Example:
         >>> from limen.data import from_arrays
@@ -112,6 +117,7 @@ class Dataset:
     weights: Tensor | None = field(default=None, repr=False, compare=False)
     groups: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
     covariates: Covariates | None = field(default=None, repr=False, compare=False)
+    photographs: Photographs | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)

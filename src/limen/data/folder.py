@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,16 +36,20 @@ def folder(
 
     Raises:
         UsageError: If there is no such folder, or `size` is not positive.
-        DataError: If there is no image, a folder is not among `classes`, two folders have one number,
-            two sizes are mixed, or an image has no mask.
+        DataError: If there is no image, a folder is not among `classes`, two folders have one number, some
+            are numbers and others names, a link leads nowhere, two sizes are mixed, or an image has no mask.
     """
     root = open_folder(path, size)
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    for entry in folders:
-        if not inside(root, entry):
-            raise DataError(f"{entry}: links to a place outside of {root}; put a copy there instead")
+    folders = _class_folders(root)
     names: tuple[str, ...] | None
-    if classes is None and folders and all(_NUMBER.fullmatch(entry.name) for entry in folders):
+    numbers = [] if classes is not None else [each.name for each in folders if _NUMBER.fullmatch(each.name)]
+    if numbers and len(numbers) < len(folders):
+        other = next(each.name for each in folders if each.name not in numbers)
+        raise DataError(
+            f"{root}: folder {numbers[0]!r} is a number and folder {other!r} a name; use numbers or names "
+            "throughout, or list the classes in the model's order with classes=FILE"
+        )
+    if numbers:
         names, label_of = None, _numbers(folders)
     else:
         names = read_class_names(classes) if classes is not None else tuple(entry.name for entry in folders)
@@ -52,6 +57,17 @@ def folder(
     spec = spec_of("folder", path, size=size, classes=classes, masks=masks)
     dataset = of_folders(spec, root, folders, label_of, size, masks)
     return replace(dataset, class_names=names, numbered=classes is not None)
+
+
+def _class_folders(root: Path) -> list[Path]:
+    """The folders that are classes; one that cannot be opened would shift the labels of those after it."""
+    entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    for entry in entries:
+        if entry.is_symlink() and not entry.exists():
+            raise DataError(f"{entry}: links to nothing; mend or remove the link")
+        if entry.is_dir() and not inside(root, entry):
+            raise DataError(f"{entry}: links to a place outside of {root}; put a copy there instead")
+    return [entry for entry in entries if entry.is_dir()]
 
 
 def of_folders(
@@ -103,17 +119,22 @@ def _numbers(folders: Sequence[Path]) -> dict[str, int]:
 
 
 def _labels(folders: Sequence[Path], names: Sequence[str], classes: Path | None) -> dict[str, int]:
-    labels = {}
+    labels, listed = {}, [_composed(name) for name in names]
     for entry in folders:
-        count = names.count(entry.name)
+        count = listed.count(_composed(entry.name))
         if count != 1:
             found = "not" if count == 0 else f"{count} times"
             raise DataError(
                 f"{entry}: class {entry.name!r} is {found} in {classes}; "
                 "rename the folder or mend the list of classes"
             )
-        labels[entry.name] = names.index(entry.name)
+        labels[entry.name] = listed.index(_composed(entry.name))
     return labels
+
+
+def _composed(name: str) -> str:
+    """A name with its accents as one character each: some file systems take them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_image(file: Path) -> bool:

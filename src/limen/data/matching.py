@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ from limen.data.dataset import DataError, Dataset, Sample
 
 _SAME_LIST = 0.9
 _SYNSET = re.compile(r"n\d{8}")
+_NAMELESS = re.compile(r"LABEL_\d+")  # how Hugging Face calls a class without a name
 
 Forms = Callable[[str], Iterable[str]]
 """The ways to write a name that count as the same."""
@@ -21,9 +23,9 @@ def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
     """The data set with the model's numbers as labels and targets.
 
     Where the model or the data set knows no names, or the user has stated the numbers, labels are these
-    numbers already. Otherwise each class is looked up by its name. Case, underscores, hyphens and a WordNet
-    number before a name do not count; of names with synonyms, such as "tench, Tinca tinca", one is
-    enough. WordNet numbers alone are looked up as ImageNet's.
+    numbers already. Otherwise each class is looked up by its name. Where no name is equal, case, underscores,
+    hyphens, how accents are encoded and a WordNet number before a name do not count; of names with synonyms,
+    such as "tench, Tinca tinca", one is enough. WordNet numbers alone, on either side, are ImageNet's.
 
     Args:
         dataset: The data set.
@@ -40,7 +42,12 @@ def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
         >>> numbered_as(pets, ["cat, house cat", "cow", "dog"]).load(0).label
         2
     """
-    if known is None or dataset.class_names is None or dataset.numbered:
+    if (
+        known is None
+        or dataset.class_names is None
+        or dataset.numbered
+        or all(map(_NAMELESS.fullmatch, known))
+    ):
         return dataset
     numbers = match(dataset.spec, dataset.class_names, known)
     if numbers == tuple(range(len(numbers))):
@@ -61,16 +68,20 @@ def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, .
     Raises:
         DataError: If a name is not known, or is that of several.
     """
-    if all(_SYNSET.fullmatch(name) for name in names):
+    if any(_SYNSET.fullmatch(name) for name in (*names, *known)):
         described = imagenet_names()
-        names = [described.get(name, name) for name in names]
+        names, known = ([described.get(name, name) for name in each] for each in (names, known))
+    exact = _table(known, _exact)
+    if all(len(exact.get(_exact(name)[0], ())) == 1 for name in names):
+        return tuple(exact[_exact(name)[0]][0] for name in names)
     if len(names) == len(known):
         # Two spellings of one list differ in a few names, and may give two classes the same one.
         alike = [bool({*_synonyms(a)} & {*_synonyms(b)}) for a, b in zip(names, known, strict=True)]
         if sum(alike) >= _SAME_LIST * len(names):
             return tuple(range(len(names)))
     tables: dict[Forms, dict[str, list[int]]] = {
-        forms: _table(known, forms) for forms in (_whole, _first, _synonyms)
+        _exact: exact,
+        **{forms: _table(known, forms) for forms in (_whole, _first, _synonyms)},
     }
     return tuple(_place(spec, name, known, tables) for name in names)
 
@@ -108,8 +119,12 @@ def _table(known: Sequence[str], forms: Forms) -> dict[str, list[int]]:
     return table
 
 
+def _exact(name: str) -> tuple[str]:
+    return (unicodedata.normalize("NFC", name),)
+
+
 def _plain(name: str) -> str:
-    words = re.sub(r"[_\-\s]+", " ", name.casefold()).strip()
+    words = re.sub(r"[_\-\s]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
     return re.sub(rf"^{_SYNSET.pattern}\b", "", words).strip() or words
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from limen.evaluation.attack_run import Progress, describe_run, run_attacks
 from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.context import Batch, Context
+from limen.evaluation.full_size import FullSize, write_full_size
 from limen.evaluation.protocol import Evaluation, evaluate, evaluation
 from limen.evaluation.registry import EVALUATIONS
 from limen.evaluation.run_features import detector_of
@@ -16,6 +17,7 @@ __all__ = [
     "Batch",
     "Context",
     "Evaluation",
+    "FullSize",
     "Part",
     "Progress",
     "Stored",
@@ -25,4 +27,5 @@ __all__ = [
     "evaluation",
     "labels_of",
     "run_attacks",
+    "write_full_size",
 ]

@@ -10,6 +10,7 @@ from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
 from limen.errors import UsageError
 from limen.evaluation.adaptive_attack import AdaptiveAttack
+from limen.evaluation.aims import read_aim
 from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
 from limen.evaluation.cleans import classify, source_of
 from limen.evaluation.measure import measure
@@ -31,6 +32,7 @@ def describe_run(
     seed: int = 0,
     lattice: int | None = LATTICE,
     targeted: bool = False,
+    aim: str | None = None,
     adaptive: int | None = None,
     metrics: Iterable[Metric] = STANDARD,
 ) -> Manifest:
@@ -44,7 +46,8 @@ def describe_run(
             the catalog made it from, or the name of its module's class.
         seed: Seed of everything random in the attacks.
         lattice: Steps between 0 and 1 that the attacks round to; None leaves rounding to the PNG.
-        targeted: Whether the attacks aim at the data set's targets.
+        targeted: Whether the attacks aim at targets.
+        aim: At which: `least_likely`, `random`, or the number or name of a class; None for the data set's.
         adaptive: Over how many draws of random defences attacks average that take gradients through the
             classifier's defences, or around them; None for attacks as they are.
         metrics: What to measure distortion by.
@@ -73,7 +76,9 @@ def describe_run(
             code=None if known is None else known.code,
         ),
         data=DataEntry(dataset.spec, len(dataset), dataset.class_names, dataset.fingerprint()),
-        settings=Settings(seed, lattice, targeted, adaptive),
+        settings=Settings(
+            seed, lattice, targeted, adaptive, None if aim is None else read_aim(aim, classifier.class_names)
+        ),
         device=str(classifier.device),
     )
     return manifest.with_attacks(identities_of(attacks)).with_metrics(metric.column for metric in measures)
@@ -161,9 +166,13 @@ def run_attacks(
     tell(done)
     _check_finished(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
     for batch in _batches(dataset, ids, batch_size, is_done, skip):
-        cleans = classify(classifier, dataset.spec, batch, settings.targeted)
-        run.check_sources(dict(zip(batch.ids, cleans.columns["source"], strict=True)))
-        run.write_originals(dict(zip(batch.ids, to_uint8(batch.images), strict=True)))
+        cleans = classify(classifier, dataset.spec, batch, settings)
+        if there := cleans.reached():
+            for place in there:
+                skip(cleans.ids[place], "it is of the class to reach already")
+            cleans = cleans.at([place for place in range(len(cleans.ids)) if place not in there])
+        run.check_sources(dict(zip(cleans.ids, cleans.columns["source"], strict=True)))
+        run.write_originals(dict(zip(cleans.ids, to_uint8(cleans.images), strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
             for call, piece, of_row in pieces(attack, labels, cleans, finished, batch_size):
                 aware = call if settings.adaptive is None else AdaptiveAttack(call, settings.adaptive)
@@ -205,7 +214,8 @@ def _check_finished(dataset: Dataset, finished: Iterable[int], run: RunWriter) -
         status = dataset.file(index).stat()
         if max(status.st_mtime, status.st_ctime) >= began:
             sample = dataset.load(index)
-            target = sample.target if run.manifest.settings.targeted else None
+            own = run.manifest.settings.targeted and run.manifest.settings.aim is None
+            target = sample.target if own else None
             pixels = to_uint8(sample.image[None])[0]
             mask = None if sample.mask is None else sample.mask.numpy()
             run.check_sources({sample.id: source_of(pixels, sample.label, target, mask)})

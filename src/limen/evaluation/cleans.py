@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from limen.classifier import Classifier
-from limen.data import Batch
+from limen.data import UNLABELLED, Batch
 from limen.errors import UsageError
+from limen.evaluation.aims import aimed
 from limen.images import from_uint8, to_uint8
+from limen.runs import Settings
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Cleans:
         """The names of the images."""
         return self.columns["id"]
 
+    def reached(self) -> list[int]:
+        """The places of images that are of the class to reach already."""
+        pairs = zip(self.columns["label"], self.columns["target"], strict=True)
+        return [place for place, (label, target) in enumerate(pairs) if label == target]
+
     def at(self, places: Sequence[int]) -> Cleans:
         """The images at these places, in this order, each as often as it is named."""
         rows = list(places)
@@ -48,7 +55,7 @@ class Cleans:
         return Cleans(self.images[rows], self.goals[rows], columns, masks)
 
 
-def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) -> Cleans:
+def classify(classifier: Classifier, spec: str, batch: Batch, settings: Settings) -> Cleans:
     """What the model says of a batch as its PNGs hold it; errors call the data set by its spec.
 
     Raises:
@@ -59,21 +66,30 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
     logits = logits_of(classifier, images)
     confidences, predictions = logits.softmax(1).max(1)
     right = right_labels(batch, predictions.tolist())
-    goals = batch.targets if targeted else torch.tensor(right)
-    if goals is None:
-        raise UsageError(f"{spec}: names no target classes, which targeted attacks need; choose other data")
-    labels, targets = batch.labels.tolist(), goals.tolist() if targeted else [None] * len(batch.ids)
-    masks = [None] * len(batch.ids) if batch.masks is None else batch.masks.numpy()
-    _check_classes(spec, "label", batch.ids, labels, logits.shape[1])
-    if targeted:
+    _check_classes(spec, "label", batch.ids, right, logits.shape[1])
+    nothing, goals = [None] * len(batch.ids), torch.tensor(right)
+    own = batch.targets if settings.targeted and settings.aim is None else None
+    if settings.targeted and settings.aim is not None:
+        goals = aimed(settings.aim, goals, logits.cpu(), settings.seed, batch.ids)
+    elif settings.targeted:
+        if own is None:
+            raise UsageError(
+                f"{spec}: names no target classes; say which to aim at with --targeted least_likely, "
+                "--targeted random, or --targeted target=N"
+            )
+        goals = own
+    masks = nothing if batch.masks is None else batch.masks.numpy()
+    if settings.targeted:
         _check_classes(spec, "target", batch.ids, goals.tolist(), logits.shape[1])
     columns = {
         "index": batch.indices,
         "id": batch.ids,
         "label": right,
-        "group": [None] * len(batch.ids) if batch.groups is None else batch.groups,
-        "target": targets,
-        "source": [*map(source_of, pixels, labels, targets, masks)],
+        "group": nothing if batch.groups is None else batch.groups,
+        "target": goals.tolist() if settings.targeted else nothing,
+        "source": [
+            *map(source_of, pixels, batch.labels.tolist(), nothing if own is None else own.tolist(), masks)
+        ],
         "clean_prediction": predictions.tolist(),
         "clean_confidence": confidences.tolist(),
     }
@@ -82,10 +98,13 @@ def classify(classifier: Classifier, spec: str, batch: Batch, targeted: bool) ->
 
 
 def right_labels(batch: Batch, predictions: Sequence[int]) -> list[int]:
-    """The label of each image; of one that shows several classes the one that the model names, if any."""
+    """The label of each image; of one that shows several classes the one that the model names, if any.
+
+    An image without a label has the one that the model gives it.
+    """
     also = batch.also or ((),) * len(batch.ids)
     return [
-        prediction if prediction in others else label
+        prediction if prediction in others or label == UNLABELLED else label
         for label, prediction, others in zip(batch.labels.tolist(), predictions, also, strict=True)
     ]
 
@@ -93,7 +112,7 @@ def right_labels(batch: Batch, predictions: Sequence[int]) -> list[int]:
 def source_of(pixels: np.ndarray, label: int, target: int | None, mask: np.ndarray | None = None) -> str:
     """The SHA-256 of all that a run takes from its data for an image, by which a changed one is noticed.
 
-    An untargeted run takes no target, and data without masks gives none.
+    A run takes no target that is untargeted, or says itself where to aim; data without masks gives none.
     """
     digest = hashlib.sha256(repr((pixels.shape, label, target)).encode())
     digest.update(np.ascontiguousarray(pixels).data)

@@ -22,6 +22,7 @@ from limen.errors import UsageError
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.cleans import classify
 from limen.models import read_metadata
+from limen.runs import Settings
 from limen.runs.files import write_whole, writing
 from limen.spec import Spec
 
@@ -167,7 +168,7 @@ def _judge(
                 f"{dataset.spec}: names no groups; fairness needs that of each image, such as the column "
                 "group of csv: has it"
             )
-        said = classify(classifier, dataset.spec, batch, targeted=False).columns
+        said = classify(classifier, dataset.spec, batch, Settings()).columns
         names = ("id", "group", "label", "clean_prediction", "clean_confidence")
         rows += [
             {**dict(zip(_SCHEMA.names, found, strict=False)), "right": found[2] == found[3]}

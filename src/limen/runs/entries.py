@@ -59,6 +59,7 @@ class Settings:
         seed: Of all random numbers.
         lattice: Steps between 0 and 1 that attacks round to; None for floats.
         targeted: Whether attacks aim at targets.
+        aim: Which targets: `least_likely`, `random`, or the number of a class; None for those of the data.
         adaptive: How many draws of random defences attacks average over that know of the model's defences;
             None where they know of none.
     """
@@ -67,6 +68,7 @@ class Settings:
     lattice: int | None = 255
     targeted: bool = False
     adaptive: int | None = later(None)
+    aim: str | None = later(None)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,138 @@
+"""What a spec that names nothing may have meant: a path, a file of weights, the kin of an attack."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from limen.images import IMAGE_SUFFIXES
+from limen.spec import spec_name
+
+Hint = Callable[[str, Collection[str]], str]
+"""Says of a spec, and of the names that are known, what may have been meant; empty where nothing is near."""
+
+_WEIGHTS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
+_ARRAYS = {".npz": "npz", ".csv": "csv"}
+_CALLED = {
+    "bim": ["ifgsm"],
+    "mim": ["mifgsm"],
+    "cw": ["carlini_wagner_l2", "smooth_carlini_wagner_l2", "superpixel_carlini_wagner_l2"],
+    "autoattack": ["pgd_linf", "pgd_l2"],
+    "apgd": ["pgd_linf", "pgd_l2"],
+    "fmn": ["ddn"],
+}
+"""Names that papers and other libraries have for attacks, and what comes nearest to each here."""
+
+
+def data_hint(spec: str, known: Collection[str]) -> str:
+    """How a path alone is named as data.
+
+    Example:
+        >>> data_hint("me.jpg", ["folder", "images"]), data_hint("folder:photos", ["folder", "images"])
+        ('that is an image; write images:me.jpg', '')
+    """
+    if spec_name(spec).strip() in known:
+        return ""
+    path = Path(spec.partition(",")[0])
+    rest = spec[len(str(path)) :] if spec.startswith(str(path)) else ""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return f"that is an image; write images:{path}{rest}"
+    if path.suffix.lower() in _ARRAYS:
+        return f"write {_ARRAYS[path.suffix.lower()]}:{path}{rest}"
+    if path.suffix == ".py":
+        return f"write python:{path}:NAME, with the name of a function that returns a limen.data.Dataset"
+    try:
+        below = list(path.iterdir()) if path.is_dir() else None
+    except OSError:
+        below = None
+    if below is None:
+        return ""
+    flat = any(each.suffix.lower() in IMAGE_SUFFIXES for each in below)
+    kind = "images" if flat else "folder"
+    return f"that is a folder; write {kind}:{path}{rest}"
+
+
+def model_hint(spec: str, known: Collection[str]) -> str:
+    """How a file of weights, or a network by its bare name, is named as a model.
+
+    Example:
+        >>> model_hint("net.py", ["torchvision", "python"])
+        'write python:net.py:NAME, with the name of a function that returns the network'
+    """
+    name = spec_name(spec).strip()
+    if name in known:
+        return ""
+    suffix = Path(name).suffix.lower()
+    if suffix == ".py":
+        return f"write python:{name}:NAME, with the name of a function that returns the network"
+    if suffix in _WEIGHTS:
+        return (
+            f"that is a file of weights, which need their network: write torchvision:resnet50,weights={name} "
+            f"with your network's name, or python:FILE.py:NAME,weights={name} with a function that makes it"
+        )
+    if suffix == ".onnx":
+        return "ONNX files have no gradient; write python:FILE.py:NAME with a function that makes the network"
+    libraries = [each for each in ("torchvision", "timm") if _has(each, name)]
+    return "write " + " or ".join(f"{each}:{spec}" for each in libraries) if libraries else ""
+
+
+def attack_hint(spec: str, known: Collection[str]) -> str:
+    """The kin of an attack of another name, and how several attacks are named.
+
+    Example:
+        >>> attack_hint("pgd", ["pgd_l2", "pgd_linf", "ssim_pgd", "ddn"])
+        "unknown attack 'pgd'; did you mean pgd_l2, pgd_linf or ssim_pgd? limen list attacks shows all"
+        >>> attack_hint("fgsm,ddn", ["fgsm", "ddn"])
+        'a spec names one attack; repeat the option: --attack fgsm --attack ddn'
+    """
+    parts = [part.strip() for part in re.split(r"[,+;\s]+", spec) if part.strip()]
+    if len(parts) > 1 and all(spec_name(part) in known for part in (parts[0], parts[-1])):
+        return f"a spec names one attack; repeat the option: {_repeated(parts, known)}"
+    name = spec_name(spec).strip()
+    kin = [] if name in known or not name else _kin(name, known, _CALLED)
+    if not kin:
+        return ""
+    listed = " or ".join(filter(None, [", ".join(kin[:-1]), kin[-1]]))
+    return f"unknown attack {name!r}; did you mean {listed}? limen list attacks shows all"
+
+
+def _repeated(parts: Sequence[str], known: Collection[str]) -> str:
+    """Each attack with its option; a part that names none is a value of the one before it."""
+    specs: list[str] = []
+    for part in parts:
+        if spec_name(part) in known or not specs:
+            specs.append(part)
+        else:
+            specs[-1] += f",{part}"
+    return " ".join(f"--attack {each}" for each in specs)
+
+
+def _kin(name: str, known: Collection[str], called: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names that hold this one, in any case and with any separators, or what it is called elsewhere."""
+    plain = _plain(name)
+    same = [each for each in known if _plain(each) == plain]
+    if same or plain in called:
+        return same or [each for each in called[plain] if each in known]
+    holding = [each for each in known if len(plain) > 2 and plain in _plain(each)]
+    first = [each for each in holding if _plain(each).startswith(plain)]
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
+    return list(dict.fromkeys([*first, *holding, *([] if holding else near)]))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _has(library: str, name: str) -> bool:
+    from limen.compat import declare_torchvision_operators
+
+    declare_torchvision_operators()
+    if library == "timm":
+        import timm
+
+        return timm.is_model(name)
+    from torchvision import models
+
+    return name in models.list_models(module=models)

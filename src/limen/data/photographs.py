@@ -1,0 +1,112 @@
+"""Photographs without labels: one file, or a folder of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from limen.data.dataset import UNLABELLED, DataError, Dataset, Sample, spec_of
+from limen.data.files import check_place, inside, open_folder
+from limen.errors import UsageError, reason
+from limen.images import IMAGE_SUFFIXES, from_uint8, read_image, to_uint8
+from limen.operators.framing import Framing
+
+_SIDE = 224
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Photographs in their own size, and what a network is shown of them.
+
+    Attributes:
+        read: Reads the whole photograph (C, H, W) at a position.
+        side: Of the square that the network is shown.
+        resize: What a photograph's shorter side becomes before the square is cut out of its centre.
+    """
+
+    read: Callable[[int], Tensor]
+    side: int
+    resize: int
+
+    def framing(self, photo: Tensor) -> Framing:
+        """How this photograph (C, H, W) is framed."""
+        return Framing(*photo.shape[1:], side=self.side, resize=self.resize)
+
+    def shown(self, photo: Tensor) -> Tensor:
+        """What the network is shown of a photograph (C, H, W): (C, side, side), in 8 bits as the file is."""
+        framing, pixels = self.framing(photo), to_uint8(photo[None])[0]
+        (height, width), (top, left) = framing.resized, framing.corner
+        resized = Image.fromarray(pixels.squeeze()).resize((width, height), Image.Resampling.BICUBIC)
+        square = np.asarray(resized.crop((left, top, left + self.side, top + self.side)))
+        return from_uint8(square.reshape(1, self.side, self.side, -1))[0]
+
+
+def images(path: Path, *, size: int = _SIDE, resize: int | None = None) -> Dataset:
+    """One photograph, or a folder of them, whose labels are what the model itself says of them.
+
+    A photograph's shorter side is resized to `resize`, and the square of side `size` in its centre is what
+    the model is shown. `limen attack` writes each photograph that fools the model in its own size too.
+
+    Args:
+        path: An image file, or a folder of image files; folders in it are left out.
+        size: The height and width that the model takes.
+        resize: What the shorter side becomes first; `size` if not given, so that the square is as large as
+            it can be. Most networks of torchvision have been measured at 256 with a size of 224.
+
+    Raises:
+        UsageError: If there is no such file or folder, or a number is out of range.
+        DataError: If the folder holds no image.
+    """
+    resize = size if resize is None else resize
+    Framing(1, 1, size, resize)
+    alone, root = _opened(path)
+    files = [alone] if alone else sorted(each for each in root.iterdir() if _is_image(each))
+    if not files:
+        raise DataError(_nothing_in(root))
+    ids = tuple(file.name for file in files)
+
+    def read(index: int) -> Tensor:
+        check_place(root, files[index])
+        return read_image(files[index])
+
+    photographs = Photographs(read, size, resize)
+
+    def sample(index: int) -> Sample:
+        return Sample(ids[index], photographs.shown(read(index)), UNLABELLED)
+
+    spec = spec_of(
+        "images",
+        path,
+        size=None if size == _SIDE else size,
+        resize=None if resize == size else resize,
+    )
+    return Dataset(spec, ids, sample, file=files.__getitem__, photographs=photographs)
+
+
+def _opened(path: Path) -> tuple[Path | None, Path]:
+    """The file, if it is one, and the resolved folder."""
+    try:
+        if path.is_dir():
+            return None, open_folder(path, None)
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file or folder of images")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be opened ({reason(error)})") from error
+    file = path.resolve()
+    return file, file.parent
+
+
+def _nothing_in(root: Path) -> str:
+    classes = [each for each in root.iterdir() if each.is_dir() and inside(root, each)]
+    if any(_is_image(file) for each in classes for file in each.iterdir()):
+        return f"{root}: images lie in folders below it; folder:{root} reads these, one folder a class"
+    return f"{root}: no images; expected files that end in {' '.join(sorted(IMAGE_SUFFIXES))}"
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and not file.is_dir()
