@@ -10,7 +10,7 @@ from limen import Classifier
 from limen.attacks import lpa, ppgd
 from limen.attacks.features import FeatureDistance
 from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
-from limen.errors import UsageError
+from limen.errors import LimenWarning, UsageError
 from limen.images import norm
 from limen.structure import maps_of_each_size
 
@@ -168,3 +168,76 @@ def test_feature_maps_of_a_large_batch_are_put_together():
     (maps,) = maps_of_each_size(classifier, images)
     assert len(maps) == 17
     torch.testing.assert_close(maps[16:], classifier.module[:2](images[16:]))
+
+
+class Gate(torch.autograd.Function):
+    """The identity, which counts the rows of images that pass it, and those of gradients that come back."""
+
+    @staticmethod
+    def forward(ctx, images, counts):
+        ctx.counts = counts
+        counts["forwards"] += len(images)
+        return images.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        ctx.counts["backwards"] += len(gradient)
+        return GateOfGradients.apply(gradient, ctx.counts), None
+
+
+class GateOfGradients(torch.autograd.Function):
+    """The same where a gradient is itself differentiated, which takes a pass of the network, too."""
+
+    @staticmethod
+    def forward(ctx, gradient, counts):
+        ctx.counts = counts
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx, vectors):
+        ctx.counts["backwards"] += len(vectors)
+        return vectors.clone(), None
+
+
+class Gated(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.counts = module, {"forwards": 0, "backwards": 0}
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.module(Gate.apply(images, self.counts))
+
+
+@pytest.mark.parametrize("attack", [ppgd(eps=0.03, steps=3), lpa(eps=0.003, steps=3, rounds=2)])
+def test_passes_that_the_classifiers_own_features_take_are_counted_for_each_sample(attack):
+    problem = task(Gated(small()[0]), photos(4, low=20, high=236, seed=5))
+    call = problem.classifier, problem.images, problem.labels
+    counts = problem.classifier.module.counts
+    counts.update(forwards=0, backwards=0)
+    outcome = attack(*call)
+    assert counts == {name: int(getattr(outcome, name).sum()) for name in counts}
+    assert (outcome.forwards > outcome.steps + 1).all()
+    assert (outcome.backwards > outcome.steps).all()
+    for row in range(4):
+        alone = attack(call[0], *(each[row : row + 1] for each in call[1:]), ids=[row])
+        assert alone.forwards == outcome.forwards[row]
+        assert alone.backwards == outcome.backwards[row]
+
+
+def test_features_of_another_network_take_no_passes_of_the_classifier():
+    network, problem = small(3)
+    outcome = ppgd(eps=0.03, steps=3, network=network.features)(
+        problem.classifier, problem.images, problem.labels
+    )
+    assert outcome.steps.tolist() == outcome.backwards.tolist() == [3] * 3
+
+
+def test_what_no_gradient_moves_is_stuck_whatever_passes_its_features_took():
+    network = small()[0]
+    network.head.weight.zero_()
+    problem = task(network, photos(3))
+    attack = lpa(eps=0.1, steps=3, rounds=1)
+    with pytest.warns(LimenWarning, match="could not be moved"):
+        outcome = attack(problem.classifier, problem.images, problem.labels)
+    assert outcome.stuck.all()
+    assert (outcome.backwards > outcome.steps).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import warnings
@@ -196,7 +197,7 @@ class Attack:
 
 def _run(search: Search, classifier: Classifier, problem: Problem, best: B) -> B:
     if len(problem.labels):
-        search(classifier, problem, best)
+        search(classifier, dataclasses.replace(problem, taken=best.taken), best)
     return best
 
 

@@ -11,20 +11,21 @@ import torch
 from torch import Tensor
 
 from limen.attacks.cost import Cost
-from limen.attacks.part import Problem, rows
+from limen.attacks.part import Passes, Problem, rows
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import norm
 from limen.metrics.feature_networks import Backbone, feature_network
 from limen.structure import maps_of_each_size
-from limen.structure.asking import asked
+from limen.structure.asking import asked, passes_taken
 
 
 class Features(Protocol):
     """Any function that gives feature maps of images.
 
     It is called with images (N, C, H, W) in [0, 1], and by name with options of its own. One that also names
-    a parameter `classifier` is given the classifier under attack.
+    a parameter `classifier` is given the classifier under attack; its calls and their gradients count as
+    passes of that, as the function's attribute `passes` says, or one each.
     """
 
     def __call__(self, *arguments: Any, **options: Any) -> Sequence[Tensor]:
@@ -74,23 +75,35 @@ class FeatureDistance(Cost):
     network: Features
     classifier: Classifier | None = None
     reference: Tensor = rows()
+    taken: Passes | None = rows()
 
     def bind(self, problem: Problem) -> Self:
-        known = replace(self, classifier=problem.classifier)
+        known = replace(self, classifier=problem.classifier, taken=problem.taken)
         with torch.no_grad():
             return replace(known, reference=known.features(problem.originals))
 
     def features(self, images: Tensor) -> Tensor:
-        """φ (n, D), differentiable."""
+        """φ (n, D), differentiable; the pass that makes it is counted, and each back from it."""
         given: Any = asked(self.network, "feature network", classifier=self.classifier)
         maps = self.network(images, **given)
         if not maps or any(each.ndim != 4 or len(each) != len(images) for each in maps):
             shapes = [tuple(each.shape) for each in maps]
             raise UsageError(f"{self.network} gives maps of shapes {shapes}; expected some of (N, C, H, W)")
-        return torch.cat([_unit(each).flatten(1) for each in maps], 1)
+        self._count(forwards=passes_taken(self.network)[0])
+        return self.counted(torch.cat([_unit(each).flatten(1) for each in maps], 1))
+
+    def counted(self, values: Tensor) -> Tensor:
+        """Values of which each derivative that is taken counts as a backward pass of the network."""
+        if values.requires_grad:
+            values.register_hook(lambda _: self._count(backwards=passes_taken(self.network)[1]))
+        return values
 
     def __call__(self, images: Tensor) -> Tensor:
         return norm(self.features(images) - self.reference)
+
+    def _count(self, forwards: int = 0, backwards: int = 0) -> None:
+        if self.taken is not None:
+            self.taken.add(forwards, backwards)
 
 
 def _unit(maps: Tensor) -> Tensor:

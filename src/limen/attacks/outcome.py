@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from limen.attacks.part import Part, Problem
+from limen.attacks.part import Part, Passes, Problem
 from limen.attacks.protocols import State
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -29,7 +29,8 @@ class Outcome:
         steps: Moves made (N,), over all restarts and searches.
         forwards: Forward passes (N,) that the sample took part in.
         backwards: Backward passes (N,) whose gradient the sample used.
-        zero_gradients: In how many (N,) of these the gradient was 0 everywhere.
+        zero_gradients: In how many (N,) of these the gradient was 0 everywhere. Where no gradient of what is
+            climbed could move the sample, the passes beside these count as such, too.
         nonfinite_gradients: In how many (N,) of these it held NaN or infinity, which count as 0.
         unmasked: On which samples (N,) a mask says nothing: it named no place, as where attention is flat, so
             that all of the image could change; or the foreground is empty or the whole image.
@@ -90,8 +91,10 @@ class Best:
         self.unmasked = torch.zeros_like(self.success)
         self.probabilities: Tensor | None = None
         self.tried = torch.zeros_like(self.distance)
-        self.steps, self.forwards, self.backwards, self.zero, self.nonfinite = (
-            torch.zeros(count, dtype=torch.int64, device=device) for _ in range(5)
+        self.taken = Passes.of(problem.originals)
+        self.forwards, self.backwards = self.taken.forwards, self.taken.backwards
+        self.steps, self.gradients, self.zero, self.nonfinite = (
+            torch.zeros(count, dtype=torch.int64, device=device) for _ in range(4)
         )
 
     def judges(self, measure: Distance | None) -> bool:
@@ -135,6 +138,7 @@ class Best:
         rows = state.places
         functions = 1 if state.values.ndim == 1 else state.values.shape[1]
         self.backwards[rows] += functions * _passes(state) + state.objective.beside[1]
+        self.gradients[rows] += functions
         self.zero[rows] += state.zero
         self.nonfinite[rows] += state.nonfinite
         self.steps[rows] += 1
@@ -147,7 +151,9 @@ class Best:
 
     def outcome(self) -> Outcome:
         """The best so far as an outcome."""
-        passes = (self.steps, self.forwards, self.backwards, self.zero, self.nonfinite)
+        stuck = (self.gradients > 0) & (self.zero + self.nonfinite == self.gradients)
+        zero = torch.where(stuck, self.backwards - self.nonfinite, self.zero)
+        passes = (self.steps, self.forwards, self.backwards, zero, self.nonfinite)
         return Outcome(self.images, self.success, self.predictions, *passes, self.unmasked)
 
     def _keep(self, state: State, kept: Tensor) -> None:

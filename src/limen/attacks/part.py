@@ -110,6 +110,38 @@ def other_logits(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """The passes of the classifier that each sample of a call took, counted by the loop and by parts.
+
+    What `select` gives of it counts in the same tensors.
+
+    Attributes:
+        forwards: Forward passes of all samples (N,).
+        backwards: Backward passes of all samples (N,).
+        places: Which (n,) of them are meant.
+    """
+
+    forwards: Tensor
+    backwards: Tensor
+    places: Tensor
+
+    @classmethod
+    def of(cls, originals: Tensor) -> Self:
+        """None yet, of each of these images."""
+        places = torch.arange(len(originals), device=originals.device)
+        return cls(torch.zeros_like(places), torch.zeros_like(places), places)
+
+    def select(self, rows: Tensor) -> Self:
+        """Those of the samples at `rows`."""
+        return replace(self, places=self.places[rows])
+
+    def add(self, forwards: int = 0, backwards: int = 0) -> None:
+        """Count so many passes of each of these samples."""
+        self.forwards[self.places] += forwards
+        self.backwards[self.places] += backwards
+
+
+@dataclass(frozen=True)
 class Problem(Part):
     """The samples under attack.
 
@@ -124,6 +156,7 @@ class Problem(Part):
         foreground: Which pixels (n, 1, H, W) are foreground: as the caller says, for a composition's mask;
             for its other parts as that mask says.
         region: Where (n, 1, H, W) images may change at all; None for everywhere.
+        taken: Where parts count the passes of the classifier that they take; None to count none.
     """
 
     originals: Tensor = rows()
@@ -135,6 +168,7 @@ class Problem(Part):
     classifier: Classifier | None = None
     foreground: Tensor | None = rows()
     region: Tensor | None = rows()
+    taken: Passes | None = rows()
 
     @property
     def size(self) -> int | Tensor:

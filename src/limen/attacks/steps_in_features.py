@@ -41,7 +41,7 @@ class _Curvature:
             features = self.cost.features(images)
             weights = torch.ones_like(features).requires_grad_()
             pulled = torch.autograd.grad(features, images, weights, create_graph=True)[0]
-            return images, features, weights, pulled
+            return images, features, weights, self.cost.counted(pulled)
 
     def matvec(self, vectors: Tensor) -> Tensor:
         """JᵀJ v: J v is the derivative of ⟨v, Jᵀw⟩ in w."""

@@ -33,7 +33,7 @@ def ppgd(
         steps: How many steps.
         network: Whose features: "self", the classifier's own; "alexnet", "vgg" or "squeezenet", trained on
             ImageNet, whose weights `limen.weights` finds; or a function of images (n, C, H, W) that gives a
-            list of feature maps. Its passes do not count as the classifier's, not even where it is the same.
+            list of feature maps. The passes that features of the classifier take count as its passes.
         step_size: How far a step changes the features, to first order; None for 2 · eps / steps.
         iterations: How many iterations of conjugate gradients a step takes.
         kappa: The logit margin at which the climb ends.
