@@ -1,14 +1,10 @@
-"""Perceptual attacks beside the programs of their papers, and which attack people would notice least.
+"""Perceptual attacks beside the programs of their papers.
 
     python benchmarks/perceptual.py colours --images 8 --steps 200
     python benchmarks/perceptual.py features --images 64 --steps 40
-    python benchmarks/perceptual.py noticed --images 6 --confidences 0 1 5
 
 `colours` runs PerC-AL of Limen and of adv-lib on the same photographs, `features` PPGD and LPA of Limen and,
-as ported for the tests, of perceptual-advex on a small network of random weights. `noticed` runs attacks that
-look for the least change, each asked for the same logit margin, and prints how visible what they found is: by
-MAD, by the share of people who would notice, and by the length of `VisibilityTensor`, which
-tells images of MAD 0 apart: where no block comes near 1, MAD is 0.
+as ported for the tests, of perceptual-advex on a small network of random weights.
 """
 
 from __future__ import annotations
@@ -20,48 +16,31 @@ import importlib
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from limen import attacks, catalog, metrics
-from limen.attacks import Attack
-from limen.attacks.composition import Composition
+from limen import attacks, metrics
 from limen.attacks.features import FeatureDistance
 from limen.attacks.part import Problem
 from limen.classifier import Classifier
 from limen.compat import declare_torchvision_operators
-from limen.metrics.visibility_tensor import VisibilityTensor
 
 BOUNDS = (0.5, 0.25, 0.1)
-RIVALS = (
-    "least_noticed:steps={steps},confidence={a}",
-    "ddn:steps={steps}",
-    "ssim_ddn:steps={steps}",
-    "perc_al:steps={steps},confidence={a}",
-    "perceptual_ddn:steps={steps},confidence={a}",
-    "perceptual_gradient:confidence={a},step_size=0.03",
-    "superpixel_ddn:steps={steps}",
-    "smooth_carlini_wagner_l2:steps={half},search_steps=2,margin={a}",
-    "carlini_wagner_l2:steps={half},search_steps=2,margin={a}",
-)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = common.parser(__doc__)
-    parser.add_argument("what", choices=("colours", "features", "noticed"))
+    parser.add_argument("what", choices=("colours", "features"))
     parser.add_argument("--network", choices=common.NETWORKS, default="mobilenet_v2")
     parser.add_argument("--images", type=common.positive, default=8)
     parser.add_argument("--steps", type=common.positive, default=40)
     parser.add_argument("--batch", type=common.positive, default=8)
-    parser.add_argument("--confidences", type=float, nargs="+", default=[0.0, 1.0, 5.0])
-    parser.add_argument("--attacks", nargs="+", default=RIVALS, help="specs, with {a}, {steps} and {half}")
     options = parser.parse_args(arguments)
     common.settle(options)
-    header, rows = {"colours": colours, "features": features, "noticed": noticed}[options.what](options)
+    header, rows = {"colours": colours, "features": features}[options.what](options)
     print(common.table(header, list(rows)))
     return 0
 
@@ -118,51 +97,6 @@ def features(options: Any) -> tuple[list[str], Iterator[list[str]]]:
 
     columns = [f"{name} {which}" for name in ("PPGD", "LPA") for which in ("published", "Limen", "8-bit")]
     return ["bound", *columns], rows()
-
-
-def noticed(options: Any) -> tuple[list[str], Iterator[list[str]]]:
-    classifier, data = loaded(options)
-    form = VisibilityTensor.at(data.images)
-
-    def rows() -> Iterator[list[str]]:
-        for a in options.confidences:
-            for spec in options.attacks:
-                named = spec.format(a=a, steps=options.steps, half=max(1, options.steps // 2))
-                made = catalog.attack(named)
-                attack = Attack(made.identity, asked_for(made.search, a))
-                found = [attack(classifier, *part) for part in data.batches(options.batch)]
-                images = torch.cat([each.images for each in found])
-                hit = torch.cat([each.success for each in found])
-                pair = data.images[hit], images[hit]
-                visible = form.energy(images - data.images).sqrt()[hit]
-                passes = torch.cat([each.forwards for each in found]).double().mean()
-                share = 100 * metrics.noticed(*pair).double().mean()
-                row = [
-                    f"{a:g}",
-                    named,
-                    f"{int(hit.sum())}/{len(hit)}",
-                    middle(metrics.mad(*pair)),
-                    f"{share:.1f}",
-                    middle(visible),
-                    middle(metrics.ciede2000(*pair)),
-                    f"{passes:.0f}",
-                ]
-                print(*row, sep=" | ", file=sys.stderr, flush=True)  # as it takes long
-                yield row
-
-    measures = ["MAD: median, mean", "would notice, %", "visibility: median, mean", "CIEDE2000: median, mean"]
-    return ["margin", "attack", "fooled", *measures, "passes"], rows()
-
-
-def asked_for(part: Any, confidence: float) -> Any:
-    """The search with this confidence in each of its compositions."""
-    if isinstance(part, Composition):
-        return replace(part, confidence=confidence)
-    held = {each.name: getattr(part, each.name) for each in fields(part)}
-    if isinstance(held.get("compositions"), tuple):
-        climbs = tuple(asked_for(each, confidence) for each in held["compositions"])
-        return replace(part, compositions=climbs)
-    return replace(part, parts=asked_for(held["parts"], confidence))
 
 
 def loaded(options: Any) -> tuple[Classifier, common.Images]:

@@ -184,6 +184,9 @@ TABLE = (
         stops=True, sharp={"steps": 60, "step_size": 0.3}),
     Row("perceptual_pgd", {"eps": 0.5, "steps": 10}, Ssim(), (10, 11), has_optimum=False, variant="ssim",
         awkward={"steps": 2, "step_size": 4.0, "early_stop": True}),
+    Row("perceptual_pgd",
+        {"eps": 0.7, "metric": "l2", "steps": 5, "method": "multiplier", "rounds": 4}, L2, (20, 21),
+        has_optimum=False, variant="multiplier"),
     Row("perceptual_ddn", {"metric": "l2", "steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
     Row("least_noticed", {"steps": 25}, L2, (25, 26), minimal=True, has_optimum=False),
 )  # fmt: skip

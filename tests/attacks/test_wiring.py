@@ -284,6 +284,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "confidence": To(0.5, {"early_stop": True, "eps": 0.5}),
         "loss": MARGIN,
         "early_stop": To(True, {"eps": 0.5}),
+        "method": "multiplier",
+        "rounds": To(2, {"method": "multiplier"}),
     },
     "perceptual_ddn": {
         "metric": "l2",

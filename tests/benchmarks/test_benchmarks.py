@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from limen import Classifier
 from limen.attacks import Outcome
 
 
@@ -330,3 +331,75 @@ def test_what_survives_is_looked_for_among_rising_budgets(script, real_data, mon
     assert climbed[:3] == ["qpgd_l2", "8 rms", "100"]
     assert found[:2] == ["ddn", "more than 1.1"]
     assert 0 < float(found[4]) < float(climbed[4])
+
+
+def two_classes(count: int, seed: int = 0):
+    """A linear model of two classes, images and their labels, and the L2 of the nearest boundary."""
+    random = torch.Generator().manual_seed(seed)
+    layer = torch.nn.Linear(3 * 16 * 16, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(layer.weight.shape, generator=random))
+        layer.bias.zero_()
+    classifier = Classifier(torch.nn.Sequential(torch.nn.Flatten(), layer))
+    images = torch.randint(90, 166, (count, 3, 16, 16), generator=random).float() / 255
+    with torch.no_grad():
+        logits = classifier(images)
+    normal = (layer.weight[0] - layer.weight[1]).detach().norm()
+    return classifier, images, logits.argmax(1), (logits[:, 0] - logits[:, 1]).abs(), normal
+
+
+@pytest.mark.parametrize("margin", [0.0, 5.0])
+def test_the_least_budget_of_each_image_is_found_for_the_margin_asked(script, margin):
+    noticed = script("noticed")
+    classifier, images, labels, lead, normal = two_classes(6)
+    found = noticed.found(classifier, images, labels, "pgd_l2:eps=0.03,12.8,steps=5", margin)
+    assert found.success.all()
+    with torch.no_grad():
+        logits = classifier(found.images)
+    beyond = logits.gather(1, 1 - labels[:, None]) - logits.gather(1, labels[:, None])
+    assert (beyond > margin).all()
+    least = (lead + margin) / normal
+    gone = (found.images - images).flatten(1).norm(dim=1)
+    step = (12.8 / 0.03) ** 0.5**noticed.BISECTIONS
+    assert (gone >= 0.99 * least).all()
+    assert (gone <= 1.1 * step * least).all()
+    alone = noticed.found(classifier, images[2:3], labels[2:3], "pgd_l2:eps=0.03,12.8,steps=5", margin)
+    assert torch.equal(alone.images, found.images[2:3])
+
+
+def test_a_place_leaves_out_what_an_attack_itself_makes_least_and_puts_failures_last(script):
+    noticed = script("noticed")
+    judges = [*noticed.JUDGES][:5]  # the share, MAD, visibility, CIEDE2000, 1 − SSIM
+    values = {
+        "ssim_ddn": np.array([[0.1, 1, 1, 1, 0]]),
+        "ddn": np.array([[0.1, 2, 2, 2, 2]]),
+        "fgm": np.array([[np.nan] * 5]),
+    }
+    assert noticed.placed(values, judges).tolist() == [[1.0, 2.0, 3.0]]
+    swapped = {**values, "ddn": np.array([[0.1, 0, 0, 0, 2]])}
+    assert noticed.placed(swapped, judges).tolist() == [[2.0, 1.25, 3.0]]
+
+
+def test_what_is_kept_is_not_looked_for_again_and_attacks_that_fool_all_come_first(
+    script, monkeypatch, tmp_path, capsys
+):
+    noticed, common = script("noticed"), script("common")
+    classifier, images, labels, *_ = two_classes(3)
+    monkeypatch.setattr(common, "load_network", lambda _: classifier.module)
+    monkeypatch.setattr(common, "load_images", lambda *_: common.Images(images, labels))
+    specs = ["fgsm:eps=0.0005,0.0006", "pgd_l2:eps=0.1,12.8,steps={few}", "ddn:steps={steps}"]
+    arguments = ["--attacks", *specs, "--confidences", "1", "--kept", str(tmp_path), "--few", "3"]
+
+    def table() -> list[list[str]]:
+        assert noticed.main(arguments) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+        return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+    header, _, *rows = table()
+    assert header[:4] == ["attack", "fooled", "place", "would notice, %"]
+    assert "1 − MS-SSIM" not in header  # of images so small
+    assert [row[1] for row in rows] == ["3/3", "3/3", "0/3"]
+    assert rows[2][0] == specs[0]
+    assert rows[2][3] == ""
+    monkeypatch.setattr(noticed, "found", None)
+    assert table() == [header, _, *rows]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from limen.attacks.constraint.rounding import flat
 from limen.attacks.cost import Cost
 from limen.attacks.guided import Guided
 from limen.attacks.part import Problem, rows, setting
 from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm
 from limen.operators import Operator, Preconditioner, conjugate_gradient
+
+_GROWTH = 4.0
+"""By which factor λ changes while all that were tried are too small, or all are too great."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,62 @@ class Penalize(Transform):
             length = norm(slope)
             slope.mul_(column(torch.where(length > 0, norm(move) / length, 0)))
         return move.sub_(slope.mul_(self.weight)), self
+
+
+@dataclass(frozen=True)
+class PenalizeToBound(Transform):
+    """Along g − λ·∇c, with the least λ of each sample's own at which c ≤ ε, by bisection of its logarithm.
+
+    The maximum of ℓ − λ·c costs the less, the greater λ is, and where it costs ε it is the maximum of ℓ
+    within c ≤ ε. λ is 0 until c exceeds ε; at such a maximum it is ‖g‖ / ‖∇c‖, and so begins as that. After
+    each round it is greater where c exceeds ε, and less where it does not.
+
+    What begins at the first iterate outside is read off there as if c were quadratic. So is how far the bound
+    is from the original: no step is longer, as none would tell on which side of the bound a λ leads.
+
+    Attributes:
+        cost: c.
+        eps: ε, a number or one per sample.
+        steps: How many steps a round has.
+        step_size: The length of a step in L2, a number or one per sample; it falls to a tenth in each round,
+            and over all of them.
+    """
+
+    cost: Cost
+    eps: float | Tensor = setting()
+    steps: int = 5
+    step_size: float | Tensor = setting(0.5)
+    weight: Tensor = rows()
+    low: Tensor = rows()
+    high: Tensor = rows()
+    reach: Tensor = rows()
+    step: int = field(default=0, kw_only=True)
+
+    def bind(self, problem: Problem) -> Self:
+        zero = problem.originals.new_zeros(len(problem.originals))
+        infinite = torch.full_like(zero, torch.inf)
+        return replace(super().bind(problem), weight=zero, low=zero, high=infinite, reach=infinite)
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        costs, slope = self.cost.slope(state)
+        outside, tiny = costs > flat(self.eps), torch.finfo(move.dtype).tiny
+        begins, nearer = outside & (self.weight == 0), (flat(self.eps) / costs.clamp_min(tiny)).sqrt()
+        weight = torch.where(begins, norm(move) / (norm(slope) * nearer).clamp_min(tiny), self.weight)
+        distance = norm(state.exact - state.problem.originals)
+        reach = torch.where(begins, nearer * distance, self.reach)
+        move.sub_(slope.mul_(column(weight)))
+        share = 0.1 ** (state.progress + self.step % self.steps / self.steps)
+        length = share * reach.clamp_max(flat(self.step_size)) / norm(move).clamp_min(tiny)
+        onward = replace(self, weight=weight, reach=reach, step=self.step + 1)
+        return move.mul_(column(length)), onward if onward.step % self.steps else onward._bisected(outside)
+
+    def _bisected(self, outside: Tensor) -> Self:
+        """With the next λ between the greatest that was too small and the least that was not."""
+        low = torch.where(outside, self.low.maximum(self.weight), self.low)
+        high = torch.where(outside | (self.weight == 0), self.high, self.high.minimum(self.weight))
+        middle = torch.where(high.isinf(), _GROWTH * low, (low * high).sqrt())
+        middle = torch.where((low == 0) & ~high.isinf(), high / _GROWTH, middle)
+        return replace(self, weight=middle, low=low, high=high)
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor
 
 from limen.attacks.composition import Composition
-from limen.attacks.constraint import AdaptiveSphere, CostBall, ShrinkingBall
-from limen.attacks.direction import Normalize, Precondition
+from limen.attacks.constraint import AdaptiveSphere, CostBall, ShrinkingBall, SoftBall
+from limen.attacks.direction import Normalize, PenalizeToBound, Precondition
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, Measure, budget, cost_named, loss_named, positive
+from limen.attacks.library.arguments import (
+    Loss,
+    Measure,
+    budget,
+    cost_named,
+    loss_named,
+    one_of,
+    positive,
+)
 from limen.attacks.objective import Margin
 from limen.attacks.outcome import Distance
+from limen.attacks.protocols import Transform
 from limen.attacks.search import InTurn, Search, check_count
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.metrics import Metric, mad
 from limen.metrics.moments import BLOCK
 from limen.metrics.visibility_tensor import VisibilityTensor
+
+Method = Literal["projection", "multiplier"]
+"""How a bound is kept: by going back to it after each step, or by what the metric weighs beside the loss."""
 
 
 @attack(budget="eps")
@@ -30,35 +43,49 @@ def perceptual_pgd(
     confidence: float | Tensor = 0.0,
     loss: Loss = "cross_entropy",
     early_stop: bool = False,
+    method: Method = "projection",
+    rounds: int = 8,
 ) -> Search:
     """The greatest loss within a bound on any metric, which every stored image keeps.
 
-    Each step goes up the loss, and then down the metric until the bound holds: up ∇ℓ − λ·∇c, with the least λ
-    that suffices, by Newton's method, or else toward the original by bisection.
+    By `projection`, each step goes up the loss, and then down the metric until the bound holds: by Newton's
+    method, or else toward the original by bisection. By `multiplier`, it goes up ℓ − λ·c, with a λ of each
+    sample's own that is bisected to the least at which the bound holds; iterates may leave it, but count as a
+    success only inside, and the last is put there.
 
     Args:
         eps: The bound, a number or one per sample, in the metric's own unit: of one that is 1 for equal
             images, such as SSIM, of 1 less its value.
         metric: Any metric that can be differentiated, as in `perceptual_gradient`.
-        steps: How many steps.
-        step_size: The length of the first step in L2; it falls to a hundredth along a cosine.
+        steps: How many steps; by `multiplier`, of each round.
+        step_size: The length of the first step in L2; it falls to a hundredth along a cosine. By `multiplier`
+            it falls to a tenth in each round and over all, and no step is longer than the bound is far.
         confidence: The logit margin that a success must exceed, a number or one per sample.
         loss: What is climbed.
         early_stop: Whether a sample stops at its first success.
+        method: How the bound is kept.
+        rounds: How many values of λ are tried by `multiplier`, each from where the one before has led.
 
     Source:
-        Hua et al., Section 3.1, whose bound on the metric their Algorithm 3.1 relaxes.
+        Hua et al., eq. 3.1 to 3.3: the λ of their Algorithm 3.1 is the multiplier of a bound.
 
     Example:
         >>> perceptual_pgd(metric="ciede2000", eps=0.05).name
         'perceptual_pgd'
     """
-    length = positive("step_size", step_size)
+    one_of("method", method, Method)
+    cost, eps, steps = cost_named(metric), budget(eps), check_count("steps", steps)
+    rounds, length = check_count("rounds", rounds), positive("step_size", step_size)
+    ball = CostBall(cost=cost, eps=eps, overshoot=0.01)
+    rule: tuple[Transform, ...] = (Normalize(), Scale(length, final=length / 100))
+    if method == "multiplier":
+        rule, steps = (PenalizeToBound(cost, eps, steps, length),), steps * rounds
+        ball = SoftBall(cost=cost, eps=eps, overshoot=0.01, until=(steps - 1) / steps)
     parts = Composition(
         objective=loss_named(loss),
-        constraint=CostBall(cost=cost_named(metric), eps=budget(eps), overshoot=0.01),
-        rule=(Normalize(), Scale(length, final=length / 100)),
-        steps=check_count("steps", steps),
+        constraint=ball,
+        rule=rule,
+        steps=steps,
         early_stop=early_stop,
         confidence=positive("confidence", confidence, zero=True),
     )
