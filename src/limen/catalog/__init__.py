@@ -25,6 +25,7 @@ from limen.catalog.kinds import (
     known_metric,
     known_model,
     measuring,
+    no_images,
     tried_on,
 )
 from limen.catalog.parameters import READERS, Parameter
@@ -87,12 +88,8 @@ ATTACKS = Catalog(
 """The attacks that a spec can name; a user's own is a function that returns whatever is called as one."""
 
 
-def _no_images() -> tuple[Tensor]:
-    return (torch.zeros(0, 3, 299, 299),)
-
-
 DEFENSES = Catalog(
-    "defense", defenses.DEFENSES, "limen.defenses", argument=False, takes=1, finish=tried_on(_no_images)
+    "defense", defenses.DEFENSES, "limen.defenses", argument=False, takes=1, finish=tried_on(no_images)
 )
 """The defences that a spec can name; a user's own is a function of images, and of keywords of its own."""
 

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from limen.attacks import Attack
 from limen.catalog.entry import Request
 from limen.classifier import Classifier
@@ -63,6 +66,11 @@ def tried_on(arguments: Callable[[], tuple[Any, ...]]) -> Callable[[Named, Reque
         return thing
 
     return tried
+
+
+def no_images() -> tuple[Tensor]:
+    """A batch without images, on which a defence is tried."""
+    return (torch.zeros(0, 3, 299, 299),)
 
 
 def measuring(metric: Any) -> Callable[..., Any]:
