@@ -167,7 +167,7 @@ def test_of_many_bad_images_the_first_are_named_and_the_rest_counted(limen, work
         (("--data", "npz:chw.npz"), 1, "expected uint8 of shape (N, H, W, C)"),
         (("--device", "cuda"), 2, "this torch sees no CUDA device; use cpu"),
         (("--device", "gpu"), 2, "unknown device 'gpu'"),
-        (("--targeted",), 2, "names no target classes, which targeted attacks need"),
+        (("--targeted",), 2, "names no target classes; say which to aim at"),
         (("--limit", "0"), 2, "--limit"),
         (("--batch-size", "0"), 2, "--batch-size"),
         (("--lattice", "256"), 2, "'256' is not one of '255', 'none'"),

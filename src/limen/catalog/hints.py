@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -117,8 +116,7 @@ def _kin(name: str, known: Collection[str], called: Mapping[str, Sequence[str]])
         return same or [each for each in called[plain] if each in known]
     holding = [each for each in known if len(plain) > 2 and plain in _plain(each)]
     first = [each for each in holding if _plain(each).startswith(plain)]
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
-    return list(dict.fromkeys([*first, *holding, *([] if holding else near)]))
+    return list(dict.fromkeys([*first, *holding]))
 
 
 def _plain(name: str) -> str:
