@@ -20,6 +20,7 @@ SEEDS = (
 )
 
 _POINTS = 200
+_DEPTH = 0.12  # of the highest density, so that no tick of the axis is below 0
 
 
 def family_blocks(
@@ -138,7 +139,7 @@ def _slopes(families: Sequence[FamilyFairness]) -> Charts:
         Line(
             f"models of {each.family.name}",
             each.slopes.tolist(),
-            [-0.06 * (place + 1) * (top or 1.0)] * len(each.slopes),
+            [-_DEPTH * (place + 1) / len(families) * (top or 1.0)] * len(each.slopes),
             joined=False,
             series=each.family.name,
         )
