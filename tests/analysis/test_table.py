@@ -153,6 +153,18 @@ def test_unmasked_images_are_a_share_of_those_classified_correctly_and_put_into_
     assert figure(table({"run": write(ROWS, name="old")}), "unmasked")["value"] is None
 
 
+def test_unconfirmed_successes_are_put_into_words_even_where_there_are_none(write):
+    for told, value, count in [((True, False), 0.5, 1), ((False, False), 0.0, 0)]:
+        rows = [record("a", key, True, True, unconfirmed=lost) for key, lost in zip("xy", told, strict=True)]
+        found = table({"run": write(rows, name=str(count))})
+        assert figure(found, "unconfirmed")["value"] == value
+        (sentence,) = notes(found, ["unconfirmed"])
+        assert f"did not hold when it was asked again: on {count} of 2 images" in sentence
+    steady = table({"run": write(ROWS, name="steady")})
+    assert figure(steady, "unconfirmed")["value"] is None
+    assert not notes(steady, ["unconfirmed"])
+
+
 def test_what_figures_leave_out_is_put_into_words(write):
     rows = [record(GRID[0], "a", mad=None), record(GRID[1], "a", mad=None), record(GRID[0], "c")]
     rows += [record("ddn", "a")]

@@ -21,7 +21,8 @@ def caveats(metrics: Iterable[MetricColumn]) -> list[str]:
 
 
 def notes(
-    figures: pa.Table, statistics: Collection[str] = ("stuck", "unmasked", "unfinished", "unmeasured")
+    figures: pa.Table,
+    statistics: Collection[str] = ("stuck", "unmasked", "unconfirmed", "unfinished", "unmeasured"),
 ) -> list[str]:
     """The sentences that belong to a table of figures.
 
@@ -39,7 +40,8 @@ def notes(
     found = []
     for row in rows_of(figures):
         attack, count, images = row["attack"], row["value"] or 0, row["images"]
-        if not count or row["statistic"] not in statistics:
+        told = count if row["statistic"] != "unconfirmed" else row["value"] is not None and images
+        if not told or row["statistic"] not in statistics:
             continue
         if row["statistic"] == "stuck":
             found.append(
@@ -51,6 +53,11 @@ def notes(
             found.append(
                 f"{attack}: the mask says nothing on {round(count * images)} of {images} images: the "
                 "attention is flat, so that all of the image could change, or the foreground is empty or all"
+            )
+        elif row["statistic"] == "unconfirmed":
+            found.append(
+                f"{attack}: the model answers differently to the same image each time. Successes that did "
+                f"not hold when it was asked again: on {round(count * images)} of {images} images"
             )
         elif row["statistic"] == "unfinished":
             found.append(f"{attack}: images left out, done under some budgets only: {count:.0f}")

@@ -14,7 +14,15 @@ from limen.runs import MetricColumn, metrics_of
 
 _COSTS = ("forwards", "backwards", "seconds")
 _GRADIENTS = ("zero_gradients", "nonfinite_gradients")
-_NEEDED = ("label", "clean_prediction", "success", "success_in_memory", "unmasked", *_GRADIENTS)
+_NEEDED = (
+    "label",
+    "clean_prediction",
+    "success",
+    "success_in_memory",
+    "unmasked",
+    "unconfirmed",
+    *_GRADIENTS,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +42,8 @@ class Outcomes:
         stuck: Which of them it could not move on: in every backward pass the gradient was all zero or not
             finite, (N,); 1 or 0, and NaN where that was not counted.
         unmasked: On which of them a mask says nothing, likewise.
+        unconfirmed: On which of them a success did not hold when the model was asked again, (N,); 1 or 0, and
+            NaN where it was not, as its answers are repeatable.
         values: By metric, the value of the least distortion among each image's successes, (N,); NaN where
             there is no success or no value.
         metrics: The metrics by their names.
@@ -54,6 +64,7 @@ class Outcomes:
     in_memory: np.ndarray
     stuck: np.ndarray
     unmasked: np.ndarray
+    unconfirmed: np.ndarray
     values: Mapping[str, np.ndarray]
     metrics: Mapping[str, MetricColumn]
     forwards: np.ndarray
@@ -122,6 +133,7 @@ def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) 
         in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
         stuck=np.where(np.isnan(moves), np.nan, (moves == 0) & (rows["backwards"].sum(0) > 0)),
         unmasked=rows["unmasked"].astype(float).max(0),
+        unconfirmed=rows["unconfirmed"].astype(float).max(0),
         values=best,
         metrics=metrics,
         **{each: rows[each].sum(0) for each in _COSTS},

@@ -26,6 +26,10 @@ SHORT = (
     "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "
     "climbs that are too short: raise learning_rate, steps or search_steps."
 )
+UNCONFIRMED = (
+    "Of {found} successes {lost} did not hold when the model was asked again about the same image, as its "
+    "answers differ from call to call: count those that hold, or attack the model without its randomness."
+)
 
 
 def doubts(bests: Sequence[Best]) -> str:
@@ -42,6 +46,9 @@ def doubts(bests: Sequence[Best]) -> str:
         found.append(PROBABILITIES)
     if bool(outcome.unmasked.any()):
         found.append(FLAT.format(count=count, flat=int(outcome.unmasked.sum())))
+    if bool(outcome.unconfirmed.any()):
+        lost, made = int(outcome.unconfirmed.sum()), int(outcome.success.sum())
+        found.append(UNCONFIRMED.format(lost=lost, found=made))
     if bool(short.any()):
         found.append(SHORT.format(count=count, short=int(short.sum()), most=float(tried[short].max())))
     return " ".join(found)

@@ -95,7 +95,8 @@ class Attack:
 
         Warns:
             LimenWarning: Where no gradient could move an image, or the model returns probabilities: a
-                failure then says nothing of the model's robustness. Also where a mask says nothing.
+                failure then says nothing of the model's robustness. Also where a mask says nothing, and where
+                a success did not hold when the model was asked again.
         """
         problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice, masks)
         bests = self._run(problem, Best)
@@ -198,6 +199,7 @@ class Attack:
 def _run(search: Search, classifier: Classifier, problem: Problem, best: B) -> B:
     if len(problem.labels):
         search(classifier, dataclasses.replace(problem, taken=best.taken), best)
+        best.confirm(classifier, problem)
     return best
 
 

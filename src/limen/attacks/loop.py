@@ -12,7 +12,7 @@ from limen.attacks.loss import as_objective
 from limen.attacks.outcome import Best
 from limen.attacks.part import Problem
 from limen.attacks.protocols import Constraint, Perturbation, State, follow
-from limen.classifier import Classifier, check_labels
+from limen.classifier import Classifier, check_labels, raising
 from limen.images import norm, straight_through
 
 
@@ -139,9 +139,11 @@ def _differentiate(state: State) -> State:
     """The objective's gradient, finite whatever the model does."""
     gradients, zero, nonfinite = [], [], []
     for weights in _unit_weights(state.values):
-        (gradient,) = torch.autograd.grad(
-            state.values, state.variables, weights, retain_graph=state.values.ndim > 1, materialize_grads=True
-        )
+        several = state.values.ndim > 1
+        with raising("in its backward pass"):
+            (gradient,) = torch.autograd.grad(
+                state.values, state.variables, weights, retain_graph=several, materialize_grads=True
+            )
         size = norm(gradient, torch.inf)
         nonfinite.append(~size.isfinite())
         zero.append(size == 0)

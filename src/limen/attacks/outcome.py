@@ -11,6 +11,7 @@ from torch import Tensor
 
 from limen.attacks.part import Part, Passes, Problem
 from limen.attacks.protocols import State
+from limen.classifier import Classifier
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """How far images (n, C, H, W) are from originals: (n,)."""
@@ -34,6 +35,8 @@ class Outcome:
         nonfinite_gradients: In how many (N,) of these it held NaN or infinity, which count as 0.
         unmasked: On which samples (N,) a mask says nothing: it named no place, as where attention is flat, so
             that all of the image could change; or the foreground is empty or the whole image.
+        unconfirmed: Which successes (N,) did not hold when the model was asked again about the same image, as
+            it is where its answers are not repeatable. They are successes nonetheless.
     """
 
     images: Tensor
@@ -45,10 +48,12 @@ class Outcome:
     zero_gradients: Tensor
     nonfinite_gradients: Tensor
     unmasked: Tensor = field(default=cast(Tensor, None))
+    unconfirmed: Tensor = field(default=cast(Tensor, None))
 
     def __post_init__(self) -> None:
-        if self.unmasked is None:
-            object.__setattr__(self, "unmasked", torch.zeros_like(self.success))
+        for name in ("unmasked", "unconfirmed"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, torch.zeros_like(self.success))
 
     def __repr__(self) -> str:
         return f"<outcome of images {tuple(self.images.shape)}: {int(self.success.sum())} succeeded>"
@@ -66,7 +71,7 @@ class Outcome:
         found = {each.name: getattr(self, each.name).clone() for each in fields(self)}
         kept = rows[again.success]
         for name, values in found.items():
-            if name in ("images", "success", "predictions"):
+            if name in ("images", "success", "predictions", "unconfirmed"):
                 values[kept] = getattr(again, name)[again.success]
             else:
                 values[rows] += getattr(again, name)
@@ -89,6 +94,7 @@ class Best:
         self.distance = torch.full((count,), torch.inf, dtype=problem.originals.dtype, device=device)
         self.settled = torch.zeros_like(self.success)
         self.unmasked = torch.zeros_like(self.success)
+        self.unconfirmed = torch.zeros_like(self.success)
         self.probabilities: Tensor | None = None
         self.tried = torch.zeros_like(self.distance)
         self.taken = Passes.of(problem.originals)
@@ -149,12 +155,21 @@ class Best:
         self.images[rows] = originals
         self.distance[rows] = torch.inf
 
+    def confirm(self, classifier: Classifier, problem: Problem) -> None:
+        """Ask again about every success, where the model may have another answer to the same image."""
+        rows = self.success.nonzero()[:, 0]
+        if classifier.repeatable or not len(rows):
+            return
+        held = problem.select(rows).attained(classifier(self.images[rows]))
+        self.unconfirmed[rows] = ~held
+        self.forwards[rows] += classifier.draws
+
     def outcome(self) -> Outcome:
         """The best so far as an outcome."""
         stuck = (self.gradients > 0) & (self.zero + self.nonfinite == self.gradients)
         zero = torch.where(stuck, self.backwards - self.nonfinite, self.zero)
         passes = (self.steps, self.forwards, self.backwards, zero, self.nonfinite)
-        return Outcome(self.images, self.success, self.predictions, *passes, self.unmasked)
+        return Outcome(self.images, self.success, self.predictions, *passes, self.unmasked, self.unconfirmed)
 
     def _keep(self, state: State, kept: Tensor) -> None:
         """Keep this iterate of those of its samples that are at `kept`."""
@@ -174,6 +189,9 @@ class Latest(Best):
     def judges(self, measure: Distance | None) -> bool:
         """Only where the least is looked for; else the last iterate is kept unseen."""
         return measure is not None
+
+    def confirm(self, classifier: Classifier, problem: Problem) -> None:
+        """No success is claimed."""
 
     def offer(self, state: State, measure: Distance | None) -> None:
         """Keep this iterate of the samples that have no success to keep."""

@@ -59,11 +59,22 @@ def measure(
         "success_in_memory": claimed,
         **{name: getattr(outcome, name).tolist() for name in _TOLD},
         "unmasked": outcome.unmasked.bool().tolist(),
+        "unconfirmed": _unconfirmed(classifier, outcome, success),
         "seconds": [seconds] * len(cleans.ids),
         **_both(metrics, cleans.images, stored, success, outcome),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return rows, pixels
+
+
+def _unconfirmed(classifier: Classifier, outcome: Outcome, success: Tensor) -> Sequence[bool | None]:
+    """Which successes did not hold when the model was asked again; None where its answers are repeatable.
+
+    It has been asked twice: by the attack about its own images, and about those that files store.
+    """
+    if classifier.repeatable:
+        return [None] * len(success)
+    return (outcome.success & (outcome.unconfirmed.bool() | ~success)).tolist()
 
 
 def _both(

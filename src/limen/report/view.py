@@ -113,7 +113,11 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         metrics=metrics,
         attacks=attacks,
         families=families,
-        notes=tuple(dict.fromkeys([*notes(figures, ("stuck", "unmasked", "unfinished")), *caveats(metrics)])),
+        notes=tuple(
+            dict.fromkeys(
+                [*notes(figures, ("stuck", "unmasked", "unconfirmed", "unfinished")), *caveats(metrics)]
+            )
+        ),
         curves=lines,
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
         accuracy=accuracy(runs),

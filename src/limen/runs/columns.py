@@ -35,6 +35,7 @@ FIXED = (
     pa.field("zero_gradients", pa.int64()),
     pa.field("nonfinite_gradients", pa.int64()),
     pa.field("unmasked", pa.bool_()),
+    pa.field("unconfirmed", pa.bool_()),
     pa.field("seconds", pa.float64(), nullable=False),
 )
 """What the records of every run have."""
@@ -45,6 +46,7 @@ NEEDED = frozenset(field.name for field in FIXED) - {
     "zero_gradients",
     "nonfinite_gradients",
     "unmasked",
+    "unconfirmed",
 }
 """What also the records of an older Limen have."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limen.classifier import Classifier
+from limen.classifier import Classifier, logits_of
 from limen.training.team import Team
 
 
@@ -23,11 +23,11 @@ class Network(nn.Module):
         super().__init__()
         self.module = classifier.module
         self._normalised = classifier.normalised
+        self._classes = None if classifier.class_names is None else len(classifier.class_names)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K) of images (N, C, H, W)."""
-        output: Any = self.module(self._normalised(images))
-        return getattr(output, "logits", output)
+        return logits_of(self.module(self._normalised(images)), len(images), self._classes)
 
 
 class InTraining(nn.Module):
@@ -77,7 +77,7 @@ class Learning:
         """The network as a classifier, for attacks."""
         if mode not in self._attacked:
             network = self._network if mode == "eval" else InTraining(self._network)
-            self._attacked[mode] = Classifier(network)
+            self._attacked[mode] = Classifier(network, ask=False)
         return self._attacked[mode]
 
     def total(self, values: Tensor) -> Tensor:

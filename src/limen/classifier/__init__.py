@@ -1,0 +1,9 @@
+"""The model under test: one way to call it, whatever it is and wherever it comes from."""
+
+from __future__ import annotations
+
+from limen.classifier.answers import ModelError, logits_of, raising
+from limen.classifier.checks import check_labels, checked_device
+from limen.classifier.model import Classifier
+
+__all__ = ["Classifier", "ModelError", "check_labels", "checked_device", "logits_of", "raising"]

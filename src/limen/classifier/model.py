@@ -1,0 +1,178 @@
+"""The classifier: a module, what it is fed, and how it is held while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limen.classifier.answers import checked_logits, logits_of, raising
+from limen.classifier.checks import checked_device, refuse_batch_statistics, refuse_unready
+from limen.classifier.preprocessing import Channels, Preprocessing
+from limen.classifier.steadiness import Steadiness
+from limen.errors import UsageError
+from limen.identity import Identity
+
+_PIECE_VALUES = 8 * 3 * 224 * 224  # smaller pieces cost more than the caches save
+_LARGE_IMAGE = 3 * 192 * 192  # smaller images gain nothing by pieces
+_WIDE = (torch.float32, torch.float64)
+
+
+class Classifier:
+    """A module that takes images in [0, 1] and returns logits, checked and left as it was found.
+
+    While it runs, the module is in eval mode and its parameters need no gradient; training flags
+    and gradient flags are restored afterwards, also when it raises. Parameters' `.grad` is never
+    touched. The logits are the module's own, within the rounding of a pass: kernels change with the
+    number of rows, and the last bits of their results with them. On a CPU, a convolutional network is
+    passed large images in pieces that fit the caches, which is faster; a piece is as much as a batch can be.
+
+    A network whose weights are in half precision is fed in that; images and logits are float32 all the same.
+    Of a network that returns a tuple, a dict or a dataclass, `logits_of` reads the logits. At its first call
+    a network is asked whether it answers alike each time, and whatever else is in the batch, and a
+    `LimenWarning` says so if it does not.
+
+    Args:
+        module: Any network on (N, C, H, W).
+        mean: What the network expects subtracted, a number or one per channel; None for 0.
+        std: What the network expects to be divided by, likewise; None for 1.
+        bounds: The range that the network's own preprocessing starts from, before mean and std:
+            (0, 1), or (0, 255) for a network fed with bytes.
+        device: Where to move the module; None leaves it where it is. Images are never moved.
+        class_names: A name for each logit, for pages and tables.
+        channels: The order in which the network takes colours; mean and std are in this order too.
+        ask: Whether to ask the network if its answers are steady; not one that changes by learning.
+
+    Raises:
+        UsageError: For a module that is none or is not ready for use, a batch norm that would make a
+            sample's logits depend on its batch, or a mean, std or bounds that make no sense.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+        >>> classifier = Classifier(net, mean=0.5, std=0.25)
+        >>> classifier(torch.rand(3, 3, 2, 2)).shape
+        torch.Size([3, 5])
+    """
+
+    identity: Identity | None = None
+    """The spec that the model was made from, as data; None where it was made in Python."""
+    draws: int = 1
+    """How many passes of the network a call takes: several where it averages over random draws."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        bounds: tuple[float, float] = (0, 1),
+        device: str | torch.device | None = None,
+        class_names: Sequence[str] | None = None,
+        channels: Channels = "RGB",
+        ask: bool = True,
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise UsageError(f"the model must be a torch.nn.Module, not {type(module).__name__}")
+        refuse_batch_statistics(module)
+        refuse_unready(module)
+        self.module = module if device is None else module.to(checked_device(device))
+        self.class_names = None if class_names is None else tuple(class_names)
+        first = next(itertools.chain(module.parameters(), module.buffers()), None)
+        self.device = first.device if first is not None else torch.device(device or "cpu")
+        fed = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+        self.dtype = fed if fed is None or fed in _WIDE else torch.float32
+        self._preprocessing = Preprocessing(mean, std, bounds, channels, self.device, fed)
+        self._convolutional = any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())
+        self._frozen = False
+        self._steadiness = Steadiness(asked=not ask)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, C, H, W) in [0, 1]; differentiable in the images.
+
+        Raises:
+            UsageError: If the images' device, dtype or channels do not fit the model, `torch.autocast` is
+                on, or a gradient is asked for inside `torch.inference_mode`.
+            ModelError: If the module raises, returns anything but N rows of finite logits, or gives no
+                gradient where the images need one.
+        """
+        self._check_fit(images)
+        with self.frozen():
+            logits = checked_logits(self._pass(images), images, self.class_names)
+            self._steadiness.ask(self._answered, images, logits, self._preprocessing.eps)
+        return logits
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the model has the same answer to the same image each time, as far as it has been asked."""
+        return self._steadiness.repeatable
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold the module in eval mode, its parameters without gradient, until the block ends.
+
+        Raises:
+            UsageError: If `torch.autocast` is on, which would round the caller's own numbers too.
+        """
+        if torch.is_autocast_enabled(self.device.type):
+            raise UsageError("torch.autocast is on; turn it on inside the network's forward instead")
+        if self._frozen:
+            yield
+            return
+        training = [part for part in self.module.modules() if getattr(part, "training", False)]
+        learning = [p for p in self.module.parameters() if p.requires_grad]
+        try:
+            self._frozen = True
+            for part in training:
+                part.training = False
+            for parameter in learning:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            self._frozen = False
+            for part in training:
+                part.training = True
+            for parameter in learning:
+                parameter.requires_grad_(True)
+
+    def fingerprint(self) -> str:
+        """A SHA-256 hex digest of the weights (names, shapes, types, bytes), and of mean, std and bounds."""
+        digest = hashlib.sha256()
+        digest.update(self._preprocessing.told.encode())
+        for name, value in sorted(self.module.state_dict().items()):
+            if not isinstance(value, Tensor):
+                continue
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def _pass(self, images: Tensor) -> Any:
+        values = images[0].numel() if len(images) else 0
+        if values < _LARGE_IMAGE or not self._convolutional or images.device.type != "cpu":
+            return self._forward(images)
+        pieces = images.tensor_split(max(1, len(images) * values // _PIECE_VALUES))
+        answers = [self._forward(piece) for piece in pieces]
+        fit = len(answers) > 1 and all(isinstance(each, Tensor) and each.ndim == 2 for each in answers)
+        return torch.cat(answers) if fit else answers[0]
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """What the module is fed for images, in a tensor of its own: it may work in place on it."""
+        return self._preprocessing(images)
+
+    def _forward(self, images: Tensor) -> Any:
+        with raising(f"on images of shape {tuple(images.shape)}"):
+            output: Any = self.module(self.normalised(images))
+        return logits_of(output, len(images), None if self.class_names is None else len(self.class_names))
+
+    def _answered(self, images: Tensor) -> Tensor:
+        return checked_logits(self._forward(images), images, self.class_names)
+
+    def _check_fit(self, images: Tensor) -> None:
+        if torch.is_inference_mode_enabled() and torch.is_grad_enabled():
+            raise UsageError("torch.inference_mode is on, where nothing has a gradient; use torch.no_grad")
+        if images.device != self.device:
+            raise UsageError(f"images are on {images.device}, the model on {self.device}; move one of them")
+        self._preprocessing.check(images)

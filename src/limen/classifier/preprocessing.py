@@ -1,0 +1,112 @@
+"""What a network is fed for images in [0, 1]: its range, mean and std, order of channels and precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from limen.errors import UnknownNameError, UsageError
+
+Channels = Literal["RGB", "BGR"]
+"""The order in which a network takes the channels of colour images."""
+
+
+class Preprocessing:
+    """An affine map of each channel, their order, and the precision of the network's weights.
+
+    Args:
+        mean: As of `limen.Classifier`, likewise all that follow.
+        std: Likewise.
+        bounds: Likewise.
+        channels: Likewise.
+        device: Where images are.
+        dtype: What the network is fed in; None for what the images are.
+
+    Raises:
+        UsageError: If they make no sense.
+    """
+
+    def __init__(
+        self,
+        mean: float | Sequence[float] | None,
+        std: float | Sequence[float] | None,
+        bounds: tuple[float, float],
+        channels: Channels,
+        device: torch.device,
+        dtype: torch.dtype | None,
+    ) -> None:
+        if channels not in get_args(Channels):
+            raise UnknownNameError("order of channels", channels, get_args(Channels))
+        self._map = _affine(mean, std, bounds, device)
+        self._reversed = channels == "BGR"
+        self.dtype = dtype
+
+    @property
+    def eps(self) -> float:
+        """The precision of what the network is fed."""
+        return torch.finfo(self.dtype or torch.float32).eps
+
+    @property
+    def told(self) -> str:
+        """What it does, for a fingerprint; empty where images are fed as they are."""
+        maps = "" if self._map is None else tuple(each.flatten().tolist() for each in self._map)
+        return f"{maps}{'BGR' if self._reversed else ''}"
+
+    def check(self, images: Tensor) -> None:
+        """Refuse images of another precision or other channels than the network's.
+
+        Single precision fits all networks: its rounding is far below the levels of an 8-bit image. Double
+        precision, which a caller asks for on purpose, would be lost on weights of less.
+
+        Raises:
+            UsageError: If they do not fit.
+        """
+        if self.dtype not in (None, images.dtype) and images.dtype != torch.float32:
+            raise UsageError(f"images are {images.dtype}, the model {self.dtype}; convert one of them")
+        channels = 1 if self._map is None else self._map[0].shape[1]
+        if channels not in (1, images.shape[1]):
+            raise UsageError(f"images have {images.shape[1]} channels, mean and std {channels}")
+        if self._reversed and images.shape[1] != 3:
+            raise UsageError(f"images have {images.shape[1]} channels; a network fed with BGR takes 3")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """What the network is fed for images (N, C, H, W): a tensor of its own, to work in place on."""
+        ordered = images.flip(1) if self._reversed else images
+        if self._map is None:
+            return ordered.to(self.dtype or images.dtype, copy=not self._reversed)
+        wide = torch.promote_types(images.dtype, self.dtype or images.dtype)
+        if self._map[0].dtype != wide:
+            self._map = self._map[0].to(wide), self._map[1].to(wide)
+        scale, shift = self._map
+        return torch.addcmul(shift, ordered.to(wide), scale).to(self.dtype or wide)
+
+
+def _affine(
+    mean: float | Sequence[float] | None,
+    std: float | Sequence[float] | None,
+    bounds: tuple[float, float],
+    device: torch.device,
+) -> tuple[Tensor, Tensor] | None:
+    try:
+        low, high = (float(bound) for bound in bounds)
+        shift, scale = (
+            torch.as_tensor(value, dtype=torch.float64).reshape(1, -1, 1, 1)
+            for value in (0.0 if mean is None else mean, 1.0 if std is None else std)
+        )
+    except (TypeError, ValueError, RuntimeError):
+        given = f"mean is {mean!r}, std {std!r} and bounds {bounds!r}"
+        raise UsageError(f"{given}; expected numbers, or one per channel for mean and std") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UsageError(f"bounds are {bounds}; expected a lower and a greater upper number")
+    if mean is None and std is None and (low, high) == (0, 1):
+        return None
+    if not bool(shift.isfinite().all() & scale.isfinite().all() & (scale > 0).all()):
+        raise UsageError(f"mean is {mean} and std {std}; expected finite numbers, std above 0")
+    if shift.shape[1] != scale.shape[1] and 1 not in (shift.shape[1], scale.shape[1]):
+        raise UsageError(f"mean has {shift.shape[1]} channels, std {scale.shape[1]}")
+    shift, scale = torch.broadcast_tensors((low - shift) / scale, (high - low) / scale)
+    return scale.float().to(device), shift.float().to(device)
