@@ -5,5 +5,6 @@ from __future__ import annotations
 from limen.classifier.answers import ModelError, logits_of, raising
 from limen.classifier.checks import check_labels, checked_device
 from limen.classifier.model import Classifier
+from limen.classifier.preprocessing import Channels
 
-__all__ = ["Classifier", "ModelError", "check_labels", "checked_device", "logits_of", "raising"]
+__all__ = ["Channels", "Classifier", "ModelError", "check_labels", "checked_device", "logits_of", "raising"]

@@ -10,19 +10,24 @@ from torch import Tensor
 
 from limen.data.dataset import DataError
 from limen.errors import UsageError, reason
-from limen.images import ImageFileError, open_image, read_image, unusable
+from limen.images import ImageFileError, open_image, read_image, shown_size, unusable
 
 _GREY = frozenset({"1", "L"})
 
 
-def open_folder(path: Path, size: int | None) -> Path:
+def open_folder(path: Path, size: int | None, resize: int | None = None) -> Path:
     """Resolve a data set's folder.
 
     Raises:
-        UsageError: If it is no folder, or `size` is not positive.
+        UsageError: If it is no folder, `size` is not positive, or `resize` is less.
     """
     if size is not None and size < 1:
         raise UsageError(f"size must be at least 1, not {size}")
+    if resize is not None and (size is None or resize < size):
+        raise UsageError(
+            f"resize={resize} is what the shorter side becomes before a square is cut out; give the side of "
+            "the square too, at most as much, as in size=224,resize=256"
+        )
     try:
         if not path.is_dir():
             raise UsageError(f"{path}: no such folder")
@@ -56,7 +61,9 @@ def check_place(root: Path, path: Path) -> None:
         raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
 
 
-def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int], Tensor]:
+def reader(
+    root: Path, paths: Sequence[Path], size: int | None, resize: int | None = None
+) -> Callable[[int], Tensor]:
     """What reads the file at a place as float32 (C, H, W) in [0, 1], with 3 channels if any file has colours.
 
     Files are compared by their headers alone, which is quick, so that a long run cannot fail halfway. One
@@ -78,12 +85,12 @@ def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int
         if size is None and shape != first[1]:
             raise DataError(
                 f"{first[0]} is {first[1][0]}×{first[1][1]} pixels and {path} is {shape[0]}×{shape[1]}; "
-                "add size=224 (or another size) to resize all images"
+                "add size=224 (or another size) to resize all images, and resize=256 to cut out the centre"
             )
 
     def read(place: int) -> Tensor:
         check_place(root, paths[place])
-        return read_image(paths[place], size).expand(channels, -1, -1)
+        return read_image(paths[place], size, resize).expand(channels, -1, -1)
 
     return read
 
@@ -91,6 +98,6 @@ def reader(root: Path, paths: Sequence[Path], size: int | None) -> Callable[[int
 def _header(path: Path) -> tuple[str, tuple[int, int]] | None:
     try:
         with open_image(path) as file:
-            return None if unusable(file) else (file.mode, file.size)
+            return None if unusable(file) else (file.mode, shown_size(file))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

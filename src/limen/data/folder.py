@@ -11,13 +11,18 @@ from pathlib import Path
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
 from limen.data.files import inside, open_folder, reader
 from limen.data.masks import masks_beside
-from limen.images import IMAGE_SUFFIXES
+from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES
 
 _NUMBER = re.compile("[0-9]{1,9}")
 
 
 def folder(
-    path: Path, *, size: int | None = None, classes: Path | None = None, masks: Path | None = None
+    path: Path,
+    *,
+    size: int | None = None,
+    resize: int | None = None,
+    classes: Path | None = None,
+    masks: Path | None = None,
 ) -> Dataset:
     """Image files in one folder a class: `PATH/cat/1.png`, `PATH/dog/2.jpg`.
 
@@ -28,6 +33,8 @@ def folder(
     Args:
         path: The folder of class folders.
         size: Resize every image to this height and width; else all must have one size.
+        resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre, as
+            most networks of ImageNet have been measured at size=224,resize=256.
         classes: A file with the name of one class on each line, in the model's order; a sample's label is
             the line of its folder's name, counted from 0. Without it, and where the model has no names,
             classes are the folders in alphabetical order.
@@ -35,11 +42,11 @@ def folder(
             an array for each under the sample's name; not zero where the foreground is.
 
     Raises:
-        UsageError: If there is no such folder, or `size` is not positive.
+        UsageError: If there is no such folder, `size` is not positive, or `resize` is less.
         DataError: If there is no image, a folder is not among `classes`, two folders have one number, some
             are numbers and others names, a link leads nowhere, two sizes are mixed, or an image has no mask.
     """
-    root = open_folder(path, size)
+    root = open_folder(path, size, resize)
     folders = _class_folders(root)
     names: tuple[str, ...] | None
     numbers = [] if classes is not None else [each.name for each in folders if _NUMBER.fullmatch(each.name)]
@@ -54,8 +61,8 @@ def folder(
     else:
         names = read_class_names(classes) if classes is not None else tuple(entry.name for entry in folders)
         label_of = _labels(folders, names, classes)
-    spec = spec_of("folder", path, size=size, classes=classes, masks=masks)
-    dataset = of_folders(spec, root, folders, label_of, size, masks)
+    spec = spec_of("folder", path, size=size, resize=resize, classes=classes, masks=masks)
+    dataset = of_folders(spec, root, folders, label_of, size, masks, resize)
     return replace(dataset, class_names=names, numbered=classes is not None)
 
 
@@ -77,6 +84,7 @@ def of_folders(
     label_of: Mapping[str, int],
     size: int | None,
     masks: Path | None,
+    resize: int | None = None,
 ) -> Dataset:
     """The image files in some folders below the resolved `root`, without the names of classes.
 
@@ -87,17 +95,18 @@ def of_folders(
         label_of: The label of each folder, by its name.
         size: The height and width to resize to, if any.
         masks: A folder or `.npz` of foreground masks, if any.
+        resize: What the shorter side becomes before a square of that size is cut out, if one is.
 
     Raises:
         DataError: If there is no image, two sizes are mixed, or an image has no mask.
     """
     files = [file for entry in folders for file in sorted(entry.iterdir()) if _is_image(file)]
     if not files:
-        suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+        suffixes = " ".join(sorted(READ_SUFFIXES))
         raise DataError(f"{root}: no images; expected one folder a class, with files that end in {suffixes}")
-    image = reader(root, files, size)
+    image = reader(root, files, size, resize)
     ids = tuple(file.relative_to(root).as_posix() for file in files)
-    mask = masks_beside(masks, root, files, ids, size)
+    mask = masks_beside(masks, root, files, ids, size, resize)
 
     def read(index: int) -> Sample:
         found = image(index)

@@ -25,6 +25,7 @@ def imagenet(
     split: Literal["test", "train"] = "test",
     numbering: Literal["list", "imagenet"] = "list",
     size: int | None = None,
+    resize: int | None = None,
     masks: Path | None = None,
 ) -> Dataset:
     """The classes of ImageNet that a file lists: `PATH/val/n01440764/*.JPEG`, and `PATH/train/…`.
@@ -37,13 +38,14 @@ def imagenet(
         numbering: Labels are the classes' places in the file (`list`), for a network of as many classes, or
             ImageNet's own from 0 to 999 (`imagenet`).
         size: Resize every image to this height and width; else all must have one size.
+        resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre.
         masks: A folder or `.npz` of foreground masks, as `folder` reads them.
 
     Raises:
         UsageError: If there is no such folder, or `size` is not positive.
         DataError: If a class is none of ImageNet's, is listed twice, or has no folder.
     """
-    parent = open_folder(path, size)
+    parent = open_folder(path, size, resize)
     root = parent / {"test": "val", "train": "train"}[split]
     listing, known = _read(classes), imagenet_names()
     folders = [root / number for number in listing]
@@ -60,11 +62,12 @@ def imagenet(
         classes=classes,
         numbering=None if numbering == "list" else numbering,
         size=size,
+        resize=resize,
         masks=masks,
     )
     listed = [name or known[number] for number, name in listing.items()]
     names = listed if numbering == "list" else known.values()
-    dataset = of_folders(spec, root.resolve(), folders, places, size, masks)
+    dataset = of_folders(spec, root.resolve(), folders, places, size, masks, resize)
     return replace(dataset, class_names=tuple(names), numbered=True)
 
 

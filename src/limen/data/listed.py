@@ -19,7 +19,12 @@ _NUMERIC = re.compile(r"[-+]?[\d.]*\d[\d.]*(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def csv_table(
-    path: Path, *, size: int | None = None, classes: Path | None = None, exclude: Path | None = None
+    path: Path,
+    *,
+    size: int | None = None,
+    resize: int | None = None,
+    classes: Path | None = None,
+    exclude: Path | None = None,
 ) -> Dataset:
     """A table with the columns `image` and `label`, and if you like `mask`, `target` and `group`.
 
@@ -30,6 +35,7 @@ def csv_table(
     Args:
         path: The CSV file, in UTF-8, with a first line of column names.
         size: Resize every image to this height and width; else all must have one size.
+        resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre.
         classes: A file with the name of one class on each line, in the model's order. Without it, classes
             that are names are numbered in alphabetical order, and looked up among the model's.
         exclude: A table of samples to leave out, such as those with a wrong label; see `read_excluded`.
@@ -38,7 +44,7 @@ def csv_table(
         UsageError: If `size` is not positive.
         DataError: If a table is missing or broken, or two sizes are mixed; the message names the line.
     """
-    root = open_folder(path.parent, size)
+    root = open_folder(path.parent, size, resize)
     rows = read_table(path, ("image", "label"))
     if not rows:
         raise DataError(f"{path}: lists no image")
@@ -46,12 +52,17 @@ def csv_table(
     if exclude is not None:
         out = read_excluded(exclude, {_name(root, row) for row in rows})
         rows = [row for row in rows if _name(root, row) not in out]
-    spec = spec_of("csv", path, size=size, classes=classes, exclude=exclude)
-    return replace(listed(spec, root, rows, names, size), numbered=classes is not None)
+    spec = spec_of("csv", path, size=size, resize=resize, classes=classes, exclude=exclude)
+    return replace(listed(spec, root, rows, names, size, resize), numbered=classes is not None)
 
 
 def listed(
-    spec: str, root: Path, rows: Sequence[Row], names: tuple[str, ...] | None, size: int | None = None
+    spec: str,
+    root: Path,
+    rows: Sequence[Row],
+    names: tuple[str, ...] | None,
+    size: int | None = None,
+    resize: int | None = None,
 ) -> Dataset:
     """The images that rows list, in their order.
 
@@ -61,6 +72,7 @@ def listed(
         rows: At least one, with the cells that `csv_table` says.
         names: The names of the classes in the order of their numbers; None if only the rows tell them.
         size: The height and width to resize to, if any.
+        resize: What the shorter side becomes before a square of that size is cut out, if one is.
 
     Raises:
         DataError: If a cell is wrong, an image is listed twice, or two sizes are mixed.
@@ -76,9 +88,10 @@ def listed(
     columns = [column for column in ("label", "target") if column in rows[0].cells]
     numbers = {column: _numbers(rows, column, known) for column in columns}
     groups = [row.filled("group") for row in rows] if "group" in rows[0].cells else None
-    image, mask = reader(root, files, size), None
+    image, mask = reader(root, files, size, resize), None
     if "mask" in rows[0].cells:
-        mask = mask_files(root, [below(root, row, "mask") for row in rows], files, size)
+        masks = mask_files(root, [below(root, row, "mask") for row in rows], files, size)
+        mask = replace(masks, resize=resize)
 
     def read(index: int) -> Sample:
         return Sample(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from limen.data.archive import read_arrays
 from limen.data.dataset import DataError
 from limen.data.files import check_place, open_folder
-from limen.images import ImageFileError, reading, unusable
+from limen.images import ImageFileError, framed, reading, shown_size, unusable
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Masks:
         images: The images' files, which masks must be as large as.
         size: The height and width that images are resized to, if they are; masks are with them, each pixel
             as the nearest one.
+        resize: What their shorter side becomes before a square of that size is cut out, if one is.
         content: A hash of the masks, where they have been read.
     """
 
     stored: Callable[[int], tuple[np.ndarray, str]]
     images: Sequence[Path]
     size: int | None
+    resize: int | None = None
     content: str = ""
 
     def __call__(self, place: int) -> Tensor:
@@ -43,20 +45,23 @@ class Masks:
         """
         mask, name = self.stored(place)
         with reading(self.images[place]) as file:
-            width, height = file.size
+            width, height = shown_size(file)
         if mask.shape != (height, width):
             raise ImageFileError(
                 f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]} pixels, and its image "
-                f"{self.images[place]} is {width}×{height}; they must be one size as stored"
+                f"{self.images[place]} is {width}×{height}; they must be one size as shown"
             )
-        if self.size is not None:
-            side = (self.size, self.size)
-            mask = np.asarray(Image.fromarray(mask).resize(side, Image.Resampling.NEAREST))
-        return torch.tensor(mask[None])
+        picture = framed(Image.fromarray(mask), self.size, self.resize, Image.Resampling.NEAREST)
+        return torch.tensor(np.asarray(picture)[None])
 
 
 def masks_beside(
-    path: Path | None, root: Path, images: Sequence[Path], ids: Sequence[str], size: int | None
+    path: Path | None,
+    root: Path,
+    images: Sequence[Path],
+    ids: Sequence[str],
+    size: int | None,
+    resize: int | None = None,
 ) -> Masks | None:
     """The masks of images in a folder, or None without a path.
 
@@ -68,6 +73,7 @@ def masks_beside(
         images: The images' files.
         ids: The samples' names.
         size: The height and width that images are resized to, if they are.
+        resize: What their shorter side becomes before a square of that size is cut out, if one is.
 
     Raises:
         UsageError: If there is no such folder.
@@ -76,7 +82,7 @@ def masks_beside(
     if path is None:
         return None
     if path.suffix.lower() == ".npz":
-        return _archived(path, images, ids, size)
+        return replace(_archived(path, images, ids, size), resize=resize)
     folder = open_folder(path, None)
     files = [folder / image.relative_to(root).with_suffix(".png") for image in images]
     owners: dict[Path, Path] = {}
@@ -85,7 +91,7 @@ def masks_beside(
             raise DataError(f"{file}: no such mask; {image} needs one, as every image does")
         if owners.setdefault(file, image) != image:
             raise DataError(f"{file}: the mask of both {owners[file]} and {image}; rename one image")
-    return mask_files(folder, files, images, size)
+    return replace(mask_files(folder, files, images, size), resize=resize)
 
 
 def mask_files(root: Path, files: Sequence[Path], images: Sequence[Path], size: int | None) -> Masks:
@@ -126,4 +132,4 @@ def _archived(path: Path, images: Sequence[Path], ids: Sequence[str], size: int 
         mask = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
         return mask, f"{path}, {ids[place]}"
 
-    return Masks(stored, images, size, digest.hexdigest())
+    return Masks(stored, images, size, content=digest.hexdigest())

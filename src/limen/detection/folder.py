@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limen.detection.detector import Detector
 from limen.errors import UsageError, reason
-from limen.images import IMAGE_SUFFIXES, ImageFileError, open_image, read_image
+from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFileError, open_image, read_image
 
 _LOSSY = frozenset({"JPEG", "WEBP"})
 
@@ -63,7 +63,7 @@ def image_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be opened ({reason(error)})") from error
     if not found:
-        suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+        suffixes = " ".join(sorted(READ_SUFFIXES))
         raise UsageError(f"{folder}: no images; expected files that end in {suffixes}")
     return found
 

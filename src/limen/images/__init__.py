@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from limen.images.files import (
     IMAGE_SUFFIXES,
+    READ_SUFFIXES,
     ImageFileError,
+    framed,
     open_image,
     read_image,
     reading,
+    shown_size,
     unusable,
     write_image,
 )
@@ -33,11 +36,13 @@ from limen.images.tensors import (
 __all__ = [
     "IMAGE_SUFFIXES",
     "LATTICE",
+    "READ_SUFFIXES",
     "ImageFileError",
     "check_images",
     "check_pair",
     "column",
     "dot",
+    "framed",
     "from_uint8",
     "grey",
     "norm",
@@ -46,6 +51,7 @@ __all__ = [
     "quantize",
     "read_image",
     "reading",
+    "shown_size",
     "straight_through",
     "to_uint8",
     "unusable",

@@ -9,31 +9,54 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError, features
 from torch import Tensor
 
 from limen.errors import LimenError, UsageError, reason
 from limen.images.tensors import LATTICE, check_images, from_uint8, to_uint8
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+READ_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+)
+"""Endings of the files that are read."""
+
+_UNREAD = {
+    ".heic": "HEIC",
+    ".heif": "HEIF",
+    ".gif": "GIF",
+    ".jxl": "JPEG XL",
+    ".jp2": "JPEG 2000",
+    ".dng": "raw",
+}
+
+IMAGE_SUFFIXES = READ_SUFFIXES | _UNREAD.keys()
+"""Endings of the files that are images: those that are not read are named, and not passed over."""
+
 _LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM"}
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", *(["AVIF"] if features.check("avif") else []))
+_SIGNED = re.compile(rb"....ftyp(heic|heix|hevc|mif1|msf1|avif)", re.DOTALL)
+_LYING = (5, 6, 7, 8)  # the orientations that exchange width and height
 
 
 class ImageFileError(LimenError):
     """An image file cannot be used as it is; the message names the file and the cure."""
 
 
-def read_image(path: Path, size: int | None = None) -> Tensor:
+def read_image(path: Path, size: int | None = None, resize: int | None = None) -> Tensor:
     """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
 
+    A photograph that was taken with the camera on its side is turned as its EXIF orientation says, as every
+    viewer shows it.
+
     Args:
-        path: A PNG, JPEG, WebP, BMP, TIFF or PPM file.
+        path: A PNG, JPEG, WebP, AVIF, BMP, TIFF or PPM file.
         size: If given, resize to this height and width (bicubic, antialiased, in 8 bits).
+        resize: If given, resize the shorter side to this instead, and cut the square of `size` out of the
+            centre, as most networks have been measured.
 
     Raises:
-        ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or
-            transparent pixels, whose meaning as 8-bit RGB only the owner of the file can settle.
+        ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or transparent pixels
+            or several frames, whose meaning as 8-bit RGB only the owner of the file can settle.
     """
     with reading(path) as file:
         flaw = unusable(file)
@@ -41,10 +64,43 @@ def read_image(path: Path, size: int | None = None) -> Tensor:
             raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
         file.load()
         plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
-        if size is not None and plain.size != (size, size):
-            plain = plain.resize((size, size), Image.Resampling.BICUBIC)
-        pixels = np.asarray(plain)
+        upright = ImageOps.exif_transpose(plain)
+        pixels = np.asarray(framed(upright, size, resize, Image.Resampling.BICUBIC))
     return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
+
+
+def framed(
+    picture: Image.Image, size: int | None, resize: int | None, resampling: Image.Resampling
+) -> Image.Image:
+    """A picture resized to a square, or the square in the centre of a picture that was resized.
+
+    Args:
+        picture: The picture.
+        size: The side of the square; None for the picture as it is.
+        resize: What the shorter side becomes before the square is cut out; None to resize to the square.
+        resampling: How.
+
+    Example:
+        >>> picture = Image.new("L", (40, 30))
+        >>> framed(picture, 8, 10, Image.Resampling.BICUBIC).size, framed(picture, None, None, 3).size
+        ((8, 8), (40, 30))
+    """
+    if size is None or (resize is None and picture.size == (size, size)):
+        return picture
+    if resize is None:
+        return picture.resize((size, size), resampling)
+    shorter = min(picture.size)
+    width, height = (side * resize // shorter for side in picture.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    return picture.resize((width, height), resampling).crop((left, top, left + size, top + size))
+
+
+def shown_size(file: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened image, turned as its EXIF orientation says."""
+    if file.format == "TIFF":  # Pillow has turned these already
+        return file.size
+    lying = file.getexif().get(ExifTags.Base.Orientation) in _LYING
+    return file.size[::-1] if lying else file.size
 
 
 def write_image(path: str | Path, image: Tensor) -> None:
@@ -96,7 +152,8 @@ def reading(path: Path) -> Iterator[ImageFile.ImageFile]:
     except FileNotFoundError:
         raise ImageFileError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise ImageFileError(f"{path}: not an image that can be read; remove it or save it as PNG") from None
+        what = _kind(path) or "not an image that can be read"
+        raise ImageFileError(f"{path}: {what}; remove it or save it as PNG") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
 
@@ -107,6 +164,14 @@ def open_image(path: Path) -> ImageFile.ImageFile:
     Pillow knows more: a PostScript file, which it would give to Ghostscript to run, may be called `cat.png`.
     """
     return Image.open(path, formats=_FORMATS)
+
+
+def _kind(path: Path) -> str | None:
+    """What a file that is not read is, by its first bytes, and else by its name."""
+    with path.open("rb") as file:
+        signature = _SIGNED.match(file.read(12))
+    kind = ("AVIF" if signature[1] == b"avif" else "HEIC") if signature else _UNREAD.get(path.suffix.lower())
+    return None if kind is None else f"a {kind} file, which is not read"
 
 
 _PLAIN_MODES = {"P": "RGB", "1": "L"}
@@ -128,6 +193,9 @@ def unusable(file: ImageFile.ImageFile) -> str | None:
         return _MODES.get(file.mode, file.mode)
     if "transparency" in file.info:
         return "transparent"
+    # A photograph of several pictures, as telephones store them, begins with the one that is shown.
+    if file.format != "MPO" and getattr(file, "n_frames", 1) > 1:
+        return "those of several frames"
     return "16-bit" if any(_has_16_bits(tile.codec_name, tile.args) for tile in file.tile) else None
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from limen.classifier import Classifier
+from limen.classifier import Channels, Classifier
 from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.models.trained import fill
@@ -26,13 +26,16 @@ Weights = Path | Literal["random"] | None
 """A file of weights, untrained ones as torch draws them, or None for those that the library has."""
 
 
-def torchvision(name: str, *, weights: Weights = None, device: str | None = None) -> Classifier:
+def torchvision(
+    name: str, *, weights: Weights = None, num_classes: int | None = None, device: str | None = None
+) -> Classifier:
     """A torchvision classifier by its function's name, such as `resnet50`, with ImageNet's classes.
 
     Args:
         name: The name in `torchvision.models`.
         weights: A file with the network's weights, also one that `limen train` wrote for other classes;
             `random` for an untrained network; None downloads the ones that torchvision recommends.
+        num_classes: How many classes a network that was fine-tuned for others tells apart; needs `weights`.
         device: Where to run.
 
     Raises:
@@ -49,20 +52,26 @@ def torchvision(name: str, *, weights: Weights = None, device: str | None = None
     enum: Any = models.get_model_weights(name)
     default = enum.DEFAULT
     if weights is None:
+        _classes(f"torchvision:{name}", num_classes, weights)
         with _downloading(f"torchvision:{name}"):
             module = models.get_model(name, weights=default, progress=False)
     else:
-        options = dict(_TORCHVISION_OPTIONS.get(name, {}))
+        options = {
+            **_TORCHVISION_OPTIONS.get(name, {}),
+            **_classes(f"torchvision:{name}", num_classes, weights),
+        }
         if "init_weights" in options:
             options["init_weights"] = weights == "random"
         module = models.get_model(name, weights=None, **options)
     names = fill(module, weights) if isinstance(weights, Path) else None
     preset = default.transforms()
-    known = names or default.meta["categories"]
+    known = names or (default.meta["categories"] if num_classes is None else None)
     return Classifier(module, preset.mean, preset.std, device=device, class_names=known)
 
 
-def timm(name: str, *, weights: Weights = None, device: str | None = None) -> Classifier:
+def timm(
+    name: str, *, weights: Weights = None, num_classes: int | None = None, device: str | None = None
+) -> Classifier:
     """A timm classifier by its name, such as `resnet50` or, with the tag of its weights, `resnet50.a1_in1k`.
 
     Arguments and errors are those of `torchvision`; a model without a classifier is a UsageError.
@@ -73,12 +82,13 @@ def timm(name: str, *, weights: Weights = None, device: str | None = None) -> Cl
 
     if not library.is_model(name):
         raise UnknownNameError("timm model", name, library.list_models())
+    options = _classes(f"timm:{name}", num_classes, weights)
     with _downloading(f"timm:{name}"):
-        module: Any = library.create_model(name, pretrained=weights is None)
+        module: Any = library.create_model(name, pretrained=weights is None, **options)
     if not module.num_classes:
         raise UsageError(f"timm:{name} makes features and no logits; choose a model with a classifier")
     config = module.pretrained_cfg
-    subset = infer_imagenet_subset(module)
+    subset = infer_imagenet_subset(module) if num_classes is None else None
     names = fill(module, weights) if isinstance(weights, Path) else None
     known: Any = ImageNetInfo(subset).label_descriptions() if subset else None
     return Classifier(module, config["mean"], config["std"], device=device, class_names=names or known)
@@ -113,17 +123,18 @@ def hf(name: str, *, weights: Weights = None, device: str | None = None) -> Clas
         else:
             module = auto.from_config(transformers.AutoConfig.from_pretrained(name))
     filled = fill(module, weights) if isinstance(weights, Path) else None
-    mean, std = _normalisation(processor, f"hf:{name}")
+    mean, std, channels = _normalisation(processor, f"hf:{name}")
     names = module.config.id2label
     known = filled or [names[label] for label in sorted(names)]
-    return Classifier(module, mean, std, device=device, class_names=known)
+    return Classifier(module, mean, std, device=device, class_names=known, channels=channels)
 
 
-def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float]]:
-    """The mean and std, per channel of images in [0, 1], by which a processor makes a network's input.
+def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float], Channels]:
+    """The mean, std and order of channels by which a processor makes a network's input of images in [0, 1].
 
-    They are what it makes of black and white, so that all its ways to scale and shift are covered; what else
-    it does to pixels, such as turning the channels around, is found on a picture of noise, and refused.
+    Mean and std are what it makes of black and white, so that all its ways to scale and shift are covered,
+    also one after the other. The order, and whether it does anything else to pixels, which is refused,
+    show on a picture of noise.
     """
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     shown = [np.zeros_like(noise), np.full_like(noise, 255), noise]
@@ -132,14 +143,28 @@ def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float]]
         black, white, other = fed["pixel_values"].double()
     low, span = black.mean((1, 2)), (white - black).mean((1, 2))
     pixels = torch.from_numpy(noise).double().permute(2, 0, 1) / 255
-    expected = low[:, None, None] + span[:, None, None] * pixels
-    alike = other.shape == pixels.shape and torch.allclose(other, expected, atol=1e-3)
-    if not alike or bool((span <= 0).any()):
+    orders: dict[Channels, torch.Tensor] = {"RGB": pixels, "BGR": pixels.flip(0)}
+    for order, ordered in orders.items():
+        expected = low[:, None, None] + span[:, None, None] * ordered
+        alike = other.shape == pixels.shape and torch.allclose(other, expected, atol=1e-3)
+        if alike and bool((span > 0).all()):
+            return (-low / span).tolist(), (1 / span).tolist(), order
+    raise UsageError(
+        f"{spec}: its image processor does more than scale, shift and reorder channels; write a function "
+        "around it that does the same, and use python:FILE.py:NAME"
+    )
+
+
+def _classes(spec: str, num_classes: int | None, weights: Weights) -> dict[str, int]:
+    """The option by which a library makes a network of so many classes, checked."""
+    if num_classes is None:
+        return {}
+    if num_classes < 2 or weights is None:
         raise UsageError(
-            f"{spec}: its image processor does more than scale and shift pixels (it may turn RGB to BGR); "
-            "write a function around it that does the same, and use python:FILE.py:NAME"
+            f"{spec}: num_classes is {num_classes}; expected 2 or more, and weights=FILE of a network that "
+            "was fine-tuned for them, as the published one has classes of its own"
         )
-    return (-low / span).tolist(), (1 / span).tolist()
+    return {"num_classes": num_classes}
 
 
 @contextmanager

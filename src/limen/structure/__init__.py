@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from limen.structure.asking import passes_taken
-from limen.structure.attention import ATTENTION, Attention, attention_named, layer_of, passes_of
+from limen.structure.attention import (
+    ATTENTION,
+    Attention,
+    attention_named,
+    class_activation_map,
+    layer_of,
+    passes_of,
+)
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
 from limen.structure.feature_maps import feature_layer, maps_of_each_size
 from limen.structure.foregrounds import (
@@ -36,6 +43,7 @@ __all__ = [
     "attention_named",
     "cam",
     "check_masks",
+    "class_activation_map",
     "common_scale",
     "density_of",
     "empty_or_full",

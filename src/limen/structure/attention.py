@@ -60,6 +60,32 @@ def attention_named(name: str) -> Attention:
     return ATTENTION[name]
 
 
+def class_activation_map(
+    classifier: Classifier,
+    images: Tensor,
+    classes: Tensor | None = None,
+    method: str = "gradcam++",
+    **options: Any,
+) -> Tensor:
+    """Where a classifier looks, by the name of a method.
+
+    Args:
+        classifier: The model.
+        images: A batch (N, C, H, W) in [0, 1].
+        classes: The class to ask about of each image, int64 (N,); None for the model's prediction.
+        method: A key of `ATTENTION`.
+        options: The method's own, such as `layer`.
+
+    Returns:
+        Maps in [0, 1], (N, H, W).
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        UsageError: As the method.
+    """
+    return attention_named(method)(classifier, images, classes, **options)
+
+
 def layer_of(method: Attention, classifier: Classifier, images: Tensor) -> str | None:
     """The layer that a method takes if none is named; None for a method that has no layers.
 

@@ -13,7 +13,7 @@ from limen.classifier import Classifier, check_labels
 from limen.errors import UnknownNameError, UsageError
 from limen.images import check_images
 from limen.structure.asking import taking
-from limen.structure.feature_maps import check_layer, feature_layer, gathering, pooled_head
+from limen.structure.feature_maps import check_layer, feature_layer, gathering, pooled_head, token_grid
 
 _ROUNDINGS = 32
 
@@ -94,7 +94,8 @@ def gradcam_plus_plus(
         classifier: The model, convolutional up to the layer.
         images: A batch (N, C, H, W) in [0, 1].
         classes: The class to ask about of each image, int64 (N,); None for the model's prediction.
-        layer: Dotted name of a submodule whose output is a feature map; None for what `feature_layer` finds.
+        layer: Dotted name of a submodule whose output is a feature map, or the tokens (N, T, C) of a
+            transformer, where they are on the grid of its patches; None for what `feature_layer` finds.
             What the module itself returns counts: a ReLU that the network applies to it as a function does
             not.
         relu: Whether to cut off what speaks against the class; the program of Dong et al. 2020 does not.
@@ -134,8 +135,9 @@ def _by_gradient(
     _check(classifier, images, layer, enlarge)
     if not len(images):
         return images.new_zeros(0, *images.shape[2:])
+    grid = None if layer is None else token_grid(classifier, images, layer)
     layer = layer or feature_layer(classifier, images)
-    features, gradients, _ = _answered(classifier, images, classes, layer)
+    features, gradients, _ = _answered(classifier, images, classes, layer, grid)
     return _drawn(features, weigh(features, gradients()), images, relu, enlarge)
 
 
@@ -147,12 +149,16 @@ def _check(classifier: Classifier, images: Tensor, layer: str | None, enlarge: E
 
 
 def _answered(
-    classifier: Classifier, images: Tensor, classes: Tensor | None, layer: str
+    classifier: Classifier,
+    images: Tensor,
+    classes: Tensor | None,
+    layer: str,
+    grid: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Callable[[], Tensor], Tensor]:
     """A layer's feature maps, what gives the gradient of the classes' logits by them, and the classes."""
     tracked = images.requires_grad and torch.is_grad_enabled()
     with torch.enable_grad():
-        with gathering(classifier, layer, tracked) as gathered:
+        with gathering(classifier, layer, tracked, grid) as gathered:
             logits = classifier(images if tracked else images.detach())
         if not gathered:
             raise UsageError(f"layer {layer!r} gives no feature map (N, C, H, W) above 1×1; name another")

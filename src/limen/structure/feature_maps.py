@@ -5,23 +5,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from limen.classifier import Classifier
 from limen.errors import UnknownNameError, UsageError
-from limen.images import check_images
+from limen.structure.tracing import is_map, modules_of, traced
 
 _NEAREST = 10
+_PREFIX = 8  # tokens before those of the patches: the class, a teacher's, registers
+_OTHERS = "use gradcam or gradcam++, which need no such head"
 
 
 def feature_layer(classifier: Classifier, images: Tensor) -> str:
     """The last layer whose output is a feature map (N, C, H, W) with a side above 1.
 
-    That is the last before global pooling or flattening.
+    That is the last before global pooling or flattening. What attention layers of transformers return is no
+    feature map, though it may have four dimensions; what convolutions, poolings and the like take or give is.
 
     Args:
         classifier: The model.
@@ -35,10 +37,45 @@ def feature_layer(classifier: Classifier, images: Tensor) -> str:
         >>> feature_layer(Classifier(net), torch.rand(1, 3, 16, 16))
         '1'
     """
-    last, _, _ = _traced(classifier, images)
-    if last is None:
+    trace = traced(classifier, images)
+    if trace.last is None:
         raise UsageError("the model has no layer that gives a feature map (N, C, H, W) above 1×1")
-    return last.layer
+    if trace.in_tokens:
+        raise UsageError(
+            "the model has no layer that gives a feature map (N, C, H, W) after its last dense layer on "
+            "tokens; name one that gives tokens (N, T, C), as in layer=blocks.10 of a ViT: their grid is "
+            "used where it is that of the patches"
+        )
+    return trace.last.layer
+
+
+def token_grid(classifier: Classifier, images: Tensor, layer: str) -> tuple[int, int] | None:
+    """The grid (H, W) of the tokens (N, T, C) that a layer gives; None if it gives a feature map.
+
+    It is that of the last feature map before them, which a transformer cuts into tokens, after up to
+    eight further ones such as the class token.
+
+    Args:
+        classifier: The model.
+        images: At least one image that the model takes; the first is sent through it.
+        layer: The dotted name of the layer.
+
+    Raises:
+        UsageError: If the layer gives neither a feature map nor tokens of a known grid.
+    """
+    found = traced(classifier, images, layer)
+    if found.given is None:
+        return None  # of a layer that was not reached, of which gathering tells
+    if found.given.ndim == 4 and found.given.shape[1:] in found.known:
+        return None
+    if found.given.ndim == 3 and found.grid is not None:
+        height, width = found.grid
+        if 0 <= found.given.shape[1] - height * width <= _PREFIX:
+            return found.grid
+    raise UsageError(
+        f"layer {layer!r} gives no feature map (N, C, H, W) above 1×1, and no tokens (N, T, C) on the "
+        f"grid of the patches, but {tuple(found.given.shape)}; name another"
+    )
 
 
 def pooled_head(classifier: Classifier, images: Tensor, layer: str | None = None) -> tuple[str, Tensor]:
@@ -49,14 +86,15 @@ def pooled_head(classifier: Classifier, images: Tensor, layer: str | None = None
     Raises:
         UsageError: If the model has no such head.
     """
-    _, head, logits = _traced(classifier, images, layer)
+    found = traced(classifier, images, layer)
+    head = found.head
     if head is None or head.before is None:
         raise UsageError(f"CAM needs a feature map before a linear head; {_OTHERS}")
     average = head.before.features.mean((2, 3))
     received = head.received.flatten(2).mean(2) if head.received.ndim == 4 else head.received
     rounding = 1e-4 * float(average.abs().max())
     fits = received.shape == average.shape and torch.allclose(received, average, rtol=1e-3, atol=rounding)
-    if not fits or head.layer.weight.shape[0] != logits.shape[1]:
+    if not fits or head.layer.weight.shape[0] != found.classes:
         raise UsageError(
             "CAM needs a linear head on the spatial average of its feature maps, and this model's head "
             f"does not receive the average of {head.before.layer!r}; {_OTHERS}"
@@ -70,7 +108,7 @@ def check_layer(classifier: Classifier, layer: str | None) -> None:
     Raises:
         UnknownNameError: Offers the nearest names.
     """
-    names = [name for name in _modules(classifier) if name]
+    names = [name for name in modules_of(classifier) if name]
     if layer is not None and layer not in names:
         # A network has hundreds of layers: only the nearest help.
         raise UnknownNameError(
@@ -79,33 +117,42 @@ def check_layer(classifier: Classifier, layer: str | None) -> None:
 
 
 @contextmanager
-def gathering(classifier: Classifier, layer: str, tracked: bool = False) -> Iterator[list[Tensor]]:
+def gathering(
+    classifier: Classifier, layer: str, tracked: bool = False, grid: tuple[int, int] | None = None
+) -> Iterator[list[Tensor]]:
     """Gather the layer's feature maps, one tensor for each piece of the batch that the model is run on.
 
     They are leaves that the rest of the network hangs on, so that a backward pass ends there, unless they
     are tracked, and so hang on the images. They are copies, as the network may go on to change its own in
-    place.
+    place. Tokens (N, T, C) are feature maps on their grid, if that is given.
     """
     gathered: list[Tensor] = []
     last: list[Tensor] = []
 
     def keep(module: nn.Module, args: Any, output: Any) -> Tensor | None:
-        if not _is_map(output):
-            return None
+        if grid is None:
+            if not is_map(output):
+                return None
+            first, maps = None, output
+        else:
+            first, rest = output.tensor_split([output.shape[1] - grid[0] * grid[1]], 1)
+            maps = rest.transpose(1, 2).unflatten(2, grid)
         # A module may be used several times; the last time counts.
-        last[:] = [output.clone() if tracked and output.requires_grad else output.detach().requires_grad_()]
-        return last[0].clone()
+        last[:] = [maps.clone() if tracked and maps.requires_grad else maps.detach().requires_grad_()]
+        taken = last[0].clone()
+        return taken if first is None else torch.cat([first, taken.flatten(2).transpose(1, 2)], 1)
 
     def close(module: nn.Module, args: Any, output: Any) -> None:
         gathered.extend(last)
         last.clear()
 
     hooks = [
-        _modules(classifier)[layer].register_forward_hook(keep),
+        modules_of(classifier)[layer].register_forward_hook(keep),
         classifier.module.register_forward_hook(close),
     ]
     try:
-        yield gathered
+        with classifier.unasked():
+            yield gathered
     finally:
         for hook in hooks:
             hook.remove()
@@ -136,7 +183,7 @@ def maps_of_each_size(classifier: Classifier, images: Tensor) -> list[Tensor]:
     found: dict[torch.Size, Tensor] = {}
 
     def keep(module: nn.Module, args: Any, output: Any) -> None:
-        if _is_map(output):
+        if is_map(output):
             found[output.shape[2:]] = output
 
     def close(module: nn.Module, args: Any, output: Any) -> None:
@@ -147,78 +194,11 @@ def maps_of_each_size(classifier: Classifier, images: Tensor) -> list[Tensor]:
     hooks = [module.register_forward_hook(keep) for module in layers]
     hooks.append(classifier.module.register_forward_hook(close))
     try:
-        classifier(images)
+        with classifier.unasked():
+            classifier(images)
     finally:
         for hook in hooks:
             hook.remove()
     if not pieces or not pieces[0]:
         raise UsageError("the model has no layer that gives a feature map (N, C, H, W) above 1×1")
     return [torch.cat([piece[size] for piece in pieces]) for size in pieces[0]]
-
-
-def _modules(classifier: Classifier) -> dict[str, nn.Module]:
-    return dict(classifier.module.named_modules(remove_duplicate=False))
-
-
-def _is_map(output: Any) -> bool:
-    return isinstance(output, Tensor) and output.ndim == 4 and max(output.shape[2:]) > 1
-
-
-class _Map(NamedTuple):
-    """A feature map and the layer that returned it."""
-
-    layer: str
-    features: Tensor
-
-
-class _Head(NamedTuple):
-    """A linear layer, what it was given, and the last feature map before it."""
-
-    layer: nn.Linear | nn.Conv2d
-    received: Tensor
-    before: _Map | None
-
-
-_OTHERS = "use gradcam or gradcam++, which need no such head"
-
-
-def _traced(
-    classifier: Classifier, images: Tensor, layer: str | None = None
-) -> tuple[_Map | None, _Head | None, Tensor]:
-    """The last feature map and linear layer that the first image comes by, and its logits.
-
-    With a layer named, only its feature maps are noted. All but the last are let go, as networks are deep.
-    """
-    check_images(images)
-    if not len(images):
-        raise UsageError("finding a layer takes one image at least")
-    last: _Map | None = None
-    head: _Head | None = None
-
-    def note_map(name: str, module: nn.Module, args: Any, output: Any) -> None:
-        nonlocal last
-        if _is_map(output):
-            last = _Map(name, output.clone())
-
-    def note_head(module: Any, args: tuple[Any, ...]) -> None:
-        nonlocal head
-        head = _Head(module, args[0].clone(), last)
-
-    hooks = []
-    try:
-        for name, module in _modules(classifier).items():
-            if name and layer in (None, name):
-                hooks.append(module.register_forward_hook(partial(note_map, name)))
-            if _is_linear(module):
-                hooks.append(module.register_forward_pre_hook(note_head))
-        with torch.no_grad():
-            logits = classifier(images[:1].detach())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return last, head, logits
-
-
-def _is_linear(module: nn.Module) -> bool:
-    pointwise = isinstance(module, nn.Conv2d) and module.groups == 1 and set(module.kernel_size) == {1}
-    return pointwise or isinstance(module, nn.Linear)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,7 +14,12 @@ from torch import Tensor, nn
 from limen.errors import reason
 from limen.weights.errors import WeightsError
 
-_WRAPPERS = ("state_dict", "model")  # the keys under which training scripts keep the weights
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+"""The keys under which training scripts keep the weights."""
+
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+"""What wrappers put before the names of weights: data parallelism, compilation, training frameworks."""
+
 _SHOWN = 3
 
 
@@ -41,10 +47,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path}: cannot be read as weights ({said}); expected a safetensors file, or a state dict "
             "of torch.save"
         ) from error
-    for key in _WRAPPERS:
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-            break
+    state = _unwrapped(state)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds no state dict; save module.state_dict()")
     return state
@@ -76,7 +79,8 @@ def load_weights(module: nn.Module, path: Path, *, beyond: str | None = None) ->
     Raises:
         WeightsError: If the file cannot be read, or its names and shapes are not the network's.
     """
-    state, own = read_weights(path), module.state_dict()
+    own = module.state_dict()
+    state = _without_prefix(read_weights(path), own)
     wrong = [
         f"{name} has shape {tuple(state[name].shape)} and not {tuple(own[name].shape)}"
         for name in own.keys() & state.keys()
@@ -93,6 +97,26 @@ def load_weights(module: nn.Module, path: Path, *, beyond: str | None = None) ->
     if faults:
         raise WeightsError(f"{path}: weights of another network ({'; '.join(faults)})")
     module.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
+
+
+def _unwrapped(state: object) -> object:
+    """The state dict in what a training script saved beside it, such as the epoch."""
+    while isinstance(state, dict):
+        inner = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), dict)), None)
+        if inner is None:
+            break
+        state = inner
+    return state
+
+
+def _without_prefix(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights without the prefixes that all their names have and the network's do not."""
+    while state and not own.keys() & state.keys():
+        prefix = next((each for each in _PREFIXES if all(name.startswith(each) for name in state)), None)
+        if prefix is None:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
 
 
 def _check_file(path: Path) -> None:
