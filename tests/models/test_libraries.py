@@ -137,13 +137,43 @@ def test_a_hugging_face_network_is_fed_what_its_own_processor_makes(saved_vit, s
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_a_hugging_face_processor_that_does_more_than_scale_and_shift_is_refused(saved_vit):
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("MobileViTImageProcessor", {}),  # it turns RGB to BGR
+        ("EfficientNetImageProcessor", {"image_mean": [0.4] * 3, "image_std": [0.3, 0.2, 0.1]}),
+        ("EfficientNetImageProcessor", {"rescale_factor": 1 / 127.5, "rescale_offset": True}),
+        ("EfficientNetImageProcessor", {"include_top": True}),  # it normalises twice
+        ("ConvNextImageProcessor", {}),
+        ("BitImageProcessor", {}),
+        ("LevitImageProcessor", {}),
+        ("MobileNetV1ImageProcessor", {}),
+    ],
+)
+def test_whatever_a_hugging_face_processor_does_to_pixels_the_network_is_fed_that(saved_vit, kind, settings):
     _, folder = saved_vit
     import transformers
 
-    transformers.MobileViTImageProcessor().save_pretrained(folder)
-    with pytest.raises(UsageError, match="does more than scale and shift pixels"):
-        hf(str(folder))
+    processor = getattr(transformers, kind)(**settings)
+    processor.save_pretrained(folder)
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    asked = {"return_tensors": "pt", "do_resize": False, "do_center_crop": False}
+    expected = processor(images=list(pixels), **asked)["pixel_values"].float()
+    fed = hf(str(folder)).normalised(limen.images.from_uint8(pixels))
+    torch.testing.assert_close(fed, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_hugging_face_processor_that_does_more_than_that_is_refused(saved_vit, monkeypatch):
+    _, folder = saved_vit
+    import transformers
+
+    def squaring(images, **_):
+        return {"pixel_values": torch.from_numpy(np.stack(images) / 255.0).permute(0, 3, 1, 2) ** 2}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(transformers.AutoImageProcessor, "from_pretrained", lambda name: squaring)
+        with pytest.raises(UsageError, match="does more than scale, shift and reorder channels"):
+            hf(str(folder))
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(LimenError, match="could not be loaded"):
         hf(str(folder))

@@ -13,7 +13,7 @@ from torch import Tensor
 from limen.data.dataset import UNLABELLED, DataError, Dataset, Sample, spec_of
 from limen.data.files import check_place, inside, open_folder
 from limen.errors import UsageError, reason
-from limen.images import IMAGE_SUFFIXES, from_uint8, read_image, to_uint8
+from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, from_uint8, read_image, to_uint8
 from limen.operators.framing import Framing
 
 _SIDE = 224
@@ -105,7 +105,7 @@ def _nothing_in(root: Path) -> str:
     classes = [each for each in root.iterdir() if each.is_dir() and inside(root, each)]
     if any(_is_image(file) for each in classes for file in each.iterdir()):
         return f"{root}: images lie in folders below it; folder:{root} reads these, one folder a class"
-    return f"{root}: no images; expected files that end in {' '.join(sorted(IMAGE_SUFFIXES))}"
+    return f"{root}: no images; expected files that end in {' '.join(sorted(READ_SUFFIXES))}"
 
 
 def _is_image(file: Path) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
 from torch import Tensor
 
 from limen.errors import LimenError, UsageError, reason
@@ -35,6 +35,17 @@ IMAGE_SUFFIXES = READ_SUFFIXES | _UNREAD.keys()
 _LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM"}
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", *(["AVIF"] if features.check("avif") else []))
 _SIGNED = re.compile(rb"....ftyp(heic|heix|hevc|mif1|msf1|avif)", re.DOTALL)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation."""
+
 _LYING = (5, 6, 7, 8)  # the orientations that exchange width and height
 
 
@@ -62,9 +73,10 @@ def read_image(path: Path, size: int | None = None, resize: int | None = None) -
         flaw = unusable(file)
         if flaw:
             raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
+        turn = _TURNS.get(_orientation(file))
         file.load()
         plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
-        upright = ImageOps.exif_transpose(plain)
+        upright = plain if turn is None else plain.transpose(turn)
         pixels = np.asarray(framed(upright, size, resize, Image.Resampling.BICUBIC))
     return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
 
@@ -96,11 +108,15 @@ def framed(
 
 
 def shown_size(file: Image.Image) -> tuple[int, int]:
-    """Width and height of an opened image, turned as its EXIF orientation says."""
-    if file.format == "TIFF":  # Pillow has turned these already
-        return file.size
-    lying = file.getexif().get(ExifTags.Base.Orientation) in _LYING
-    return file.size[::-1] if lying else file.size
+    """Width and height of an opened image, turned as its EXIF orientation says; no pixel is decoded."""
+    width, height = file.size
+    return (height, width) if _orientation(file) in _LYING else (width, height)
+
+
+def _orientation(file: Image.Image) -> int:
+    """How an opened image is stored, by EXIF's number; Pillow itself turns a TIFF."""
+    # Asked of the base class, as a PNG would decode all its pixels to look for what may come after them.
+    return 1 if file.format == "TIFF" else Image.Image.getexif(file).get(ExifTags.Base.Orientation, 1)
 
 
 def write_image(path: str | Path, image: Tensor) -> None:

@@ -155,7 +155,7 @@ def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float],
     )
 
 
-def _classes(spec: str, num_classes: int | None, weights: Weights) -> dict[str, int]:
+def _classes(spec: str, num_classes: int | None, weights: Weights) -> dict[str, Any]:
     """The option by which a library makes a network of so many classes, checked."""
     if num_classes is None:
         return {}
