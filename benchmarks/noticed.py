@@ -44,6 +44,7 @@ from limen.classifier import Classifier
 from limen.metrics import METRICS
 from limen.metrics.psychometrics import CALIBRATION
 from limen.metrics.visibility_tensor import VisibilityTensor
+from limen.spec import spec_name
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 
@@ -124,8 +125,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--few", type=common.positive, default=10, help="{few}, of attacks with a budget")
     parser.add_argument("--confidences", type=float, nargs="+", default=[0.0, 1.0, 5.0, 20.0])
     parser.add_argument("--attacks", nargs="+", default=RIVALS, help="specs, with {a}, {steps}, …")
+    parser.add_argument("--without", nargs="+", default=[], help="names of attacks to leave out")
     parser.add_argument("--kept", type=Path, help="a folder for what is found")
     options = parser.parse_args(arguments)
+    options.attacks = [spec for spec in options.attacks if spec_name(spec) not in options.without]
     common.settle(options)
     classifier = Classifier(common.load_network(options.network))
     data = common.load_images(options.network, classifier, options.images)

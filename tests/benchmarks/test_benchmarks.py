@@ -403,3 +403,5 @@ def test_what_is_kept_is_not_looked_for_again_and_attacks_that_fool_all_come_fir
     assert rows[2][3] == ""
     monkeypatch.setattr(noticed, "found", None)
     assert table() == [header, _, *rows]
+    arguments += ["--without", "ddn"]
+    assert not any("ddn" in row[0] for row in table())
