@@ -31,7 +31,7 @@ class Targeting(TyperCommand):
         """Give the option its value where it has none."""
         alone = [
             arg == "--targeted" and (following is None or following.startswith("-"))
-            for arg, following in zip(args, [*args[1:], None], strict=True)
+            for arg, following in zip(args, [*args[1:], None], strict=False)
         ]
         given = [f"{arg}={OF_DATA}" if bare else arg for arg, bare in zip(args, alone, strict=True)]
         return super().parse_args(ctx, given)
