@@ -256,8 +256,9 @@ def test_each_attack_is_called_once_a_batch_with_ids_seed_and_lattice(attack_run
             ("flat/4",),
         ]
         assert {(call.seed, call.lattice, call.targeted) for call in attack.calls} == {(9, 51, False)}
-    # A batch costs one clean pass, and an attack its own and the check of what was stored.
-    assert passes == [2] * 5 + [2] * 5 + [1] * 5
+    # A batch costs one clean pass, and an attack its own and the check of what was stored. The network is
+    # asked the first batch twice more, to tell whether its answers are steady.
+    assert passes == [2] * 2 + [2] * 5 + [2] * 5 + [1] * 5
 
 
 def test_a_targeted_run_aims_at_the_targets(attack_run):

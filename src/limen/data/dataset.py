@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from limen.data.covariates import Covariates
     from limen.data.photographs import Photographs
 
-UNLABELLED = -1
-"""The label of an image that has none: a run takes what its model says of the image."""
+UNLABELLED = -(2**63)
+"""The label of an image that has none: a run takes what its model says of the image.
+
+It is none of those that people write for "unknown", such as -1, which are refused.
+"""
 
 
 class DataError(LimenError):
