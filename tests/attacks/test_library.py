@@ -65,6 +65,7 @@ BAD = {
     "colour_step": [0.0, -0.1, NAN, "far"],
     "network": ["resnet", ""],
     "rounds": [0, 1.5, True],
+    "method": ["newton", "", None],
     "colour": [0.0, -0.1, NAN],
 }
 FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint", "relative", "fast"}

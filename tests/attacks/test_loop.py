@@ -129,7 +129,7 @@ def test_pairings_that_mean_nothing_are_refused_when_built(changes, reason):
 
 
 def attacked(parts: Composition, module: nn.Module, images, labels, **call):
-    return Attack("a climb", InTurn((parts,)))(Classifier(module), images, labels, **call)
+    return Attack("a climb", InTurn((parts,)))(Classifier(module, ask=False), images, labels, **call)
 
 
 def test_finished_samples_leave_the_batch():

@@ -27,7 +27,7 @@ class Told:
     counts: list[tuple[str, int, int]] = field(default_factory=list)
 
     @contextmanager
-    def __call__(self, labels: Iterable[str]) -> Iterator[Progress]:
+    def __call__(self, labels: Iterable[str], units: str = "images") -> Iterator[Progress]:
         self.labels += labels
         yield lambda *values: self.counts.append(values)
 

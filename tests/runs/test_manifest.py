@@ -55,7 +55,13 @@ def test_the_file_has_the_documented_keys(manifest):
         "code": None,
     }
     assert content["data"]["count"] == 4
-    assert content["settings"] == {"seed": 3, "lattice": 255, "targeted": False, "adaptive": None}
+    assert content["settings"] == {
+        "seed": 3,
+        "lattice": 255,
+        "targeted": False,
+        "aim": None,
+        "adaptive": None,
+    }
     assert content["attacks"][0]["folder"] == "fgsm-eps=0.1"
     assert content["attacks"][0]["identity"] == {
         "name": "fgsm",

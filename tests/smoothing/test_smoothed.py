@@ -133,7 +133,7 @@ def test_the_network_is_never_passed_more_than_the_batch_size_or_one_draw_of_a_b
             seen.append(len(images))
             return images.flatten(1)[:, :4]
 
-    smoothed = Smoothed(limen.Classifier(Watched()), 0.5, 10, batch_size=6)
+    smoothed = Smoothed(limen.Classifier(Watched(), ask=False), 0.5, 10, batch_size=6)
     smoothed(colours(2).requires_grad_()).sum().backward()
     assert max(seen) == 6
     assert sum(seen) == 2 * 2 * 10  # each pass once more on the way back
