@@ -14,6 +14,7 @@ from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.analysis.spread import Distribution, cumulative, distribution
+from limen.analysis.spreadsheet import to_csv
 from limen.analysis.sweeps import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.analysis.table import attacks_of, rows_of, statistics, table
 from limen.analysis.trends import Trend, Variances, axis_of, rejections, trend
@@ -76,6 +77,7 @@ __all__ = [
     "statistics",
     "sweeps",
     "table",
+    "to_csv",
     "trend",
     "wilson",
 ]

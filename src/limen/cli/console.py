@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table as Printed
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from limen.document import Table
+from limen.cli.tables import Shown
+from limen.document import Table, harmless
 
 
-def output() -> Console:
+class Output(Console):
+    """A console that prints text as it is meant: names of files can neither steer it nor end a line."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print lines of text, and tables; each text is one line."""
+        super().print(*(harmless(each) if isinstance(each, str) else each for each in objects), **how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """The text of a cell, which may have lines of its own."""
+        return super().render_str(harmless(text, lines=True), **how)
+
+
+def output() -> Output:
     """A console on standard output, made anew because tests and pipes exchange the stream.
 
-    Away from a terminal, lines are as long as they need to be, so that `grep` finds whole rows.
+    It is as wide as `COLUMNS` says, else as the terminal. Away from a terminal, lines are as long as they
+    need to be, so that `grep` finds whole rows.
     """
-    return Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False)
+    told = os.environ.get("COLUMNS", "").isdecimal()
+    wide = None if told or sys.stdout.isatty() else 1000
+    return Output(width=wide, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def complain(message: str) -> None:
-    """Print one message to standard error."""
-    typer.echo(message, err=True)
+    """Print one message to standard error, in one line."""
+    typer.echo(harmless(message), err=True)
 
 
 def complain_of_skipped(image_id: str, reason: str) -> None:
@@ -31,15 +47,6 @@ def complain_of_skipped(image_id: str, reason: str) -> None:
     complain(f"skipped {image_id}: {reason}")
 
 
-def printed(table: Table) -> Printed:
-    """A table as the terminal shows it; what is small on a page stands below, in lines of its own."""
-    made = Printed(title=table.title, title_justify="left", caption=table.caption or None)
-    for place, column in enumerate(table.columns):
-        made.add_column(column, justify="right" if place else "left")
-    for group in table.groups:
-        if group.title:
-            made.add_row(group.title, style="italic")
-        for row in group.rows:
-            made.add_row(*("\n".join([cell.shown, *cell.lines]) for cell in row))
-        made.add_section()
-    return made
+def printed(table: Table) -> Shown:
+    """A table as the terminal shows it, as wide as that is."""
+    return Shown(table)

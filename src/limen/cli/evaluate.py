@@ -95,5 +95,5 @@ def measure(what: Evaluation, runs: dict[str, Run], **settings: Any) -> None:
         if isinstance(block, Table):
             output().print(printed(block))
         elif isinstance(block, Notes):
-            output().print("\n".join(block.items))
+            output().print(*block.items, sep="\n")
     output().print(f"kept as {what.identity.label}")

@@ -143,7 +143,7 @@ def _judged(
     device: str,
 ) -> list[list[pa.Table]]:
     """What each model of each family says of the images."""
-    from limen.cli.console import complain
+    from limen.cli.console import complain_of_skipped
     from limen.cli.progress import showing
     from limen.evaluation.families import judgements
 
@@ -158,7 +158,7 @@ def _judged(
                     batch_size=batch_size,
                     limit=limit,
                     progress=progress,
-                    on_skip=lambda image_id, reason: complain(f"skipped {image_id}: {reason}"),
+                    on_skip=complain_of_skipped,
                 )
                 for spec in family.models
             ]
@@ -216,7 +216,7 @@ def _print(blocks: Sequence[Block]) -> None:
         if isinstance(block, Table):
             output().print(printed(block))
         elif isinstance(block, Notes):
-            output().print("\n".join(block.items))
+            output().print(*block.items, sep="\n")
 
 
 def _finite(value: object) -> object:

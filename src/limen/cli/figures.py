@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
-from rich.table import Table as Printed
 
-from limen.analysis import caveats, notes
+from limen.analysis import caveats, notes, to_csv
 from limen.analysis.table import Row, rows_of
 from limen.cli.console import printed
+from limen.cli.tables import Shown
 from limen.document import Cell, Group, Table
 from limen.errors import LimenError, reason
 from limen.runs import MetricColumn, Run, RunError
@@ -26,7 +25,7 @@ def success_table(
     metrics: Sequence[MetricColumn],
     statistics: Sequence[str] | None = None,
     title: str = "",
-) -> Printed:
+) -> Shown:
     """Success, cost and these statistics of distortion, or its centre, of each attack of one run."""
     measured = [(metric, statistic) for metric in metrics for statistic in statistics or (metric.centre,)]
     shown = [f"{statistic} {metric.heading}" for metric, statistic in measured]
@@ -55,7 +54,7 @@ def success_table(
 
 def comparison_table(
     figures: pa.Table, metrics: Sequence[MetricColumn], against: str, title: str = ""
-) -> Printed:
+) -> Shown:
     """On what share of the images each attack takes less distortion than another."""
     less, theirs = f"less distorted than {against}", f"median of {against}"
     columns = ("attack", "metric", "both fooled", less, "ties", "median", theirs)
@@ -78,7 +77,7 @@ def comparison_table(
     return printed(Table(title, caption, columns, [Group("", rows)]))
 
 
-def compared(figures: pa.Table, run: Run, name: str, against: str | None) -> list[Printed]:
+def compared(figures: pa.Table, run: Run, name: str, against: str | None) -> list[Shown]:
     """The tables of one run among the figures of several: of each attack the best over its budgets.
 
     Raises:
@@ -105,13 +104,13 @@ def write_csv(path: Path, figures: pa.Table) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table of plain values as CSV.
+    """Write a table of plain values as CSV, which a spreadsheet opens without harm.
 
     Raises:
         LimenError: If the file cannot be written.
     """
     try:
-        csv.write_csv(table, path)
+        path.write_bytes(to_csv(table))
     except OSError as error:
         raise LimenError(f"{path}: cannot be written ({reason(error)}); choose another --csv") from error
 

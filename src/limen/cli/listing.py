@@ -9,9 +9,8 @@ import typer
 from limen.errors import LimenError, UnknownNameError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from limen.catalog import Catalog, Entry
+    from limen.document import Table
 
 Kind = Literal[
     "models",
@@ -49,7 +48,7 @@ def list_(
 ) -> None:
     """List all that a spec or a command can name, with parameters and defaults."""
     from limen import catalog, evaluation, training
-    from limen.cli.console import output
+    from limen.cli.console import output, printed
     from limen.recipes import RECIPES
 
     tables: dict[Kind, Catalog] = {
@@ -71,7 +70,7 @@ def list_(
         "recipes": RECIPES,
     }
     for name in tables if kind is None else (_kind(kind),):
-        output().print(_listed(name, tables[name]))
+        output().print(printed(_listed(name, tables[name])))
 
 
 def _kind(name: str) -> Kind:
@@ -84,20 +83,23 @@ def _kind(name: str) -> Kind:
 
 
 def _listed(title: str, table: Catalog) -> Table:
-    from rich.table import Table
+    from limen.document import Cell, Group, Table
 
-    rows = Table("name", "parameters", "what it is", title=title, title_justify="left", show_lines=True)
+    rows = []
     for name in table.names():
         try:
             entry = table.entry(name)
         except LimenError as error:  # of an installed package, which must not hide all others
-            rows.add_row(name, "", str(error))
+            rows.append([Cell(name), Cell(" "), Cell(str(error))])
             continue
         argument = "" if entry.argument is None else f":{entry.argument.name.upper()}"
         origin = "" if entry.origin == "limen" else f" (from {entry.origin})"
-        rows.add_row(entry.name + argument, "\n".join(map(str, entry.parameters)), _about(entry) + origin)
-    rows.add_row("python:FILE.py:NAME", "those of NAME", f"One of your own {title}; see docs/specs.md.")
-    return rows
+        first, *others = [*map(str, entry.parameters), ""]
+        about = Cell(_about(entry) + origin)
+        rows.append([Cell(entry.name + argument), Cell(first or " ", "\n".join(filter(None, others))), about])
+    about = Cell(f"One of your own {title}; see docs/specs.md.")
+    rows.append([Cell("python:FILE.py:NAME"), Cell("those of NAME"), about])
+    return Table(title, "", ("name", "parameters", "what it is"), [Group("", rows)])
 
 
 def _about(entry: Entry) -> str:

@@ -7,11 +7,23 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from limen.cli.console import complain
+from limen.cli.tables import wrapped
+from limen.document import harmless
 from limen.evaluation import Progress as Listener
 from limen.training.settings import Epoch, Step
+
+_FIGURES = 26
 
 
 @contextmanager
@@ -26,12 +38,14 @@ def showing(labels: Iterable[str], units: str = "images") -> Iterator[Listener]:
     if not console.is_terminal:
         yield _in_lines(units)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        tasks = {label: bars.add_task(label, total=None) for label in labels}
+    with bars(console, MofNCompleteColumn, TimeRemainingColumn) as shown:
+        told = {label: described(label, console) for label in labels}
+        # What does not fit on the screen is shown once it begins, in place of what is done.
+        room = sum(text.count("\n") + 1 for text in told.values()) < console.height
+        tasks = {label: shown.add_task(text, total=None, visible=room) for label, text in told.items()}
 
         def show(label: str, done: int, total: int) -> None:
-            bars.update(tasks[label], completed=done, total=total)
+            shown.update(tasks[label], completed=done, total=total, visible=room or done < total)
 
         yield show
 
@@ -47,16 +61,33 @@ def steps(name: str = "epoch") -> Iterator[Callable[[Step | Epoch], None]]:
     if not console.is_terminal:
         yield lambda event: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("", total=None)
+    with bars(console, MofNCompleteColumn, TimeRemainingColumn, transient=True) as shown:
+        bar = shown.add_task("", total=None)
 
         def show(event: Step | Epoch) -> None:
             if isinstance(event, Step):
-                told = f"{name} {event.epoch}, loss {event.loss:.4f}"
-                bars.update(bar, description=told, completed=event.number, total=event.steps)
+                told = described(f"{name} {event.epoch}, loss {event.loss:.4f}", console)
+                shown.update(bar, description=told, completed=event.number, total=event.steps)
 
         yield show
+
+
+def bars(console: Console, *figures: Callable[..., ProgressColumn], transient: bool = False) -> Progress:
+    """Bars that no terminal cuts: what each is of, the bar, and these figures."""
+    whole = Column(no_wrap=True)
+    name = TextColumn("{task.description}", markup=False, table_column=whole)
+    length = BarColumn(_bar(console), table_column=whole)
+    told = (of(table_column=whole) for of in figures)
+    return Progress(name, length, *told, console=console, transient=transient)
+
+
+def described(label: str, console: Console) -> str:
+    """What a bar is of, in lines that leave room for the bar and its figures."""
+    return "\n".join(wrapped(harmless(label), max(12, console.width - _bar(console) - _FIGURES)))
+
+
+def _bar(console: Console) -> int:
+    return max(6, min(40, console.width // 5))
 
 
 def _in_lines(units: str) -> Listener:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limen.cli.console import complain, output
+from limen.cli.console import complain, output, printed
 from limen.errors import LimenError
 
 if TYPE_CHECKING:
@@ -27,16 +27,17 @@ _Named = Annotated[
 @weights.command("list")
 def list_() -> None:
     """List every file: its size, licence, what needs it, and where it lies, if it is here."""
-    from rich.table import Table
-
+    from limen.document import Cell, Group, Table
     from limen.weights import FILES, located
 
-    rows = Table("file", "what it holds", "size", "licence", "needed by", "here", title="weights")
+    rows = []
     for file in FILES.values():
         place = located(file)
         about = (file.holds, file.megabytes, file.licence, ", ".join(file.needed_by))
-        rows.add_row(file.name, *about, "no" if place is None else str(place))
-    output().print(rows)
+        here = "no" if place is None else str(place)
+        rows.append([*map(Cell, (file.name, *about, here))])
+    columns = ("file", "what it holds", "size", "licence", "needed by", "here")
+    output().print(printed(Table("weights", "", columns, [Group("", rows)])))
 
 
 @weights.command()
@@ -119,16 +120,17 @@ def _inside(folder: Path, file: WeightsFile) -> Path | None:
 def _progress() -> Iterator[Progress]:
     """A bar on standard error where that is a terminal, else a line now and then."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import DownloadColumn, TransferSpeedColumn
 
+    from limen.cli.progress import bars, described
     from limen.weights.download import in_lines
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield in_lines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(*columns, console=console) as bars:
-        bar = bars.add_task("", total=None)
-        yield lambda name, done, total: bars.update(bar, description=name, completed=done, total=total)
+    with bars(console, DownloadColumn, TransferSpeedColumn) as shown:
+        bar = shown.add_task("", total=None)
+        yield lambda name, done, total: shown.update(
+            bar, description=described(name, console), completed=done, total=total
+        )

@@ -17,6 +17,7 @@ from limen.document.blocks import (
 from limen.document.charts import AnyChart, Box, BoxPlot, Chart, Line, Mark
 from limen.document.merging import merge, of_run
 from limen.document.numbers import Form, near_one, number, percent
+from limen.document.plain import harmless
 from limen.document.stored import from_json, pictures_of, to_json
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Row",
     "Table",
     "from_json",
+    "harmless",
     "merge",
     "near_one",
     "number",

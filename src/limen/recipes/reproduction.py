@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from limen.analysis import to_csv
 from limen.catalog import Catalog
 from limen.document import Document
 from limen.errors import UsageError
@@ -77,14 +77,13 @@ def reproduce(spec: str, bench: Bench) -> tuple[Document, dict[str, Path]]:
     identity = replace(made.identity, name=made.identity.name.rpartition(":")[2])
     stem = attack_folder(identity.label, taken=())
     files = {ending: bench.out / f"{stem}.{ending}" for ending in ("parquet", "csv", "html")}
-    binary, text = io.BytesIO(), io.BytesIO()
+    binary = io.BytesIO()
     pq.write_table(records, binary)
     with writing(bench.out):
         bench.out.mkdir(parents=True, exist_ok=True)
     write_whole(files["parquet"], binary.getvalue())
     plain = [field.name for field in records.schema if not pa.types.is_binary(field.type)]
-    pyarrow.csv.write_csv(records.select(plain), text)
-    write_whole(files["csv"], text.getvalue())
+    write_whole(files["csv"], to_csv(records.select(plain)))
     document = described(files["parquet"])
     write_sheet(document, files["html"])
     return document, files
