@@ -202,7 +202,7 @@ def test_a_device_that_is_absent_is_refused():
     [
         (images(1).double(), "images are torch.float64, the model torch.float32"),
         (images(1).to("meta"), "images are on meta, the model on cpu"),
-        (images(1, channels=1), "images have 1 channels, mean and std 3"),
+        (images(1, channels=2), "images have 2 channels, mean and std 3"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(batch, reason):
@@ -261,3 +261,12 @@ def test_the_fingerprint_tells_weights_and_preprocessing_apart():
     with torch.no_grad():
         net[1].bias += 1
     assert not set(before).intersection(each.fingerprint() for each in classifiers)
+
+
+@pytest.mark.parametrize("options", [{}, {"mean": [0.1, 0.2, 0.3], "std": 0.5}, {"channels": "BGR"}])
+def test_a_network_of_three_channels_is_shown_a_grey_image_in_each(options):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.LazyLinear(5))
+    net(torch.zeros(1, 3, 8, 8))
+    classifier, grey = Classifier(net, **options), torch.rand(2, 1, 8, 8)
+    torch.testing.assert_close(classifier(grey), classifier(grey.repeat(1, 3, 1, 1)))

@@ -158,8 +158,7 @@ def test_the_centre_is_cut_out_of_what_the_shorter_side_is_resized_to(classes, s
     oriented(classes / "cat" / "a.png", orientation)
     upright = ImageOps.exif_transpose(Image.open(classes / "cat" / "a.png"))
     resized = torchvision.resize(upright, [resize], torchvision.InterpolationMode.BICUBIC)
-    top, left = ((side - size) // 2 for side in resized.size[::-1])
-    expected = torchvision.to_tensor(torchvision.crop(resized, top, left, size, size))
+    expected = torchvision.to_tensor(torchvision.center_crop(resized, [size, size]))
     dataset, (image,), _ = read(classes, size=size, resize=resize)
     torch.testing.assert_close(image, expected)
     assert f"size={size},resize={resize}" in dataset.spec

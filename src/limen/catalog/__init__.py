@@ -79,7 +79,8 @@ MODELS = Catalog(
 )
 """The models that a spec can name; a user's own is a function that returns a module or a `Classifier`."""
 
-DATA = Catalog("data", datasets.SOURCES, "limen.data", finish=known_data, hint=data_hint)
+_OWN = frozenset({"crop"})
+DATA = Catalog("data", datasets.SOURCES, "limen.data", hidden=_OWN, finish=known_data, hint=data_hint)
 """The data sets that a spec can name; a user's own is a function that returns a `Dataset`."""
 
 ATTACKS = Catalog(
@@ -99,13 +100,9 @@ ATTENTION = Catalog("attention method", structure.ATTENTION, "limen.attention", 
 READERS[structure.Attention] = ATTENTION.make
 READERS[attacks.Attack] = ATTACKS.make
 
+_ASKED = frozenset({"classifier"})
 SALIENCY = Catalog(
-    "saliency model",
-    structure.SALIENCY,
-    "limen.saliency",
-    argument=False,
-    takes=1,
-    hidden=frozenset({"classifier"}),
+    "saliency model", structure.SALIENCY, "limen.saliency", argument=False, takes=1, hidden=_ASKED
 )
 """Every saliency model; a user's own is a function of images, and of its options."""
 
@@ -123,7 +120,6 @@ FOREGROUNDS = Catalog(
 
 READERS[structure.Foreground] = FOREGROUNDS.make
 
-_ASKED = frozenset({"classifier"})
 FEATURES = Catalog(
     "feature network", attacks.FEATURES, "limen.features", argument=False, takes=1, hidden=_ASKED
 )
@@ -210,8 +206,10 @@ def behind(classifier: Classifier, defenses: Sequence[Callable[[Tensor], Tensor]
     return classifier
 
 
-def data(spec: str) -> Dataset:
+def data(spec: str, classifier: Classifier | None = None) -> Dataset:
     """The data set that a spec names, such as `folder:photos,size=224`, `nips2017:FOLDER` or `demo:digits`.
+
+    Where it gives no size, photographs become what the classifier's preprocessing makes of them.
 
     Raises:
         UsageError: If the spec cannot be followed; the message begins with it.
@@ -221,7 +219,7 @@ def data(spec: str) -> Dataset:
         >>> len(data("demo:digits,count=20"))
         20
     """
-    return DATA.make(spec)
+    return DATA.make(spec, crop=None if classifier is None else classifier.crop)
 
 
 def attack(spec: str) -> NamedAttack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ class Catalog:
 
         Args:
             spec: The spec string.
-            **given: Further keyword arguments, passed on as they are.
+            **given: Further keyword arguments, passed on as they are; hidden ones only to what takes them.
 
         Raises:
             UsageError: As `read`, or if a value is refused.
@@ -151,7 +152,9 @@ class Catalog:
 
     def _made(self, request: Request, given: Mapping[str, Any]) -> Any:
         arguments = [] if request.argument is None else [request.argument]
-        keywords = {**request.keywords, **given}
+        # Not every thing of a kind knows what all may be told.
+        unknown = {*self.hidden} - {*inspect.signature(request.entry.function).parameters}
+        keywords = {**request.keywords, **{key: it for key, it in given.items() if key not in unknown}}
         if self.takes:
             made = Named(request.identity, functools.partial(request.entry.function, **keywords))
         else:

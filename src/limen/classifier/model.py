@@ -17,6 +17,7 @@ from limen.classifier.preprocessing import Channels, Preprocessing
 from limen.classifier.steadiness import Steadiness
 from limen.errors import UsageError
 from limen.identity import Identity
+from limen.images import Crop
 
 _PIECE_VALUES = 8 * 3 * 224 * 224  # smaller pieces cost more than the caches save
 _LARGE_IMAGE = 3 * 192 * 192  # smaller images gain nothing by pieces
@@ -35,7 +36,7 @@ class Classifier:
     A network whose weights are in half precision is fed in that; images and logits are float32 all the same.
     Of a network that returns a tuple, a dict or a dataclass, `logits_of` reads the logits. At its first call
     a network is asked whether it answers alike each time, and whatever else is in the batch, and a
-    `LimenWarning` says so if it does not.
+    `LimenWarning` says so if it does not. A network that takes three channels is shown a grey image in each.
 
     Args:
         module: Any network on (N, C, H, W).
@@ -46,6 +47,7 @@ class Classifier:
         device: Where to move the module; None leaves it where it is. Images are never moved.
         class_names: A name for each logit, for pages and tables.
         channels: The order in which the network takes colours; mean and std are in this order too.
+        crop: What its own preprocessing makes of a photograph, for data that do not say it.
         ask: Whether to ask the network if its answers are steady; not one that changes by learning.
 
     Raises:
@@ -73,6 +75,7 @@ class Classifier:
         device: str | torch.device | None = None,
         class_names: Sequence[str] | None = None,
         channels: Channels = "RGB",
+        crop: Crop | None = None,
         ask: bool = True,
     ) -> None:
         if not isinstance(module, nn.Module):
@@ -85,8 +88,11 @@ class Classifier:
         self.device = first.device if first is not None else torch.device(device or "cpu")
         fed = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
         self.dtype = fed if fed is None or fed in _WIDE else torch.float32
-        self._preprocessing = Preprocessing(mean, std, bounds, channels, self.device, fed)
-        self._convolutional = any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())
+        self.crop = crop
+        layers = [each for each in module.modules() if isinstance(each, nn.modules.conv._ConvNd)]
+        taken = layers[0].in_channels if layers else None
+        self._preprocessing = Preprocessing(mean, std, bounds, channels, self.device, fed, taken)
+        self._convolutional = bool(layers)
         self._frozen = False
         self._steadiness = Steadiness(asked=not ask)
 

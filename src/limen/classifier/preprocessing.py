@@ -11,6 +11,8 @@ from torch import Tensor
 
 from limen.errors import UnknownNameError, UsageError
 
+_COLOURS = 3
+
 Channels = Literal["RGB", "BGR"]
 """The order in which a network takes the channels of colour images."""
 
@@ -25,6 +27,7 @@ class Preprocessing:
         channels: Likewise.
         device: Where images are.
         dtype: What the network is fed in; None for what the images are.
+        taken: How many channels the network's first layer takes, if it is known.
 
     Raises:
         UsageError: If they make no sense.
@@ -38,11 +41,14 @@ class Preprocessing:
         channels: Channels,
         device: torch.device,
         dtype: torch.dtype | None,
+        taken: int | None = None,
     ) -> None:
         if channels not in get_args(Channels):
             raise UnknownNameError("order of channels", channels, get_args(Channels))
         self._map = _affine(mean, std, bounds, device)
         self._reversed = channels == "BGR"
+        told = 1 if self._map is None else self._map[0].shape[1]
+        self._coloured = _COLOURS in (told, taken) or self._reversed
         self.dtype = dtype
 
     @property
@@ -67,6 +73,8 @@ class Preprocessing:
         """
         if self.dtype not in (None, images.dtype) and images.dtype != torch.float32:
             raise UsageError(f"images are {images.dtype}, the model {self.dtype}; convert one of them")
+        if images.shape[1] == 1 and self._coloured:
+            return
         channels = 1 if self._map is None else self._map[0].shape[1]
         if channels not in (1, images.shape[1]):
             raise UsageError(f"images have {images.shape[1]} channels, mean and std {channels}")
@@ -75,7 +83,8 @@ class Preprocessing:
 
     def __call__(self, images: Tensor) -> Tensor:
         """What the network is fed for images (N, C, H, W): a tensor of its own, to work in place on."""
-        ordered = images.flip(1) if self._reversed else images
+        shown = images.expand(-1, _COLOURS, -1, -1) if self._coloured and images.shape[1] == 1 else images
+        ordered = shown.flip(1) if self._reversed else shown
         if self._map is None:
             return ordered.to(self.dtype or images.dtype, copy=not self._reversed)
         wide = torch.promote_types(images.dtype, self.dtype or images.dtype)

@@ -43,7 +43,8 @@ def execute(
     """
     made = [catalog.attack_or_grid(spec) for spec in attacks]
     measures = [*STANDARD, *map(catalog.metric, metrics)]
-    what = catalog.model(model, device, defenses), catalog.data(data), made
+    classifier = catalog.model(model, device, defenses)
+    what = classifier, catalog.data(data, classifier), made
     settings = {"seed": seed, "lattice": lattice, "targeted": targeted, "aim": aim, "adaptive": adaptive}
     manifest = describe_run(*what, **settings, metrics=measures)
     with runs.create_or_resume(out, manifest) as writer:

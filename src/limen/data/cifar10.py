@@ -33,7 +33,7 @@ def cifar10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
         UsageError: If there is no such folder.
         DataError: If a file is missing or broken.
     """
-    root = open_folder(path, None)
+    root = open_folder(path)
     archives, binaries = sorted(root.glob(f"{split}*.npz")), sorted(root.glob(_BINARY[split]))
     if len(archives) > 1:
         names = ", ".join(archive.name for archive in archives)

@@ -207,15 +207,17 @@ def _of_all(samples: Sequence[Sample], name: str) -> list[Any] | None:
     return None if any(value is None for value in values) else values
 
 
-def spec_of(source: str, argument: object, *, split: str = "test", **values: object) -> str:
+def spec_of(source: str, argument: object, **values: object) -> str:
     """The spec of a data set, without what is at its default: the test split, and None.
 
     Example:
         >>> spec_of("mnist", "digits", split="train"), spec_of("folder", "photos", size=None)
         ('mnist:digits,split=train', 'folder:photos')
     """
-    given = {"split": None if split == "test" else split, **values}
-    return write_spec(source, [(key, value) for key, value in given.items() if value is not None], argument)
+    given = {"split": None, **values}
+    usual = {"split": "test"}
+    stated = [(key, value) for key, value in given.items() if value not in (None, usual.get(key))]
+    return write_spec(source, stated, argument)
 
 
 def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int = 0) -> None:

@@ -18,6 +18,7 @@ from limen.data.files import open_folder, reader
 from limen.data.listed import below
 from limen.data.matching import imagenet_names
 from limen.data.table import Row, read_table
+from limen.images import Crop, Interpolation
 
 _CLASSES = 1000
 _COLUMNS = ("id", "imageRelPath", "imagenet_sysnet_id")
@@ -30,6 +31,9 @@ def dollar_street(
     group: str = "country.name",
     exclude: Path | None = None,
     size: int | None = None,
+    resize: int | None = None,
+    interpolation: Interpolation = "bicubic",
+    crop: Crop | None = None,
 ) -> Dataset:
     """Dollar Street with ImageNet's classes: `PATH/images_v2_imagenet_test.csv` and the files that it lists.
 
@@ -42,12 +46,15 @@ def dollar_street(
         group: The column that names the group: `country.name`, `country.id`, `region.id` or another.
         exclude: A table of photographs to leave out, as those with a wrong label; see `read_excluded`.
         size: Resize every image to this height and width; they have many sizes.
+        resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre.
+        interpolation: How to resize.
+        crop: What the model itself makes of a photograph, as `Classifier.crop` has it, for want of a `size`.
 
     Raises:
         UsageError: If there is no such folder, or `size` is not positive.
         DataError: If a table is missing or broken, or no image of it is there; the message names the line.
     """
-    root = open_folder(path, size)
+    chosen, root = Crop.chosen(size, resize, interpolation, crop), open_folder(path)
     table = root / f"images_v2_imagenet_{split}.csv"
     rows = read_table(table, (*_COLUMNS, group))
     files = {row.filled("id"): below(root, row, "imageRelPath") for row in rows}
@@ -59,14 +66,14 @@ def dollar_street(
         raise DataError(f"{table}: none of its images is there; keep their folders below {root}")
     ids = tuple(row.cells["id"] for row in rows)
     paths, classes = [files[name] for name in ids], [_classes(row) for row in rows]
-    groups, image = [row.filled(group) for row in rows], reader(root, paths, size)
+    groups, image = [row.filled(group) for row in rows], reader(root, paths, chosen)
 
     def read(index: int) -> Sample:
         label, *others = classes[index]
         return Sample(ids[index], image(index), label, group=groups[index], also=tuple(others))
 
     named = None if group == "country.name" else group
-    spec = spec_of("dollar_street", path, split=split, group=named, exclude=exclude, size=size)
+    spec = spec_of("dollar_street", path, split=split, group=named, exclude=exclude, **chosen.stated)
     content = hashlib.sha256(repr((ids, classes, groups)).encode()).hexdigest()
     names = tuple(imagenet_names().values())
     return Dataset(spec, ids, read, names, content, paths.__getitem__, numbered=True, groups=tuple(groups))

@@ -10,24 +10,17 @@ from torch import Tensor
 
 from limen.data.dataset import DataError
 from limen.errors import UsageError, reason
-from limen.images import ImageFileError, open_image, read_image, shown_size, unusable
+from limen.images import Crop, ImageFileError, open_image, read_image, shown_size, unusable
 
 _GREY = frozenset({"1", "L"})
 
 
-def open_folder(path: Path, size: int | None, resize: int | None = None) -> Path:
+def open_folder(path: Path) -> Path:
     """Resolve a data set's folder.
 
     Raises:
-        UsageError: If it is no folder, `size` is not positive, or `resize` is less.
+        UsageError: If it is no folder.
     """
-    if size is not None and size < 1:
-        raise UsageError(f"size must be at least 1, not {size}")
-    if resize is not None and (size is None or resize < size):
-        raise UsageError(
-            f"resize={resize} is what the shorter side becomes before a square is cut out; give the side of "
-            "the square too, at most as much, as in size=224,resize=256"
-        )
     try:
         if not path.is_dir():
             raise UsageError(f"{path}: no such folder")
@@ -61,9 +54,7 @@ def check_place(root: Path, path: Path) -> None:
         raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
 
 
-def reader(
-    root: Path, paths: Sequence[Path], size: int | None, resize: int | None = None
-) -> Callable[[int], Tensor]:
+def reader(root: Path, paths: Sequence[Path], crop: Crop) -> Callable[[int], Tensor]:
     """What reads the file at a place as float32 (C, H, W) in [0, 1], with 3 channels if any file has colours.
 
     Files are compared by their headers alone, which is quick, so that a long run cannot fail halfway. One
@@ -71,7 +62,7 @@ def reader(
     read, and changes nothing for the others.
 
     Raises:
-        DataError: If two files differ in size and no `size` is given to resize them to.
+        DataError: If two files differ in size and the crop has no size.
     """
     first: tuple[Path, tuple[int, int]] | None = None
     channels = 1
@@ -82,7 +73,7 @@ def reader(
         mode, shape = header
         channels = channels if mode in _GREY else 3
         first = first or (path, shape)
-        if size is None and shape != first[1]:
+        if crop.size is None and shape != first[1]:
             raise DataError(
                 f"{first[0]} is {first[1][0]}×{first[1][1]} pixels and {path} is {shape[0]}×{shape[1]}; "
                 "add size=224 (or another size) to resize all images, and resize=256 to cut out the centre"
@@ -90,7 +81,7 @@ def reader(
 
     def read(place: int) -> Tensor:
         check_place(root, paths[place])
-        return read_image(paths[place], size, resize).expand(channels, -1, -1)
+        return read_image(paths[place], crop.size, crop.resize, crop.interpolation).expand(channels, -1, -1)
 
     return read
 

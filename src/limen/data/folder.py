@@ -11,7 +11,7 @@ from pathlib import Path
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
 from limen.data.files import inside, open_folder, reader
 from limen.data.masks import masks_beside
-from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES
+from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, Crop, Interpolation
 
 _NUMBER = re.compile("[0-9]{1,9}")
 
@@ -21,8 +21,10 @@ def folder(
     *,
     size: int | None = None,
     resize: int | None = None,
+    interpolation: Interpolation = "bicubic",
     classes: Path | None = None,
     masks: Path | None = None,
+    crop: Crop | None = None,
 ) -> Dataset:
     """Image files in one folder a class: `PATH/cat/1.png`, `PATH/dog/2.jpg`.
 
@@ -35,18 +37,20 @@ def folder(
         size: Resize every image to this height and width; else all must have one size.
         resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre, as
             most networks of ImageNet have been measured at size=224,resize=256.
+        interpolation: How to resize.
         classes: A file with the name of one class on each line, in the model's order; a sample's label is
             the line of its folder's name, counted from 0. Without it, and where the model has no names,
             classes are the folders in alphabetical order.
         masks: A folder with the foreground mask of each image, `cat/1.png` for `cat/1.jpg`, or an `.npz` with
             an array for each under the sample's name; not zero where the foreground is.
+        crop: What the model itself makes of a photograph, as `Classifier.crop` has it, for want of a `size`.
 
     Raises:
         UsageError: If there is no such folder, `size` is not positive, or `resize` is less.
         DataError: If there is no image, a folder is not among `classes`, two folders have one number, some
             are numbers and others names, a link leads nowhere, two sizes are mixed, or an image has no mask.
     """
-    root = open_folder(path, size, resize)
+    chosen, root = Crop.chosen(size, resize, interpolation, crop), open_folder(path)
     folders = _class_folders(root)
     names: tuple[str, ...] | None
     numbers = [] if classes is not None else [each.name for each in folders if _NUMBER.fullmatch(each.name)]
@@ -61,8 +65,8 @@ def folder(
     else:
         names = read_class_names(classes) if classes is not None else tuple(entry.name for entry in folders)
         label_of = _labels(folders, names, classes)
-    spec = spec_of("folder", path, size=size, resize=resize, classes=classes, masks=masks)
-    dataset = of_folders(spec, root, folders, label_of, size, masks, resize)
+    spec = spec_of("folder", path, **chosen.stated, classes=classes, masks=masks)
+    dataset = of_folders(spec, root, folders, label_of, chosen, masks)
     return replace(dataset, class_names=names, numbered=classes is not None)
 
 
@@ -82,9 +86,8 @@ def of_folders(
     root: Path,
     folders: Sequence[Path],
     label_of: Mapping[str, int],
-    size: int | None,
+    crop: Crop,
     masks: Path | None,
-    resize: int | None = None,
 ) -> Dataset:
     """The image files in some folders below the resolved `root`, without the names of classes.
 
@@ -93,9 +96,8 @@ def of_folders(
         root: Where the folders are.
         folders: Each with images of one class.
         label_of: The label of each folder, by its name.
-        size: The height and width to resize to, if any.
+        crop: What images are resized to.
         masks: A folder or `.npz` of foreground masks, if any.
-        resize: What the shorter side becomes before a square of that size is cut out, if one is.
 
     Raises:
         DataError: If there is no image, two sizes are mixed, or an image has no mask.
@@ -104,9 +106,9 @@ def of_folders(
     if not files:
         suffixes = " ".join(sorted(READ_SUFFIXES))
         raise DataError(f"{root}: no images; expected one folder a class, with files that end in {suffixes}")
-    image = reader(root, files, size, resize)
+    image = reader(root, files, crop)
     ids = tuple(file.relative_to(root).as_posix() for file in files)
-    mask = masks_beside(masks, root, files, ids, size, resize)
+    mask = masks_beside(masks, root, files, ids, crop)
 
     def read(index: int) -> Sample:
         found = image(index)

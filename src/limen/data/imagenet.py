@@ -14,6 +14,7 @@ from limen.data.dataset import DataError, Dataset, read_class_names, spec_of
 from limen.data.files import inside, open_folder
 from limen.data.folder import of_folders
 from limen.data.matching import imagenet_names
+from limen.images import Crop, Interpolation
 
 _LINE = re.compile(r"(n\d{8})(?:\s+(\S.*))?")
 
@@ -26,7 +27,9 @@ def imagenet(
     numbering: Literal["list", "imagenet"] = "list",
     size: int | None = None,
     resize: int | None = None,
+    interpolation: Interpolation = "bicubic",
     masks: Path | None = None,
+    crop: Crop | None = None,
 ) -> Dataset:
     """The classes of ImageNet that a file lists: `PATH/val/n01440764/*.JPEG`, and `PATH/train/…`.
 
@@ -39,13 +42,15 @@ def imagenet(
             ImageNet's own from 0 to 999 (`imagenet`).
         size: Resize every image to this height and width; else all must have one size.
         resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre.
+        interpolation: How to resize.
         masks: A folder or `.npz` of foreground masks, as `folder` reads them.
+        crop: What the model itself makes of a photograph, as `Classifier.crop` has it, for want of a `size`.
 
     Raises:
         UsageError: If there is no such folder, or `size` is not positive.
         DataError: If a class is none of ImageNet's, is listed twice, or has no folder.
     """
-    parent = open_folder(path, size, resize)
+    chosen, parent = Crop.chosen(size, resize, interpolation, crop), open_folder(path)
     root = parent / {"test": "val", "train": "train"}[split]
     listing, known = _read(classes), imagenet_names()
     folders = [root / number for number in listing]
@@ -61,13 +66,12 @@ def imagenet(
         split=split,
         classes=classes,
         numbering=None if numbering == "list" else numbering,
-        size=size,
-        resize=resize,
+        **chosen.stated,
         masks=masks,
     )
     listed = [name or known[number] for number, name in listing.items()]
     names = listed if numbering == "list" else known.values()
-    dataset = of_folders(spec, root.resolve(), folders, places, size, masks, resize)
+    dataset = of_folders(spec, root.resolve(), folders, places, chosen, masks)
     return replace(dataset, class_names=tuple(names), numbered=True)
 
 

@@ -13,6 +13,7 @@ from limen.data.excluding import read_excluded
 from limen.data.files import open_folder, reader
 from limen.data.masks import mask_files
 from limen.data.table import Row, read_table
+from limen.images import Crop, Interpolation
 
 _NUMBER = re.compile("[0-9]{1,9}")
 _NUMERIC = re.compile(r"[-+]?[\d.]*\d[\d.]*(e[-+]?\d+)?", re.IGNORECASE)
@@ -23,8 +24,10 @@ def csv_table(
     *,
     size: int | None = None,
     resize: int | None = None,
+    interpolation: Interpolation = "bicubic",
     classes: Path | None = None,
     exclude: Path | None = None,
+    crop: Crop | None = None,
 ) -> Dataset:
     """A table with the columns `image` and `label`, and if you like `mask`, `target` and `group`.
 
@@ -36,15 +39,17 @@ def csv_table(
         path: The CSV file, in UTF-8, with a first line of column names.
         size: Resize every image to this height and width; else all must have one size.
         resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre.
+        interpolation: How to resize.
         classes: A file with the name of one class on each line, in the model's order. Without it, classes
             that are names are numbered in alphabetical order, and looked up among the model's.
         exclude: A table of samples to leave out, such as those with a wrong label; see `read_excluded`.
+        crop: What the model itself makes of a photograph, as `Classifier.crop` has it, for want of a `size`.
 
     Raises:
         UsageError: If `size` is not positive.
         DataError: If a table is missing or broken, or two sizes are mixed; the message names the line.
     """
-    root = open_folder(path.parent, size, resize)
+    chosen, root = Crop.chosen(size, resize, interpolation, crop), open_folder(path.parent)
     rows = read_table(path, ("image", "label"))
     if not rows:
         raise DataError(f"{path}: lists no image")
@@ -52,8 +57,8 @@ def csv_table(
     if exclude is not None:
         out = read_excluded(exclude, {_name(root, row) for row in rows})
         rows = [row for row in rows if _name(root, row) not in out]
-    spec = spec_of("csv", path, size=size, resize=resize, classes=classes, exclude=exclude)
-    return replace(listed(spec, root, rows, names, size, resize), numbered=classes is not None)
+    spec = spec_of("csv", path, **chosen.stated, classes=classes, exclude=exclude)
+    return replace(listed(spec, root, rows, names, chosen), numbered=classes is not None)
 
 
 def listed(
@@ -61,8 +66,7 @@ def listed(
     root: Path,
     rows: Sequence[Row],
     names: tuple[str, ...] | None,
-    size: int | None = None,
-    resize: int | None = None,
+    crop: Crop,
 ) -> Dataset:
     """The images that rows list, in their order.
 
@@ -71,8 +75,7 @@ def listed(
         root: The resolved folder that paths begin in.
         rows: At least one, with the cells that `csv_table` says.
         names: The names of the classes in the order of their numbers; None if only the rows tell them.
-        size: The height and width to resize to, if any.
-        resize: What the shorter side becomes before a square of that size is cut out, if one is.
+        crop: What images are resized to.
 
     Raises:
         DataError: If a cell is wrong, an image is listed twice, or two sizes are mixed.
@@ -88,10 +91,9 @@ def listed(
     columns = [column for column in ("label", "target") if column in rows[0].cells]
     numbers = {column: _numbers(rows, column, known) for column in columns}
     groups = [row.filled("group") for row in rows] if "group" in rows[0].cells else None
-    image, mask = reader(root, files, size, resize), None
+    image, mask = reader(root, files, crop), None
     if "mask" in rows[0].cells:
-        masks = mask_files(root, [below(root, row, "mask") for row in rows], files, size)
-        mask = replace(masks, resize=resize)
+        mask = mask_files(root, [below(root, row, "mask") for row in rows], files, crop)
 
     def read(index: int) -> Sample:
         return Sample(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from limen.data.archive import read_arrays
 from limen.data.dataset import DataError
 from limen.data.files import check_place, open_folder
-from limen.images import ImageFileError, framed, reading, shown_size, unusable
+from limen.images import Crop, ImageFileError, reading, shown_size, unusable
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,13 @@ class Masks:
     Attributes:
         stored: Gives the mask at a place as it is stored, bool of shape (H, W), and what to call it.
         images: The images' files, which masks must be as large as.
-        size: The height and width that images are resized to, if they are; masks are with them, each pixel
-            as the nearest one.
-        resize: What their shorter side becomes before a square of that size is cut out, if one is.
+        crop: What images are resized to; masks are with them, each pixel as the nearest one.
         content: A hash of the masks, where they have been read.
     """
 
     stored: Callable[[int], tuple[np.ndarray, str]]
     images: Sequence[Path]
-    size: int | None
-    resize: int | None = None
+    crop: Crop
     content: str = ""
 
     def __call__(self, place: int) -> Tensor:
@@ -51,7 +48,7 @@ class Masks:
                 f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]} pixels, and its image "
                 f"{self.images[place]} is {width}×{height}; they must be one size as shown"
             )
-        picture = framed(Image.fromarray(mask), self.size, self.resize, Image.Resampling.NEAREST)
+        picture = self.crop(Image.fromarray(mask), Image.Resampling.NEAREST)
         return torch.tensor(np.asarray(picture)[None])
 
 
@@ -60,8 +57,7 @@ def masks_beside(
     root: Path,
     images: Sequence[Path],
     ids: Sequence[str],
-    size: int | None,
-    resize: int | None = None,
+    crop: Crop,
 ) -> Masks | None:
     """The masks of images in a folder, or None without a path.
 
@@ -72,8 +68,7 @@ def masks_beside(
         root: The resolved folder of the images.
         images: The images' files.
         ids: The samples' names.
-        size: The height and width that images are resized to, if they are.
-        resize: What their shorter side becomes before a square of that size is cut out, if one is.
+        crop: What images are resized to.
 
     Raises:
         UsageError: If there is no such folder.
@@ -82,8 +77,8 @@ def masks_beside(
     if path is None:
         return None
     if path.suffix.lower() == ".npz":
-        return replace(_archived(path, images, ids, size), resize=resize)
-    folder = open_folder(path, None)
+        return _archived(path, images, ids, crop)
+    folder = open_folder(path)
     files = [folder / image.relative_to(root).with_suffix(".png") for image in images]
     owners: dict[Path, Path] = {}
     for file, image in zip(files, images, strict=True):
@@ -91,17 +86,17 @@ def masks_beside(
             raise DataError(f"{file}: no such mask; {image} needs one, as every image does")
         if owners.setdefault(file, image) != image:
             raise DataError(f"{file}: the mask of both {owners[file]} and {image}; rename one image")
-    return replace(mask_files(folder, files, images, size), resize=resize)
+    return mask_files(folder, files, images, crop)
 
 
-def mask_files(root: Path, files: Sequence[Path], images: Sequence[Path], size: int | None) -> Masks:
+def mask_files(root: Path, files: Sequence[Path], images: Sequence[Path], crop: Crop) -> Masks:
     """The masks that are files below the resolved `root`, one per image."""
 
     def stored(place: int) -> tuple[np.ndarray, str]:
         check_place(root, files[place])
         return _read_mask(files[place]), str(files[place])
 
-    return Masks(stored, images, size)
+    return Masks(stored, images, crop)
 
 
 def _read_mask(path: Path) -> np.ndarray:
@@ -114,7 +109,7 @@ def _read_mask(path: Path) -> np.ndarray:
         return np.asarray(file) != 0
 
 
-def _archived(path: Path, images: Sequence[Path], ids: Sequence[str], size: int | None) -> Masks:
+def _archived(path: Path, images: Sequence[Path], ids: Sequence[str], crop: Crop) -> Masks:
     expected = "an array of booleans or integers (H, W) under the name of each sample"
     arrays = read_arrays(path, ids, expected)
     digest = hashlib.sha256()
@@ -132,4 +127,4 @@ def _archived(path: Path, images: Sequence[Path], ids: Sequence[str], size: int 
         mask = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
         return mask, f"{path}, {ids[place]}"
 
-    return Masks(stored, images, size, content=digest.hexdigest())
+    return Masks(stored, images, crop, content=digest.hexdigest())

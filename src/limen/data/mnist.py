@@ -31,7 +31,7 @@ def mnist(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
         UsageError: If there is no such folder.
         DataError: If a file is missing or broken.
     """
-    root = open_folder(path, None)
+    root = open_folder(path)
     prefix = _PREFIXES[split]
     images = _read_idx(root / f"{prefix}-images-idx3-ubyte", dimensions=3)
     labels = _read_idx(root / f"{prefix}-labels-idx1-ubyte", dimensions=1)

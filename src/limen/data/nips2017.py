@@ -17,18 +17,28 @@ from limen.data.dataset import DataError, Dataset, Sample, check_labels, spec_of
 from limen.data.files import open_folder, reader
 from limen.data.masks import masks_beside
 from limen.data.table import read_table
+from limen.images import Crop, Interpolation
 
 _CLASSES = 1000
 _COLUMNS = ("ImageId", "TrueLabel", "TargetClass")
 _NUMBER = re.compile("[0-9]{1,9}")
 
 
-def nips2017(path: Path, *, size: int | None = None, masks: Path | None = None) -> Dataset:
+def nips2017(
+    path: Path,
+    *,
+    size: int | None = None,
+    resize: int | None = None,
+    interpolation: Interpolation = "bicubic",
+    masks: Path | None = None,
+) -> Dataset:
     """The NIPS 2017 images: `PATH/images.csv` and `PATH/images/ID.png`, as far as the files are there.
 
     Args:
         path: The folder of `images.csv`.
         size: Resize every image to this height and width; they are stored at 299.
+        resize: Resize the shorter side to this instead, and cut the square of `size` out of the centre.
+        interpolation: How to resize.
         masks: A folder with the foreground mask of each image, `ID.png`, or an `.npz` with an array `ID` for
             each; not zero where the foreground is.
 
@@ -37,22 +47,22 @@ def nips2017(path: Path, *, size: int | None = None, masks: Path | None = None) 
         DataError: If `images.csv` is missing or broken, no image of it is there, a label is out of range, or
             an image has no mask.
     """
-    root = open_folder(path, size)
+    crop, root = Crop(size, resize, interpolation), open_folder(path)
     rows = _read_rows(root / "images.csv")
     rows = [row for row in rows if _file(root, row[0]).is_file()]
     if not rows:
         raise DataError(f"{path}: none of the images in images.csv is in {root / 'images'}")
     files = [_file(root, row[0]) for row in rows]
-    image = reader(root, files, size)
+    image = reader(root, files, crop)
     ids = tuple(row[0] for row in rows)
-    mask = masks_beside(masks, root / "images", files, ids, size)
+    mask = masks_beside(masks, root / "images", files, ids, crop)
 
     def read(index: int) -> Sample:
         name, label, target = rows[index]
         found = image(index)
         return Sample(name, found, label - 1, target - 1, None if mask is None else mask(index))
 
-    spec = spec_of("nips2017", path, size=size, masks=masks)
+    spec = spec_of("nips2017", path, **crop.stated, masks=masks)
     known = repr(rows) if mask is None else repr((rows, mask.content))
     content = hashlib.sha256(known.encode()).hexdigest()
     return Dataset(spec, ids, read, _imagenet_names(), content, files.__getitem__)

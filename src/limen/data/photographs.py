@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,15 @@ from torch import Tensor
 from limen.data.dataset import UNLABELLED, DataError, Dataset, Sample, spec_of
 from limen.data.files import check_place, inside, open_folder
 from limen.errors import UsageError, reason
-from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, from_uint8, read_image, to_uint8
+from limen.images import (
+    IMAGE_SUFFIXES,
+    READ_SUFFIXES,
+    Crop,
+    Interpolation,
+    from_uint8,
+    read_image,
+    to_uint8,
+)
 from limen.operators.framing import Framing
 
 _SIDE = 224
@@ -25,28 +34,31 @@ class Photographs:
 
     Attributes:
         read: Reads the whole photograph (C, H, W) at a position.
-        side: Of the square that the network is shown.
-        resize: What a photograph's shorter side becomes before the square is cut out of its centre.
+        crop: What the network is shown of one.
     """
 
     read: Callable[[int], Tensor]
-    side: int
-    resize: int
+    crop: Crop
 
     def framing(self, photo: Tensor) -> Framing:
         """How this photograph (C, H, W) is framed."""
-        return Framing(*photo.shape[1:], side=self.side, resize=self.resize)
+        return Framing(photo.shape[1], photo.shape[2], self.crop)
 
     def shown(self, photo: Tensor) -> Tensor:
         """What the network is shown of a photograph (C, H, W): (C, side, side), in 8 bits as the file is."""
-        framing, pixels = self.framing(photo), to_uint8(photo[None])[0]
-        (height, width), (top, left) = framing.resized, framing.corner
-        resized = Image.fromarray(pixels.squeeze()).resize((width, height), Image.Resampling.BICUBIC)
-        square = np.asarray(resized.crop((left, top, left + self.side, top + self.side)))
-        return from_uint8(square.reshape(1, self.side, self.side, -1))[0]
+        pixels = to_uint8(photo[None])[0]
+        square = np.asarray(self.crop(Image.fromarray(pixels[..., 0] if len(photo) == 1 else pixels)))
+        return from_uint8(square.reshape(1, *square.shape[:2], -1))[0]
 
 
-def images(path: Path, *, size: int = _SIDE, resize: int | None = None) -> Dataset:
+def images(
+    path: Path,
+    *,
+    size: int | None = None,
+    resize: int | Literal["squash"] | None = None,
+    interpolation: Interpolation = "bicubic",
+    crop: Crop | None = None,
+) -> Dataset:
     """One photograph, or a folder of them, whose labels are what the model itself says of them.
 
     A photograph's shorter side is resized to `resize`, and the square of side `size` in its centre is what
@@ -54,16 +66,20 @@ def images(path: Path, *, size: int = _SIDE, resize: int | None = None) -> Datas
 
     Args:
         path: An image file, or a folder of image files; folders in it are left out.
-        size: The height and width that the model takes.
+        size: The height and width that the model takes; 224 where neither this nor `crop` says it.
         resize: What the shorter side becomes first; `size` if not given, so that the square is as large as
-            it can be. Most networks of torchvision have been measured at 256 with a size of 224.
+            it can be; `squash` to make the whole photograph a square. Most networks of torchvision have been
+            measured at 256 with a size of 224.
+        interpolation: How to resize.
+        crop: What the model itself makes of a photograph, as `Classifier.crop` has it, for want of a `size`.
 
     Raises:
         UsageError: If there is no such file or folder, or a number is out of range.
         DataError: If the folder holds no image.
     """
-    resize = size if resize is None else resize
-    Framing(1, 1, size, resize)
+    side = _SIDE if size is None else size
+    asked = None if resize == "squash" else (resize or side)
+    chosen = crop if crop and size is None and resize is None else Crop(side, asked, interpolation)
     alone, root = _opened(path)
     files = [alone] if alone else sorted(each for each in root.iterdir() if _is_image(each))
     if not files:
@@ -74,17 +90,14 @@ def images(path: Path, *, size: int = _SIDE, resize: int | None = None) -> Datas
         check_place(root, files[index])
         return read_image(files[index])
 
-    photographs = Photographs(read, size, resize)
+    photographs = Photographs(read, chosen)
 
     def sample(index: int) -> Sample:
         return Sample(ids[index], photographs.shown(read(index)), UNLABELLED)
 
-    spec = spec_of(
-        "images",
-        path,
-        size=None if size == _SIDE else size,
-        resize=None if resize == size else resize,
-    )
+    told = {**chosen.stated, "resize": "squash" if chosen.resize is None else chosen.resize}
+    usual = {"size": _SIDE, "resize": chosen.size}
+    spec = spec_of("images", path, **{key: None if usual.get(key) == it else it for key, it in told.items()})
     return Dataset(spec, ids, sample, file=files.__getitem__, photographs=photographs)
 
 
@@ -92,7 +105,7 @@ def _opened(path: Path) -> tuple[Path | None, Path]:
     """The file, if it is one, and the resolved folder."""
     try:
         if path.is_dir():
-            return None, open_folder(path, None)
+            return None, open_folder(path)
         if not path.is_file():
             raise UsageError(f"{path}: no such file or folder of images")
     except (OSError, ValueError) as error:

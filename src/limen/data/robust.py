@@ -254,7 +254,7 @@ def robust(path: Path) -> Dataset:
         UsageError: If there is no such folder.
         DataError: If it holds no robust data set, a broken one, or one that is not finished.
     """
-    root = open_folder(path, None)
+    root = open_folder(path)
     manifest, rows = read_robust_manifest(root), read_rows(root)
     if not manifest.finished:
         raise DataError(f"{path}: not finished; the same limen augment command goes on with it")

@@ -15,6 +15,7 @@ from limen.data.dataset import DataError, Dataset, spec_of
 from limen.data.files import open_folder
 from limen.data.listed import listed
 from limen.data.table import Row, read_table
+from limen.images import Crop
 
 _CLASSES = {
     6: ("train", "bird", "cat", "dog", "toilet", "clock"),
@@ -58,7 +59,7 @@ def segment6(
         UsageError: If there is no such folder.
         DataError: If a part of the set is missing or broken.
     """
-    root = open_folder(path, None)
+    root = open_folder(path)
     images, masks = _only(root, "image*", folder=True), _only(root, "mask*", folder=True)
     table = _only(root, "*.csv", folder=False)
     what = "; name those of the file with image=, label= and partition="
@@ -79,7 +80,7 @@ def segment6(
     given = {"version": version, "image": image, "label": label, "partition": partition}
     usual = {"version": 6, "image": "image", "label": "label", "partition": "partition"}
     told = {key: value for key, value in given.items() if value != usual[key]}
-    return listed(spec_of("segment6", path, split=split, **told), root, rows, _CLASSES[version])
+    return listed(spec_of("segment6", path, split=split, **told), root, rows, _CLASSES[version], Crop())
 
 
 def _only(root: Path, pattern: str, *, folder: bool) -> Path:

@@ -32,7 +32,7 @@ def stl10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
         UsageError: If there is no such folder.
         DataError: If a file is missing or broken.
     """
-    root = open_folder(path, None)
+    root = open_folder(path)
     pixels, labels = _read(root / f"{split}_X.bin"), _read(root / f"{split}_y.bin")
     record = 3 * _SIDE * _SIDE
     if len(pixels) == 0 or len(pixels) != len(labels) * record:

@@ -6,11 +6,11 @@ Everywhere in Limen a batch of images is a floating tensor of shape (N, C, H, W)
 
 from __future__ import annotations
 
+from limen.images.crop import Crop, Interpolation
 from limen.images.files import (
     IMAGE_SUFFIXES,
     READ_SUFFIXES,
     ImageFileError,
-    framed,
     open_image,
     read_image,
     reading,
@@ -37,12 +37,13 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "LATTICE",
     "READ_SUFFIXES",
+    "Crop",
     "ImageFileError",
+    "Interpolation",
     "check_images",
     "check_pair",
     "column",
     "dot",
-    "framed",
     "from_uint8",
     "grey",
     "norm",

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
 from torch import Tensor
 
 from limen.errors import LimenError, UsageError, reason
+from limen.images.crop import Crop, Interpolation
 from limen.images.tensors import LATTICE, check_images, from_uint8, to_uint8
 
 READ_SUFFIXES = frozenset(
@@ -53,7 +54,12 @@ class ImageFileError(LimenError):
     """An image file cannot be used as it is; the message names the file and the cure."""
 
 
-def read_image(path: Path, size: int | None = None, resize: int | None = None) -> Tensor:
+def read_image(
+    path: Path,
+    size: int | None = None,
+    resize: int | None = None,
+    interpolation: Interpolation = "bicubic",
+) -> Tensor:
     """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
 
     A photograph that was taken with the camera on its side is turned as its EXIF orientation says, as every
@@ -61,14 +67,16 @@ def read_image(path: Path, size: int | None = None, resize: int | None = None) -
 
     Args:
         path: A PNG, JPEG, WebP, AVIF, BMP, TIFF or PPM file.
-        size: If given, resize to this height and width (bicubic, antialiased, in 8 bits).
+        size: If given, resize to this height and width (antialiased, in 8 bits).
         resize: If given, resize the shorter side to this instead, and cut the square of `size` out of the
             centre, as most networks have been measured.
+        interpolation: How to resize.
 
     Raises:
         ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or transparent pixels
             or several frames, whose meaning as 8-bit RGB only the owner of the file can settle.
     """
+    crop = Crop(size, resize, interpolation)
     with reading(path) as file:
         flaw = unusable(file)
         if flaw:
@@ -77,34 +85,8 @@ def read_image(path: Path, size: int | None = None, resize: int | None = None) -
         file.load()
         plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
         upright = plain if turn is None else plain.transpose(turn)
-        pixels = np.asarray(framed(upright, size, resize, Image.Resampling.BICUBIC))
+        pixels = np.asarray(crop(upright))
     return from_uint8(pixels.reshape(1, *pixels.shape[:2], -1))[0]
-
-
-def framed(
-    picture: Image.Image, size: int | None, resize: int | None, resampling: Image.Resampling
-) -> Image.Image:
-    """A picture resized to a square, or the square in the centre of a picture that was resized.
-
-    Args:
-        picture: The picture.
-        size: The side of the square; None for the picture as it is.
-        resize: What the shorter side becomes before the square is cut out; None to resize to the square.
-        resampling: How.
-
-    Example:
-        >>> picture = Image.new("L", (40, 30))
-        >>> framed(picture, 8, 10, Image.Resampling.BICUBIC).size, framed(picture, None, None, 3).size
-        ((8, 8), (40, 30))
-    """
-    if size is None or (resize is None and picture.size == (size, size)):
-        return picture
-    if resize is None:
-        return picture.resize((size, size), resampling)
-    shorter = min(picture.size)
-    width, height = (side * resize // shorter for side in picture.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    return picture.resize((width, height), resampling).crop((left, top, left + size, top + size))
 
 
 def shown_size(file: Image.Image) -> tuple[int, int]:

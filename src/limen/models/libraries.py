@@ -14,6 +14,7 @@ import torch
 from limen.classifier import Channels, Classifier
 from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError
+from limen.models.cropping import crop_of_processor, crop_of_timm, crop_of_torchvision
 from limen.models.trained import fill
 
 # What these two set by themselves only when they download their weights.
@@ -66,7 +67,8 @@ def torchvision(
     names = fill(module, weights) if isinstance(weights, Path) else None
     preset = default.transforms()
     known = names or (default.meta["categories"] if num_classes is None else None)
-    return Classifier(module, preset.mean, preset.std, device=device, class_names=known)
+    crop = crop_of_torchvision(preset)
+    return Classifier(module, preset.mean, preset.std, device=device, class_names=known, crop=crop)
 
 
 def timm(
@@ -78,6 +80,7 @@ def timm(
     """
     declare_torchvision_operators()
     import timm as library
+    from timm.data.config import resolve_data_config
     from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 
     if not library.is_model(name):
@@ -87,11 +90,13 @@ def timm(
         module: Any = library.create_model(name, pretrained=weights is None, **options)
     if not module.num_classes:
         raise UsageError(f"timm:{name} makes features and no logits; choose a model with a classifier")
-    config = module.pretrained_cfg
+    config = resolve_data_config(model=module)
     subset = infer_imagenet_subset(module) if num_classes is None else None
     names = fill(module, weights) if isinstance(weights, Path) else None
     known: Any = ImageNetInfo(subset).label_descriptions() if subset else None
-    return Classifier(module, config["mean"], config["std"], device=device, class_names=names or known)
+    names = names or known
+    crop = crop_of_timm(config)
+    return Classifier(module, config["mean"], config["std"], device=device, class_names=names, crop=crop)
 
 
 def hf(name: str, *, weights: Weights = None, device: str | None = None) -> Classifier:
@@ -126,7 +131,8 @@ def hf(name: str, *, weights: Weights = None, device: str | None = None) -> Clas
     mean, std, channels = _normalisation(processor, f"hf:{name}")
     names = module.config.id2label
     known = filled or [names[label] for label in sorted(names)]
-    return Classifier(module, mean, std, device=device, class_names=known, channels=channels)
+    crop = crop_of_processor(processor)
+    return Classifier(module, mean, std, device=device, class_names=known, channels=channels, crop=crop)
 
 
 def _normalisation(processor: Any, spec: str) -> tuple[list[float], list[float], Channels]:

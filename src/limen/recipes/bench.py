@@ -129,7 +129,7 @@ class Bench:
     @cached_property
     def dataset(self) -> Dataset:
         """The images."""
-        return catalog.data(self.data)
+        return catalog.data(self.data, self.classifier)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
