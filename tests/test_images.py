@@ -300,7 +300,7 @@ def unusable_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "float.tif": "32-bit floats; convert it",
         **{f"half.{suffix}": "cannot be read" for suffix in ("png", "jpg", "bmp", "webp", "ppm")},
         **dict.fromkeys(("text.png", "empty.png", "postscript.png"), "not an image"),
-        "folder.png": "cannot be read",
+        "folder.png": "a folder, where a file belongs",
         "absent.png": "no such file",
     }
     return {name: (folder / name, message) for name, message in said.items()}

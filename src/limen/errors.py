@@ -39,6 +39,16 @@ def reason(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is what Ctrl-C raises, which no one else's code is to be blamed for.
+
+    Example:
+        >>> is_interrupt(KeyboardInterrupt()), is_interrupt(SystemExit(2)), is_interrupt(GeneratorExit())
+        (True, False, False)
+    """
+    return type(error) is KeyboardInterrupt
+
+
 class UnknownNameError(UsageError):
     """A name is not in a table of names; the message offers the nearest ones.
 

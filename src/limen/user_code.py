@@ -18,7 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from limen.compat import declare_torchvision_operators
-from limen.errors import LimenError, UnknownNameError, UsageError, reason
+from limen.errors import LimenError, UnknownNameError, UsageError, is_interrupt, reason
+from limen.safety import MOST_TEXT, expanded, read_bytes, resolved
 
 _loaded: dict[Path, tuple[str, ModuleType]] = {}
 
@@ -79,11 +80,11 @@ def _told(file: Path, name: str, function: Callable[..., Any]) -> Callable[..., 
 
 def _run(file: Path) -> tuple[str, ModuleType]:
     try:
-        content = file.expanduser().read_bytes()
-        place = file.expanduser().resolve()
+        content = read_bytes(expanded(file), most=MOST_TEXT)
+        place = resolved(expanded(file))
     except FileNotFoundError:
         raise LimenError(f"{file}: no such file") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except OSError as error:
         raise LimenError(f"{file}: cannot be read ({reason(error)})") from error
     code = hashlib.sha256(content).hexdigest()
     if place in _loaded and _loaded[place][0] == code:
@@ -116,7 +117,9 @@ def telling(before: str, after: str = "") -> Iterator[None]:
         yield
     except LimenError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         kind = " ".join(part for part in (before, type(error).__name__, after) if part)
         said = " ".join(str(error).split())
         raise LimenError(f"{kind}: {said}" if said else kind) from error
@@ -125,7 +128,7 @@ def telling(before: str, after: str = "") -> Iterator[None]:
 @contextmanager
 def beside(file: Path) -> Iterator[None]:
     """While a file runs, let it import its neighbours, and hide Limen's arguments, which it would parse."""
-    place = file.expanduser().resolve()
+    place = resolved(expanded(file))
     folder, arguments = str(place.parent), sys.argv
     sys.path.insert(0, folder)
     sys.argv = [str(place)]

@@ -36,7 +36,7 @@ def test_plain_and_compressed_files_are_read(files):
         (b"", "not an idx file"),
         (b"\x80\x04pickle", "not an idx file"),
         (idx(np.zeros((2, 28, 28), np.uint8))[:-5], "holds 1563 bytes where 1568 belong"),
-        (bytes([0, 0, 8, 3]) + b"\xff" * 12, "belong"),
+        (bytes([0, 0, 8, 3]) + b"\xff" * 12, "it would take 79228162458.9 EB of memory"),
         (idx(np.zeros((3, 28, 28), np.uint8)), "expected 3 integers"),
     ],
 )

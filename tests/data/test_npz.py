@@ -95,14 +95,24 @@ def corrupt() -> bytes:
     return bytes(content)
 
 
+PLAIN = "not a NumPy archive of plain arrays"
+
+
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"text", b"PK\x03\x04", pickle.dumps(Bomb()), lying_header(), corrupt()],
+    ("content", "message"),
+    [
+        (b"", PLAIN),
+        (b"text", PLAIN),
+        (b"PK\x03\x04", PLAIN),
+        (pickle.dumps(Bomb()), PLAIN),
+        (lying_header(), r"x claims to be an array of 13\.8 EB, and has 0 bytes"),
+        (corrupt(), PLAIN),
+    ],
     ids=["empty", "text", "truncated", "pickle", "lying header", "corrupt"],
 )
-def test_a_hostile_or_broken_file_is_refused(tmp_path, content):
+def test_a_hostile_or_broken_file_is_refused(tmp_path, content, message):
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.npz: not a NumPy archive of plain arrays"):
+    with pytest.raises(DataError, match=rf"x\.npz: .*{message}"):
         npz(tmp_path / "x.npz")
 
 

@@ -108,7 +108,7 @@ def test_a_grey_photograph_stays_grey_and_has_no_label_of_its_own(folder):
         ("images:missing.jpg", UsageError, "no such file or folder"),
         ("images:empty", DataError, "no images"),
         ("images:classes", DataError, "folder:.*classes reads these"),
-        ("images:me.png,size=0", UsageError, "size must be at least 1"),
+        ("images:me.png,size=0", UsageError, "size is 0; expected a number of pixels"),
         ("images:me.png,size=20,resize=10", UsageError, "at most as much"),
         ("images", UsageError, "images:PATH"),
     ],

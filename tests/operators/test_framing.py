@@ -59,5 +59,5 @@ def test_a_gradient_flows_through_what_is_seen():
     "sizes", [(9, 9, 5, 4), (9, 9, 0, 4), (9, 9, None, 4), (0, 9, 4, 4), (9, 9, None, None)]
 )
 def test_a_square_that_cannot_be_cut_out_is_refused(sizes):
-    with pytest.raises(UsageError, match=r"size must be at least 1|give the side|no square"):
+    with pytest.raises(UsageError, match=r"size is 0|give the side|no square"):
         Framing(*sizes[:2], Crop(*sizes[2:]))

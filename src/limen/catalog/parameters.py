@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from torch import Tensor
 
 from limen.errors import UsageError, reason
+from limen.safety import expanded
 from limen.spec import value_text
 
 REQUIRED = inspect.Parameter.empty
@@ -189,9 +190,9 @@ def _read_text(text: str) -> str:
 
 def _read_path(text: str) -> Path:
     try:
-        return Path(_read_text(text)).expanduser()
-    except RuntimeError:  # of a user who does not exist
-        raise ValueError(text) from None
+        return expanded(_read_text(text))
+    except OSError as error:
+        raise UsageError(f"{text}: {reason(error)}") from None
 
 
 READERS: dict[Any, Callable[[str], Any]] = {

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limen.errors import LimenError
+from limen.errors import LimenError, is_interrupt, reason
 
 _NAMES = ("logits", "output", "out")  # what networks that return several things call their logits
 
@@ -27,7 +27,7 @@ def raising(what: str) -> Iterator[None]:
         what: When it raised, such as "in its backward pass".
 
     Raises:
-        ModelError: With the first line of what the network said.
+        ModelError: With what the network said, in one line.
 
     Example:
         >>> with raising("on one image"):
@@ -39,8 +39,11 @@ def raising(what: str) -> Iterator[None]:
         yield
     except LimenError:
         raise
-    except (Exception, SystemExit) as error:
-        raise ModelError(f"the model raised {type(error).__name__} {what}: {error}") from error
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        said = f": {reason(error)}" if str(error) else ""
+        raise ModelError(f"the model raised {type(error).__name__} {what}{said}") from error
 
 
 def logits_of(output: Any, count: int, classes: int | None = None) -> Any:

@@ -18,6 +18,7 @@ from limen.cli.listing import list_
 from limen.cli.options import Targeting
 from limen.cli.report import report
 from limen.cli.reproduce import reproduce
+from limen.cli.streams import enduring
 from limen.cli.train import train
 from limen.cli.weights import weights
 
@@ -60,4 +61,5 @@ def limen_(
 
 def main() -> None:
     """Run the command line; the entry point `limen`."""
-    app(prog_name="limen")
+    with enduring():
+        app(prog_name="limen")

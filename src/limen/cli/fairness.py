@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -70,7 +71,7 @@ def fairness(
     Models:  limen fairness OURS=DIR PGD=DIR --data SPEC --out DIR
     """
     machine.prepare()
-    runs = [(Path(each) / "run.json").is_file() for each in what]
+    runs = [os.path.isfile(Path(each) / "run.json") for each in what]
     if all(runs):
         if data or out or json_ or recheck or paired:
             raise UsageError("--data, --out, --json, --recheck and --paired are of models, not of runs")

@@ -16,6 +16,7 @@ from limen.data.dataset import DataError, Dataset, spec_of
 from limen.data.files import open_folder
 from limen.data.npz import read_npz
 from limen.errors import reason
+from limen.safety import check_fits, read_bytes
 
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _BINARY = {"test": "test_batch.bin", "train": "data_batch_?.bin"}
@@ -41,9 +42,9 @@ def cifar10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
             f"{path}: more than one file for split={split}: {names}; use npz:FILE for one of them"
         )
     if archives:
-        pixels, labels = read_npz(archives[0])
+        pixels, labels = read_npz(archives[0], root)
     elif binaries:
-        pixels, labels = _read_binary(binaries)
+        pixels, labels = _read_binary(root, binaries)
     else:
         raise DataError(
             f"{path}: neither {split}*.npz nor {_BINARY[split]} is there; the pickled version of CIFAR-10 "
@@ -54,12 +55,13 @@ def cifar10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
     return from_arrays(spec_of("cifar10", path, split=split), pixels, labels, _NAMES)
 
 
-def _read_binary(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+def _read_binary(root: Path, files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Records of one label and the red, green and blue planes."""
     parts = []
     for file in files:
         try:
-            content = np.fromfile(file, np.uint8)
+            content = np.frombuffer(read_bytes(file, root), np.uint8)
+            check_fits(content.size + sum(part.size for part in parts))
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({reason(error)})") from error
         if content.size == 0 or content.size % _RECORD:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limen.errors import LimenError, UsageError
+from limen.errors import LimenError, UsageError, reason
 from limen.images import ImageFileError
+from limen.safety import read_text
 from limen.spec import write_spec
 
 if TYPE_CHECKING:
@@ -235,17 +237,22 @@ def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int 
         )
 
 
-def read_class_names(path: Path) -> tuple[str, ...]:
+def read_class_names(path: Path, root: Path | None = None) -> tuple[str, ...]:
     """Read a file with the name of one class on each line.
+
+    Args:
+        path: The file.
+        root: The resolved folder that it must lie in when all links are followed; None for anywhere.
 
     Raises:
         DataError: If the file is missing, empty, no UTF-8 text, or has an empty line in between.
     """
     try:
-        # Excel writes a byte order mark; and only line ends end a line, not all that str.splitlines takes.
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().split("\n"))
+        # Only line ends end a line, not all that str.splitlines takes.
+        lines = re.split("\r\n|\r|\n", read_text(path, root).rstrip())
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the class names cannot be read ({error})") from error
+        raise DataError(f"{path}: the class names cannot be read ({reason(error)})") from error
+    names = tuple(line.strip() for line in lines)
     if not names or not all(names):
         raise DataError(f"{path}: expected the name of one class on each line, none of them empty")
     return names

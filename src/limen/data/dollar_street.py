@@ -56,7 +56,7 @@ def dollar_street(
     """
     chosen, root = Crop.chosen(size, resize, interpolation, crop), open_folder(path)
     table = root / f"images_v2_imagenet_{split}.csv"
-    rows = read_table(table, (*_COLUMNS, group))
+    rows = read_table(table, (*_COLUMNS, group), root=root)
     files = {row.filled("id"): below(root, row, "imageRelPath") for row in rows}
     if len(files) < len(rows):
         raise DataError(f"{table}: lists an id more than once")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 
 from limen.data.dataset import DataError
 from limen.errors import UsageError, reason
-from limen.images import Crop, ImageFileError, open_image, read_image, shown_size, unusable
+from limen.images import Crop, ImageFileError, read_image, reading, shown_size, unusable
+from limen.safety import resolved
 
 _GREY = frozenset({"1", "L"})
 
@@ -24,34 +24,9 @@ def open_folder(path: Path) -> Path:
     try:
         if not path.is_dir():
             raise UsageError(f"{path}: no such folder")
-        return path.resolve()
+        return resolved(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be opened ({reason(error)})") from error
-
-
-def inside(root: Path, path: Path) -> bool:
-    """Whether a path still lies below the resolved `root` when all its links are followed."""
-    try:
-        return path.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return False
-
-
-def _is_special(path: Path) -> bool:
-    """Whether a path is there and no regular file: to open a pipe would wait for ever."""
-    return path.exists() and not path.is_file()
-
-
-def check_place(root: Path, path: Path) -> None:
-    """Refuse a file that cannot be opened without leaving the resolved `root`, or waiting for ever.
-
-    Raises:
-        ImageFileError: If it links to a place outside, or is a folder, pipe or device.
-    """
-    if not inside(root, path):
-        raise ImageFileError(f"{path}: links to itself, or to a place outside of {root}; put a copy there")
-    if _is_special(path):
-        raise ImageFileError(f"{path}: a folder, pipe or device; remove it")
 
 
 def reader(root: Path, paths: Sequence[Path], crop: Crop) -> Callable[[int], Tensor]:
@@ -67,7 +42,7 @@ def reader(root: Path, paths: Sequence[Path], crop: Crop) -> Callable[[int], Ten
     first: tuple[Path, tuple[int, int]] | None = None
     channels = 1
     for path in paths:
-        header = _header(path) if inside(root, path) and not _is_special(path) else None
+        header = _header(path, root)
         if header is None:
             continue
         mode, shape = header
@@ -80,15 +55,15 @@ def reader(root: Path, paths: Sequence[Path], crop: Crop) -> Callable[[int], Ten
             )
 
     def read(place: int) -> Tensor:
-        check_place(root, paths[place])
-        return read_image(paths[place], crop.size, crop.resize, crop.interpolation).expand(channels, -1, -1)
+        sides = crop.size, crop.resize, crop.interpolation
+        return read_image(paths[place], *sides, root=root).expand(channels, -1, -1)
 
     return read
 
 
-def _header(path: Path) -> tuple[str, tuple[int, int]] | None:
+def _header(path: Path, root: Path) -> tuple[str, tuple[int, int]] | None:
     try:
-        with open_image(path) as file:
+        with reading(path, root) as file:
             return None if unusable(file) else (file.mode, shown_size(file))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except ImageFileError:
         return None

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
-from limen.data.files import inside, open_folder, reader
+from limen.data.files import open_folder, reader
 from limen.data.masks import masks_beside
 from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, Crop, Interpolation
+from limen.safety import is_inside
 
 _NUMBER = re.compile("[0-9]{1,9}")
 
@@ -76,7 +77,7 @@ def _class_folders(root: Path) -> list[Path]:
     for entry in entries:
         if entry.is_symlink() and not entry.exists():
             raise DataError(f"{entry}: links to nothing; mend or remove the link")
-        if entry.is_dir() and not inside(root, entry):
+        if entry.is_dir() and not is_inside(root, entry):
             raise DataError(f"{entry}: links to a place outside of {root}; put a copy there instead")
     return [entry for entry in entries if entry.is_dir()]
 

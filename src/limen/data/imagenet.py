@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from limen.data.dataset import DataError, Dataset, read_class_names, spec_of
-from limen.data.files import inside, open_folder
+from limen.data.files import open_folder
 from limen.data.folder import of_folders
 from limen.data.matching import imagenet_names
 from limen.images import Crop, Interpolation
+from limen.safety import is_inside
 
 _LINE = re.compile(r"(n\d{8})(?:\s+(\S.*))?")
 
@@ -57,7 +58,7 @@ def imagenet(
     for each in folders:
         if each.name not in known:
             raise DataError(f"{classes}: {each.name} is none of ImageNet's 1000 classes")
-        if not each.is_dir() or not inside(parent, each):
+        if not each.is_dir() or not is_inside(parent, each):
             raise DataError(f"{each}: no such folder; {classes} lists the class")
     places = {number: place for place, number in enumerate(listing if numbering == "list" else known)}
     spec = spec_of(

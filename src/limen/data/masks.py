@@ -14,7 +14,7 @@ from torch import Tensor
 
 from limen.data.archive import read_arrays
 from limen.data.dataset import DataError
-from limen.data.files import check_place, open_folder
+from limen.data.files import open_folder
 from limen.images import Crop, ImageFileError, reading, shown_size, unusable
 
 
@@ -93,14 +93,13 @@ def mask_files(root: Path, files: Sequence[Path], images: Sequence[Path], crop: 
     """The masks that are files below the resolved `root`, one per image."""
 
     def stored(place: int) -> tuple[np.ndarray, str]:
-        check_place(root, files[place])
-        return _read_mask(files[place]), str(files[place])
+        return _read_mask(files[place], root), str(files[place])
 
     return Masks(stored, images, crop)
 
 
-def _read_mask(path: Path) -> np.ndarray:
-    with reading(path) as file:
+def _read_mask(path: Path, root: Path) -> np.ndarray:
+    with reading(path, root) as file:
         if file.mode not in ("1", "L") or unusable(file):
             raise ImageFileError(
                 f"{path}: a mask in mode {file.mode}; save it with 8-bit or 1-bit grey pixels, 0 where the "

@@ -5,7 +5,6 @@ LeCun, Cortes and Burges, "The MNIST database of handwritten digits".
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 from limen.data.arrays import from_arrays
 from limen.data.dataset import DataError, Dataset, spec_of
 from limen.data.files import open_folder
+from limen.errors import reason
+from limen.safety import check_fits, inflated, opened
 
 _PREFIXES = {"test": "t10k", "train": "train"}
 
@@ -33,28 +34,36 @@ def mnist(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
     """
     root = open_folder(path)
     prefix = _PREFIXES[split]
-    images = _read_idx(root / f"{prefix}-images-idx3-ubyte", dimensions=3)
-    labels = _read_idx(root / f"{prefix}-labels-idx1-ubyte", dimensions=1)
+    images = _read_idx(root, f"{prefix}-images-idx3-ubyte", dimensions=3)
+    labels = _read_idx(root, f"{prefix}-labels-idx1-ubyte", dimensions=1)
     spec = spec_of("mnist", path, split=split)
     return from_arrays(spec, images[..., None], labels, [str(digit) for digit in range(10)])
 
 
-def _read_idx(path: Path, dimensions: int) -> np.ndarray:
+def _read_idx(root: Path, name: str, dimensions: int) -> np.ndarray:
     """An idx file of unsigned bytes: two zeros, type 8, the number of dimensions, big-endian sizes, data."""
-    compressed = path.with_name(path.name + ".gz")
+    path, start = root / name, 4 + 4 * dimensions
+    if (compressed := root / f"{name}.gz").exists():
+        path = compressed
     try:
-        content = gzip.decompress(compressed.read_bytes()) if compressed.is_file() else path.read_bytes()
+        head = _first(path, root, start)
+        if len(head) < start or head[:4] != bytes([0, 0, 8, dimensions]):
+            raise DataError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
+        shape = struct.unpack(f">{dimensions}I", head[4:])
+        expected = int(np.prod(shape, dtype=object))
+        check_fits(expected)
+        content = _first(path, root, start + expected + 1)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file, with or without .gz") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); download it again") from error
-    start = 4 + 4 * dimensions
-    if len(content) < start or content[:4] != bytes([0, 0, 8, dimensions]):
-        raise DataError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    expected = int(np.prod(shape, dtype=object))
-    if len(content) - start != expected:
-        raise DataError(
-            f"{path}: holds {len(content) - start} bytes where {expected} belong; download it again"
-        )
+        raise DataError(f"{path}: cannot be read ({reason(error)}); download it again") from error
+    if (found := len(content) - start) != expected:
+        said = f"{found} bytes" if found < expected else "more bytes"
+        raise DataError(f"{path}: holds {said} where {expected} belong; download it again")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _first(path: Path, root: Path, most: int) -> bytes:
+    """The first so many bytes of what a file holds, decompressed if it is compressed."""
+    with opened(path, root) as file:
+        return inflated(file, most) if path.suffix == ".gz" else file.read(most)

@@ -48,7 +48,7 @@ def nips2017(
             an image has no mask.
     """
     crop, root = Crop(size, resize, interpolation), open_folder(path)
-    rows = _read_rows(root / "images.csv")
+    rows = _read_rows(root)
     rows = [row for row in rows if _file(root, row[0]).is_file()]
     if not rows:
         raise DataError(f"{path}: none of the images in images.csv is in {root / 'images'}")
@@ -72,9 +72,9 @@ def _file(root: Path, name: str) -> Path:
     return root / "images" / f"{name}.png"
 
 
-def _read_rows(table: Path) -> list[tuple[str, int, int]]:
-    rows = []
-    for row in read_table(table, _COLUMNS):
+def _read_rows(root: Path) -> list[tuple[str, int, int]]:
+    table, rows = root / "images.csv", []
+    for row in read_table(table, _COLUMNS, root=root):
         name, *classes = (row.cells[column] for column in _COLUMNS)
         if not all(_NUMBER.fullmatch(number) for number in classes):
             raise DataError(f"{row.where}: classes {' and '.join(classes)}; expected whole numbers")

@@ -41,18 +41,18 @@ def npz(path: Path, *, classes: Path | None = None) -> Dataset:
     )
 
 
-def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read `x` as uint8 (N, H, W, C), and `y`, from an archive that nobody vouches for.
+def read_npz(path: Path, root: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read `x` as uint8 (N, H, W, C), and `y`, from an archive in the resolved folder `root`.
 
     Raises:
         DataError: If that cannot be done.
     """
-    arrays = _read(path)
+    arrays = _read(path, root=root)
     return arrays["x"], arrays["y"]
 
 
-def _read(path: Path, optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    arrays = read_arrays(path, ("x", "y"), "arrays named x (images) and y (labels)", optional)
+def _read(path: Path, optional: tuple[str, ...] = (), root: Path | None = None) -> dict[str, np.ndarray]:
+    arrays = read_arrays(path, ("x", "y"), "arrays named x (images) and y (labels)", optional, root)
     return {**arrays, "x": _to_pixels(path, arrays["x"])}
 
 

@@ -12,18 +12,20 @@ from PIL import Image
 from torch import Tensor
 
 from limen.data.dataset import UNLABELLED, DataError, Dataset, Sample, spec_of
-from limen.data.files import check_place, inside, open_folder
+from limen.data.files import open_folder
 from limen.errors import UsageError, reason
 from limen.images import (
     IMAGE_SUFFIXES,
     READ_SUFFIXES,
     Crop,
+    ImageFileError,
     Interpolation,
     from_uint8,
     read_image,
     to_uint8,
 )
 from limen.operators.framing import Framing
+from limen.safety import UnsafeError, is_inside
 
 _SIDE = 224
 
@@ -47,7 +49,11 @@ class Photographs:
     def shown(self, photo: Tensor) -> Tensor:
         """What the network is shown of a photograph (C, H, W): (C, side, side), in 8 bits as the file is."""
         pixels = to_uint8(photo[None])[0]
-        square = np.asarray(self.crop(Image.fromarray(pixels[..., 0] if len(photo) == 1 else pixels)))
+        picture = Image.fromarray(pixels[..., 0] if len(photo) == 1 else pixels)
+        try:
+            square = np.asarray(self.crop(picture))
+        except UnsafeError as error:
+            raise ImageFileError(f"it has {picture.width}×{picture.height} pixels; {error}") from None
         return from_uint8(square.reshape(1, *square.shape[:2], -1))[0]
 
 
@@ -87,8 +93,7 @@ def images(
     ids = tuple(file.name for file in files)
 
     def read(index: int) -> Tensor:
-        check_place(root, files[index])
-        return read_image(files[index])
+        return read_image(files[index], root=root)
 
     photographs = Photographs(read, chosen)
 
@@ -115,7 +120,7 @@ def _opened(path: Path) -> tuple[Path | None, Path]:
 
 
 def _nothing_in(root: Path) -> str:
-    classes = [each for each in root.iterdir() if each.is_dir() and inside(root, each)]
+    classes = [each for each in root.iterdir() if each.is_dir() and is_inside(root, each)]
     if any(_is_image(file) for each in classes for file in each.iterdir()):
         return f"{root}: images lie in folders below it; folder:{root} reads these, one folder a class"
     return f"{root}: no images; expected files that end in {' '.join(sorted(READ_SUFFIXES))}"

@@ -23,13 +23,14 @@ from torch import Tensor
 from limen import __version__
 from limen.analysis.surrogate import Dual
 from limen.data.dataset import DataError, Dataset, Sample, spec_of
-from limen.data.files import check_place, open_folder
+from limen.data.files import open_folder
 from limen.decoding import decode, load_json
-from limen.errors import LimenError, RunError
+from limen.errors import LimenError, RunError, reason
 from limen.identity import Identity
 from limen.images import read_image
 from limen.runs.entries import DataEntry, ModelEntry, SkippedImage
 from limen.runs.files import decode_png, sync_folder, write_whole
+from limen.safety import MOST_TEXT, opened, read_bytes, resolved
 
 FORMAT = 1
 FILE = "robust.json"
@@ -161,13 +162,17 @@ def read_robust_manifest(folder: Path) -> RobustManifest:
     """
     path = folder / FILE
     try:
-        return decode(RobustManifest, load_json(path.read_bytes(), FORMAT, "a robust data set"), "")
+        return decode(
+            RobustManifest,
+            load_json(read_bytes(path, resolved(folder), MOST_TEXT), FORMAT, "a robust data set"),
+            "",
+        )
     except FileNotFoundError:
         raise DataError(
             f"{folder}: no robust data set here ({FILE} is missing); limen augment makes one"
         ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
     except LimenError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -196,9 +201,12 @@ def read_rows(folder: Path) -> list[RobustRow]:
     """
     path = folder / ROWS
     try:
-        table = pq.read_table(path, schema=_SCHEMA)
+        with opened(path, resolved(folder)) as file:
+            table = pq.read_table(file, schema=_SCHEMA)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read as the rows of a robust data set ({error})") from error
+        raise DataError(
+            f"{path}: cannot be read as the rows of a robust data set ({reason(error)})"
+        ) from error
     columns = {name: table[name].to_pylist() for name in _SCHEMA.names}
     rows = [
         RobustRow(**dict(zip(columns, each, strict=True))) for each in zip(*columns.values(), strict=True)
@@ -232,14 +240,13 @@ def read_sample(folder: Path, row: RobustRow, masked: int | None) -> Sample:
         DataError: If its mask cannot.
     """
     path = row.image(folder)
-    check_place(folder, path)
-    mask = None if masked is None else _read_mask(mask_file(folder, masked))
-    return Sample(row.id, read_image(path, None), row.label, row.target, mask, row.group)
+    mask = None if masked is None else _read_mask(mask_file(folder, masked), folder)
+    return Sample(row.id, read_image(path, root=folder), row.label, row.target, mask, row.group)
 
 
-def _read_mask(path: Path) -> Tensor:
+def _read_mask(path: Path, root: Path) -> Tensor:
     try:
-        return torch.from_numpy(decode_png(path) > 0).permute(2, 0, 1).contiguous()
+        return torch.from_numpy(decode_png(path, root) > 0).permute(2, 0, 1).contiguous()
     except RunError as error:
         raise DataError(str(error)) from None
 
@@ -265,7 +272,7 @@ def robust(path: Path) -> Dataset:
         return read_sample(root, row, places[row.source] if manifest.masks else None)
 
     grouped = tuple(row.group for row in rows if row.group is not None)
-    content = hashlib.sha256((root / ROWS).read_bytes() + repr(manifest).encode()).hexdigest()
+    content = hashlib.sha256(read_bytes(root / ROWS, root) + repr(manifest).encode()).hexdigest()
     return Dataset(
         spec_of("robust", path),
         tuple(row.id for row in rows),

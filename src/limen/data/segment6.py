@@ -72,7 +72,7 @@ def segment6(
                 "label": row.cells[label],
             },
         )
-        for row in read_table(table, (image, label, partition), what)
+        for row in read_table(table, (image, label, partition), what, root)
         if row.cells[partition].lower() == split
     ]
     if not rows:

@@ -14,6 +14,7 @@ from limen.data.arrays import from_arrays
 from limen.data.dataset import DataError, Dataset, check_labels, read_class_names, spec_of
 from limen.data.files import open_folder
 from limen.errors import reason
+from limen.safety import read_bytes
 
 _NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 _SIDE = 96
@@ -33,7 +34,7 @@ def stl10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
         DataError: If a file is missing or broken.
     """
     root = open_folder(path)
-    pixels, labels = _read(root / f"{split}_X.bin"), _read(root / f"{split}_y.bin")
+    pixels, labels = _read(root, f"{split}_X.bin"), _read(root, f"{split}_y.bin")
     record = 3 * _SIDE * _SIDE
     if len(pixels) == 0 or len(pixels) != len(labels) * record:
         raise DataError(
@@ -42,7 +43,7 @@ def stl10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
         )
     check_labels(f"{root / f'{split}_y.bin'}", labels, len(_NAMES), first=1)
     listing = root / "class_names.txt"
-    names = read_class_names(listing) if listing.is_file() else _NAMES
+    names = read_class_names(listing, root) if listing.is_file() else _NAMES
     if len(names) != len(_NAMES):
         raise DataError(f"{listing}: {len(names)} names; STL-10 has {len(_NAMES)} classes")
     # Three planes an image, each stored column by column.
@@ -50,8 +51,8 @@ def stl10(path: Path, *, split: Literal["test", "train"] = "test") -> Dataset:
     return from_arrays(spec_of("stl10", path, split=split), images, labels - 1, names)
 
 
-def _read(file: Path) -> np.ndarray:
+def _read(root: Path, name: str) -> np.ndarray:
     try:
-        return np.fromfile(file, np.uint8)
+        return np.frombuffer(read_bytes(root / name, root), np.uint8)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({reason(error)})") from error
+        raise DataError(f"{root / name}: cannot be read ({reason(error)})") from error

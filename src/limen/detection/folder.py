@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limen.detection.detector import Detector
 from limen.errors import UsageError, reason
-from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFileError, open_image, read_image
+from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFileError, read_image, reading
 
 _LOSSY = frozenset({"JPEG", "WEBP"})
 
@@ -82,10 +82,8 @@ def judge_files(detector: Detector, files: list[Path]) -> Iterator[Verdict | Unr
 
 
 def _judged(detector: Detector, path: Path) -> Verdict:
-    if path.exists() and not path.is_file():  # to open a pipe would wait for ever
-        raise ImageFileError(f"{path}: a folder, pipe or device")
     image = read_image(path)
-    with open_image(path) as file:
+    with reading(path) as file:
         kind = file.format or ""
     scores, verdicts = detector.judge(image[None])
     height, width = image.shape[1:]

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -70,7 +71,7 @@ def family_of(text: str) -> Family:
     found = _NAMED.fullmatch(text)
     name, what = (found[1].strip(), found[2]) if found else ("", text)
     folder = Path(what)
-    if folder.is_dir():
+    if os.path.isdir(what):
         paths = [each for each in folder.glob("*.safetensors") if _NUMBERED.fullmatch(each.name)]
         paths.sort(key=lambda path: int(path.stem))
     elif what.endswith(".safetensors") and ":" not in what:

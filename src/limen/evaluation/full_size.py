@@ -16,7 +16,7 @@ from limen.classifier import Classifier
 from limen.data import Dataset, Photographs
 from limen.images import from_uint8, quantize, to_uint8
 from limen.runs import Run
-from limen.runs.files import encode_png, write_whole
+from limen.runs.files import encode_png, make_folders, write_whole
 from limen.runs.names import image_name
 
 FOLDER = "photographs"
@@ -105,7 +105,7 @@ def _one(run: Run, photographs: Photographs, classifier: Classifier, row: dict[s
         return FullSize(image_id, label, before, after)
     pixels, change = to_uint8(stored[None])[0], pictures.difference(*to_uint8(torch.stack([photo, stored])))
     path = run.directory / FOLDER / run.manifest.folder(label) / image_name(image_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(run.directory, [path.parent])
     write_whole(path, encode_png(pixels))
     shown_change = np.asarray(pictures.magnified(change, pictures.common_factor([change])))
     write_whole(path.with_suffix(".difference.png"), encode_png(shown_change.reshape(pixels.shape)))

@@ -8,9 +8,12 @@ from typing import Literal, get_args
 from PIL import Image
 
 from limen.errors import UnknownNameError, UsageError
+from limen.safety import MOST_SIDE, UnsafeError
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos"]
 """How pixels are resized; each filter is widened where a picture is made smaller, so that nothing aliases."""
+
+_MOST_PIXELS = 2**28
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Crop:
         interpolation: How.
 
     Raises:
-        UsageError: If `size` is under 1, or `resize` under `size`.
+        UsageError: If a number is under 1 or over `limen.safety.MOST_SIDE`, or `resize` under `size`.
         UnknownNameError: If there is no such interpolation.
 
     Example:
@@ -38,8 +41,9 @@ class Crop:
     interpolation: Interpolation = "bicubic"
 
     def __post_init__(self) -> None:
-        if self.size is not None and self.size < 1:
-            raise UsageError(f"size must be at least 1, not {self.size}")
+        for name, side in (("size", self.size), ("resize", self.resize)):
+            if side is not None and (type(side) is not int or not 1 <= side <= MOST_SIDE):
+                raise UsageError(f"{name} is {side!r:.40}; expected a number of pixels from 1 to {MOST_SIDE}")
         if self.resize is not None and (self.size is None or self.resize < self.size):
             raise UsageError(
                 f"resize={self.resize} is what the shorter side becomes before a square is cut out; give the "
@@ -83,9 +87,14 @@ class Crop:
         Args:
             picture: The picture.
             resampling: How, in place of the interpolation, as for masks.
+
+        Raises:
+            UnsafeError: If the picture is so narrow that it would not fit into memory when resized.
         """
         width, height = picture.size
         rows, columns = self.resized(height, width)
+        if rows * columns > max(_MOST_PIXELS, height * width):
+            raise UnsafeError(f"it would have {columns}×{rows} pixels when resized")
         top, left = self.corner(height, width)
         how = Image.Resampling[self.interpolation.upper()] if resampling is None else resampling
         resized = picture if (rows, columns) == (height, width) else picture.resize((columns, rows), how)

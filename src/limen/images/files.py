@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
@@ -15,6 +17,7 @@ from torch import Tensor
 from limen.errors import LimenError, UsageError, reason
 from limen.images.crop import Crop, Interpolation
 from limen.images.tensors import LATTICE, check_images, from_uint8, to_uint8
+from limen.safety import UnsafeError, check_fits, check_replaceable, opened
 
 READ_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
@@ -48,6 +51,7 @@ _TURNS = {
 """What turns an image upright, by its EXIF orientation."""
 
 _LYING = (5, 6, 7, 8)  # the orientations that exchange width and height
+_FLOAT = 8  # bytes that a value takes: as a float, and as a byte before and after
 
 
 class ImageFileError(LimenError):
@@ -55,10 +59,11 @@ class ImageFileError(LimenError):
 
 
 def read_image(
-    path: Path,
+    path: Path | str,
     size: int | None = None,
     resize: int | None = None,
     interpolation: Interpolation = "bicubic",
+    root: Path | None = None,
 ) -> Tensor:
     """Read an 8-bit grey or RGB image file as float32 (C, H, W) in [0, 1], on the 8-bit lattice.
 
@@ -71,17 +76,22 @@ def read_image(
         resize: If given, resize the shorter side to this instead, and cut the square of `size` out of the
             centre, as most networks have been measured.
         interpolation: How to resize.
+        root: The resolved folder that the file must lie in when all links are followed; None for anywhere.
 
     Raises:
+        UsageError: If `size` or `resize` is out of range.
         ImageFileError: If the file is missing, truncated, no image, or has 16-bit, CMYK or transparent pixels
-            or several frames, whose meaning as 8-bit RGB only the owner of the file can settle.
+            or several frames, whose meaning as 8-bit RGB only the owner of the file can settle; if it is a
+            pipe or device, lies outside of `root`, or would not fit into memory.
     """
     crop = Crop(size, resize, interpolation)
-    with reading(path) as file:
+    with reading(path, root) as file:
         flaw = unusable(file)
         if flaw:
             raise ImageFileError(f"{path}: pixels are {flaw}; convert it to 8-bit RGB")
         turn = _TURNS.get(_orientation(file))
+        if size is None:
+            check_fits(file.width * file.height * len(file.getbands()) * _FLOAT)
         file.load()
         plain = file.convert(_PLAIN_MODES[file.mode]) if file.mode in _PLAIN_MODES else file
         upright = plain if turn is None else plain.transpose(turn)
@@ -131,43 +141,59 @@ def write_image(path: str | Path, image: Tensor) -> None:
     pixels, content = to_uint8(image[None])[0], io.BytesIO()
     Image.fromarray(pixels[..., 0] if shape[0] == 1 else pixels).save(content, _LOSSLESS[path.suffix.lower()])
     try:
+        check_replaceable(path)
         path.write_bytes(content.getvalue())
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ImageFileError(f"{path}: cannot be written ({reason(error)}); choose another name") from error
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[ImageFile.ImageFile]:
+def reading(path: Path | str, root: Path | None = None) -> Iterator[ImageFile.ImageFile]:
     """Open an image file that nobody vouches for, without its pixels.
+
+    Args:
+        path: The file.
+        root: The resolved folder that it must lie in when all links are followed; None for anywhere.
 
     Raises:
         ImageFileError: If it is missing or no image, or whatever is done with it meanwhile shows that it is
             broken.
     """
+    kind = None
     try:
-        with open_image(path) as file:
-            yield file
+        with opened(path, root) as stream:
+            kind = _kind(Path(path), stream.read(12))
+            stream.seek(0)
+            with _open(stream) as file:
+                yield file
+    except LimenError:
+        raise
     except FileNotFoundError:
         raise ImageFileError(f"{path}: no such file") from None
+    except UnsafeError as error:
+        raise ImageFileError(f"{path}: {error}; put a copy of an image there, or remove it") from error
     except UnidentifiedImageError:
-        what = _kind(path) or "not an image that can be read"
+        what = kind or "not an image that can be read"
         raise ImageFileError(f"{path}: {what}; remove it or save it as PNG") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageFileError(f"{path}: cannot be read ({error}); save it again or remove it") from error
+    except Exception as error:  # of a dozen kinds, as decoders meet arbitrary bytes
+        why = reason(error)
+        raise ImageFileError(f"{path}: cannot be read ({why}); save it again or remove it") from error
 
 
-def open_image(path: Path) -> ImageFile.ImageFile:
-    """Open a file of the formats that `IMAGE_SUFFIXES` are of, whatever its name, without its pixels.
+def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
+    """Open a file of the formats that `READ_SUFFIXES` are of, whatever its name, without its pixels.
 
     Pillow knows more: a PostScript file, which it would give to Ghostscript to run, may be called `cat.png`.
     """
-    return Image.open(path, formats=_FORMATS)
+    with warnings.catch_warnings():
+        # The photographs of some telephones have more pixels than Pillow trusts, and fewer than it refuses.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(stream, formats=_FORMATS)
 
 
-def _kind(path: Path) -> str | None:
+def _kind(path: Path, start: bytes) -> str | None:
     """What a file that is not read is, by its first bytes, and else by its name."""
-    with path.open("rb") as file:
-        signature = _SIGNED.match(file.read(12))
+    signature = _SIGNED.match(start)
     kind = ("AVIF" if signature[1] == b"avif" else "HEIC") if signature else _UNREAD.get(path.suffix.lower())
     return None if kind is None else f"a {kind} file, which is not read"
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from markupsafe import Markup
-from PIL import Image
 
 from limen.analysis import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.document import Chart, Charts, Document, Line, percent
 from limen.report.blocks import render_blocks
-from limen.runs import Run
+from limen.runs import Run, RunError
 
 
 def accuracy(runs: Mapping[str, Run]) -> Markup:
@@ -72,9 +72,8 @@ def _values(run: Run) -> int | None:
     sizes = set()
     for image_id in run.table()["id"].unique().to_pylist():
         try:
-            with Image.open(run.original_path(image_id)) as image:
-                sizes.add(image.width * image.height * len(image.getbands()))
-        except OSError:
+            sizes.add(math.prod(run.original_size(image_id)))
+        except RunError:
             return None
     return sizes.pop() if len(sizes) == 1 else None
 

@@ -14,6 +14,7 @@ from limen.pictures import scale_colours
 from limen.report.box_plot import boxes_markup
 from limen.report.chart import markup
 from limen.report.templating import environment
+from limen.safety import opened, resolved
 
 STYLES = ("chart.css", "blocks.css")
 """What the blocks need beside `style.css`."""
@@ -85,7 +86,7 @@ def _content(picture: Picture, length: int = -1) -> bytes:
     if not isinstance(picture.image, Path):
         return picture.image or b""
     try:
-        with open(picture.image, "rb") as file:
+        with opened(picture.image, resolved(picture.image.parent.parent)) as file:
             return file.read(length)
     except OSError:
         return b""

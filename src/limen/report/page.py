@@ -14,11 +14,12 @@ from markupsafe import Markup
 
 from limen import __version__, pictures
 from limen.document import percent
-from limen.errors import LimenError, UsageError
+from limen.errors import LimenError, UsageError, reason
 from limen.report import blocks
 from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run
+from limen.safety import check_replaceable, resolved
 
 _SCRIPTS = ("page.js", "curves.js", "gallery.js")
 _STYLES = ("style.css", *blocks.STYLES)
@@ -49,7 +50,7 @@ def write_page(
         raise UsageError("no run to report; give at least one run directory")
     if gallery < 0:
         raise UsageError(f"gallery is {gallery}; give the number of images to show, 0 for none")
-    unique = list(dict.fromkeys(Path(directory).resolve() for directory in directories))
+    unique = list(dict.fromkeys(map(_located, directories)))
     runs = dict(zip(names(unique), map(open_run, unique), strict=True))
     out = unique[0] / "report.html" if out is None else Path(out)
     _write(out, render(build(runs, gallery)))
@@ -75,6 +76,13 @@ def render(view: View) -> str:
     )
 
 
+def _located(directory: Path | str) -> Path:
+    try:
+        return resolved(directory)
+    except OSError as error:
+        raise UsageError(f"{str(directory)!r}: no folder of a run ({reason(error)})") from None
+
+
 def _drawing(view: View) -> dict[str, object]:
     """What the script draws the curves from."""
     return {
@@ -94,11 +102,12 @@ def _write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        check_replaceable(path)
         temporary.write_text(text, encoding="utf-8", newline="\n")
         temporary.replace(path)
     except OSError as error:
         raise LimenError(
-            f"{path}: the page cannot be written ({error.strerror or error}); choose another --out"
+            f"{path}: the page cannot be written ({reason(error)}); choose another --out"
         ) from error
     finally:
         with suppress(OSError):

@@ -23,11 +23,12 @@ import pyarrow.parquet as pq
 from limen import __version__
 from limen.decoding import decode, load_json
 from limen.document import Document, from_json
-from limen.errors import RunError
+from limen.errors import RunError, reason
 from limen.identity import Identity
 from limen.runs.manifest import FILE as MANIFEST
 from limen.runs.names import ORIGINAL, image_name
 from limen.runs.reader import Run
+from limen.safety import MOST_TEXT, is_inside, opened, read_bytes, resolved
 
 FOLDER = "evaluation"
 """The folder of the evaluations in a run's directory."""
@@ -114,7 +115,7 @@ class Stored:
             UsageError: If the run has no such attack.
         """
         path = self.folder / PICTURES / picture_name(self.run, label, image_id)
-        return path if path.is_file() else None
+        return path if path.is_file() and is_inside(resolved(self.run.directory), path) else None
 
 
 def read_evaluations(run: Run) -> list[Stored]:
@@ -158,7 +159,8 @@ def read_rows(path: Path) -> pa.Table:
         RunError: If the file is no such table; the message names it.
     """
     try:
-        table = pq.read_table(path)
+        with opened(path, _run_of(path)) as file:
+            table = pq.read_table(file)
         for name in ("attack", "id"):
             if (
                 table.column_names.count(name) != 1
@@ -167,9 +169,8 @@ def read_rows(path: Path) -> pa.Table:
             ):
                 raise RunError(f"{path}: needs a column {name} of text without gaps; {_CURE}")
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise RunError(
-            f"{path}: cannot be read as the records of an evaluation ({reason:.200}); {_CURE}"
+            f"{path}: cannot be read as the records of an evaluation ({reason(error):.200}); {_CURE}"
         ) from error
     return table
 
@@ -197,8 +198,14 @@ _CURE = "remove the folder, then evaluate again"
 
 def _read(path: Path, reader):
     try:
-        return reader(path.read_bytes())
+        return reader(read_bytes(path, _run_of(path), MOST_TEXT))
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror or error}); {_CURE}") from error
+        raise RunError(f"{path}: cannot be read ({reason(error)}); {_CURE}") from error
     except RunError as error:
         raise RunError(f"{path}: {error}; {_CURE}") from None
+
+
+def _run_of(path: Path) -> Path:
+    """The folder of the run that a file at `evaluation/NAME/FILE`, or deeper, is of."""
+    names = [parent.name for parent in path.parents]
+    return resolved(path.parents[names.index(FOLDER) + 1] if FOLDER in names else path.parent)

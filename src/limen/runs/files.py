@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from limen.errors import LimenError, RunError, UsageError
+from limen.errors import LimenError, RunError, UsageError, reason
+from limen.safety import UnsafeError, check_inside, check_replaceable, opened, resolved
 
 _UNFINISHED = ".limen.tmp"
 
@@ -36,13 +37,13 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cure = _CURES.get(error.errno or 0, f"cannot be written ({error.strerror or error})")
+        cure = _CURES.get(error.errno or 0, f"cannot be written ({reason(error)})")
         raise RunError(
             f"{folder}: {cure}. What was finished before is kept: the same command resumes there"
         ) from error
     except LimenError:
         raise
-    except ValueError as error:  # a null byte in a path
+    except (ValueError, RuntimeError) as error:  # a null byte in a path, or a link to itself
         raise RunError(f"{str(folder)!r}: no path that can be written ({error})") from error
 
 
@@ -77,6 +78,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temporary = unfinished(path)
     with writing(path.parent):
+        check_replaceable(path)
         try:
             temporary.unlink(missing_ok=True)
             with open(temporary, "xb") as file:
@@ -117,20 +119,20 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def acquire(lock: FileLock) -> None:
+def acquire(lock: FileLock, cure: str = "wait for it, or choose another --out") -> None:
     """Take a lock that nobody may be waited for.
 
     Raises:
-        RunError: If another process has it.
+        RunError: If another process has it, or its file is a link, which could lead anywhere.
     """
     path = Path(lock.lock_file)
     with writing(path.parent):
+        if path.is_symlink():
+            raise UnsafeError(f"{path.name} is a link, where the lock of this folder belongs")
         try:
             lock.acquire()
         except Timeout:
-            raise RunError(
-                f"{path}: another process is writing here; wait for it, or choose another --out"
-            ) from None
+            raise RunError(f"{path}: another process is writing here; {cure}") from None
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -154,19 +156,48 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def decode_png(path: Path) -> np.ndarray:
-    """The pixels that `encode_png` stored, shape (H, W, C) uint8.
+@contextmanager
+def reading_png(path: Path, root: Path | None = None) -> Iterator[Image.Image]:
+    """Open an image of a run, without its pixels.
+
+    Args:
+        path: The file.
+        root: The resolved folder that it must lie in when all links are followed; None for anywhere.
 
     Raises:
-        RunError: If the file is missing, broken, or no 8-bit grey or RGB image.
+        RunError: If the file is missing, broken, elsewhere, or no 8-bit grey or RGB image.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as file:
+        with opened(path, root) as stream, Image.open(stream, formats=["PNG"]) as file:
             if file.mode not in ("L", "RGB"):
                 raise RunError(f"{path}: mode {file.mode}; images of a run are 8-bit grey or RGB")
-            pixels = np.asarray(file)
+            yield file
+    except RunError:
+        raise
     except FileNotFoundError:
         raise RunError(f"{path}: this image of the run is missing; copy the whole run directory") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RunError(f"{path}: this image of the run cannot be read ({error})") from error
+    except Exception as error:  # of a dozen kinds, as a decoder meets arbitrary bytes
+        raise RunError(f"{path}: this image of the run cannot be read ({reason(error)})") from error
+
+
+def decode_png(path: Path, root: Path | None = None) -> np.ndarray:
+    """The pixels that `encode_png` stored, (H, W, C) uint8; arguments and errors are `reading_png`'s."""
+    with reading_png(path, root) as file:
+        pixels = np.asarray(file)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def make_folders(root: Path, folders: Iterable[Path]) -> None:
+    """Make folders inside a run, none of which a link may lead out of it.
+
+    Args:
+        root: The folder of the run.
+        folders: Which to make where they are missing.
+
+    Raises:
+        RunError: If one cannot be made, or leads elsewhere; the message names it.
+    """
+    for folder in folders:
+        with writing(folder):
+            check_inside(resolved(root), folder)
+            folder.mkdir(parents=True, exist_ok=True)

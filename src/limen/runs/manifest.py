@@ -12,12 +12,13 @@ from pathlib import Path
 
 from limen import __version__
 from limen.decoding import decode, load_json
-from limen.errors import UsageError
+from limen.errors import UsageError, reason
 from limen.identity import Identity
 from limen.runs.columns import MetricColumn
 from limen.runs.entries import AttackEntry, DataEntry, ModelEntry, Settings, SkippedImage
 from limen.runs.files import RunError, sync_folder, write_whole
 from limen.runs.names import attack_folder, is_safe_folder
+from limen.safety import MOST_TEXT, read_bytes, resolved
 from limen.spec import value_text
 
 FORMAT = 2
@@ -221,11 +222,11 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / FILE
     try:
-        return Manifest.from_json(path.read_bytes())
+        return Manifest.from_json(read_bytes(path, resolved(directory), MOST_TEXT))
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{directory}: no run here ({FILE} is missing)") from None
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise RunError(f"{path}: cannot be read ({reason(error)})") from error
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
 

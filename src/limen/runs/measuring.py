@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from limen.document import Document, pictures_of, to_json
 from limen.errors import UsageError
@@ -30,8 +30,18 @@ from limen.runs.evaluations import (
     read_header,
     read_rows,
 )
-from limen.runs.files import RunError, encode_png, sync_folder, unfinished, write_whole, writing
+from limen.runs.files import (
+    RunError,
+    acquire,
+    encode_png,
+    make_folders,
+    sync_folder,
+    unfinished,
+    write_whole,
+    writing,
+)
 from limen.runs.reader import Run
+from limen.safety import check_inside, resolved
 
 Pair = tuple[str, str]
 """An attack's label and an image's id."""
@@ -180,8 +190,7 @@ class Measurement:
     def _start(self) -> None:
         with writing(self._work.parent):
             shutil.rmtree(self._work, ignore_errors=True)
-            for folder in (_PARTS, PICTURES):
-                (self._work / folder).mkdir(parents=True)
+        make_folders(self.run.directory, [self._work / folder for folder in (_PARTS, PICTURES)])
         self._header = replace(self._header, notes={})
         self._read_parts()
 
@@ -194,6 +203,7 @@ class Measurement:
                     rows = read_rows(self.folder / RECORDS)
                     with writing(self._work):
                         for picture in (self.folder / PICTURES).glob("*.png"):
+                            check_inside(resolved(self.run.directory), picture)
                             _link(picture, self._work / PICTURES / picture.name)
                         if rows.num_rows:
                             _link(self.folder / RECORDS, self._work / _PARTS / f"{0:08d}.parquet")
@@ -226,13 +236,9 @@ def measuring(run: Run, identity: Identity, limit: int | None = None) -> Iterato
         RunError: If another process writes it, or the folder cannot be written.
     """
     folder = folder_of(run, identity)
-    with writing(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{folder.name}.lock"), blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(f"{folder}: another process is measuring this; wait for it") from None
+    make_folders(run.directory, [folder.parent])
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), blocking=False)
+    acquire(lock, "it measures this; wait for it")
     try:
         measurement = Measurement(run, identity, limit)
         try:

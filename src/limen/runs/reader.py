@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from limen.runs import records
 from limen.runs.columns import record_schema
-from limen.runs.files import RunError, decode_png
+from limen.runs.files import RunError, decode_png, reading_png
 from limen.runs.manifest import FILE, Manifest, read_manifest
 from limen.runs.names import ORIGINAL, image_name
+from limen.safety import resolved
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Run:
             UsageError: If the run has no such attack.
             RunError: If the file cannot be read; the message names it.
         """
-        return decode_png(self.image_path(label, image_id))
+        return decode_png(self.image_path(label, image_id), resolved(self.directory))
 
     def original(self, image_id: str) -> np.ndarray:
         """The pixels (H, W, C) uint8 of the image before any attack.
@@ -66,7 +67,16 @@ class Run:
         Raises:
             RunError: If the file cannot be read; the message names it.
         """
-        return decode_png(self.original_path(image_id))
+        return decode_png(self.original_path(image_id), resolved(self.directory))
+
+    def original_size(self, image_id: str) -> tuple[int, int, int]:
+        """Height, width and channels of the image before any attack, without reading its pixels.
+
+        Raises:
+            RunError: If the file cannot be read; the message names it.
+        """
+        with reading_png(self.original_path(image_id), resolved(self.directory)) as file:
+            return file.height, file.width, len(file.getbands())
 
 
 def open_run(directory: Path | str) -> Run:

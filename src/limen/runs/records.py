@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limen.decoding import check_format
-from limen.errors import UsageError
+from limen.errors import UsageError, reason
 from limen.runs.columns import NEEDED, MetricColumn, record_schema
 from limen.runs.files import RunError
 from limen.runs.manifest import FORMAT
+from limen.safety import opened, resolved
 
 FOLDER = "records"
 
@@ -67,12 +68,15 @@ def read_part(path: Path, metrics: Sequence[MetricColumn], columns: Sequence[str
     schema = record_schema(metrics)
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     try:
-        with pq.ParquetFile(path) as file:
+        # The folder of the run is that above the folder of the records.
+        with opened(path, resolved(path.parent.parent)) as stream, pq.ParquetFile(stream) as file:
             _check_schema(file.schema_arrow, schema)
             table = file.read([name for name in wanted.names if name in file.schema_arrow.names])
         _check_nulls(table, wanted)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as records ({error}); restore or remove it") from error
+        raise RunError(
+            f"{path}: cannot be read as records ({reason(error)}); restore or remove it"
+        ) from error
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
     return pa.concat_tables([wanted.empty_table(), table], promote_options="default").cast(wanted)

@@ -15,6 +15,7 @@ from limen.runs import records
 from limen.runs.files import (
     acquire,
     encode_png,
+    make_folders,
     remove_unfinished,
     sync_folder,
     unfinished,
@@ -159,9 +160,8 @@ class RunWriter:
         images = self.directory / "images"
         attacks = (images / entry.folder for entry in self.manifest.attacks)
         folders = (self.directory / records.FOLDER, images / ORIGINAL, *attacks)
+        make_folders(self.directory, folders)
         with writing(self.directory):
-            for folder in folders:
-                folder.mkdir(parents=True, exist_ok=True)
             unfinished(self.directory / FILE).unlink(missing_ok=True)
         for folder in folders:
             remove_unfinished(folder)

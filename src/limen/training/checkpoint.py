@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,15 +75,7 @@ class Checkpoint:
             before, place, history, states = (
                 kept[name] for name in ("conditions", "place", "history", "states")
             )
-        except (
-            pickle.UnpicklingError,
-            RuntimeError,
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:
+        except Exception as error:  # of a dozen kinds, as an unpickler meets arbitrary bytes
             raise LimenError(
                 f"{self.path}: no checkpoint that can be read; remove it to start again"
             ) from error

@@ -20,7 +20,7 @@ def folders() -> list[Path]:
     torch hub, and so torchvision, keeps its downloads.
     """
     own = os.environ.get(FOLDER, "")
-    return [*([Path(own).expanduser()] if own else []), _hub()]
+    return [*([Path(os.path.expanduser(own))] if own else []), _hub()]
 
 
 def located(file: WeightsFile) -> Path | None:
@@ -77,4 +77,4 @@ def _hub() -> Path:
     """The folder of `torch.hub.load_state_dict_from_url`, told without torch."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints"

@@ -15,6 +15,7 @@ from torch.nn.functional import conv2d, interpolate, layer_norm, pad, softplus
 
 from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, reason
+from limen.safety import opened
 from limen.structure.saliency.density import as_density, centre_prior
 from limen.structure.saliency.efficientnet import EfficientNetB5
 from limen.structure.saliency.objects import as_colour
@@ -242,8 +243,9 @@ def centre_bias(path: Path | None, images: Tensor) -> Tensor:
         bias = centre_prior(height, width, dtype=images.dtype, device=images.device).log()
     else:
         try:
-            found = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            with opened(path) as file:
+                found = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise LimenError(f"{path}: cannot be read as a centre bias ({reason(error)})") from error
         if not isinstance(found, np.ndarray) or found.ndim != 2 or not np.isfinite(found).all():
             raise LimenError(f"{path}: holds no finite log density (h, w)")

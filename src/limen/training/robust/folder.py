@@ -14,8 +14,7 @@ from limen.data.robust import RobustRow, mask_file, read_sample
 from limen.errors import LimenError
 from limen.images import ImageFileError, from_uint8, to_uint8
 from limen.runs.entries import SkippedImage
-from limen.runs.files import encode_png, sync_folder, write_whole
-from limen.training.checkpoint import make_folder
+from limen.runs.files import encode_png, make_folders, sync_folder, write_whole
 from limen.training.reading import OnSkip
 from limen.training.robust.growth import Growth
 
@@ -77,7 +76,7 @@ class RobustFolder:
 def write_images(folder: Path, rows: Sequence[RobustRow], pixels: np.ndarray) -> None:
     """Write the images (n, H, W, C) uint8 of rows of one outer step."""
     place = rows[0].image(folder).parent
-    make_folder(place)
+    make_folders(folder, [place])
     for row, image in zip(rows, pixels, strict=True):
         write_whole(row.image(folder), encode_png(image))
     sync_folder(place)
@@ -120,7 +119,7 @@ def write_clean(
         raise LimenError(f"{dataset.spec}: none of the images can be used")
     masked = [mask for mask in masks if mask is not None]
     if len(masked) == len(rows):
-        make_folder(folder / "masks")
+        make_folders(folder, [folder / "masks"])
         for row, mask in zip(rows, masked, strict=True):
             grey = mask.permute(1, 2, 0).numpy().astype(np.uint8) * 255
             write_whole(mask_file(folder, row.i), encode_png(grey))
