@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limen.data import DataError, from_arrays, numbered_as
-from limen.data.matching import match
+from limen.data.matching import imagenet_names, match
 
 MODEL = ("tench, Tinca tinca", "goldfish, Carassius auratus", "great white shark, man-eater", "cat", "fox")
 
@@ -97,3 +97,13 @@ def test_labels_stay_where_a_side_knows_no_names_or_the_order_is_the_models():
         (data(MODEL[:3]), MODEL),
     ):
         assert numbered_as(dataset, known) is dataset
+
+
+def test_wordnet_numbers_tell_classes_apart_that_have_one_name():
+    names = imagenet_names()
+    numbers = [*names]
+    known = [name.partition(",")[0] for name in names.values()]
+    assert known.count("crane") == 2
+    cranes = [place for place, name in enumerate(known) if name == "crane"]
+    assert match("photos", [numbers[place] for place in cranes], known) == tuple(cranes)
+    assert match("photos", [numbers[7], numbers[3]], numbers) == (7, 3)

@@ -68,22 +68,36 @@ def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, .
     Raises:
         DataError: If a name is not known, or is that of several.
     """
+    if (equal := _equal(names, known)) is not None:
+        return equal
     if any(_SYNSET.fullmatch(name) for name in (*names, *known)):
         described = imagenet_names()
+        if all(name in described for name in names) and _one_list([*described.values()], known):
+            # Two of ImageNet's classes are called crane; their numbers tell them apart.
+            return tuple([*described].index(name) for name in names)
         names, known = ([described.get(name, name) for name in each] for each in (names, known))
-    exact = _table(known, _exact)
-    if all(len(exact.get(_exact(name)[0], ())) == 1 for name in names):
-        return tuple(exact[_exact(name)[0]][0] for name in names)
-    if len(names) == len(known):
-        # Two spellings of one list differ in a few names, and may give two classes the same one.
-        alike = [bool({*_synonyms(a)} & {*_synonyms(b)}) for a, b in zip(names, known, strict=True)]
-        if sum(alike) >= _SAME_LIST * len(names):
-            return tuple(range(len(names)))
+        if (equal := _equal(names, known)) is not None:
+            return equal
+    if _one_list(names, known):
+        return tuple(range(len(names)))
     tables: dict[Forms, dict[str, list[int]]] = {
-        _exact: exact,
+        _exact: _table(known, _exact),
         **{forms: _table(known, forms) for forms in (_whole, _first, _synonyms)},
     }
     return tuple(_place(spec, name, known, tables) for name in names)
+
+
+def _equal(names: Sequence[str], known: Sequence[str]) -> tuple[int, ...] | None:
+    """The places of names that each stand among the known ones, once, to the letter."""
+    exact = _table(known, _exact)
+    places = [exact.get(_exact(name)[0], ()) for name in names]
+    return tuple(place[0] for place in places) if all(len(place) == 1 for place in places) else None
+
+
+def _one_list(names: Sequence[str], known: Sequence[str]) -> bool:
+    """Whether both are one list: its spellings differ in a few names, and may give two classes one."""
+    alike = [bool({*_synonyms(a)} & {*_synonyms(b)}) for a, b in zip(names, known, strict=False)]
+    return len(names) == len(known) and sum(alike) >= _SAME_LIST * len(names)
 
 
 def _place(

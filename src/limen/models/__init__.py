@@ -12,6 +12,7 @@ from collections.abc import Callable
 from limen.classifier import Classifier
 from limen.models.demo import NETWORKS, demo
 from limen.models.libraries import hf, timm, torchvision
+from limen.models.packaged import imagenet
 from limen.models.python import from_function
 from limen.models.trained import fill, last_layer, replace_last_layer, trained_classes
 from limen.weights import WeightsError
@@ -25,6 +26,7 @@ __all__ = [
     "fill",
     "from_function",
     "hf",
+    "imagenet",
     "last_layer",
     "load_weights",
     "read_metadata",
@@ -39,6 +41,7 @@ SOURCES: dict[str, Callable[..., Classifier]] = {
     "torchvision": torchvision,
     "timm": timm,
     "hf": hf,
+    "imagenet": imagenet,
     "demo": demo,
 }
 """The sources that a spec string can name."""
