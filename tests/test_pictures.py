@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
@@ -10,13 +9,13 @@ from PIL import Image
 from limen import pictures
 
 
-def decoded(url: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
+def decoded(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
 
 
-def test_a_data_url_keeps_every_pixel():
+def test_a_png_keeps_every_pixel():
     pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    assert np.array_equal(decoded(pictures.data_url(Image.fromarray(pixels))), pixels)
+    assert np.array_equal(decoded(pictures.to_png(Image.fromarray(pixels))), pixels)
 
 
 def test_a_difference_is_signed_and_does_not_wrap():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Sequence
@@ -24,13 +23,11 @@ _OUTLINE, _RIM = (0, 229, 255), (0, 0, 4)
 _GAP = 128
 
 
-def data_url(picture: Image.Image | bytes) -> str:
-    """A picture, or the bytes of a PNG file, as a PNG inside a URL with every pixel kept."""
-    if isinstance(picture, Image.Image):
-        buffer = io.BytesIO()
-        picture.save(buffer, format="PNG")
-        picture = buffer.getvalue()
-    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
+def to_png(picture: Image.Image) -> bytes:
+    """A picture as a PNG, every pixel kept."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def difference(original: np.ndarray, adversarial: np.ndarray) -> np.ndarray:

@@ -1,18 +1,10 @@
-"""The page in a real browser, driven over the WebDriver protocol with nothing but the standard library."""
+"""The page in a real browser."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,179 +13,126 @@ from PIL import Image
 
 from limen.report import write_page
 
+from .chromium import ESCAPE, RIGHT, Browser, driven
+from .conftest import row, store, write_run
+
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-RIGHT, ESCAPE = "\ue014", "\ue00c"
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with driven(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
-@dataclass
-class Browser:
-    """One headless Chromium."""
-
-    server: str
-    session: str = ""
-
-    def call(self, path: str, content: object = None, method: str = "POST") -> object:
-        data = None if method != "POST" else json.dumps(content or {}).encode()
-        request = urllib.request.Request(f"{self.server}/session{self.session}{path}", data, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as reply:
-                return json.load(reply)["value"]
-        except urllib.error.HTTPError as error:
-            with error:
-                raise AssertionError(error.read().decode()[:500]) from None
-
-    def start(self, binary: str, profile: Path) -> None:
-        options = {"binary": binary, "args": [*FLAGS, f"--user-data-dir={profile}"]}
-        wanted = {
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        }
-        reply = self.call("", {"capabilities": {"alwaysMatch": wanted}})
-        assert isinstance(reply, dict)
-        self.session = f"/{reply['sessionId']}"
-
-    def devtools(self, command: str, **parameters: object) -> dict:
-        reply = self.call("/goog/cdp/execute", {"cmd": command, "params": parameters})
-        assert isinstance(reply, dict)
-        return reply
-
-    def open(self, page: Path, width: int = 1280, theme: str = "light") -> None:
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=900,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
-        # Without motion a click can follow a jump at once.
-        wanted = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
-        features = [{"name": name, "value": value} for name, value in wanted.items()]
-        self.devtools("Emulation.setEmulatedMedia", features=features)
-        self.call("/url", {"url": page.as_uri()})
-
-    def run(self, script: str) -> object:
-        return self.call("/execute/sync", {"script": script, "args": []})
-
-    def click(self, selector: str) -> None:
-        element = self.call("/element", {"using": "css selector", "value": selector})
-        assert isinstance(element, dict)
-        self.call(f"/element/{element[ELEMENT]}/click")
-
-    def press(self, key: str) -> None:
-        keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
-        self.call("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": keys}]})
-
-    def choose(self, control: str, value: str) -> None:
-        self.click(f"#{control} option[value='{value}']")
-
-    def screenshot(self, whole: bool = False) -> bytes:
-        return base64.b64decode(
-            self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
-        )
-
-    def log(self, kind: str) -> list[dict]:
-        entries = self.call("/se/log", {"type": kind})
-        assert isinstance(entries, list)
-        return entries
+NAME = "a photograph with a very long name {}.png"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip(
-            "no chromium with chromedriver on the PATH (Debian: apt-get install chromium chromium-driver)"
-        )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    browser = Browser(f"http://127.0.0.1:{port}")
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        browser.start(binary, tmp_path_factory.mktemp("profile"))
-        yield browser
-        browser.call("", method="DELETE")
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture
-def page(browser: Browser, make_run, record, evaluate, tmp_path: Path) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six images under an attack with a long name, which fails on the fourth, and another; an evaluation."""
     long = "pgd_l2:eps=3,steps=40,random_start=true,restarts=5,step_size=0.375"
     rows = {
-        long: [record(i, f"a photograph with a very long name {i}.png", success=i != 3) for i in range(6)],
-        "ddn": [record(i, f"a photograph with a very long name {i}.png", l2=1 - i / 10) for i in range(6)],
+        long: [row(i, NAME.format(i), success=i != 3) for i in range(6)],
+        "ddn": [row(i, NAME.format(i), l2=1 - i / 10) for i in range(6)],
     }
-    run = make_run(rows=rows, class_names=("a long name, another name, " * 6, "<script>alert(1)</script>"))
-    evaluate(run, ids=tuple(f"a photograph with a very long name {i}.png" for i in (0, 3)))
-    browser.log("browser")
-    browser.log("performance")
-    return write_page([run.directory], tmp_path / "page.html")
+    names = ("a long name, another name, " * 6, "<script>alert(1)</script>")
+    made = write_run(tmp_path_factory.mktemp("runs") / "run", rows, class_names=names)
+    store(made, ids=(NAME.format(0), NAME.format(3)))
+    return made.directory
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> Path:
+    return write_page([run], run / "page.html")
 
 
 def brightness(png: bytes) -> float:
     return float(np.asarray(Image.open(io.BytesIO(png)).convert("L")).mean())
 
 
-@pytest.mark.parametrize("width", [1280, 390, 360])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_fits_its_width_in_the_theme_of_the_system(
-    browser: Browser, page: Path, width: int, theme: str
-):
-    browser.open(page, width, theme)
-    assert browser.run("return document.documentElement.scrollWidth <= innerWidth && innerWidth") == width
-    assert (brightness(browser.screenshot()) > 128) == (theme == "light")
-
-
-def test_the_page_is_silent_and_asks_no_network(browser: Browser, page: Path):
-    browser.open(page)
-    assert browser.run("return document.querySelectorAll('.tile').length") == 12
-    asked = [json.loads(entry["message"])["message"] for entry in browser.log("performance")]
+def asked(browser: Browser) -> list[str]:
+    """The addresses that the browser asked for since the last time."""
+    entries = [json.loads(entry["message"])["message"] for entry in browser.log("performance")]
     urls = [
-        each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"
+        each["params"]["request"]["url"] for each in entries if each["method"] == "Network.requestWillBeSent"
     ]
+    return [url for url in urls if not url.startswith("data:")]
+
+
+DRAWN = """
+    const pictures = [...document.querySelectorAll("img")].filter((each) => each.checkVisibility());
+    const next = pictures.find((each) => !each.complete || each.naturalWidth !== 16);
+    next?.scrollIntoView();
+    return pictures.length > 0 && !next;
+"""
+
+
+@pytest.mark.parametrize("pictures", ["inside", "beside"])
+def test_the_page_fits_every_width_and_theme_draws_all_it_shows_and_asks_no_network(
+    browser: Browser, run: Path, pictures: str
+):
+    page = write_page([run], run / f"{pictures}.html", pictures=pictures)
+    browser.log("browser")
+    asked(browser)
+    for width, theme in ((1280, "light"), (390, "dark"), (360, "light")):
+        browser.open(page, width, theme)
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth && innerWidth") == width
+        assert (brightness(browser.screenshot()) > 128) == (theme == "light")
+    browser.choose("page-size", "6")
+    assert browser.run("return document.querySelectorAll('.tile').length") == 12
+    browser.until(DRAWN)
+    counts = (
+        "return [...document.querySelectorAll('.image')].map((each) => each.querySelectorAll('img').length)"
+    )
+    assert browser.run(counts) == [1 + 3 * 2] * 6
+    assert browser.run("return document.querySelectorAll('.pictures img').length") == 5
+    sizes = browser.run(
+        "return [...document.querySelectorAll('#evaluation-1 .chart > svg')].map((c) => c.clientWidth)"
+    )
+    assert isinstance(sizes, list)
+    assert (len(sizes), min(sizes) > 300) == (2, True)
+    folder = (run / f"{pictures}.pictures").as_uri() + "/"
+    urls = set(asked(browser))
     assert page.as_uri() in urls
-    assert [url for url in urls if not url.startswith(("data:", "file:"))] == []
-    assert [url for url in urls if url.startswith("file:") and url != page.as_uri()] == []
+    others = urls - {page.as_uri()}
+    assert all(url.startswith(folder) for url in others)
+    assert bool(others) == (pictures == "beside")
     assert browser.log("browser") == []
 
 
-def test_every_picture_is_drawn(browser: Browser, page: Path):
-    browser.open(page)
-    drawn = "return [...document.querySelectorAll('.tile img')].map((i) => i.complete && i.naturalWidth)"
-    assert browser.run(drawn) == [16] * 12 * 5
+def test_only_what_comes_near_is_drawn_and_all_that_is_shown_before_printing(
+    browser: Browser, tmp_path: Path
+):
+    rows = [row(i, str(i)) for i in range(30)]
+    page = write_page([write_run(tmp_path / "run", {"fgsm": rows, "ddn": rows}).directory])
+    browser.open(page, 390)
+    browser.choose("page-size", "12")
+    shown = "return document.querySelectorAll('.image:not([hidden]) img').length"
+    drawn = "return document.querySelectorAll('.image img[src]').length"
+    browser.until(f"return document.querySelector('.image img').complete && {drawn[7:]} > 0")
+    assert browser.run(shown) == 12 * 7
+    assert browser.run(drawn) < 12 * 7
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    assert browser.run(drawn) == 12 * 7
 
 
-def test_every_chart_and_picture_of_an_evaluation_is_drawn(browser: Browser, page: Path):
+def test_the_gallery_is_paged(browser: Browser, page: Path):
     browser.open(page)
-    drawn = "return [...document.querySelectorAll('.pictures img')].map((i) => i.complete && i.naturalWidth)"
-    assert browser.run(drawn) == [16] * 5
-    widths = "return [...document.querySelectorAll('#evaluation-1 .chart > svg')].map((c) => c.clientWidth)"
-    sizes = browser.run(widths)
-    assert isinstance(sizes, list)
-    assert len(sizes) == 2
-    assert min(sizes) > 300
+    told = "return document.querySelector('.pager span').textContent"
+    names = "document.querySelectorAll('.image:not([hidden]) .original code')"
+    ids = f"return [...{names}].map((each) => each.textContent.at(-5))"
+    assert browser.run(told) == "1–4 of 6 images"
+    first = browser.run(ids)
+    browser.click(".pager [data-step='1']")
+    assert browser.run(told) == "5–6 of 6 images"
+    second = browser.run(ids)
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    assert sorted(first + second) == list("012345")
+    assert browser.run("return document.querySelector(\".pager [data-step='1']\").disabled") is True
+    browser.click("#pager-below [data-step='-1']")
+    assert browser.run(ids) == first
 
 
 def test_the_theme_can_be_chosen_against_the_system(browser: Browser, page: Path):
@@ -228,14 +167,16 @@ def test_the_enlarged_picture_flips_moves_on_and_closes(browser: Browser, page: 
     browser.open(page)
     shown = "return document.querySelector('#viewer-frame :not([hidden])').alt"
     browser.click(".enlarge")
-    name = "image of a photograph with a very long name 0.png"
-    assert browser.run(shown) == f"Adversarial {name}"
+    # The most distorted comes first.
+    name = NAME.format(5)
+    assert browser.run(shown) == f"Adversarial image of {name}"
     browser.click("#viewer-frame")
-    assert browser.run(shown) == "Original of a photograph with a very long name 0.png"
+    assert browser.run(shown) == f"Original of {name}"
     browser.press("f")
-    assert browser.run(shown) == f"Adversarial {name}"
+    assert browser.run(shown) == f"Adversarial image of {name}"
     browser.click("[data-layer=lost]")
-    assert browser.run(shown) == "Map of 1 − SSIM of a photograph with a very long name 0.png"
+    assert browser.run(shown) == f"Map of 1 − SSIM of {name}"
+    browser.until("return document.querySelector('#viewer-frame :not([hidden])').naturalWidth", 16)
     title = browser.run("return document.getElementById('viewer-title').textContent")
     browser.press(RIGHT)
     assert browser.run("return document.getElementById('viewer-title').textContent") != title
@@ -245,17 +186,20 @@ def test_the_enlarged_picture_flips_moves_on_and_closes(browser: Browser, page: 
 
 def test_the_gallery_sorts_by_a_distance_and_filters(browser: Browser, page: Path):
     browser.open(page)
-    values = "return [...document.querySelectorAll('.tile:not([hidden])')].map((tile) => tile.dataset.l2)"
+    tiles = "document.querySelectorAll('.image:not([hidden]) .tile:not([hidden])')"
+    values = f"return [...{tiles}].map((each) => each.dataset.l2)"
+    browser.choose("page-size", "6")
     browser.choose("filter-series", "1")
     browser.choose("sort-by", "l2")
-    assert browser.run(values) == ["1.0", "0.9", "0.8", "0.7", "0.6", "0.5"]
+    assert browser.run(values) == ["1", "0.9", "0.8", "0.7", "0.6", "0.5"]
     browser.choose("sort-order", "up")
-    assert browser.run(values) == ["0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]
-    browser.choose("filter-series", "")
+    assert browser.run(values) == ["0.5", "0.6", "0.7", "0.8", "0.9", "1"]
+    browser.choose("filter-series", "0")
+    browser.choose("sort-order", "down")
     # The failure has no distance.
-    assert browser.run(f"{values}.at(-1)") == ""
+    assert browser.run(values) == ["0.6", "0.5", "0.3", "0.2", "0.1", None]
     browser.choose("filter-state", "failed")
-    assert browser.run(values) == [""]
+    assert browser.run(values) == [None]
     browser.choose("filter-series", "1")
     assert browser.run("return document.getElementById('gallery-empty').checkVisibility()") is True
 

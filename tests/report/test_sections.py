@@ -10,6 +10,7 @@ import pytest
 
 from limen.identity import Identity
 from limen.report import write_page
+from limen.report.shelf import Plain
 from limen.report.view import build
 from limen.runs import RunError
 
@@ -29,7 +30,7 @@ def words(markup: str) -> str:
 
 def test_a_page_of_a_run_without_an_evaluation_has_no_section(make_run):
     run = make_run()
-    assert build({"run": run}, 24).sections == ()
+    assert build({"run": run}, 24, Plain()).sections == ()
     assert "evaluation-1" not in write_page([run.directory]).read_text(encoding="utf-8")
 
 
@@ -42,7 +43,9 @@ def test_a_stored_document_is_a_section_with_all_its_blocks(make_run, evaluate):
     assert text.startswith("What is seen? plain Layer features Means plain Attack mean")
     assert "ddn 0.5 0.4 to 0.6" in text
     assert section.count('class="chart"') == 2
-    urls = re.findall(r'<img src="data:image/png;base64,([^"]+)"', section)
+    source = page.read_text(encoding="utf-8")
+    held = dict(re.findall(r'<script type="text/plain" id="picture-(\d+)">([^<]+)</script>', source))
+    urls = [held[number] for number in re.findall(r'<img data-picture="(\d+)"', section)]
     files = [stored.picture(*key) for key in [(None, "photo 0"), (PGD, "photo 0"), (DDN, "photo 0")]]
     assert [base64.b64decode(url) for url in urls[:3]] == [path.read_bytes() for path in files]
     assert (len(urls), section.count("not fooled")) == (5, 1)

@@ -1,29 +1,24 @@
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from limen.analysis import outcomes, share_interval
 from limen.metrics import METRICS
-from limen.report.choice import spread
 from limen.report.curves import POINTS, bands, curve
-from limen.report.gallery import gallery
-from limen.report.series import series_of
-from limen.report.view import View, build, names
-from limen.runs import MetricColumn, record_schema
+from limen.report.shelf import Plain
+from limen.report.view import View, names
+from limen.report.view import build as view_of
+from limen.runs import MetricColumn, Run, record_schema
 
 COLUMNS = tuple(metric.column for metric in METRICS.values())
 
 
-def pixels(url: str | None) -> np.ndarray:
-    assert url is not None
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))))
+def build(runs: dict[str, Run], count: int) -> View:
+    return view_of(runs, count, Plain())
 
 
 @pytest.fixture
@@ -34,7 +29,7 @@ def view(make_run) -> View:
 def test_a_run_counts_its_images_and_those_classified_correctly(make_run, record):
     rows = [record(0, "a"), record(1, "b", clean_prediction=1), record(2, "c")]
     run = build({"run": make_run(rows={"fgsm": rows, "ddn": rows[:2]})}, 24).runs[0]
-    assert (run.images, run.correct) == (3, 2)
+    assert (run.verdict.images, run.verdict.correct) == (3, 2)
 
 
 def test_attacks_are_in_the_order_of_the_manifest(view: View):
@@ -111,7 +106,7 @@ def test_runs_with_different_metrics_show_all_of_them_and_nothing_where_one_has_
     without, line = view.curves["blur"]["correct"]
     assert (without.unmeasured, without.images, without.x) == (1, 1, ())
     assert (line.x, line.y) == ((0.25,), (1.0,))
-    assert [tile.distances["blur"] for tile in view.gallery.tiles] == [None, 0.25]
+    assert [tile.distances["blur"] for row in view.gallery.rows for tile in row.tiles] == [None, 0.25]
 
 
 def test_images_that_an_attack_could_not_move_on_are_told(make_run, record):
@@ -177,7 +172,7 @@ def test_a_family_is_one_line_and_tiles_are_of_its_members(grid_view: View):
     lines = grid_view.curves["l2"]["correct"]
     assert len(lines) == 3
     assert (lines[0].x, lines[0].y) == ((1, 3, 5, 7), (0.25, 0.5, 0.75, 1))
-    assert {tile.series for tile in grid_view.gallery.tiles} == {0, 1, 2, 3}
+    assert {tile.series for row in grid_view.gallery.rows for tile in row.tiles} == {0, 1, 2, 3}
 
 
 def test_a_band_is_the_interval_of_each_share_that_so_many_images_can_have(view: View):
@@ -193,107 +188,6 @@ def test_a_success_without_a_distance_is_counted_but_not_on_the_line(make_run, r
     assert (line.unmeasured, line.images, line.y) == (1, 3, (0.33333,))
 
 
-def test_tiles_hold_the_stored_pixels(make_run):
-    run = make_run()
-    view = build({"run": run}, 24)
-    for tile in view.gallery.tiles:
-        label = view.attacks[tile.series].label
-        assert tile.original is not None
-        assert np.array_equal(pixels(view.gallery.originals[tile.original]), run.original(tile.id))
-        assert np.array_equal(pixels(tile.adversarial), run.image(label, tile.id))
-
-
-def test_an_original_is_held_once_however_many_attacks_and_runs_show_it(make_run):
-    shown = build({"one": make_run("one"), "two": make_run("two")}, 24).gallery
-    assert len(shown.tiles) == 24
-    assert len(shown.originals) == 6
-
-
-def test_the_difference_is_magnified_by_the_factor_that_is_stated(make_run):
-    run = make_run()
-    shown = build({"run": run}, 24).gallery
-    tile = next(tile for tile in shown.tiles if tile.id == "photo 1" and tile.series == 1)
-    assert pixels(tile.difference)[2, 3].tolist() == [128 + 2 * shown.factor, 128, 128]
-    assert shown.factor > 1
-
-
-def test_tiles_name_classes_and_what_became_of_the_image(make_run, record):
-    rows = [
-        record(0, "a", target=1),
-        record(1, "b", success=False),
-        record(2, "c", clean_prediction=1),
-        record(3, "d", prediction=7),
-    ]
-    tiles = {tile.id: tile for tile in build({"run": make_run(rows={"fgsm": rows})}, 24).gallery.tiles}
-    assert [tiles[key].state for key in "abcd"] == ["fooled", "failed", "wrong", "fooled"]
-    assert (tiles["a"].before, tiles["a"].after, tiles["a"].target) == ("cat", "dog", "dog")
-    assert (tiles["a"].before_confidence, tiles["a"].after_confidence) == (0.9, 0.6)
-    assert tiles["d"].after == "class 7"
-    assert tiles["b"].distances["l2"] is None
-
-
-@pytest.mark.parametrize("count", [0, 1, 3, 6, 100])
-def test_the_gallery_spreads_over_the_distortions_and_shows_the_worst(make_run, count: int):
-    shown = build({"run": make_run()}, count).gallery
-    assert (shown.shown, shown.total) == (min(count, 6), 6)
-    ids = list(dict.fromkeys(tile.id for tile in shown.tiles))
-    assert len(ids) == shown.shown
-    assert not ids or ids[-1] == "photo 5"
-    assert count < 2 or ids[0] == "photo 0"
-
-
-def test_images_that_no_attack_fooled_rank_last(make_run, record):
-    rows = [record(0, "a", success=False), record(1, "b"), record(2, "c")]
-    assert build({"run": make_run(rows={"fgsm": rows})}, 1).gallery.tiles[0].id == "a"
-
-
-def test_a_spread_is_even():
-    keys = {("data", f"{i:02}"): i + 1.0 for i in range(21)}
-    assert [key for _, key in spread(keys, 5)] == ["00", "05", "10", "15", "20"]
-
-
-def test_images_that_nothing_had_to_change_are_shown_only_where_others_are_too_few():
-    distortions = {("d", "wrong"): 0.0, ("d", "a"): 1.0, ("d", "b"): 2.0}
-    assert spread(distortions, 2) == [("d", "a"), ("d", "b")]
-    assert spread(distortions, 3) == [("d", "wrong"), ("d", "a"), ("d", "b")]
-
-
-def test_large_pictures_lower_the_number_shown(make_run):
-    # Two attacks make seven pictures an image.
-    series = series_of(make_run(), "run")
-    shown = gallery(series, COLUMNS, 24, limit=16 * 16 * 7 * 3)
-    assert (shown.shown, shown.limited) == (3, True)
-    assert gallery(series, COLUMNS, 24, limit=1).shown == 1
-
-
-@pytest.mark.parametrize("damage", ["missing", "broken"])
-def test_a_lost_picture_costs_only_its_own_panels(make_run, damage: str):
-    run = make_run()
-    for path in (run.image_path("ddn", "photo 0"), run.original_path("photo 1")):
-        path.unlink()
-        if damage == "broken":
-            path.write_bytes(b"no picture")
-    tiles = {(tile.id, tile.series): tile for tile in build({"run": run}, 24).gallery.tiles}
-    lost = tiles["photo 0", 1]
-    assert (lost.adversarial, lost.difference, lost.lost) == (None, None, None)
-    assert lost.original is not None
-    assert tiles["photo 1", 0].original is None
-    assert tiles["photo 1", 0].adversarial is not None
-    assert tiles["photo 0", 0].difference is not None
-
-
 def test_runs_of_one_name_are_told_apart_by_their_parents():
     given = [Path("/a/x/run"), Path("/b/x/run"), Path("/b/other")]
     assert names(given) == ("a/x/run", "b/x/run", "other")
-
-
-def test_an_image_below_the_window_has_a_tile_without_a_map(make_run, record):
-    tile = build({"run": make_run(rows={"fgsm": [record(0, "a")]}, size=10)}, 24).gallery.tiles[0]
-    assert tile.lost is None
-    assert pixels(tile.difference).shape == (10, 10, 3)
-
-
-def test_a_grey_image_has_a_grey_difference_and_a_map(make_run, record):
-    tile = build({"run": make_run(rows={"fgsm": [record(0, "a")]}, channels=1)}, 24).gallery.tiles[0]
-    assert pixels(tile.difference).shape == (16, 16)
-    assert tile.lost is not None

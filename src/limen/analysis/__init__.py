@@ -18,6 +18,7 @@ from limen.analysis.spreadsheet import to_csv
 from limen.analysis.sweeps import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.analysis.table import attacks_of, rows_of, statistics, table
 from limen.analysis.trends import Trend, Variances, axis_of, rejections, trend
+from limen.analysis.verdicts import Verdict, verdict
 
 __all__ = [
     "AccuracyCurve",
@@ -38,6 +39,7 @@ __all__ = [
     "Sweep",
     "Trend",
     "Variances",
+    "Verdict",
     "accuracy_curve",
     "attacks_of",
     "axis_of",
@@ -79,5 +81,6 @@ __all__ = [
     "table",
     "to_csv",
     "trend",
+    "verdict",
     "wilson",
 ]

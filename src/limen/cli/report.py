@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,11 +14,15 @@ def report(
         Path | None, typer.Option(help="File to write; report.html in the first folder if not given.")
     ] = None,
     gallery: Annotated[
-        int, typer.Option(min=0, help="How many images to show, each under every attack.")
-    ] = 24,
+        int, typer.Option(min=0, help="How many images to show, the worst first, each under every attack.")
+    ] = 200,
+    pictures: Annotated[
+        Literal["inside", "beside"],
+        typer.Option(help="Put the pictures into the page's one file, or into a folder beside it."),
+    ] = "inside",
 ) -> None:
-    """Make the page of one or several runs: one file, which needs no network."""
+    """Make the page of one or several runs, which needs no network, and its figures as JSON beside it."""
     from limen.cli.console import output
     from limen.report import write_page
 
-    output().print(f"page {write_page(runs, out, gallery=gallery)}")
+    output().print(f"page {write_page(runs, out, gallery=gallery, pictures=pictures)}")

@@ -61,8 +61,10 @@ def execute(
     if run.manifest.model.defenses:
         known = " and attacks know of it" if run.manifest.settings.adaptive else ""
         output().print(f"the model is behind {run.manifest.model.chain}{known}")
-    if warning := analysis.clean_warning(run):
-        complain(warning)
+    found = analysis.verdict(run)
+    output().print(*found.sentences, sep="\n")
+    if found.warning:
+        complain(found.warning)
     for photograph in write_full_size(run, what[1], what[0]):
         output().print(str(photograph))
         if photograph.path is not None:

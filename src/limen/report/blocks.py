@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from limen.document import AnyChart, Block, BoxPlot, Charts, Document, Picture, 
 from limen.pictures import scale_colours
 from limen.report.box_plot import boxes_markup
 from limen.report.chart import markup
+from limen.report.shelf import Plain, Shelf
 from limen.report.templating import environment
 from limen.safety import opened, resolved
 
@@ -23,7 +23,12 @@ _SIGNATURE, _HEAD = b"\x89PNG\r\n\x1a\n", 24
 _SMALL = 200
 
 
-def render_blocks(document: Document, colours: Mapping[str, int] | None = None, level: int = 2) -> Markup:
+def render_blocks(
+    document: Document,
+    colours: Mapping[str, int] | None = None,
+    level: int = 2,
+    shelf: Shelf | None = None,
+) -> Markup:
     """The blocks of a document, from top to bottom.
 
     Args:
@@ -31,7 +36,9 @@ def render_blocks(document: Document, colours: Mapping[str, int] | None = None, 
         colours: The number of each attack's colour; in the order in which the document names them if not
             given.
         level: The level of the blocks' headings.
+        shelf: Takes the pictures; if not given, they stand where they are shown.
     """
+    taking = Plain() if shelf is None else shelf
     if colours is None:
         colours = {name: place for place, name in enumerate(series_names(document))}
     template = environment().get_template("blocks.html.j2")
@@ -45,20 +52,19 @@ def render_blocks(document: Document, colours: Mapping[str, int] | None = None, 
             colours=colours,
             level=level,
             draw=draw,
-            png=png,
+            png=lambda picture: png(picture, taking),
             keys=_shared_key,
             ramp=scale_colours(),
         )
     )
 
 
-def png(picture: Picture) -> dict[str, object] | None:
-    """A picture as a data URL with its size in pixels, None where it is missing or no PNG."""
+def png(picture: Picture, shelf: Shelf) -> dict[str, object] | None:
+    """Where the page finds a picture, and its size in pixels; None where it is missing or no PNG."""
     content, (width, height) = _content(picture), png_size(picture)
     if not width:
         return None
-    url = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-    return {"url": url, "width": width, "height": height, "small": width < _SMALL}
+    return {"source": shelf.place(content), "width": width, "height": height, "small": width < _SMALL}
 
 
 def png_size(picture: Picture) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Which images a gallery shows: as many as fit, spread from the least to the most distorted."""
+"""Which images a gallery shows, and in which order: the worst first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from limen.report.series import Series
 Key = tuple[str, str]
 """An image: its data set's spec and its id, as runs over the same data show the same photographs."""
 
+STATES = ("fooled", "failed", "wrong")
+"""What became of an image: fooled, not fooled, or wrong before any attack."""
+
 
 def keys(series: Series) -> list[Key]:
     """The image of each record."""
@@ -19,45 +22,38 @@ def keys(series: Series) -> list[Key]:
     return [(spec, str(key)) for key in series.columns["id"]]
 
 
-def spread(distortions: dict[Key, float], count: int) -> list[Key]:
-    """`count` of the keys, evenly over the sorted distortions and always with the largest.
-
-    Images that no attack had to change come only where there are too few others.
-
-    Example:
-        >>> spread({("d", "a"): 3.0, ("d", "b"): 1.0, ("d", "c"): 2.0}, 2)
-        [('d', 'b'), ('d', 'a')]
-    """
-    ranked = sorted(distortions, key=lambda key: (distortions[key], key))
-    changed = [key for key in ranked if distortions[key] > 0]
-    ranked = changed if len(changed) >= count else ranked
-    if count >= len(ranked):
-        return ranked
+def states(series: Series) -> list[str]:
+    """What became of the image of each record, as `STATES` names it."""
     return [
-        ranked[place] for place in np.linspace(len(ranked) - 1, 0, max(count, 0)).round().astype(int)[::-1]
+        ("fooled" if success else "failed") if correct else "wrong"
+        for correct, success in zip(series.correct, series.success, strict=True)
     ]
 
 
-def distortions(series: Sequence[Series]) -> dict[Key, float]:
-    """Each image's largest distortion under any attack; infinite where no attack succeeded.
+def ranked(series: Sequence[Series]) -> list[Key]:
+    """All images, the worst first.
 
-    Distortion is 1 - SSIM (L2 where that is missing) over the attack's median, so that a coarse
-    attack does not decide alone which images count as the worst.
+    Those that an attack fooled come first, the most distorted at their head; then those that none fooled, and
+    last those that a model had wrong before any attack. Distortion is an image's largest under an attack that
+    fooled it, in 1 - SSIM (L2 where that is missing) over the attack's median, so that a coarse attack does
+    not decide alone which images are the worst.
     """
-    largest: dict[Key, float] = {}
+    worst: dict[Key, tuple[int, float]] = {}
     for one in series:
-        for key, value in zip(keys(one), _relative(one), strict=True):
-            largest[key] = max(largest.get(key, -np.inf), float(value))
-    return {key: value if np.isfinite(value) else np.inf for key, value in largest.items()}
+        for key, state, value in zip(keys(one), states(one), _relative(one), strict=True):
+            rank = STATES.index(state), -float(value) if state == "fooled" else 0.0
+            worst[key] = min(worst.get(key, rank), rank)
+    return sorted(worst, key=lambda key: worst[key])
 
 
 def _relative(series: Series) -> np.ndarray:
     columns = {each.key: each for each in series.run.manifest.metrics}
+    fooled = series.success & series.correct
     for metric in (columns[key] for key in ("ssim", "l2") if key in columns):
-        values = np.where(series.success, metric.plotted(series.columns[metric.key]), np.nan)
+        values = np.where(fooled, metric.plotted(series.columns[metric.key]), np.nan)
         if np.isfinite(values).any():
-            return np.nan_to_num(values / (float(np.nanmedian(values)) or 1.0), nan=-np.inf)
-    return np.full(len(series), -np.inf)
+            return np.nan_to_num(values / (float(np.nanmedian(values)) or 1.0), nan=0.0)
+    return np.zeros(len(series))
 
 
 def affordable(series: Sequence[Series], limit: int) -> int:

@@ -1,20 +1,24 @@
-"""The gallery: the pictures and words of each image under each attack."""
+"""The gallery: each image once, and what each attack made of it, in pictures and words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from limen import pictures
 from limen.report import choice
 from limen.report.series import Series
+from limen.report.shelf import Shelf
 from limen.runs import MetricColumn
+from limen.safety import read_bytes, resolved
 
 PIXELS = 32_000_000
-"""Most pixels on a page, over all pictures: as base64 PNG even noise stays near 4 bytes each."""
+"""Most pixels inside a page, over all pictures: as base64 PNG even noise stays near 4 bytes each."""
+
+_SAMPLED = 64
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,7 @@ class Tile:
 
     Attributes:
         series: Position of the attack among all attacks of the page.
-        image: Position of the image among the shown ones.
-        id: The image's id in the data set.
         state: "fooled", "failed", or "wrong" where the model erred before any attack.
-        label: Name of the true class.
         target: Name of the class aimed at, empty if untargeted.
         before: Name of the class predicted on the original.
         before_confidence: Its confidence in [0, 1].
@@ -34,18 +35,13 @@ class Tile:
         after_confidence: Its confidence in [0, 1].
         distances: Value of each metric, None where there is none.
         order: The same, as numbers that grow with distortion.
-        shape: Height and width in pixels, None if both pictures are missing.
-        original: Position of the original among the gallery's originals, None if missing.
-        adversarial: The stored adversarial image as a data URL, None if missing.
-        difference: The magnified difference as a data URL, None if either picture is missing.
-        lost: The map of 1 - SSIM as a data URL, None if missing or the image is under 11 pixels.
+        adversarial: Where the page finds the stored adversarial image, None if missing; see `Shelf.place`.
+        difference: Likewise the magnified difference, None if either picture is missing.
+        lost: Likewise the map of 1 - SSIM, None if missing or the image is under 11 pixels.
     """
 
     series: int
-    image: int
-    id: str
     state: str
-    label: str
     target: str
     before: str
     before_confidence: float
@@ -53,30 +49,50 @@ class Tile:
     after_confidence: float
     distances: dict[str, float | None]
     order: dict[str, float | None]
+    adversarial: Markup | None
+    difference: Markup | None
+    lost: Markup | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image, and what the attacks made of it.
+
+    Attributes:
+        id: The image's id in the data set.
+        state: The worst that became of it: "fooled", "failed" or "wrong".
+        label: Name of its class.
+        shape: Height and width in pixels, None if no picture of it can be read.
+        original: Where the page finds the original, None if missing; see `Shelf.place`.
+        tiles: A tile for each attack that is done with the image, in their order.
+    """
+
+    id: str
+    state: str
+    label: str
     shape: tuple[int, int] | None
-    original: int | None
-    adversarial: str | None
-    difference: str | None
-    lost: str | None
+    original: Markup | None
+    tiles: tuple[Tile, ...]
+
+    @property
+    def fooled(self) -> int:
+        """How many attacks fooled a model that was right before."""
+        return sum(tile.state == "fooled" for tile in self.tiles)
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The tiles and what they have in common.
+    """The rows and what they have in common.
 
     Attributes:
-        tiles: One for each shown image and attack, by image and then by attack.
-        originals: The originals as data URLs, each once however many attacks show it.
-        shown: How many images are shown.
+        rows: One for each shown image, the worst first.
         total: How many images have records.
         limited: Whether the limit of pixels, not the number asked for, set how many are shown.
         factor: What every difference is multiplied by.
         top: The value of 1 - SSIM that every map draws brightest.
     """
 
-    tiles: tuple[Tile, ...]
-    originals: tuple[str, ...]
-    shown: int
+    rows: tuple[Row, ...]
     total: int
     limited: bool
     factor: int
@@ -84,99 +100,117 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A stored picture, and the very file as a data URL."""
-
-    pixels: np.ndarray
-    url: str
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One record to show, with its pictures."""
+class _Record:
+    """One record to show: an attack, its number, the place in its columns, and what became of the image."""
 
     series: Series
     number: int
-    row: int
-    image: int
-    original: _Picture | None
-    adversarial: _Picture | None
-    change: np.ndarray | None
-    lost: np.ndarray | None
+    place: int
+    state: str
+
+    @property
+    def id(self) -> str:
+        """The image's id."""
+        return str(self.series.columns["id"][self.place])
+
+    def pixels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The original and the adversarial image, None where one cannot be read."""
+        run = self.series.run
+        return choice.read(run.original, self.id), choice.read(run.image, self.series.label, self.id)
 
 
 def gallery(
-    series: Sequence[Series], metrics: Sequence[MetricColumn], count: int, limit: int = PIXELS
+    series: Sequence[Series],
+    metrics: Sequence[MetricColumn],
+    count: int,
+    shelf: Shelf,
+    limit: int | None = PIXELS,
 ) -> Gallery:
-    """Choose images, and make a tile for each of them under every attack.
+    """Choose images, and make a row for each of them.
 
     Args:
         series: All attacks of the page.
         metrics: The metrics that a tile states.
         count: How many images to show at most.
-        limit: How many pixels all pictures may have together; one image is shown whatever its size.
+        shelf: Takes the pictures.
+        limit: How many pixels all pictures may have together, None for any number; one image is shown
+            whatever its size.
     """
-    distortions = choice.distortions(series)
-    fits = choice.affordable(series, limit)
-    chosen = choice.spread(distortions, min(count, fits))
-    entries = _entries(series, chosen)
-    factor = pictures.common_factor([entry.change for entry in entries if entry.change is not None])
-    top = pictures.common_top([entry.lost for entry in entries if entry.lost is not None])
-    # Runs over the same photographs share their originals: equal files are held once.
-    originals: dict[str, int] = {}
-    for entry in entries:
-        if entry.original is not None:
-            originals.setdefault(entry.original.url, len(originals))
+    ranked = choice.ranked(series)
+    fits = len(ranked) if limit is None else choice.affordable(series, limit)
+    records: dict[choice.Key, list[_Record]] = {key: [] for key in ranked[: min(count, fits)]}
+    for number, one in enumerate(series):
+        for place, (key, state) in enumerate(zip(choice.keys(one), choice.states(one), strict=True)):
+            if key in records:
+                records[key].append(_Record(one, number, place, state))
+    factor, top = _scales([each for of_image in records.values() for each in of_image])
     return Gallery(
-        tiles=tuple(_tile(entry, metrics, originals, factor, top) for entry in entries),
-        originals=tuple(originals),
-        shown=len(chosen),
-        total=len(distortions),
-        limited=fits < min(count, len(distortions)),
+        rows=tuple(_row(of_image, metrics, factor, top, shelf) for of_image in records.values()),
+        total=len(ranked),
+        limited=fits < min(count, len(ranked)),
         factor=factor,
         top=top,
     )
 
 
-def _entries(series: Sequence[Series], chosen: Sequence[choice.Key]) -> list[_Entry]:
-    places = {key: place for place, key in enumerate(chosen)}
-    originals: dict[tuple[str, str], _Picture | None] = {}
-    entries = []
-    for number, one in enumerate(series):
-        for row, key in enumerate(choice.keys(one)):
-            if key not in places:
-                continue
-            if (one.name, key[1]) not in originals:
-                originals[one.name, key[1]] = _picture(one.run.original_path, one.run.original, key[1])
-            original = originals[one.name, key[1]]
-            adversarial = _picture(one.run.image_path, one.run.image, one.label, key[1])
-            change = lost = None
-            if original and adversarial and original.pixels.shape == adversarial.pixels.shape:
-                change = pictures.difference(original.pixels, adversarial.pixels)
-                lost = pictures.lost_structure(original.pixels, adversarial.pixels)
-            entries.append(_Entry(one, number, row, places[key], original, adversarial, change, lost))
-    return sorted(entries, key=lambda entry: (entry.image, entry.number))
+def _scales(records: Sequence[_Record]) -> tuple[int, float]:
+    """What differences are magnified by, and the brightest value of maps, from an even choice of pictures."""
+    changes, maps = [], []
+    for record in records[:: max(1, len(records) // _SAMPLED)]:
+        change, lost = _compared(*record.pixels())
+        changes += [] if change is None else [change]
+        maps += [] if lost is None else [lost]
+    return pictures.common_factor(changes), pictures.common_top(maps)
 
 
-def _picture(path: Callable[..., Path], pixels: Callable[..., np.ndarray], *key: str) -> _Picture | None:
-    found = choice.read(pixels, *key)
-    return None if found is None else _Picture(found, pictures.data_url(path(*key).read_bytes()))
+def _compared(
+    original: np.ndarray | None, adversarial: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The difference and the map of 1 - SSIM, None where they cannot be."""
+    if original is None or adversarial is None or original.shape != adversarial.shape:
+        return None, None
+    return pictures.difference(original, adversarial), pictures.lost_structure(original, adversarial)
 
 
-def _tile(
-    entry: _Entry, metrics: Sequence[MetricColumn], originals: dict[str, int], factor: int, top: float
-) -> Tile:
-    one = entry.series
-    values = {key: column[entry.row] for key, column in one.columns.items()}
+def _row(
+    records: Sequence[_Record], metrics: Sequence[MetricColumn], factor: int, top: float, shelf: Shelf
+) -> Row:
+    original, shape, tiles = None, None, []
+    for record in records:
+        one, run = record.series, record.series.run
+        inside = resolved(run.directory)
+        before, after = record.pixels()
+        # Runs over the same photographs share their originals; where one is missing, another's serves.
+        if before is not None and original is None:
+            original = shelf.place(read_bytes(run.original_path(record.id), inside))
+        seen = before if before is not None else after
+        shape = shape or (None if seen is None else (seen.shape[0], seen.shape[1]))
+        change, lost = _compared(before, after)
+        shown = (
+            None if after is None else read_bytes(run.image_path(one.label, record.id), inside),
+            None if change is None else pictures.to_png(pictures.magnified(change, factor)),
+            None if lost is None else pictures.to_png(pictures.coloured(lost, top)),
+        )
+        tiles.append(_tile(record, metrics, [None if each is None else shelf.place(each) for each in shown]))
+    first = records[0]
+    return Row(
+        id=first.id,
+        state=min((tile.state for tile in tiles), key=choice.STATES.index),
+        label=first.series.class_name(first.series.columns["label"][first.place]),
+        shape=shape,
+        original=original,
+        tiles=tuple(tiles),
+    )
+
+
+def _tile(record: _Record, metrics: Sequence[MetricColumn], placed: Sequence[Markup | None]) -> Tile:
+    one = record.series
+    values = {key: column[record.place] for key, column in one.columns.items()}
     measured = {m.key: float(values.get(m.key, np.nan)) for m in metrics}
-    picture = entry.original or entry.adversarial
-    state = "fooled" if one.success[entry.row] else "failed"
+    adversarial, difference, lost = placed
     return Tile(
-        series=entry.number,
-        image=entry.image,
-        id=str(values["id"]),
-        state=state if one.correct[entry.row] else "wrong",
-        label=one.class_name(values["label"]),
+        series=record.number,
+        state=record.state,
         target=one.class_name(values["target"]),
         before=one.class_name(values["clean_prediction"]),
         before_confidence=float(values["clean_confidence"]),
@@ -184,13 +218,9 @@ def _tile(
         after_confidence=float(values["confidence"]),
         distances={key: None if np.isnan(value) else value for key, value in measured.items()},
         order={m.key: _order(m, measured[m.key]) for m in metrics},
-        shape=None if picture is None else (picture.pixels.shape[0], picture.pixels.shape[1]),
-        original=None if entry.original is None else originals[entry.original.url],
-        adversarial=None if entry.adversarial is None else entry.adversarial.url,
-        difference=None
-        if entry.change is None
-        else pictures.data_url(pictures.magnified(entry.change, factor)),
-        lost=None if entry.lost is None else pictures.data_url(pictures.coloured(entry.lost, top)),
+        adversarial=adversarial,
+        difference=difference,
+        lost=lost,
     )
 
 

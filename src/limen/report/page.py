@@ -1,4 +1,4 @@
-"""One self-contained HTML file from a view: markup, style, script and pictures."""
+"""The page of runs from a view: markup, style, script and pictures, and beside it its figures as JSON."""
 
 from __future__ import annotations
 
@@ -12,31 +12,48 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from limen import __version__, pictures
+from limen import __version__
 from limen.document import percent
 from limen.errors import LimenError, UsageError, reason
+from limen.pictures import scale_colours
 from limen.report import blocks
+from limen.report.gallery import PIXELS
+from limen.report.shelf import Beside, Inside, Place
+from limen.report.summary import MARK, summary
 from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run
-from limen.safety import check_replaceable, resolved
+from limen.safety import check_replaceable, opened, resolved
 
-_SCRIPTS = ("page.js", "curves.js", "gallery.js")
-_STYLES = ("style.css", *blocks.STYLES)
+GALLERY = 200
+"""How many images a page shows if not told otherwise."""
+
+GENERATOR = '<meta name="generator" content="Limen'
+"""What the head of each page holds."""
+
+_SCRIPTS = ("page.js", "pictures.js", "curves.js", "gallery.js")
+_STYLES = ("style.css", "gallery.css", *blocks.STYLES)
+_HEAD = 4000
 
 
 def write_page(
-    directories: Sequence[Path | str], out: Path | str | None = None, *, gallery: int = 24
+    directories: Sequence[Path | str],
+    out: Path | str | None = None,
+    *,
+    gallery: int = GALLERY,
+    pictures: Place = "inside",
 ) -> Path:
-    """Write the page of one or several runs as a single HTML file that opens from disk.
+    """Write the page of one or several runs, which opens from disk, and its figures beside it as JSON.
 
     Args:
         directories: The runs, each a directory with a `run.json`; several are shown side by side.
-        out: The file to write; `report.html` in the first directory if not given.
-        gallery: How many images the gallery shows at most, each under every attack; likewise the sections
-            of stored evaluations. The gallery's are spread over the sorted distortions, so that the
-            worst ones are among them; fewer are shown where their pictures would hold more than
-            `limen.report.gallery.PIXELS` pixels.
+        out: The file to write; `report.html` in the first directory if not given. The figures go beside it,
+            to `report.summary.json`.
+        gallery: How many images the gallery shows at most, the worst first and each under every attack;
+            likewise the sections of stored evaluations.
+        pictures: "inside" for a single file, whose gallery shows fewer images where their pictures would
+            hold more than `limen.report.gallery.PIXELS` pixels; or "beside" for a small file and a folder
+            of pictures, `report.pictures`, that goes wherever the page goes.
 
     Returns:
         The file written.
@@ -44,21 +61,34 @@ def write_page(
     Raises:
         UsageError: If no directory is given, one is no run, or `gallery` is negative.
         RunError: If a run cannot be read.
-        LimenError: If the file cannot be written; an older one is then still whole.
+        LimenError: If a file cannot be written, or something that is not of Limen lies in its place; an
+            older page is then still whole.
     """
     if not directories:
         raise UsageError("no run to report; give at least one run directory")
     if gallery < 0:
         raise UsageError(f"gallery is {gallery}; give the number of images to show, 0 for none")
+    if pictures not in ("inside", "beside"):
+        raise UsageError(f"pictures is {pictures!r}; give inside or beside")
     unique = list(dict.fromkeys(map(_located, directories)))
     runs = dict(zip(names(unique), map(open_run, unique), strict=True))
     out = unique[0] / "report.html" if out is None else Path(out)
-    _write(out, render(build(runs, gallery)))
+    if not out.name:
+        raise UsageError(f"out is {str(out)!r}, which names no file")
+    figures, folder = out.with_suffix(".summary.json"), out.with_suffix(".pictures")
+    _refuse_foreign(out, GENERATOR, "page")
+    _refuse_foreign(figures, MARK, "summary")
+    shelf = Inside() if pictures == "inside" else Beside(folder)
+    view = build(runs, gallery, shelf, PIXELS if pictures == "inside" else None)
+    _write(out, render(view, shelf))
+    _write(figures, summary(view))
+    if isinstance(shelf, Beside):
+        shelf.remove_others()
     return out
 
 
-def render(view: View) -> str:
-    """The page as HTML text."""
+def render(view: View, shelf: Inside | Beside) -> str:
+    """The page as HTML text, whose pictures lie on this shelf."""
     script = "\n".join(map(template_file, _SCRIPTS))
     # Only this very script may run, and nothing may be fetched: text that slips through as markup stays dead.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -68,10 +98,12 @@ def render(view: View) -> str:
         view=view,
         several=len(view.runs) > 1,
         drawing=_drawing(view),
-        scale=pictures.scale_colours(),
+        scale=scale_colours(),
         style=Markup("\n".join(map(template_file, _STYLES))),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704 - our own files
         digest=digest,
+        held=shelf.held if isinstance(shelf, Inside) else (),
+        beside=isinstance(shelf, Beside),
         version=__version__,
     )
 
@@ -97,13 +129,25 @@ def _drawing(view: View) -> dict[str, object]:
     }
 
 
+def _refuse_foreign(path: Path, mark: str, kind: str) -> None:
+    """Refuse to replace a file that Limen did not write."""
+    try:
+        with opened(path) as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
+    except OSError:  # nothing is there, or what `_write` refuses
+        return
+    if head and mark not in head:
+        raise LimenError(f"{path}: is no {kind} of Limen's, and is kept; choose another --out")
+
+
 def _write(path: Path, text: str) -> None:
     # A name of its own: the run may be written to at this moment, by a process with its own temporary files.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_replaceable(path)
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
         temporary.replace(path)
     except OSError as error:
         raise LimenError(

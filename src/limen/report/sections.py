@@ -10,6 +10,7 @@ from markupsafe import Markup
 from limen.document import Document, Pictures, merge, of_run
 from limen.report.blocks import png_size, render_blocks, series_names
 from limen.report.gallery import PIXELS
+from limen.report.shelf import Shelf
 from limen.runs import Run, read_evaluations
 
 
@@ -32,7 +33,9 @@ class Section:
     blocks: Markup
 
 
-def sections(runs: Mapping[str, Run], attacks: Colours, families: Colours, count: int) -> tuple[Section, ...]:
+def sections(
+    runs: Mapping[str, Run], attacks: Colours, families: Colours, count: int, shelf: Shelf
+) -> tuple[Section, ...]:
     """A section for each evaluation with the same options, in which its runs stand side by side.
 
     Args:
@@ -40,6 +43,7 @@ def sections(runs: Mapping[str, Run], attacks: Colours, families: Colours, count
         attacks: The number of the colour of each attack, by run and label.
         families: Likewise of attacks that differ in their budget alone, by run and name.
         count: How many rows of pictures to show at most, of each run.
+        shelf: Takes the pictures.
 
     Raises:
         RunError: If a stored evaluation cannot be read.
@@ -50,7 +54,7 @@ def sections(runs: Mapping[str, Run], attacks: Colours, families: Colours, count
             shown = _shortened(stored.document(), count)
             documents.setdefault(stored.identity.label, {})[name] = shown
     return tuple(
-        _section(f"evaluation-{place}", of_runs, attacks, families)
+        _section(f"evaluation-{place}", of_runs, attacks, families, shelf)
         for place, of_runs in enumerate(documents.values(), start=1)
     )
 
@@ -59,15 +63,16 @@ Colours = Mapping[tuple[str, str], int]
 """The number of a colour by the name of the run and the name of the attack."""
 
 
-def _section(anchor: str, documents: Mapping[str, Document], attacks: Colours, families: Colours) -> Section:
+def _section(
+    anchor: str, documents: Mapping[str, Document], attacks: Colours, families: Colours, shelf: Shelf
+) -> Section:
     merged = merge(documents)
     names = series_names(merged)
     by_family, by_attack = (_of(documents, colours) for colours in (families, attacks))
     # Where attacks stand under each budget, the colour of the family would be that of several lines.
     colours = by_family if set(names) <= by_family.keys() else by_attack
-    return Section(
-        anchor, merged.title, tuple(documents), merged.settings, render_blocks(merged, colours, level=3)
-    )
+    blocks = render_blocks(merged, colours, level=3, shelf=shelf)
+    return Section(anchor, merged.title, tuple(documents), merged.settings, blocks)
 
 
 def _of(documents: Mapping[str, Document], colours: Colours) -> dict[str, int]:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 from markupsafe import Markup
 
-from limen.analysis import caveats, clean_warning, notes, outcomes_by_name, rows_of, table
+from limen.analysis import Verdict, caveats, notes, outcomes_by_name, rows_of, table, verdict
 from limen.analysis.table import Row
 from limen.report.accuracy import accuracy
 from limen.report.curves import Band, Curve, bands, curves
-from limen.report.gallery import Gallery, gallery
+from limen.report.gallery import PIXELS, Gallery, gallery
 from limen.report.sections import Section, sections
-from limen.report.series import Series, series_of
+from limen.report.series import series_of
+from limen.report.shelf import Shelf
 from limen.runs import Manifest, MetricColumn, Run
 
 
@@ -26,18 +27,14 @@ class RunView:
     Attributes:
         name: Its name on the page, unlike that of any other run there.
         manifest: Its model, data, settings and versions.
-        images: Images with at least one record.
-        correct: How many of them the model classified as labelled before any attack.
+        verdict: What it comes to.
         skipped: Ids of the images left out, by reason.
-        warning: What to say where the model knew its images no better than by chance.
     """
 
     name: str
     manifest: Manifest
-    images: int
-    correct: int
+    verdict: Verdict
     skipped: Mapping[str, tuple[str, ...]]
-    warning: str | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class AttackRow:
 
 @dataclass(frozen=True)
 class View:
-    """The whole page: runs, the table of attacks, curves, accuracy, the stored evaluations, the gallery.
+    """The whole page: runs, the gallery, the table of attacks, curves, accuracy, the stored evaluations.
 
     Attacks that differ in their budget alone are one family, also where there is just one of them.
     `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
@@ -86,12 +83,14 @@ class View:
     gallery: Gallery
 
 
-def build(runs: Mapping[str, Run], pictures: int) -> View:
+def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | None = PIXELS) -> View:
     """Everything that the page says about these runs.
 
     Args:
         runs: Each run under its name on the page.
         pictures: How many images the gallery, and the sections of evaluations, show at most.
+        shelf: Takes the pictures.
+        limit: How many pixels the gallery's may have together, None for any number.
 
     Raises:
         RunError: If a run's records or its evaluation cannot be read.
@@ -108,8 +107,10 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
         for one in outcomes_by_name(run.table(), run.manifest.families()).values()
     ]
     lines = curves(merged, metrics)
+    # The gallery's pictures first, as they are looked at first.
+    shown = gallery(series, metrics, pictures, shelf, limit)
     return View(
-        runs=tuple(_run_view(name, run, of_runs[name]) for name, run in runs.items()),
+        runs=tuple(_run_view(name, run) for name, run in runs.items()),
         metrics=metrics,
         attacks=attacks,
         families=families,
@@ -126,8 +127,9 @@ def build(runs: Mapping[str, Run], pictures: int) -> View:
             {(row.run, row.label): place for place, row in enumerate(attacks)},
             {(row.run, row.label): place for place, row in enumerate(families)},
             pictures,
+            shelf,
         ),
-        gallery=gallery(series, metrics, pictures),
+        gallery=shown,
     )
 
 
@@ -157,14 +159,11 @@ def names(directories: Sequence[Path]) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _run_view(name: str, run: Run, series: Sequence[Series]) -> RunView:
-    correct: dict[str, bool] = {}
-    for one in series:
-        correct.update(zip(one.columns["id"], one.correct.tolist(), strict=True))
+def _run_view(name: str, run: Run) -> RunView:
     skipped: dict[str, tuple[str, ...]] = {}
     for entry in run.manifest.skipped:
         skipped[entry.reason] = (*skipped.get(entry.reason, ()), entry.id)
-    return RunView(name, run.manifest, len(correct), sum(correct.values()), skipped, clean_warning(run))
+    return RunView(name, run.manifest, verdict(run), skipped)
 
 
 def _attacks(
