@@ -1,7 +1,7 @@
 """What nobody vouches for, bounded before memory or time is spent on it: places, files, and their claims.
 
-All errors are an `OSError`, as those of the system are, so that who opens a file need not tell one from the
-other: `limen.errors.reason` says either in one line.
+What is wrong with a place or a file is an `OSError`, as what the system says is, so that who opens a file
+need not tell one from the other: `limen.errors.reason` says either in one line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from limen.errors import UsageError
+
 try:
     import resource
 except ImportError:  # Windows has no such limits
@@ -26,8 +28,10 @@ MOST_TEXT = 256 * 2**20
 MOST_SIDE = 8192
 """How many pixels an image may be resized to a side: no classifier takes more, and its square is 200 MB."""
 
-MOST_SAMPLES = 10_000_000
-"""How many samples may be asked of a set that is drawn as it is read."""
+MOST_COUNT = 1_000_000
+"""How many steps, draws or samples may be asked for where nothing else bounds them: more is a slip."""
+
+_GREATEST = {float: 1e37, int: 2**63 - 1}  # what single precision and 64 bits hold, with room to compute
 
 _SHARE = 2  # what is read once is held about twice, as bytes and as what they become
 _PIECE = 2**20
@@ -182,6 +186,28 @@ def check_fits(size: int) -> None:
     """
     if (there := memory() // _SHARE) < size:
         raise UnsafeError(f"it would take {told(size)} of memory, and {told(there)} can be had for it")
+
+
+def check_count(name: str, count: object, most: int = MOST_COUNT) -> int:
+    """The count, if it is a whole number from 1 to `most`.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
+        raise UsageError(f"{name} is {count!r:.40}; expected an integer from 1 to {most:,}")
+    return count
+
+
+def is_tame(number: float) -> bool:
+    """Whether a number is one that tensors can hold, or infinite.
+
+    Example:
+        >>> is_tame(1e308), is_tame(10**30), is_tame(-3), is_tame(float("inf"))
+        (False, False, True, True)
+    """
+    most = _GREATEST.get(type(number), _GREATEST[float])
+    return abs(number) <= most or abs(number) == float("inf")
 
 
 def memory() -> int:

@@ -30,5 +30,5 @@ def test_count_takes_the_first_and_must_be_there():
     assert len(demo("digits", count=20)) == 20
     assert demo("digits", count=20).load(3).image.equal(demo("digits").load(3).image)
     for count in (0, 498):
-        with pytest.raises(UsageError, match=f"count must be from 1 to 497 for split=test, not {count}"):
+        with pytest.raises(UsageError, match=f"count is {count}; expected an integer from 1 to 497"):
             demo("digits", count=count)

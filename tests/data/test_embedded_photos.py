@@ -86,5 +86,5 @@ def test_splits_and_specs_differ():
 def test_a_wrong_name_or_count_is_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'photos'"):
         demo("photo")
-    with pytest.raises(UsageError, match="count must be at least 1, not 0"):
+    with pytest.raises(UsageError, match="count is 0; expected an integer from 1 to 1,000,000"):
         demo("photos", count=0)

@@ -136,7 +136,7 @@ def test_a_spec_names_a_set_and_sets_that_differ_have_other_fingerprints():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("count=0", "count must be at least 1, not 0"),
+        ("count=0", "count is 0; expected an integer from 1 to 1,000,000"),
         ("size=31", "size must be from 32 to 224, not 31"),
         ("size=0", "size must be from 32 to 224, not 0"),
         ("size=225", "not 225"),

@@ -217,7 +217,7 @@ def test_features_are_computed_once_per_image(run, monkeypatch):
 
     seen: list[Path] = []
     real = run_features.load
-    monkeypatch.setattr(run_features, "load", lambda paths: seen.extend(paths) or real(paths))
+    monkeypatch.setattr(run_features, "load", lambda paths, root: seen.extend(paths) or real(paths, root))
     evaluate(run, EVALUATIONS.make("detection:repeats=2,learners=25,seed=11"))
     assert len(seen) == len(set(seen)) > 60
 
@@ -242,8 +242,8 @@ def test_an_attack_that_came_to_more_images_is_measured_anew(tmp_path):
     [
         ("detection:features=dctr", "unknown features 'dctr'"),
         ("detection:colour=red", "colour must be"),
-        ("detection:repeats=0", "repeats must be at least 1"),
-        ("detection:learners=0", "learners must be at least 1"),
+        ("detection:repeats=0", "repeats is 0; expected an integer"),
+        ("detection:learners=0", "learners is 0; expected an integer"),
         ("detection:dimension=687", "dimension must be from 1 to 686"),
     ],
 )

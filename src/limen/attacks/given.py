@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import from_uint8
+from limen.safety import is_tame
 
 Model = Classifier | nn.Module
 """A classifier, or a network on images in [0, 1] that one is made of."""
@@ -102,12 +103,17 @@ def as_labels(labels: Labels, images: Tensor, classifier: Classifier, targeted: 
 def as_setting(value: Any) -> Any:
     """A value of a factory: lists and arrays of numbers become tensors, NumPy's numbers Python's own.
 
+    Raises:
+        UsageError: If it is a number that no tensor holds.
+
     Example:
         >>> as_setting([0.1, 0.2]), as_setting(np.float32(0.5)), as_setting("margin")
         (tensor([0.1000, 0.2000], dtype=torch.float64), 0.5, 'margin')
     """
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
+    if isinstance(value, int | float) and not is_tame(value):
+        raise UsageError(f"{value:.4g} is too large a number")
     numbers = isinstance(value, list | tuple) and value and all(isinstance(each, Real) for each in value)
     if numbers or (isinstance(value, np.ndarray) and value.dtype.kind in "iuf"):
         # Double precision, as Python's own numbers are.

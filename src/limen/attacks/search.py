@@ -15,9 +15,7 @@ from limen.attacks.part import Part, Problem
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import per_sample
-
-MOST = 1_000_000
-"""How many tries may be asked for: more is a slip, and would never end."""
+from limen.safety import check_count
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,3 @@ class MultiplierSearch(Search):
             upper = torch.where(succeeded, torch.minimum(upper, constant), upper)
             lower = torch.where(succeeded, lower, torch.maximum(lower, constant))
             constant = torch.where(upper.isinf(), constant * 10, (lower + upper) / 2)
-
-
-def check_count(name: str, count: object) -> int:
-    """The count, if it is an integer from 1 to `MOST`."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST:
-        raise UsageError(f"{name} is {count!r}; expected an integer from 1 to {MOST:,}")
-    return count

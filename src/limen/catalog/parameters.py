@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from torch import Tensor
 
 from limen.errors import UsageError, reason
-from limen.safety import expanded
+from limen.safety import expanded, is_tame
 from limen.spec import value_text
 
 REQUIRED = inspect.Parameter.empty
@@ -179,6 +179,16 @@ def _read_float(text: str) -> float:
         raise ValueError(text) from None
     if math.isnan(value):
         raise ValueError(text)
+    return _tame(value, text)
+
+
+def _read_int(text: str) -> int:
+    return _tame(int(text), text)
+
+
+def _tame(value: Any, text: str) -> Any:
+    if not is_tame(value):
+        raise UsageError(f"{text:.40} is too large a number")
     return value
 
 
@@ -196,7 +206,7 @@ def _read_path(text: str) -> Path:
 
 
 READERS: dict[Any, Callable[[str], Any]] = {
-    int: int,
+    int: _read_int,
     float: _read_float,
     str: _read_text,
     Path: _read_path,

@@ -8,6 +8,7 @@ import typer
 
 from limen.cli import machine
 from limen.cli.options import OF_DATA, BatchSize, Device, Limit, Out, Seed, option
+from limen.safety import MOST_COUNT
 
 
 def attack(
@@ -53,7 +54,10 @@ def attack(
         ),
     ] = False,
     draws: Annotated[
-        int, typer.Option(min=1, help="With --adaptive: draws of a random defence that each pass averages.")
+        int,
+        typer.Option(
+            min=1, max=MOST_COUNT, help="With --adaptive: draws of a random defence that each pass averages."
+        ),
     ] = 1,
     lattice: Annotated[
         Literal["255", "none"],

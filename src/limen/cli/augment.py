@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limen.cli import machine
-from limen.cli.options import Device, Seed, option
+from limen.cli.options import COUNT, Device, Seed, option
 from limen.cli.train_options import (
     DATA,
     HELP,
@@ -43,7 +43,7 @@ Steps = Annotated[
     option(
         "N",
         "Outer steps; each attacks as many images as there are clean ones.",
-        min=1,
+        **COUNT,
         rich_help_panel=RATE,
     ),
 ]
@@ -52,7 +52,7 @@ BatchSize = Annotated[
     option(
         "N",
         "Images per step of the network, attacked side by side; 1 is the algorithm's text.",
-        min=1,
+        **COUNT,
         rich_help_panel=RATE,
     ),
 ]

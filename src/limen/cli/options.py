@@ -8,17 +8,27 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from limen.safety import MOST_COUNT
+
 
 def option(metavar: str, about: str, *names: str, **limits: Any) -> Any:
     """An option that takes a value, for a parameter's annotation."""
     return typer.Option(*names, metavar=metavar, help=about, **limits)
 
 
+COUNT: dict[str, Any] = {"min": 1, "max": MOST_COUNT}
+"""The limits of an option that says how many."""
+
+PROCESSES: dict[str, Any] = {"max": 256}
+"""The limit of an option that says how many processes are started: more would stop any machine."""
+
+_MOST_SEED = 2**63 - 1
+
 Out = Annotated[Path, option("DIR", "Folder of the run; made if missing, resumed if it holds this run.")]
 Device = Annotated[str, option("NAME", "Where to compute: cpu, cuda, cuda:1, mps.")]
-BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory.", min=1)]
+BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory.", **COUNT)]
 Limit = Annotated[int | None, option("N", "Only the first so many images.", min=1)]
-Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0)]
+Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0, max=_MOST_SEED)]
 
 OF_DATA = "data"
 """The value of `--targeted` that stands for the data's own targets."""

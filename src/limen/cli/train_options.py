@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from limen.cli.options import option
+from limen.cli.options import COUNT, PROCESSES, option
 
 DATA, RATE, HELP = "What is learned", "How it is learned", "What is written"
 
@@ -25,13 +25,13 @@ Models = Annotated[
     option(
         "N",
         "Train so many networks, with seeds from --seed on; those that are finished are not trained again.",
-        min=1,
+        **COUNT,
         rich_help_panel=HELP,
     ),
 ]
 Jobs = Annotated[
     int,
-    option("N", "With --models: how many processes train at once.", min=1, rich_help_panel=HELP),
+    option("N", "With --models: how many processes train at once.", min=1, **PROCESSES, rich_help_panel=HELP),
 ]
 Model = Annotated[
     str,
@@ -71,7 +71,7 @@ Validate = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-ValidateCount = Annotated[int, option("N", "How many test images it attacks.", min=1, rich_help_panel=DATA)]
+ValidateCount = Annotated[int, option("N", "How many test images it attacks.", **COUNT, rich_help_panel=DATA)]
 Classes = Annotated[
     Literal["data", "model"],
     option(
@@ -87,13 +87,13 @@ Epochs = Annotated[
     option(
         "N",
         "Passes over the data; 10 for demo:photos, 15 for demo:digits, else 20.",
-        min=1,
+        **COUNT,
         rich_help_panel=RATE,
     ),
 ]
 BatchSize = Annotated[
     int | None,
-    option("N", "Images a step, over all processes; 32 if not given.", min=1, rich_help_panel=RATE),
+    option("N", "Images a step, over all processes; 32 if not given.", **COUNT, rich_help_panel=RATE),
 ]
 Optimizer = Annotated[
     str | None,
@@ -149,7 +149,13 @@ Dual = Annotated[
 ]
 Workers = Annotated[
     int,
-    option("N", "Processes that read images ahead; the result is the same.", min=0, rich_help_panel=RATE),
+    option(
+        "N",
+        "Processes that read images ahead; the result is the same.",
+        min=0,
+        **PROCESSES,
+        rich_help_panel=RATE,
+    ),
 ]
 CheckpointEvery = Annotated[
     float, option("MINUTES", "How often the state is kept within an epoch.", min=0, rich_help_panel=HELP)

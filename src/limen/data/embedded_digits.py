@@ -13,7 +13,7 @@ from PIL import Image
 
 from limen.data.arrays import from_arrays
 from limen.data.dataset import Dataset, spec_of
-from limen.errors import UsageError
+from limen.safety import check_count
 
 SIZE = 28
 """Height and width of a digit, in pixels."""
@@ -30,8 +30,8 @@ def digits(split: str, count: int | None) -> Dataset:
     pixels, labels = _enlarged()
     chosen = slice(None, -_TEST) if split == "train" else slice(-_TEST, None)
     pixels, labels = pixels[chosen], labels[chosen]
-    if count is not None and not 1 <= count <= len(pixels):
-        raise UsageError(f"count must be from 1 to {len(pixels)} for split={split}, not {count}")
+    if count is not None:
+        check_count("count", count, len(pixels))
     spec = spec_of("demo", "digits", split=split, count=count)
     return from_arrays(spec, pixels[:count], labels[:count], [str(digit) for digit in range(10)])
 

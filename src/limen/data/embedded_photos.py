@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from limen.data.dataset import DataError, Dataset, Sample, spec_of
-from limen.errors import UsageError
 from limen.images import from_uint8
+from limen.safety import check_count
 
 SIZE = 96
 """Height and width of a view, in pixels."""
@@ -63,11 +63,9 @@ def photos(split: str, count: int | None, seed: int = 0) -> Dataset:
     Each view depends on the seed and its position alone.
 
     Raises:
-        UsageError: If `count` is not positive.
+        UsageError: If `count` is no number from 1 to `limen.safety.MOST_COUNT`.
     """
-    count = 1200 if count is None else count
-    if count < 1:
-        raise UsageError(f"count must be at least 1, not {count}")
+    count = check_count("count", 1200 if count is None else count)
     names = tuple(PHOTOS)
     ids = tuple(f"{names[index % len(names)]}-{index // len(names):04d}" for index in range(count))
 

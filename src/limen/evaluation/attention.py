@@ -13,6 +13,7 @@ from limen import pictures, structure
 from limen.analysis import Estimate
 from limen.catalog import ATTENTION
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Mark, Pictures, Table
+from limen.errors import UsageError
 from limen.evaluation.context import Context, Images
 from limen.evaluation.fooled import most_fooled, picture_rows
 from limen.evaluation.overlap import (
@@ -62,6 +63,8 @@ def attention(
     Raises:
         UsageError: If the method finds no layer, or an image is under 11 pixels.
     """
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"threshold is {threshold}; expected a number from 0 to 1, as attention has")
     look, wanted = _method(run, context, method), context.fooled()
     for batch in context.batches(wanted, context.classifier):
         maps = look(batch.ids, batch.originals)

@@ -19,6 +19,7 @@ from limen.evaluation.attack_run import Progress
 from limen.evaluation.fooled import load
 from limen.identity import Identity
 from limen.runs import Measurement
+from limen.safety import resolved
 
 Images = Mapping[str, Mapping[str, int]]
 """By an attack's label, the index in the data set of each image by its id."""
@@ -206,7 +207,7 @@ class Context:
         return found
 
     def _load(self, paths: Sequence[Path], like: Classifier | None) -> Tensor:
-        images = load(paths)
+        images = load(paths, resolved(self.run.directory))
         return images.to(self.device) if like is None else images.to(like.device, like.dtype)
 
 

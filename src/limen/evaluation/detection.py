@@ -12,12 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from limen.detection import MOST_LEARNERS, Colour, Ensemble, check_dimension, feature_count, train_ensemble
+from limen.errors import UsageError
 from limen.evaluation.context import Context, Images, together
 from limen.evaluation.detectability import CLEAN, describe
 from limen.evaluation.protocol import evaluation
 from limen.evaluation.run_features import RunFeatures
 from limen.evaluation.splits import halves
 from limen.runs import Part, Run
+from limen.safety import check_count
+
+_MOST_REPEATS = 10_000
 
 _Train = Callable[..., Ensemble]
 
@@ -72,6 +76,10 @@ def detection(
         Liu et al. 2019, Detection based defense against adversarial examples from the steganalysis point of
         view.
     """
+    check_count("repeats", repeats, _MOST_REPEATS)
+    check_count("learners", learners, MOST_LEARNERS)
+    if seed < 0:
+        raise UsageError(f"seed is {seed}; expected 0 or more")
     check_dimension(dimension, feature_count(features, colour))  # before a run is read
     plan = _Plan.of(run, context.correct() if failures else context.fooled(), repeats, seed)
     context.note("photographs", plan.digest)

@@ -19,21 +19,30 @@ from limen.runs.files import decode_png
 def most_fooled(fooled: Iterable[Iterable[str]], count: int) -> list[str]:
     """The ids, out of those of each attack, of the `count` images that most attacks fooled the model on.
 
+    Raises:
+        UsageError: If the count is negative.
+
     Example:
         >>> most_fooled([["a", "b"], ["b", "c"]], 2)
         ['b', 'a']
     """
+    if count < 0:
+        raise UsageError(f"images is {count}; expected how many to picture, 0 for none")
     counts = Counter(image_id for of_attack in fooled for image_id in of_attack)
     return [image_id for image_id, _ in counts.most_common(count)]
 
 
-def load(paths: Sequence[Path]) -> Tensor:
+def load(paths: Sequence[Path], root: Path | None = None) -> Tensor:
     """Stored images as one batch (N, C, H, W), float32.
+
+    Args:
+        paths: Their files.
+        root: The resolved folder that they must lie in when all links are followed; None for anywhere.
 
     Raises:
         RunError: If a file cannot be read, or has another shape than the first.
     """
-    pixels = [decode_png(path) for path in paths]
+    pixels = [decode_png(path, root) for path in paths]
     for path, each in zip(paths, pixels, strict=True):
         if each.shape != pixels[0].shape:
             raise RunError(f"{path}: shape {each.shape}, unlike {pixels[0].shape} of the run's other images")

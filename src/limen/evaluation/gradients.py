@@ -15,6 +15,7 @@ from limen import pictures
 from limen.analysis import estimate_means, share
 from limen.document import Block, Cell, Form, Group, Picture, Pictures, Row, Table
 from limen.evaluation.context import Batch, Context
+from limen.evaluation.fooled import most_fooled
 from limen.evaluation.gaze import Finder
 from limen.evaluation.loss_gradients import LossGradients, loss_gradients, seen_as
 from limen.evaluation.protocol import evaluation
@@ -79,7 +80,7 @@ def gradients(
     classifiers = {_name(run): context.classifier} | {name: context.model(name) for name in model}
     labels = dict(zip(*(run.table()[name].to_pylist() for name in ("id", "label")), strict=True))
     find, wanted = None if mask is None else Finder(context, mask), context.every()
-    shown = [*dict.fromkeys(image_id for of_attack in wanted.values() for image_id in of_attack)][:images]
+    shown = most_fooled([dict.fromkeys(each for of_attack in wanted.values() for each in of_attack)], images)
     for batch in context.batches(wanted):
         truth = torch.tensor([labels[image_id] for image_id in batch.ids])
         masks = None if find is None else find(batch.ids, batch.originals)

@@ -12,6 +12,7 @@ from limen.detection import features as features_of
 from limen.errors import UnknownNameError, UsageError
 from limen.evaluation.fooled import load
 from limen.runs import Run
+from limen.safety import resolved
 
 
 class RunFeatures:
@@ -31,7 +32,7 @@ class RunFeatures:
                 self._run.original_path(each) if label is None else self._run.image_path(label, each)
                 for each in batch
             ]
-            found = features_of(load(paths), self._name, self._colour)
+            found = features_of(load(paths, resolved(self._run.directory)), self._name, self._colour)
             self._known |= {(label, each): row for each, row in zip(batch, found, strict=True)}
         return np.stack([self._known[label, each] for each in ids])
 

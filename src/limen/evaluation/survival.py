@@ -20,6 +20,7 @@ from limen.evaluation.protocol import evaluation
 from limen.evaluation.shields import SWEEPS, Shield, read_shields
 from limen.images import to_uint8
 from limen.runs import Part, Run
+from limen.safety import check_count
 
 
 @evaluation("Behind defences", describe)
@@ -59,6 +60,7 @@ def defenses(
         et al., Figure 3.5, and the program of Zhao, Liu & Larson 2020. Adaptive: Athalye, Carlini & Wagner
         2018.
     """
+    check_count("draws", draws)
     shields, classifier = read_shields(defense or SWEEPS), context.classifier
     for each in (link for shield in shields for link in shield.chain):
         context.note_code(f"defense {each.identity.name}", each.identity)

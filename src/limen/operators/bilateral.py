@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from limen.errors import UsageError
+from limen.safety import is_tame
 
 _LEAST_DEVIATION = 1e-6  # nothing in [0, 1] or between pixels is closer, and its square is still a float32
 
@@ -92,7 +93,7 @@ def _half_window(radius: int, domain: float) -> Iterator[tuple[int, int, float]]
 
 def _check(images: Tensor, guide: Tensor, domain: float, deviation: float, radius: int) -> None:
     for name, value in {"domain": domain, "range": deviation}.items():
-        if not value >= _LEAST_DEVIATION:
+        if not (value >= _LEAST_DEVIATION and is_tame(value)):
             raise UsageError(f"{name} must be at least {_LEAST_DEVIATION:g}, not {value}")
     if images.ndim != 4 or guide.ndim != 4 or images[:, :1].shape != guide[:, :1].shape:
         shapes = f"{tuple(images.shape)} and {tuple(guide.shape)}"

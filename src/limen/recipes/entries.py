@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from limen.errors import UsageError
 from limen.images import LATTICE
+from limen.safety import check_count
 from limen.spec import Spec, value_text
 
 _FINER = 16
+_MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class Budgets:
             >>> Budgets(1, 4, levels=True).texts(4, lattice=None)
             ('0.0625/255', '0.25/255', '1/255', '4/255')
         """
-        if count < 1:
-            raise UsageError(f"budgets is {count}; expected 1 or more")
+        check_count("budgets", count, _MOST)
         finer = _FINER if self.levels and lattice is None else 1
         values = np.geomspace(self.weakest / finer, self.strongest, count)
         if self.levels and lattice is not None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from limen.analysis.certification import certified_radii, decided
 from limen.errors import UsageError
-from limen.smoothing.smoothed import Smoothed, check_count
+from limen.safety import check_count
+from limen.smoothing.smoothed import Smoothed
 
 ABSTAINED = -1
 """What stands for a class where there is none."""

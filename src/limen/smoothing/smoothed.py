@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import check_images, straight_through
+from limen.safety import check_count
 from limen.seeds import content_seeds, draw
 
 
@@ -144,16 +145,6 @@ class Smoothed(Classifier):
         noise = torch.stack([draw(torch.randn, seeds, shape, kind, salt=number) for number in draws])
         noisy = images + self.sigma * noise.to(images.dtype)
         return self.classifier(noisy.flatten(0, 1)).unflatten(0, (len(draws), len(images)))
-
-
-def check_count(name: str, value: object) -> None:
-    """Refuse anything but a whole number of 1 or more.
-
-    Raises:
-        UsageError: With its name.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} is {value!r}; expected an integer of 1 or more")
 
 
 def _votes(logits: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from limen.catalog import Catalog, tried_on
 from limen.data import Dataset, from_arrays, groups_of
 from limen.errors import UsageError
+from limen.safety import MOST_COUNT, check_count
 
 By = Literal["group", "label", "both"]
 """What makes a group of samples: the data's own groups, the labels, or each pair of the two."""
@@ -109,9 +110,8 @@ def balanced(
 
 def _count(asked: int | None, dataset: Dataset) -> int:
     """How many draws an epoch has."""
-    if asked is not None and asked < 1:
-        raise UsageError(f"count is {asked}; expected 1 or more draws per epoch")
-    return len(dataset) if asked is None else asked
+    most = max(MOST_COUNT, len(dataset))
+    return len(dataset) if asked is None else check_count("count", asked, most)
 
 
 def draw_positions(weights: Tensor, count: int, draws: torch.Generator) -> list[int]:

@@ -8,8 +8,9 @@ from limen.attacks.library.arguments import l2_distance, positive
 from limen.attacks.objective import DistanceAndHinge
 from limen.attacks.perturbation import SigmoidBox
 from limen.attacks.protocols import Perturbation
-from limen.attacks.search import MultiplierSearch, Search, check_count
+from limen.attacks.search import MultiplierSearch, Search
 from limen.attacks.update import Adam, Scale
+from limen.safety import check_count
 
 
 @attack()

@@ -9,8 +9,9 @@ from limen.attacks.constraint.sphere import AdaptiveSphere
 from limen.attacks.direction import Normalize
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, l2_distance, loss_named, positive
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
+from limen.safety import check_count
 
 
 @attack()

@@ -8,8 +8,9 @@ from limen.attacks.direction import NearestBoundary
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import positive
 from limen.attacks.objective import ClassMargins
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
+from limen.safety import check_count
 
 
 @attack()

@@ -25,9 +25,10 @@ from limen.attacks.library.arguments import (
 )
 from limen.attacks.perturbation import Additive
 from limen.attacks.protocols import Constraint, Perturbation, Transform
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import PerRegion, Scale
 from limen.operators import SsimTensor
+from limen.safety import check_count
 from limen.structure import Foreground, Saliency
 
 Norm = Literal["l2", "linf", "ssim"]

@@ -14,6 +14,7 @@ from limen.attacks.objective import TargetAndRest
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 from limen.errors import UsageError
+from limen.safety import MOST_COUNT
 
 
 @attack(budget="eps")
@@ -41,7 +42,7 @@ def jsma(eps: int | Tensor = 100, step_size: float = 1.0) -> Search:
     parts = Composition(
         objective=TargetAndRest(),
         rule=(TopSaliency(), Scale(positive("step_size", step_size))),
-        steps=int(most),
+        steps=int(min(most, MOST_COUNT)),
         constraint=L0Ball(eps=eps),
         early_stop=True,
     )

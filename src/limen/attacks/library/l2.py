@@ -9,8 +9,9 @@ from limen.attacks.constraint import L2Ball
 from limen.attacks.direction import Maximize, Normalize
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, budget, loss_named, step_length
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
+from limen.safety import check_count
 
 
 @attack(budget="eps")

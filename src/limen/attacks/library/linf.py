@@ -15,8 +15,9 @@ from limen.attacks.library.arguments import (
     positive,
     step_length,
 )
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Momentum, Scale
+from limen.safety import check_count
 
 
 @attack(budget="eps")

@@ -11,8 +11,9 @@ from limen.attacks.factory import attack
 from limen.attacks.features import Features
 from limen.attacks.library.arguments import budget, features_named, positive, step_length
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
+from limen.safety import check_count
 
 
 @attack(budget="eps")

@@ -14,9 +14,10 @@ from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, Measure, cost_named, loss_named, one_of, positive
 from limen.attacks.objective import CrossEntropy
 from limen.attacks.protocols import Constraint, Transform
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import BySuccess, Scale
 from limen.metrics import Metric
+from limen.safety import check_count
 
 Step = Literal["normalised", "raw"]
 """Whether a step has a length of its own, or that of the gradient."""

@@ -24,11 +24,12 @@ from limen.attacks.library.arguments import (
 from limen.attacks.objective import Margin
 from limen.attacks.outcome import Distance
 from limen.attacks.protocols import Transform
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.metrics import Metric, mad
 from limen.metrics.moments import BLOCK
 from limen.metrics.visibility_tensor import VisibilityTensor
+from limen.safety import check_count
 
 Method = Literal["projection", "multiplier"]
 """How a bound is kept: by going back to it after each step, or by what the metric weighs beside the loss."""

@@ -13,11 +13,12 @@ from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, budget, loss_named, one_of, positive, step_length
 from limen.attacks.library.carlini_wagner import least_distance
 from limen.attacks.perturbation import Additive, GraphSmooth
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 from limen.operators import Smoothing
 from limen.operators.graph_laplacian import Kernel
 from limen.operators.smoother import Solver
+from limen.safety import check_count
 
 Smoothed = Literal["gradient", "total"]
 Distance = Literal["squared", "norm"]

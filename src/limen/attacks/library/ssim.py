@@ -10,8 +10,9 @@ from limen.attacks.direction import Maximize
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import budget, positive
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
+from limen.safety import check_count
 
 
 @attack(budget="eps")

@@ -13,11 +13,12 @@ from limen.attacks.direction import Normalize, Precondition
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, budget, loss_named, one_of, positive, step_length
 from limen.attacks.objective import Margin
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.metrics import dissimilarity
 from limen.operators import SsimTensor
 from limen.operators.ssim_tensor import Border, border_weight
+from limen.safety import check_count
 
 Measure = Literal["l2", "ssim"]
 Solver = Literal["diagonal", "conjugate_gradient"]

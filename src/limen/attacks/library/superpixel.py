@@ -23,8 +23,9 @@ from limen.attacks.library.arguments import (
 from limen.attacks.perturbation import Additive, ExactLength
 from limen.attacks.perturbation.template import Pooling
 from limen.attacks.protocols import Map, Transform
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Momentum, Scale
+from limen.safety import check_count
 from limen.structure import Attention
 
 Length = Literal["image", "noise"]

@@ -21,9 +21,10 @@ from limen.attacks.library.arguments import (
 )
 from limen.attacks.library.carlini_wagner import least_distance
 from limen.attacks.perturbation import Additive
-from limen.attacks.search import InTurn, Search, check_count
+from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale
 from limen.operators import SsimTensor
+from limen.safety import check_count
 from limen.structure import Attention
 
 

@@ -19,6 +19,7 @@ from limen.data.scenes.scene import GROUPS, draw_scene
 from limen.data.scenes.shapes import SHAPES
 from limen.errors import UsageError
 from limen.images import from_uint8
+from limen.safety import check_count
 
 SIZE = 64
 """Height and width of a scene, in pixels, where no other is asked for."""
@@ -48,8 +49,7 @@ def scenes(
         seed: Of all scenes.
 
     Raises:
-        UsageError: If `count` is not positive, another number is out of range, or there is a bias without
-            places.
+        UsageError: If a number is out of range, or there is a bias without places.
 
     Example:
         >>> sample = scenes("test", count=8, size=32).load(6)
@@ -61,8 +61,7 @@ def scenes(
         raise UsageError("bias needs groups, such as groups=20")
     places = None if groups is None else Places(groups, bias or 0.0)
     night = share if share is not None else 0.5 if places is None else 0.0
-    if total < 1:
-        raise UsageError(f"count must be at least 1, not {count}")
+    check_count("count", total)
     if size is not None and not _SIZES[0] <= size <= _SIZES[1]:
         raise UsageError(f"size must be from {_SIZES[0]} to {_SIZES[1]}, not {size}")
     if not 0 <= night <= 1:

@@ -10,8 +10,10 @@ from torch.nn.functional import conv2d, interpolate, pad
 
 from limen.errors import UsageError
 from limen.images import check_images
+from limen.safety import MOST_SIDE
 from limen.structure.saliency.density import CENTRE, with_prior
 
+_MOST_SCALES = 14  # from a centre of half a pixel to the widest image
 _REACH = 3  # of a Gaussian, in standard deviations
 
 
@@ -61,6 +63,11 @@ def center_surround(
         raise UsageError(
             f"width and scales must be 1 or more, finest above 0 and ratio above 1, not {width}, {scales}, "
             f"{finest} and {ratio}"
+        )
+    if width > MOST_SIDE or scales > _MOST_SCALES or ratio * finest * 2 ** (scales - 1) > MOST_SIDE:
+        raise UsageError(
+            f"width is {width}, and the widest surround {ratio:g} · {finest:g} · 2^{scales - 1:g}; expected "
+            f"{MOST_SIDE} pixels at most"
         )
     features = _features(images)
     if not len(images):

@@ -8,9 +8,11 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 from limen.errors import UsageError
 from limen.images import check_images, grey
+from limen.safety import MOST_SIDE
 from limen.structure.saliency.density import CENTRE, with_prior
 
 _GUARD = 1e-3  # of the logarithm, where the spectrum is 0
+_LEAST_DEVIATION = 0.1  # where the Gaussian is a single pixel, and its weights are still above 0
 _TAPS = 10  # of the Gaussian, an even number as in the authors' program
 
 
@@ -53,8 +55,11 @@ def spectral_residual(
         True
     """
     check_images(images)
-    if not (width >= 1 and deviation > 0):
-        raise UsageError(f"width must be 1 or more and deviation above 0, not {width} and {deviation}")
+    if not (1 <= width <= MOST_SIDE and deviation >= _LEAST_DEVIATION):
+        raise UsageError(
+            f"width must be from 1 to {MOST_SIDE} and deviation {_LEAST_DEVIATION} or more, not {width} and "
+            f"{deviation}"
+        )
     planes = grey(images)[:, None]
     if not len(images):
         return planes[:, 0]
