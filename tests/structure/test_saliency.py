@@ -275,7 +275,7 @@ def test_wrong_settings_and_names_are_refused():
         UnknownNameError, match="unknown saliency model 'spectral'; did you mean 'spectral_re"
     ):
         density_of("spectral", images())
-    with pytest.raises(UsageError, match="width must be from 1 to 8192 and deviation 0.1 or more, not 0 and"):
+    with pytest.raises(UsageError, match=r"width must be from 1 to 8192 and deviation 0\.1 or more, not 0"):
         spectral_residual(images(), width=0)
     with pytest.raises(UsageError, match="finest above 0 and ratio above 1, not 64, 4"):
         center_surround(images(), ratio=1.0)
