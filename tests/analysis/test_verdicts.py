@@ -94,11 +94,10 @@ def test_it_says_what_was_right_what_was_fooled_by_how_much_and_who_would_notice
 def test_a_single_attack_is_named_alone_and_a_target_is_one():
     (_, success, _) = verdict(run_of(rows("ddn", 3, 4), "ddn", targeted=True)).sentences
     assert success.startswith("ddn led it to the target on 3 of the 4 that it had right (")
-    (before, success, _) = verdict(run_of(rows("ddn", 1, 1), "ddn")).sentences
+    before, success, notice = verdict(run_of(rows("ddn", 1, 1), "ddn")).sentences
     assert before == "Before any attack the model had 1 of 1 image right."
-    assert success.startswith(
-        "ddn fooled it on 1 of the 1 that it had right, at a median change of L₂ 0.25, "
-    )
+    assert success.startswith("ddn fooled it on the one that it had right, at a change of L₂ 0.25, ")
+    assert notice.endswith("a mean over images, and a single one may differ from it widely.")
 
 
 @pytest.mark.parametrize(

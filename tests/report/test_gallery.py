@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import re
+from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from limen.metrics import METRICS
+from limen.report import write_page
 from limen.report.choice import ranked
 from limen.report.gallery import Gallery, Row, Tile, gallery
 from limen.report.series import series_of
@@ -142,3 +145,14 @@ def test_a_grey_image_has_a_grey_difference_and_a_map(make_run, record):
     ((_, tile),) = tiles(of(make_run(rows={"fgsm": [record(0, "a")]}, channels=1)))
     assert pixels(tile.difference).shape == (16, 16)
     assert tile.lost is not None
+
+
+def test_a_photograph_in_its_own_size_is_a_link_away(make_run, tmp_path: Path):
+    run = make_run()
+    path = run.photograph_path("ddn", "photo 1")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a photograph")
+    assert [tile.photograph for _, tile in tiles(of(run)) if tile.photograph] == [path]
+    for page in (write_page([run.directory]), write_page([run.directory], tmp_path / "pages" / "all.html")):
+        (link,) = re.findall(r'<a href="([^"#]+)">In its own size</a>', page.read_text(encoding="utf-8"))
+        assert (page.parent / unquote(link)).read_bytes() == b"a photograph"

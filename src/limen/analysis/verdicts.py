@@ -82,7 +82,8 @@ class Verdict:
     def _success(self, name: str) -> str:
         first = f"The strongest of {self.attacks} attacks, {name}," if self.attacks > 1 else name
         goal = "led it to the target" if self.targeted else "fooled it"
-        which = f"{goal} on {self.fooled:,} of the {self.counted:,} that it had right"
+        of = f"{self.fooled:,} of the {self.counted:,} that" if self.counted > 1 else "the one that"
+        which = f"{goal} on {of} it had right"
         said = f"{first} {which}{_sure(self.success, self.counted)}{self._change()}."
         if not self.equals:
             return said
@@ -96,7 +97,8 @@ class Verdict:
             ends = f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else ""
             unit = metric.unit if metric.unit.startswith("/") else f" {metric.unit}".rstrip()
             told.append(f"{metric.title} {shown[0]}{unit}{ends}")
-        return f", at a median change of {_listed(told)}" if told else ""
+        which = "median change" if self.fooled > 1 else "change"
+        return f", at a {which} of {_listed(told)}" if told else ""
 
     def _notice(self) -> str:
         if self.noticed is None:
@@ -105,6 +107,8 @@ class Verdict:
         ends = f" (95 % interval {percent(self.noticed.low)} to {percent(self.noticed.high)})"
         source = "by one study, whose limits stand beside the figures"
         said = f"Would people notice? Side by side with the original, {share} would{ends}, {source}."
+        if self.fooled == 1:
+            return f"{said} That is a mean over images, and a single one may differ from it widely."
         if not self.faint:
             return said
         return f"{said} On {self.faint} of the {self.fooled} the change is too faint for it to tell apart."

@@ -17,10 +17,6 @@ from limen.data import Dataset, Photographs
 from limen.images import from_uint8, quantize, to_uint8
 from limen.runs import Run
 from limen.runs.files import encode_png, make_folders, write_whole
-from limen.runs.names import image_name
-
-FOLDER = "photographs"
-"""The folder of a run that they are written to."""
 
 _TRIES = 20
 _FURTHER = 0.1  # of the change that was found, by which each try asks for more than the one before
@@ -104,7 +100,7 @@ def _one(run: Run, photographs: Photographs, classifier: Classifier, row: dict[s
     if (prediction == goal) != targeted:
         return FullSize(image_id, label, before, after)
     pixels, change = to_uint8(stored[None])[0], pictures.difference(*to_uint8(torch.stack([photo, stored])))
-    path = run.directory / FOLDER / run.manifest.folder(label) / image_name(image_id)
+    path = run.photograph_path(label, image_id)
     make_folders(run.directory, [path.parent])
     write_whole(path, encode_png(pixels))
     shown_change = np.asarray(pictures.magnified(change, pictures.common_factor([change])))

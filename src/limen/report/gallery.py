@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
@@ -38,6 +39,7 @@ class Tile:
         adversarial: Where the page finds the stored adversarial image, None if missing; see `Shelf.place`.
         difference: Likewise the magnified difference, None if either picture is missing.
         lost: Likewise the map of 1 - SSIM, None if missing or the image is under 11 pixels.
+        photograph: The file of the photograph that fools the model in its own size, None if there is none.
     """
 
     series: int
@@ -52,6 +54,7 @@ class Tile:
     adversarial: Markup | None
     difference: Markup | None
     lost: Markup | None
+    photograph: Path | None
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,7 @@ def _tile(record: _Record, metrics: Sequence[MetricColumn], placed: Sequence[Mar
     values = {key: column[record.place] for key, column in one.columns.items()}
     measured = {m.key: float(values.get(m.key, np.nan)) for m in metrics}
     adversarial, difference, lost = placed
+    photograph = one.run.photograph_path(one.label, record.id)
     return Tile(
         series=record.number,
         state=record.state,
@@ -221,6 +225,7 @@ def _tile(record: _Record, metrics: Sequence[MetricColumn], placed: Sequence[Mar
         adversarial=adversarial,
         difference=difference,
         lost=lost,
+        photograph=photograph if photograph.is_file() else None,
     )
 
 

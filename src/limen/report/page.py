@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -80,15 +81,15 @@ def write_page(
     _refuse_foreign(figures, MARK, "summary")
     shelf = Inside() if pictures == "inside" else Beside(folder)
     view = build(runs, gallery, shelf, PIXELS if pictures == "inside" else None)
-    _write(out, render(view, shelf))
+    _write(out, render(view, shelf, out.parent))
     _write(figures, summary(view))
     if isinstance(shelf, Beside):
         shelf.remove_others()
     return out
 
 
-def render(view: View, shelf: Inside | Beside) -> str:
-    """The page as HTML text, whose pictures lie on this shelf."""
+def render(view: View, shelf: Inside | Beside, folder: Path) -> str:
+    """The page as HTML text, whose pictures lie on this shelf and which itself lies in this folder."""
     script = "\n".join(map(template_file, _SCRIPTS))
     # Only this very script may run, and nothing may be fetched: text that slips through as markup stays dead.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -104,6 +105,7 @@ def render(view: View, shelf: Inside | Beside) -> str:
         digest=digest,
         held=shelf.held if isinstance(shelf, Inside) else (),
         beside=isinstance(shelf, Beside),
+        address=lambda path: quote(os.path.relpath(path, folder).replace(os.sep, "/")),
         version=__version__,
     )
 

@@ -52,6 +52,14 @@ class Run:
         """The file of the image before any attack."""
         return self.directory / "images" / ORIGINAL / image_name(image_id)
 
+    def photograph_path(self, label: str, image_id: str) -> Path:
+        """Where a photograph that fools the model in its own size lies, if the run has one.
+
+        Raises:
+            UsageError: If the run has no such attack.
+        """
+        return self.directory / "photographs" / self.manifest.folder(label) / image_name(image_id)
+
     def image(self, label: str, image_id: str) -> np.ndarray:
         """The pixels (H, W, C) uint8 that an attack made of the image with this id.
 

@@ -44,13 +44,12 @@ if (document.getElementById("images")) {
     box.prepend(...page.map(({ row }) => row));
     find("gallery-empty").hidden = ordered.length > 0;
     for (const pager of pagers) {
-      pager.hidden = false;
+      pager.hidden = rows.length <= 4;
       pager.querySelector("span").textContent = `${ordered.length && start + 1}–${start + page.length} of ${ordered.length} images`;
       const [previous, next] = pager.querySelectorAll("button");
       previous.disabled = start === 0;
       next.disabled = start + count >= ordered.length;
     }
-    find("pager-below").hidden = page.length < 2;
   }
 
   for (const pager of pagers) {
