@@ -201,7 +201,7 @@ def test_a_device_that_is_absent_is_refused():
     ("batch", "reason"),
     [
         (images(1).double(), "images are torch.float64, the model torch.float32"),
-        (images(1).to("meta"), "images are on meta, the model on cpu"),
+        (images(1).to("meta"), "images are a meta tensor"),
         (images(1, channels=2), "images have 2 channels, mean and std 3"),
     ],
 )

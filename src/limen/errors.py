@@ -39,6 +39,18 @@ def reason(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
 
 
+def shown(value: object, length: int = 60) -> str:
+    """A value in one short line, as an error repeats it.
+
+    Example:
+        >>> shown([1,
+        ...     2]), shown("x" * 99, 9)
+        ('[1, 2]', "'xxxxxx…")
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= length else f"{text[: length - 2]}…"
+
+
 def is_interrupt(error: BaseException) -> bool:
     """Whether an exception is what Ctrl-C raises, which no one else's code is to be blamed for.
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from limen.errors import UsageError
+from limen.errors import UsageError, shown
 
 try:
     import resource
@@ -195,19 +195,19 @@ def check_count(name: str, count: object, most: int = MOST_COUNT) -> int:
         UsageError: If it is none.
     """
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
-        raise UsageError(f"{name} is {count!r:.40}; expected an integer from 1 to {most:,}")
+        raise UsageError(f"{name} is {shown(count)}; expected an integer from 1 to {most:,}")
     return count
 
 
 def is_tame(number: float) -> bool:
-    """Whether a number is one that tensors can hold, or infinite.
+    """Whether a number is one that tensors can hold, or infinite, or none at all.
 
     Example:
         >>> is_tame(1e308), is_tame(10**30), is_tame(-3), is_tame(float("inf"))
         (False, False, True, True)
     """
     most = _GREATEST.get(type(number), _GREATEST[float])
-    return abs(number) <= most or abs(number) == float("inf")
+    return not most < abs(number) < float("inf")
 
 
 def memory() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from limen.attacks.factory import Attack, Factory, attack
 from limen.attacks.features import FEATURES, Features
 from limen.attacks.library.carlini_wagner import carlini_wagner_l2
@@ -63,6 +65,15 @@ FACTORIES: dict[str, Factory[...]] = {
     )
 }
 """Every attack by its name."""
+
+
+def __getattr__(name: str) -> object:
+    """Say of an attack that other libraries call otherwise which are its kin."""
+    close = [each for each in FACTORIES if name in each.split("_") or name.replace("_", "") in each]
+    close = close or difflib.get_close_matches(name, FACTORIES)
+    hint = f"; did you mean {' or '.join(close)}?" if close and not name.startswith("_") else ""
+    raise AttributeError(f"limen.attacks has no attack {name!r}{hint}")
+
 
 __all__ = [
     "FACTORIES",

@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 from limen.attacks.doubts import doubts
-from limen.attacks.given import Array, Labels, Model, as_classifier, as_images, as_labels, as_setting
+from limen.attacks.given import (
+    Array,
+    Labels,
+    Model,
+    as_classifier,
+    as_images,
+    as_labels,
+    as_masks,
+    bind_settings,
+    check_call,
+)
 from limen.attacks.outcome import Best, Latest, Outcome
 from limen.attacks.part import Problem
 from limen.attacks.search import Search
@@ -22,7 +32,6 @@ from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images, per_sample
 from limen.seeds import sample_seeds
-from limen.structure import check_masks
 from limen.structure.asking import asks_for
 
 B = TypeVar("B", bound=Best)
@@ -69,7 +78,7 @@ class Attack:
         ids: Sequence[object] | None = None,
         seed: int = 0,
         lattice: int | None = LATTICE,
-        masks: Tensor | None = None,
+        masks: Array | None = None,
     ) -> Outcome:
         """Attack a batch of images.
 
@@ -87,7 +96,8 @@ class Attack:
             ids: A name for each sample, from which its random numbers come; None for its row.
             seed: The seed of all random numbers.
             lattice: Steps between 0 and 1 of the stored image; None for floats.
-            masks: Which pixels are foreground, bool (N, 1, H, W), as the data says; for attacks that ask it.
+            masks: Which pixels are foreground, bool (N, 1, H, W), as the data says, or a NumPy array, also
+                (N, H, W); for attacks that ask it.
 
         Raises:
             UsageError: If an argument is wrong, naming it and the cure.
@@ -113,7 +123,7 @@ class Attack:
         ids: Sequence[object] | None = None,
         seed: int = 0,
         lattice: int | None = None,
-        masks: Tensor | None = None,
+        masks: Array | None = None,
     ) -> Tensor:
         """Where the attack takes a batch of images, whether they then fool the model or not.
 
@@ -151,23 +161,19 @@ class Attack:
         ids: Sequence[object] | None,
         seed: int,
         lattice: int | None,
-        masks: Tensor | None,
+        masks: Array | None,
     ) -> Problem:
         """The samples of a call, checked."""
         classifier = as_classifier(classifier)
         images = as_images(images, classifier)
         check_images(images)
+        check_call(targeted, lattice, ids, len(images))
         labels = as_labels(labels, images, classifier, targeted)
         check_labels(labels, images, name="targets" if targeted else "labels")
-        if lattice is not None and (isinstance(lattice, bool) or not isinstance(lattice, int) or lattice < 1):
-            raise UsageError(f"lattice is {lattice!r}; expected None, or an integer of 1 or more such as 255")
         for name, value in self._per_sample.items():
             per_sample(value, images, name)
         ids = range(len(images)) if ids is None else ids
-        if len(ids) != len(images):
-            raise UsageError(f"{len(ids)} ids for {len(images)} images")
-        if masks is not None:
-            check_masks(masks, images)
+        foreground = None if masks is None else as_masks(masks, images)
         seeds = sample_seeds(seed, ids).to(images.device)
         return Problem(
             originals=images.detach(),
@@ -176,7 +182,7 @@ class Attack:
             targeted=targeted,
             lattice=lattice,
             classifier=classifier,
-            foreground=masks,
+            foreground=foreground,
         )
 
     def _run(self, problem: Problem, kind: type[B]) -> list[B]:
@@ -255,7 +261,7 @@ def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory
 
         @functools.wraps(make)
         def factory(*args: P.args, **kwargs: P.kwargs) -> Attack:
-            bound = signature.bind(*map(as_setting, args), **{k: as_setting(v) for k, v in kwargs.items()})
+            bound = bind_settings(make, signature, args, kwargs)
             arguments = bound.arguments
             # Only once it is asked for: a budget per sample on a GPU would be waited for.
             identity = functools.partial(Identity.of, make, arguments, budget=budget)

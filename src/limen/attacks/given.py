@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import BoundArguments, Parameter, Signature
 from numbers import Real
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from limen.classifier import Classifier
-from limen.errors import UsageError
-from limen.images import from_uint8
+from limen.errors import UnknownNameError, UsageError, shown
+from limen.images import from_uint8, oddity
 from limen.safety import is_tame
+from limen.structure import check_masks
 
 Model = Classifier | nn.Module
 """A classifier, or a network on images in [0, 1] that one is made of."""
@@ -69,6 +71,38 @@ def as_images(images: Array, classifier: Classifier) -> Tensor:
     return images
 
 
+def as_masks(masks: Array, images: Tensor) -> Tensor:
+    """Masks of foregrounds, bool (N, 1, H, W), as a tensor where they are an array, also one (N, H, W).
+
+    Raises:
+        UsageError: If they are something else.
+    """
+    if isinstance(masks, np.ndarray) and masks.dtype == np.bool_:
+        flat = masks.ndim == images.ndim - 1
+        masks = torch.from_numpy(np.ascontiguousarray(masks[:, None] if flat else masks)).to(images.device)
+    found: Any = masks
+    check_masks(found, images)
+    return found
+
+
+def check_call(targeted: object, lattice: object, ids: object, count: int) -> None:
+    """Refuse what an attack cannot be called with besides images and labels.
+
+    Raises:
+        UsageError: Naming the argument.
+    """
+    if not isinstance(targeted, bool):
+        raise UsageError(f"targeted is {shown(targeted)}; expected True or False, and the targets as labels")
+    if lattice is not None and (isinstance(lattice, bool) or not isinstance(lattice, int) or lattice < 1):
+        raise UsageError(
+            f"lattice is {shown(lattice)}; expected None, or an integer of 1 or more such as 255"
+        )
+    if ids is not None and (not isinstance(ids, Sequence | np.ndarray) or isinstance(ids, str)):
+        raise UsageError(f"ids are {_kind(ids)}; expected a list of one name per image")
+    if isinstance(ids, Sequence | np.ndarray) and len(ids) != count:
+        raise UsageError(f"{len(ids)} ids for {count} images")
+
+
 def as_labels(labels: Labels, images: Tensor, classifier: Classifier, targeted: bool) -> Tensor:
     """Labels (N,) as int64; where none are given, what the model says of the images.
 
@@ -90,6 +124,8 @@ def as_labels(labels: Labels, images: Tensor, classifier: Classifier, targeted: 
             raise UsageError(f"{name} are {_kind(labels)}; expected whole numbers of shape (N,), or None")
         empty = found.size == 0 and not isinstance(labels, np.ndarray)
         labels = torch.from_numpy(found.astype(np.int64 if empty else found.dtype)).to(images.device)
+    if kind := oddity(labels):
+        raise UsageError(f"{name} are a {kind} tensor; pass a dense one that holds its values")
     if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
         raise UsageError(f"{name} are {labels.dtype}; make them whole numbers with {name}.long()")
     if labels.ndim == 2:
@@ -100,11 +136,60 @@ def as_labels(labels: Labels, images: Tensor, classifier: Classifier, targeted: 
     return labels.long()
 
 
-def as_setting(value: Any) -> Any:
-    """A value of a factory: lists and arrays of numbers become tensors, NumPy's numbers Python's own.
+def bind_settings(
+    make: Callable[..., Any], signature: Signature, args: Sequence[Any], keywords: Mapping[str, Any]
+) -> BoundArguments:
+    """What a factory is called with, by name, each as attacks take it.
 
     Raises:
-        UsageError: If it is a number that no tensor holds.
+        UsageError: If it is given a model, as attacks of other libraries are, or a setting that it does not
+            have, or that is no setting.
+    """
+    name = make.__name__
+    given = [*args, *(value for key, value in keywords.items() if key not in signature.parameters)]
+    if any(isinstance(value, Model) for value in given):
+        raise UsageError(
+            f"{name} makes an attack of its settings, and the attack is given the model: "
+            f"{name}(…)(model, images, labels)"
+        )
+    for key in keywords:
+        if key not in signature.parameters:
+            raise UnknownNameError(f"setting of {name}", key, signature.parameters)
+    try:
+        bound = signature.bind(*args, **keywords)
+    except TypeError as error:
+        raise UsageError(f"{name}: {error}; it takes {', '.join(signature.parameters)}") from None
+    for key, value in bound.arguments.items():
+        bound.arguments[key] = _checked(signature.parameters[key], as_setting(value))
+    return bound
+
+
+def _checked(parameter: Parameter, value: Any) -> Any:
+    """The value of a setting, if it can be one: a number, or one per sample where the annotation says so."""
+    name, kind = parameter.name, str(parameter.annotation)
+    if isinstance(value, int | float) and not is_tame(value):
+        raise UsageError(f"{name} is {value:.4g}, too large a number")
+    if isinstance(parameter.default, bool) and not isinstance(value, bool):
+        raise UsageError(f"{name} is {shown(value)}; expected True or False")
+    if isinstance(value, list | tuple | set | dict | bytes | np.ndarray) and "tuple" not in kind:
+        raise UsageError(f"{name} is {shown(value)}; expected a number, or a list of one per sample")
+    if not isinstance(value, Tensor) or parameter.annotation is parameter.empty:
+        return value
+    if kind_of := oddity(value):
+        raise UsageError(f"{name} is a {kind_of} tensor; expected a number, or one per sample (N,)")
+    if value.ndim > 1 or value.is_complex() or value.dtype == torch.bool:
+        raise UsageError(
+            f"{name} is {value.dtype} {tuple(value.shape)}; expected a number, or one per sample (N,)"
+        )
+    if "Tensor" in kind:
+        return value
+    if value.ndim:
+        raise UsageError(f"{name} takes one number for all images, not {len(value)}")
+    return value.item()
+
+
+def as_setting(value: Any) -> Any:
+    """A value of a factory: lists and arrays of numbers become tensors, NumPy's numbers Python's own.
 
     Example:
         >>> as_setting([0.1, 0.2]), as_setting(np.float32(0.5)), as_setting("margin")
@@ -112,8 +197,6 @@ def as_setting(value: Any) -> Any:
     """
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, int | float) and not is_tame(value):
-        raise UsageError(f"{value:.4g} is too large a number")
     numbers = isinstance(value, list | tuple) and value and all(isinstance(each, Real) for each in value)
     if numbers or (isinstance(value, np.ndarray) and value.dtype.kind in "iuf"):
         # Double precision, as Python's own numbers are.

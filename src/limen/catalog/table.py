@@ -13,7 +13,7 @@ from typing import Any
 from limen.catalog.entry import COMMAS, Entry, Request, keywords
 from limen.catalog.hints import Hint
 from limen.catalog.parameters import REQUIRED, parameters
-from limen.errors import LimenError, UnknownNameError, UsageError, reason
+from limen.errors import LimenError, UnknownNameError, UsageError, reason, shown
 from limen.identity import Identity, Named
 from limen.spec import Spec, spec_name, value_texts
 from limen.user_code import find
@@ -89,6 +89,8 @@ class Catalog:
         Raises:
             UsageError: If it is malformed; the message begins with it.
         """
+        if not isinstance(spec, str):
+            raise UsageError(f"a {self.kind} is named by a text, and not by {shown(spec)}")
         name = spec_name(spec).strip()
         argument = name == PYTHON or (name in self.factories and self.argument)
         with self.telling(spec):

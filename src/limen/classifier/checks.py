@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from limen.errors import UsageError
+from limen.errors import UsageError, shown
+from limen.images import oddity
 
 
 def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, name: str = "labels") -> None:
@@ -39,15 +41,56 @@ def checked_device(device: str | torch.device) -> torch.device:
     """
     try:
         target = torch.device(device)
-    except RuntimeError:
-        raise UsageError(f"unknown device {device!r}; use cpu, cuda or cuda:0") from None
+    except (RuntimeError, TypeError, ValueError):
+        raise UsageError(f"unknown device {shown(device)}; use cpu, cuda or cuda:0") from None
     if target.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"device {device!r} was asked for, but this torch sees no CUDA device; use cpu")
+        raise UsageError(f"device {str(device)!r} was asked for, but this torch sees no CUDA device; use cpu")
     try:
         torch.zeros(1, device=target).tolist()
     except Exception:  # of a dozen kinds, one for each back end
-        raise UsageError(f"this torch cannot compute on device {device!r}; use cpu, cuda or cuda:0") from None
+        raise UsageError(
+            f"this torch cannot compute on device {str(device)!r}; use cpu, cuda or cuda:0"
+        ) from None
     return target
+
+
+def check_fed(images: Tensor, device: torch.device) -> None:
+    """Refuse what no network can be fed with on its device; values are not looked at.
+
+    Raises:
+        UsageError: Saying what was given, and the cure.
+    """
+    if torch.is_inference_mode_enabled() and torch.is_grad_enabled():
+        raise UsageError("torch.inference_mode is on, where nothing has a gradient; use torch.no_grad")
+    if not isinstance(images, Tensor):
+        raise UsageError(
+            f"images are {type(images).__name__}; expected a tensor (N, C, H, W) of floats in [0, 1], as "
+            "torch.from_numpy or torch.stack make one"
+        )
+    if kind := oddity(images):
+        raise UsageError(f"images are a {kind} tensor; pass a dense one that holds its values")
+    if images.ndim < 2 or not images.is_floating_point():
+        raise UsageError(
+            f"images are {images.dtype} of shape {tuple(images.shape)}; expected floats (N, C, H, W)"
+        )
+    if images.device != device:
+        raise UsageError(f"images are on {images.device}, the model on {device}; move one of them")
+
+
+def checked_names(class_names: Iterable[str] | None) -> tuple[str, ...] | None:
+    """The names of classes.
+
+    Raises:
+        UsageError: If they are no texts.
+    """
+    if class_names is None:
+        return None
+    if isinstance(class_names, str | Tensor) or not isinstance(class_names, Iterable):
+        raise UsageError(f"class_names are {shown(class_names)}; expected a list of one text per class")
+    names = tuple(class_names)
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError(f"class_names are {shown(names)}; expected a list of one text per class")
+    return names
 
 
 def refuse_batch_statistics(module: nn.Module) -> None:

@@ -6,13 +6,19 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from limen.classifier.answers import checked_logits, logits_of, raising
-from limen.classifier.checks import checked_device, refuse_batch_statistics, refuse_unready
+from limen.classifier.checks import (
+    check_fed,
+    checked_device,
+    checked_names,
+    refuse_batch_statistics,
+    refuse_unready,
+)
 from limen.classifier.preprocessing import Channels, Preprocessing
 from limen.classifier.steadiness import Steadiness
 from limen.errors import UsageError
@@ -83,7 +89,7 @@ class Classifier:
         refuse_batch_statistics(module)
         refuse_unready(module)
         self.module = module if device is None else module.to(checked_device(device))
-        self.class_names = None if class_names is None else tuple(class_names)
+        self.class_names = checked_names(class_names)
         first = next(itertools.chain(module.parameters(), module.buffers()), None)
         self.device = first.device if first is not None else torch.device(device or "cpu")
         fed = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
@@ -110,6 +116,33 @@ class Classifier:
             logits = checked_logits(self._pass(images), images, self.class_names)
             self._steadiness.ask(self._answered, images, logits, self._preprocessing.eps)
         return logits
+
+    def __repr__(self) -> str:
+        weights = sum(each.numel() for each in self.module.parameters())
+        known = [f"{weights:,} weights on {self.device}", self._preprocessing.described]
+        if self.class_names is not None:
+            known.append(f"{len(self.class_names)} classes")
+        name = type(self.module).__name__ if self.identity is None else self.identity.label
+        return f"<{type(self).__name__} {name}: {', '.join(filter(None, known))}>"
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the network, and all that the classifier feeds it by, to a device; images are never moved.
+
+        Returns:
+            The classifier itself, as a module does.
+
+        Raises:
+            UsageError: If torch cannot compute there.
+
+        Example:
+            >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+            >>> Classifier(net, mean=0.5, class_names=[*"abcde"]).to("cpu")
+            <Classifier Sequential: 65 weights on cpu, mean 0.5, std 1, 5 classes>
+        """
+        self.device = checked_device(device)
+        self.module.to(self.device)
+        self._preprocessing.to(self.device)
+        return self
 
     @property
     def repeatable(self) -> bool:
@@ -186,8 +219,5 @@ class Classifier:
         return checked_logits(self._forward(images), images, self.class_names)
 
     def _check_fit(self, images: Tensor) -> None:
-        if torch.is_inference_mode_enabled() and torch.is_grad_enabled():
-            raise UsageError("torch.inference_mode is on, where nothing has a gradient; use torch.no_grad")
-        if images.device != self.device:
-            raise UsageError(f"images are on {images.device}, the model on {self.device}; move one of them")
+        check_fed(images, self.device)
         self._preprocessing.check(images)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from limen.errors import UnknownNameError, UsageError
+from limen.errors import UnknownNameError, UsageError, shown
 
 _COLOURS = 3
 
@@ -43,9 +43,11 @@ class Preprocessing:
         dtype: torch.dtype | None,
         taken: int | None = None,
     ) -> None:
-        if channels not in get_args(Channels):
-            raise UnknownNameError("order of channels", channels, get_args(Channels))
+        if not isinstance(channels, str) or channels not in get_args(Channels):
+            name = channels if isinstance(channels, str) else shown(channels)
+            raise UnknownNameError("order of channels", name, get_args(Channels))
         self._map = _affine(mean, std, bounds, device)
+        self._said = _said(mean, std, bounds) if self._map is not None else []
         self._reversed = channels == "BGR"
         told = 1 if self._map is None else self._map[0].shape[1]
         self._coloured = _COLOURS in (told, taken) or self._reversed
@@ -61,6 +63,16 @@ class Preprocessing:
         """What it does, for a fingerprint; empty where images are fed as they are."""
         maps = "" if self._map is None else tuple(each.flatten().tolist() for each in self._map)
         return f"{maps}{'BGR' if self._reversed else ''}"
+
+    @property
+    def described(self) -> str:
+        """What it does, for people; empty where images are fed as they are."""
+        return ", ".join([*self._said, *(["channels BGR"] if self._reversed else [])])
+
+    def to(self, device: torch.device) -> None:
+        """Take images on another device from now on."""
+        if self._map is not None:
+            self._map = self._map[0].to(device), self._map[1].to(device)
 
     def check(self, images: Tensor) -> None:
         """Refuse images of another precision or other channels than the network's.
@@ -94,6 +106,18 @@ class Preprocessing:
         return torch.addcmul(shift, ordered.to(wide), scale).to(self.dtype or wide)
 
 
+def _said(
+    mean: float | Sequence[float] | None, std: float | Sequence[float] | None, bounds: tuple[float, float]
+) -> list[str]:
+    given = [("mean", 0.0 if mean is None else mean), ("std", 1.0 if std is None else std)]
+    given += [] if tuple(map(float, bounds)) == (0, 1) else [("bounds", bounds)]
+    texts = []
+    for name, value in given:
+        numbers = torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
+        texts.append(f"{name} {' '.join(f'{each:g}' for each in numbers)}")
+    return texts
+
+
 def _affine(
     mean: float | Sequence[float] | None,
     std: float | Sequence[float] | None,
@@ -106,15 +130,16 @@ def _affine(
             torch.as_tensor(value, dtype=torch.float64).reshape(1, -1, 1, 1)
             for value in (0.0 if mean is None else mean, 1.0 if std is None else std)
         )
-    except (TypeError, ValueError, RuntimeError):
-        given = f"mean is {mean!r}, std {std!r} and bounds {bounds!r}"
+        float(shift.sum() + scale.sum())  # a tensor without values has none
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):
+        given = f"mean is {shown(mean)}, std {shown(std)} and bounds {shown(bounds)}"
         raise UsageError(f"{given}; expected numbers, or one per channel for mean and std") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UsageError(f"bounds are {bounds}; expected a lower and a greater upper number")
+        raise UsageError(f"bounds are {shown(bounds)}; expected a lower and a greater upper number")
     if mean is None and std is None and (low, high) == (0, 1):
         return None
     if not bool(shift.isfinite().all() & scale.isfinite().all() & (scale > 0).all()):
-        raise UsageError(f"mean is {mean} and std {std}; expected finite numbers, std above 0")
+        raise UsageError(f"mean is {shown(mean)} and std {shown(std)}; expected finite numbers, std above 0")
     if shift.shape[1] != scale.shape[1] and 1 not in (shift.shape[1], scale.shape[1]):
         raise UsageError(f"mean has {shift.shape[1]} channels, std {scale.shape[1]}")
     shift, scale = torch.broadcast_tensors((low - shift) / scale, (high - low) / scale)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -57,6 +58,11 @@ class Defended(Classifier):
                 "behind it"
             )
         return self.classifier(defended)
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the classifier inside, as `Classifier.to` does."""
+        self.classifier.to(device)
+        return super().to(device)
 
     def fingerprint(self) -> str:
         """A SHA-256 hex digest of the classifier's own and of what the defence is.

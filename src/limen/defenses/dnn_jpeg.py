@@ -44,6 +44,7 @@ def dnn_jpeg(images: Tensor, quality: int = 50) -> Tensor:
         adversarial examples, CVPR 2019. The steps are those of the program of Dong et al., Robust
         superpixel-guided attentional adversarial attack, CVPR 2020, which leaves its quality undefined.
     """
+    check_images(images)
     return _coded(images.detach(), quality)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from PIL import Image
 
-from limen.errors import UnknownNameError, UsageError
+from limen.errors import UnknownNameError, UsageError, shown
 from limen.safety import MOST_SIDE, UnsafeError
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos"]
@@ -43,7 +43,9 @@ class Crop:
     def __post_init__(self) -> None:
         for name, side in (("size", self.size), ("resize", self.resize)):
             if side is not None and (type(side) is not int or not 1 <= side <= MOST_SIDE):
-                raise UsageError(f"{name} is {side!r:.40}; expected a number of pixels from 1 to {MOST_SIDE}")
+                raise UsageError(
+                    f"{name} is {shown(side)}; expected a number of pixels from 1 to {MOST_SIDE}"
+                )
         if self.resize is not None and (self.size is None or self.resize < self.size):
             raise UsageError(
                 f"resize={self.resize} is what the shorter side becomes before a square is cut out; give the "

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from limen.errors import LimenError, UsageError, reason
 from limen.images.crop import Crop, Interpolation
-from limen.images.tensors import LATTICE, check_images, from_uint8, to_uint8
+from limen.images.tensors import LATTICE, check_images, from_uint8, oddity, to_uint8
 from limen.safety import UnsafeError, check_fits, check_replaceable, opened
 
 READ_SUFFIXES = frozenset(
@@ -131,12 +131,14 @@ def write_image(path: str | Path, image: Tensor) -> None:
         ...     bool((read_image(Path(folder, "a.png")) - image).abs().max() <= 0.5 / LATTICE + 1e-6)
         True
     """
-    path, shape = Path(path), tuple(getattr(image, "shape", ()))
+    plain = isinstance(image, Tensor) and not oddity(image)
+    path, shape = Path(path), tuple(image.shape) if plain else type(image).__name__
     if path.suffix.lower() not in _LOSSLESS:
         endings = ", ".join(sorted(_LOSSLESS))
         raise UsageError(f"{path}: choose a name that ends in {endings}, whose files keep every pixel")
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise UsageError(f"the image has shape {shape}; expected (C, H, W) with 1 or 3 channels")
+    if not plain or len(shape) != 3 or shape[0] not in (1, 3):
+        what = f"has shape {shape}" if plain else f"is {shape}"
+        raise UsageError(f"the image {what}; expected a tensor (C, H, W) with 1 or 3 channels")
     check_images(image[None], "the image")
     pixels, content = to_uint8(image[None])[0], io.BytesIO()
     Image.fromarray(pixels[..., 0] if shape[0] == 1 else pixels).save(content, _LOSSLESS[path.suffix.lower()])

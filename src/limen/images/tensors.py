@@ -33,9 +33,9 @@ def check_images(images: Tensor, name: str = "images") -> None:
         limen.errors.UsageError: images are torch.uint8; divide by 255 to get floats in [0, 1]
     """
     if not isinstance(images, Tensor):
-        raise UsageError(f"{name} must be a torch.Tensor, not {type(images).__name__}")
-    if images.layout is not torch.strided or images.is_nested or images.is_meta:
-        kind = "nested" if images.is_nested else "meta" if images.is_meta else str(images.layout)
+        cure = "; torch.from_numpy makes one of it" if isinstance(images, np.ndarray) else ""
+        raise UsageError(f"{name} must be a torch.Tensor, not {type(images).__name__}{cure}")
+    if kind := oddity(images):
         raise UsageError(f"{name} are a {kind} tensor; pass a dense one that holds its values")
     if images.ndim != 4:
         raise UsageError(f"{name} have shape {tuple(images.shape)}; expected (N, C, H, W)")
@@ -57,6 +57,18 @@ def check_images(images: Tensor, name: str = "images") -> None:
         raise UsageError(f"{name} hold NaN or infinite values")
     if low < 0 or high > 1:
         raise UsageError(f"{name} reach from {low:.4g} to {high:.4g}; scale them to [0, 1]")
+
+
+def oddity(tensor: Tensor) -> str:
+    """What keeps a tensor from being a dense one that holds its values, in a word; empty where it is one.
+
+    Example:
+        >>> [oddity(torch.zeros(2, 2).to(kind)) for kind in ("cpu", "meta")]
+        ['', 'meta']
+    """
+    if tensor.is_nested or tensor.is_meta or tensor.is_quantized:
+        return "nested" if tensor.is_nested else "meta" if tensor.is_meta else "quantized"
+    return "" if tensor.layout is torch.strided else str(tensor.layout)
 
 
 def check_pair(a: Tensor, b: Tensor) -> None:
@@ -171,10 +183,17 @@ def column(numbers: Tensor) -> Tensor:
 def quantize(images: Tensor, lattice: int | None = LATTICE) -> Tensor:
     """Round to the nearest value that a file with `lattice` steps stores; None leaves images as they are.
 
+    Raises:
+        UsageError: If the images are no floats.
+
     Example:
         >>> quantize(torch.tensor([0.001, 0.5])) * 255
         tensor([  0., 128.])
     """
+    plain = isinstance(images, Tensor) and not oddity(images)
+    if not plain or images.dtype not in (torch.float32, torch.float64):
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise UsageError(f"images are {kind}; expected a tensor of torch.float32 or torch.float64")
     if lattice is None:
         return images
     return images.mul(lattice).round_().div_(lattice)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Iterator
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -100,6 +101,11 @@ class Smoothed(Classifier):
         ]
         sums, votes = (torch.stack(each) for each in zip(*tallies, strict=True))
         return _elected(sums.logsumexp(0) - math.log(self.draws), votes.sum(0))
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the classifier inside, as `Classifier.to` does."""
+        self.classifier.to(device)
+        return super().to(device)
 
     def votes(self, images: Tensor, draws: range) -> Tensor:
         """How often the classifier inside gives each class to images under some draws of noise.

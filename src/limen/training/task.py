@@ -50,14 +50,14 @@ class Task:
         """The training set and the test set.
 
         Raises:
-            UsageError: If a spec cannot be followed.
+            UsageError: If a spec cannot be followed, or names photographs without labels.
             LimenError: If what it names cannot be read.
         """
-        test_set = catalog.data(self.test_set)
+        test_set = _labelled(self.test_set)
         if self.train_set is not None:
-            return catalog.data(self.train_set), test_set
+            return _labelled(self.train_set), test_set
         try:
-            return catalog.data(f"{self.test_set},split=train"), test_set
+            return _labelled(f"{self.test_set},split=train"), test_set
         except UsageError as error:
             raise UsageError(f"{error}. Name the data to learn from by train_set") from error
 
@@ -87,3 +87,13 @@ class Task:
     def numbered(self, dataset: Dataset, classifier: Classifier) -> Dataset:
         """The data set with the numbers that the network gives its classes."""
         return numbered_as(dataset, classifier.class_names) if self.classes == "model" else dataset
+
+
+def _labelled(spec: str) -> Dataset:
+    dataset = catalog.data(spec)
+    if dataset.photographs is not None:
+        raise UsageError(
+            f"{spec}: photographs of images: have no labels to learn; put them into one folder a class, and "
+            "name these by folder:PATH"
+        )
+    return dataset

@@ -19,7 +19,7 @@ from limen.attacks.objective import CrossEntropy, ForegroundScore, Margin, Sum
 from limen.attacks.perturbation import Masked, Template
 from limen.attacks.perturbation.template import Pooling
 from limen.attacks.protocols import Map, Objective
-from limen.errors import UnknownNameError, UsageError
+from limen.errors import UnknownNameError, UsageError, shown
 from limen.images import LATTICE, norm
 from limen.metrics import METRICS, Metric
 from limen.structure import (
@@ -42,8 +42,8 @@ def loss_named(loss: Loss) -> Objective:
     """The objective of this name, or of this function."""
     if callable(loss):
         return as_objective(loss)
-    if loss not in _LOSSES:
-        raise UnknownNameError("loss", str(loss), _LOSSES)
+    if not isinstance(loss, str) or loss not in _LOSSES:
+        raise UnknownNameError("loss", loss if isinstance(loss, str) else shown(loss), _LOSSES)
     return _LOSSES[loss]()
 
 
@@ -76,14 +76,14 @@ def features_named(network: Features | str) -> FeatureDistance:
 def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Tensor:
     """The value, if it is a finite number above 0 (or 0, where allowed), or a tensor of such."""
     if not isinstance(value, Real | Tensor):
-        raise UsageError(f"{name} is {value!r}; expected a number or a tensor of shape (N,)")
+        raise UsageError(f"{name} is {shown(value)}; expected a number or a tensor of shape (N,)")
     numbers = torch.as_tensor(value, dtype=torch.float64)
     least = "0 or more" if zero else "more than 0"
     if numbers.ndim > 1:
         raise UsageError(f"{name} has shape {tuple(numbers.shape)}; expected a number or shape (N,)")
     good = torch.isfinite(numbers) & ((numbers >= 0) if zero else (numbers > 0))
     if not bool(good.all()):
-        raise UsageError(f"{name} is {value}; expected {least}, and finite")
+        raise UsageError(f"{name} is {shown(value)}; expected {least}, and finite")
     return value
 
 

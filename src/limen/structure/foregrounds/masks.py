@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from limen.errors import UsageError
+from limen.images import oddity
 
 
 class Foreground(Protocol):
@@ -33,6 +34,8 @@ def check_masks(masks: Tensor, images: Tensor, name: str = "masks") -> None:
         >>> check_masks(torch.zeros(2, 1, 8, 8, dtype=torch.bool), torch.rand(2, 3, 8, 8))
     """
     shape = (len(images), 1, *images.shape[2:])
+    if isinstance(masks, Tensor) and (kind := oddity(masks)):
+        raise UsageError(f"{name} are a {kind} tensor; pass a dense one that holds its values")
     if not isinstance(masks, Tensor) or masks.shape != shape or masks.dtype != torch.bool:
         found = f"{masks.dtype} {tuple(masks.shape)}" if isinstance(masks, Tensor) else type(masks).__name__
         raise UsageError(f"{name} must be bool {shape}, one (1, H, W) for each image, not {found}")
