@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from limen.errors import UsageError
+from limen.errors import UsageError, shown
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,14 @@ def split_chain(text: str) -> list[str]:
     """The specs of a chain, in the order in which they are passed.
 
     Raises:
-        UsageError: If one is left out, as beside a plus at the end.
+        UsageError: If it is no text, or one is left out, as beside a plus at the end.
 
     Example:
         >>> split_chain("jpeg:quality=75+python:a++b.py:blur")
         ['jpeg:quality=75', 'python:a+b.py:blur']
     """
+    if not isinstance(text, str):
+        raise UsageError(f"a spec is a text, and not {shown(text)}")
     specs = _split(text, "+")
     if len(specs) > 1 and not all(spec.strip() for spec in specs):
         raise UsageError(
