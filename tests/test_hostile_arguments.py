@@ -259,7 +259,9 @@ SPECS = {"None": None, "number": 3, "tensor": X, "list": ["fgsm"], "bytes": b"fg
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("table", ["attack", "attack_or_grid", "data", "model", "metric", "defense"])
 def test_a_spec_that_is_no_text_is_one_line(table, spec):
-    with pytest.raises(UsageError, match=r"is named by a text, and not by|a spec is a text, and not") as error:
+    with pytest.raises(
+        UsageError, match=r"is named by a text, and not by|a spec is a text, and not"
+    ) as error:
         getattr(catalog, table)(SPECS[spec])
     one_line(error)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limen.errors import LimenError, is_interrupt, reason
+from limen.images import oddity
 
 _NAMES = ("logits", "output", "out")  # what networks that return several things call their logits
 
@@ -121,6 +122,10 @@ def checked_logits(logits: Any, images: Tensor, class_names: Sequence[str] | Non
     """
     if not isinstance(logits, Tensor):
         raise ModelError(f"the model returned {type(logits).__name__}; expected a tensor of logits")
+    if kind := oddity(logits):
+        raise ModelError(
+            f"the model returned a {kind} tensor; return dense logits, as .to_dense() makes them"
+        )
     if logits.ndim != 2 or logits.shape[0] != images.shape[0] or logits.shape[1] < 2:
         raise ModelError(
             f"the model returned shape {tuple(logits.shape)} for {images.shape[0]} images; "

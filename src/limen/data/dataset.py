@@ -16,7 +16,7 @@ from torch import Tensor
 
 from limen.errors import LimenError, UsageError, reason
 from limen.images import ImageFileError
-from limen.safety import read_text
+from limen.safety import check_fits, read_text
 from limen.spec import write_spec
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ class Dataset:
         """
         if not 0 <= index < len(self):
             raise UsageError(f"{self.spec} has {len(self)} samples; there is none at position {index}")
+        if not _is_text(self.ids[index]):
+            raise ImageFileError(f"{self.ids[index]!r}: the name is no Unicode; rename the file")
         return self.read(index)
 
 
@@ -159,7 +161,7 @@ def batches(
         on_skip: Called with the name of a sample left out and the reason.
 
     Raises:
-        UsageError: If `size` is not positive or a position does not exist.
+        UsageError: If `size` is not positive, a position does not exist, or a batch does not fit into memory.
 
     Example:
         >>> from limen.data import from_arrays
@@ -175,11 +177,24 @@ def batches(
             held.append((index, dataset.load(index)))
         except ImageFileError as error:
             on_skip(dataset.ids[index], str(error))
+            continue
+        if len(held) == 1:
+            _check_batch(held[0][1].image, min(size, len(dataset)))
         if len(held) == size:
             yield stack(held)
             held = []
     if held:
         yield stack(held)
+
+
+def _check_batch(image: Tensor, size: int) -> None:
+    try:
+        check_fits(image.numel() * image.element_size() * size)
+    except OSError as error:
+        raise UsageError(
+            f"a batch of {size} images of {image.shape[2]}×{image.shape[1]} pixels: {error}; choose a "
+            "smaller batch size, or resize the images by size="
+        ) from None
 
 
 def stack(held: Sequence[tuple[int, Sample]]) -> Batch:
@@ -201,6 +216,15 @@ def stack(held: Sequence[tuple[int, Sample]]) -> Batch:
         groups=None if groups is None else tuple(groups),
         also=tuple(sample.also for sample in samples),
     )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written: one of a file whose bytes are no UTF-8 holds halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _of_all(samples: Sequence[Sample], name: str) -> list[Any] | None:

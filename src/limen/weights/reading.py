@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from limen.errors import reason
+from limen.errors import reason, shown
+from limen.safety import opened
 from limen.weights.errors import WeightsError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
@@ -42,14 +43,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", UserWarning)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever an unpickler meets in arbitrary bytes
-        said = str(error).partition("\n")[0] or type(error).__name__
+        said = reason(error).partition(". ")[0]
         raise WeightsError(
             f"{path}: cannot be read as weights ({said}); expected a safetensors file, or a state dict "
             "of torch.save"
         ) from error
     state = _unwrapped(state)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: holds no state dict; save module.state_dict()")
+    if not isinstance(state, dict):
+        kind = type(state).__name__
+        raise WeightsError(f"{path}: holds no state dict, but {kind}; save module.state_dict()")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise WeightsError(
+                f"{path}: {shown(name)} is {type(value).__name__}, and a state dict has named tensors alone; "
+                "save module.state_dict()"
+            )
     return state
 
 
@@ -63,8 +71,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: no safetensors file ({error})") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: no safetensors file ({reason(error)})") from error
 
 
 def load_weights(module: nn.Module, path: Path, *, beyond: str | None = None) -> None:
@@ -121,11 +129,12 @@ def _without_prefix(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict
 
 def _check_file(path: Path) -> None:
     try:
-        found = path.is_file()
+        with opened(path):
+            pass
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file of weights") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be opened ({reason(error)})") from error
-    if not found:
-        raise WeightsError(f"{path}: no such file of weights")
 
 
 def _listed(title: str, names: list[str]) -> str:
