@@ -84,9 +84,9 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, state):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "nothing.pth", tmp_path):
-        with pytest.raises(WeightsError, match="no such file of weights|a folder, where a file belongs"):
+        with pytest.raises(WeightsError, match=r"no such file of weights|a folder, where a file belongs"):
             read_weights(path)
-        with pytest.raises(WeightsError, match="no such file of weights|a folder, where a file belongs"):
+        with pytest.raises(WeightsError, match=r"no such file of weights|a folder, where a file belongs"):
             read_metadata(path)
 
 
