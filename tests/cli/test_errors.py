@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from limen.cli.errors import Commands
-from limen.errors import LimenError, UsageError
+from limen.errors import LimenError, LimenWarning, UsageError
 
 
 @pytest.fixture
@@ -25,6 +27,12 @@ def app() -> typer.Typer:
     @app.command()
     def stop() -> None:
         raise KeyboardInterrupt
+
+    @app.command()
+    def warn() -> None:
+        warnings.simplefilter("always")
+        warnings.warn("the lamp is hot\nand \x1b[2Kbright", LimenWarning, stacklevel=1)
+        warnings.warn("made elsewhere", RuntimeWarning, stacklevel=1)
 
     @app.command()
     def crash() -> None:
@@ -45,6 +53,12 @@ def test_what_the_user_can_mend_is_one_message(app, command, code, message, monk
     monkeypatch.delenv("LIMEN_DEBUG", raising=False)
     result = CliRunner().invoke(app, [command])
     assert (result.exit_code, result.stderr, result.stdout) == (code, message, "")
+
+
+def test_what_limen_warns_of_is_one_line_without_its_place(app):
+    with pytest.warns(RuntimeWarning, match="made elsewhere"):
+        result = CliRunner().invoke(app, ["warn"])
+    assert result.stderr == "warning: the lamp is hot\\nand \\x1b[2Kbright\n"
 
 
 def test_limen_debug_adds_the_traceback(app, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from limen.errors import LimenError, UsageError
 from limen.report import write_page
-from limen.report.shelf import Beside, Inside, Plain
+from limen.report.shelf import Beside, Inside, Plain, remove_others
 
 PNG = b"\x89PNG one"
 NAME = hashlib.sha256(PNG).hexdigest()[:32] + ".png"
@@ -41,7 +41,7 @@ def test_the_pictures_of_an_older_page_go_and_all_else_stays(tmp_path: Path):
     (old.folder / "photo.png").write_text("mine")
     new = Beside(tmp_path / "pictures")
     new.place(b"two")
-    new.remove_others()
+    remove_others(new.folder, new.placed)
     names = {path.name for path in new.folder.iterdir()}
     assert names == {"notes.txt", "photo.png", hashlib.sha256(b"two").hexdigest()[:32] + ".png"}
 
@@ -52,6 +52,9 @@ def test_no_link_is_followed(tmp_path: Path):
     victim = outside / "victim"
     victim.write_text("mine")
     (tmp_path / "linked").symlink_to(outside)
+    (outside / NAME).write_text("mine")
+    remove_others(tmp_path / "linked")
+    assert (outside / NAME).exists()
     with pytest.raises(LimenError, match="linked: lies where the page's pictures go"):
         Beside(tmp_path / "linked")
     folder = tmp_path / "pictures"
@@ -97,6 +100,8 @@ def test_a_page_beside_its_pictures_is_small_and_made_again_is_the_same(make_run
     assert set(re.findall(r"<img (\S+?)=", text)) == {"src"}
     assert write_page([run.directory], pictures="beside").read_text(encoding="utf-8") == text
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
+    write_page([run.directory])
+    assert not folder.exists()
 
 
 def test_the_summary_has_the_figures_of_the_page(make_run, record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from limen.safety import read_bytes, resolved
 PIXELS = 32_000_000
 """Most pixels inside a page, over all pictures: as base64 PNG even noise stays near 4 bytes each."""
 
-_SAMPLED = 64
+_SAMPLED = 32
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def gallery(
 def _scales(records: Sequence[_Record]) -> tuple[int, float]:
     """What differences are magnified by, and the brightest value of maps, from an even choice of pictures."""
     changes, maps = [], []
-    for record in records[:: max(1, len(records) // _SAMPLED)]:
+    for record in records[:: max(1, math.ceil(len(records) / _SAMPLED))]:
         change, lost = _compared(*record.pixels())
         changes += [] if change is None else [change]
         maps += [] if lost is None else [lost]

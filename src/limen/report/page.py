@@ -19,7 +19,7 @@ from limen.errors import LimenError, UsageError, reason
 from limen.pictures import scale_colours
 from limen.report import blocks
 from limen.report.gallery import PIXELS
-from limen.report.shelf import Beside, Inside, Place
+from limen.report.shelf import Beside, Inside, Place, remove_others
 from limen.report.summary import MARK, summary
 from limen.report.templating import environment, template_file
 from limen.report.view import View, build, names
@@ -83,8 +83,7 @@ def write_page(
     view = build(runs, gallery, shelf, PIXELS if pictures == "inside" else None)
     _write(out, render(view, shelf, out.parent))
     _write(figures, summary(view))
-    if isinstance(shelf, Beside):
-        shelf.remove_others()
+    remove_others(folder, shelf.placed if isinstance(shelf, Beside) else ())
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import quote
@@ -70,6 +71,9 @@ class Beside:
     Args:
         folder: The folder; made with the first picture.
 
+    Attributes:
+        placed: The names of its files that the page shows.
+
     Raises:
         LimenError: If something else lies in its place.
     """
@@ -80,7 +84,7 @@ class Beside:
                 f"{folder}: lies where the page's pictures go, and is no folder; choose another --out"
             )
         self.folder = folder
-        self._placed: set[str] = set()
+        self.placed: set[str] = set()
 
     def place(self, content: bytes) -> Markup:
         """The picture's address.
@@ -89,9 +93,9 @@ class Beside:
             LimenError: If it cannot be written.
         """
         name = f"{hashlib.sha256(content).hexdigest()[:32]}.png"
-        if name not in self._placed:
+        if name not in self.placed:
             self._write(self.folder / name, content)
-            self._placed.add(name)
+            self.placed.add(name)
         return Markup('src="{}/{}"').format(quote(self.folder.name), name)
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -108,13 +112,29 @@ class Beside:
                 f"{path}: this picture of the page cannot be written ({reason(error)}); choose another --out"
             ) from error
 
-    def remove_others(self) -> None:
-        """Remove the pictures of an older page that this one does not show."""
-        if not self.folder.is_dir() or self.folder.is_symlink():
-            return
-        for path in self.folder.iterdir():
-            if _NAME.fullmatch(path.name) and path.name not in self._placed and not path.is_dir():
+
+def remove_others(folder: Path, kept: Collection[str] = ()) -> None:
+    """Remove the pictures of an older page that this one does not show, and the folder if it is empty.
+
+    Args:
+        folder: The folder of `Beside`; a link is not followed.
+        kept: The names of the pictures that the page shows.
+
+    Raises:
+        LimenError: If they cannot be removed.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    try:
+        for path in list(folder.iterdir()):
+            if _NAME.fullmatch(path.name) and path.name not in kept and not path.is_dir():
                 path.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as error:
+        raise LimenError(
+            f"{folder}: the pictures of an older page cannot be removed ({reason(error)})"
+        ) from error
 
 
 def data_url(content: bytes) -> str:
