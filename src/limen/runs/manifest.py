@@ -79,13 +79,14 @@ class Manifest:
         return tuple(entry.label for entry in self.attacks)
 
     def attack(self, label: str) -> AttackEntry:
-        """The attack with this label.
+        """The attack with this label; its name is enough where the run has no other of it.
 
         Raises:
             UsageError: If the run has no such attack.
         """
+        named = [entry for entry in self.attacks if entry.identity.name == label]
         for entry in self.attacks:
-            if entry.label == label:
+            if entry.label == label or named == [entry]:
                 return entry
         raise UsageError(f"the run has no attack {label!r}; it has: {', '.join(self.labels) or 'none'}")
 
