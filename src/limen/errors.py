@@ -72,4 +72,4 @@ class UnknownNameError(UsageError):
         known = sorted(known)
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else "."
-        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known)}")
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known) or 'none'}")
