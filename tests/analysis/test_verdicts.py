@@ -100,6 +100,31 @@ def test_a_single_attack_is_named_alone_and_a_target_is_one():
     assert notice.endswith("a mean over images, and a single one may differ from it widely.")
 
 
+def test_what_could_not_move_is_not_told_as_robustness():
+    still = {"zero_gradients": 4, "nonfinite_gradients": 0}
+    held = [each | still for each in rows("a", 0, 8)] + rows("b", 0, 8)
+    assert verdict(run_of(held, "a", "b")).sentences[2] == (
+        "On 8 of these no gradient could move it, which is no robustness."
+    )
+    some = rows("a", 6, 8)
+    some[7] |= still
+    found = verdict(run_of(some, "a"))
+    assert found.stuck == 1
+    assert found.sentences[2] == "On 1 of the others no gradient could move it, which is no robustness."
+    # Of one that fooled all, another's standstill is of no matter.
+    assert verdict(run_of(held[:8] + rows("b", 8, 8), "a", "b")).stuck == 0
+
+
+def test_what_did_not_hold_when_asked_again_is_told():
+    some = rows("a", 6, 8)
+    for place, each in enumerate(some):
+        each["unconfirmed"] = place in (1, 2, 7)
+    assert (
+        "On 2 of these it did not hold when the model was asked again."
+        in verdict(run_of(some, "a")).sentences
+    )
+
+
 @pytest.mark.parametrize(
     ("records", "labels", "said"),
     [

@@ -32,6 +32,9 @@ class Verdict:
         equals: Other attacks that fooled as many.
         counted: How many images the model had right, of those that the strongest attack is done with.
         success: The share of these that it fooled, with Wilson's interval.
+        stuck: How many of them it did not fool as no gradient could move it there; where none fooled any
+            image, the most among the attacks.
+        unconfirmed: On how many that it fooled this did not hold when the model was asked again.
         changes: Its median change by each metric of `CHANGES` over the images that it fooled, with the
             bootstrap interval.
         noticed: The share of people who would notice, a mean over these images; None where it is not known.
@@ -47,6 +50,8 @@ class Verdict:
     equals: tuple[str, ...]
     counted: int
     success: Measured
+    stuck: int
+    unconfirmed: int
     changes: tuple[tuple[MetricColumn, Measured], ...]
     noticed: Measured | None
     faint: int
@@ -77,6 +82,13 @@ class Verdict:
             said.append(f"{tried} {verb} of these{_sure(self.success, self.counted)}.")
         else:
             said += [self._success(self.strongest), self._notice()]
+        if self.unconfirmed:
+            said.insert(
+                2, f"On {self.unconfirmed:,} of these it did not hold when the model was asked again."
+            )
+        if self.stuck:
+            which = "the others" if self.fooled else "these"
+            said.insert(2, f"On {self.stuck:,} of {which} no gradient could move it, which is no robustness.")
         return tuple(said)
 
     def _success(self, name: str) -> str:
@@ -126,10 +138,11 @@ def verdict(run: Run) -> Verdict:
     found = list(outcomes_by_name(records, run.manifest.families()).values())
     best = strongest(found, next((key for key in (*CHANGES, *metrics) if key in metrics), None))
     fooled, counted = (int(best.fooled.sum()), int(best.correct.sum())) if best else (0, 0)
-    changes, noticed, faint = (), None, 0
+    changes, noticed, faint, unconfirmed = (), None, 0, 0
     if best and fooled:
         changes = tuple((metrics[key], figures(best, key).median) for key in CHANGES if key in metrics)
         noticed, faint = _noticed(best)
+        unconfirmed = int(np.count_nonzero(best.fooled & (best.unconfirmed == 1)))
     return Verdict(
         images=len(right),
         clean=wilson(sum(right.values()), len(right)),
@@ -141,6 +154,8 @@ def verdict(run: Run) -> Verdict:
         ),
         counted=counted,
         success=wilson(fooled, counted),
+        stuck=max(map(_stuck, [best] if best and fooled else found), default=0),
+        unconfirmed=unconfirmed,
         changes=changes,
         noticed=noticed,
         faint=faint,
@@ -166,6 +181,10 @@ def _noticed(found: Outcomes) -> tuple[Measured | None, int]:
     if mean is None or np.isnan(mean.value):
         return None, 0
     return mean, int(np.count_nonzero(found.measured("mad") == 0)) if "mad" in found.metrics else 0
+
+
+def _stuck(one: Outcomes) -> int:
+    return int(np.count_nonzero(one.correct & ~one.success & (one.stuck == 1)))
 
 
 def _of(count: int, total: int) -> str:
