@@ -69,6 +69,13 @@ def test_under_several_budgets_an_image_is_stuck_only_where_it_is_under_each():
     assert outcomes(table(rows), GRID).stuck.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(("told", "still"), [((True, True), 1), ((True, False), 0), ((True, None), np.nan)])
+def test_an_image_is_still_only_where_it_is_under_every_budget(told, still):
+    counts = {"zero_gradients": 0, "nonfinite_gradients": 0, "success": False}
+    rows = [record(label, "a", still=each, **counts) for label, each in zip(GRID, told, strict=False)]
+    np.testing.assert_array_equal(outcomes(table(rows), GRID[:2]).still, [still])
+
+
 @pytest.mark.parametrize(
     ("told", "unmasked"), [((False, False), 0), ((False, True), 1), ((False, None), np.nan)]
 )

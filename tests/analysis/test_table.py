@@ -144,6 +144,22 @@ def test_stuck_images_are_a_share_of_those_classified_correctly_and_put_into_wor
     assert figure(table({"run": write(ROWS, name="old")}), "stuck")["value"] is None
 
 
+def test_images_that_no_step_changed_are_told_apart_from_those_that_are_stuck(write):
+    stuck = {"zero_gradients": 4, "nonfinite_gradients": 0, "backwards": 4}
+    free = stuck | {"zero_gradients": 0}
+    rows = [
+        record("a", "w", False, still=True, **free),
+        record("a", "x", False, still=True, **stuck),
+        record("a", "y", True, still=True, **free),
+        record("a", "z", False, still=False, **free),
+    ]
+    found = table({"run": write(rows)})
+    assert (figure(found, "still")["value"], figure(found, "still")["images"]) == (0.25, 4)
+    (sentence,) = notes(found, ["still"])
+    assert "a: no step changed a value that a file holds on 1 of 4 images" in sentence
+    assert figure(table({"run": write(ROWS, name="old")}), "still")["value"] is None
+
+
 def test_unmasked_images_are_a_share_of_those_classified_correctly_and_put_into_words(write):
     told = [("x", True, True), ("y", False, True), ("z", True, False)]
     found = table({"run": write([record("a", key, True, right, unmasked=flat) for key, flat, right in told])})

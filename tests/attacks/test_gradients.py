@@ -105,6 +105,27 @@ def test_a_gradient_that_comes_back_is_nothing_to_warn_of():
     assert outcome.zero_gradients.tolist() == [1] * 4
 
 
+def test_images_that_no_step_changed_by_a_level_are_told():
+    problem = task(smooth_mlp(), photos(4))
+    short = carlini_wagner_l2(steps=2, search_steps=1, learning_rate=1e-4)
+    with pytest.warns(
+        LimenWarning, match="On 4 of 4 images no step changed a value that a file holds"
+    ) as told:
+        outcome = short(problem.classifier, problem.images, problem.labels)
+    assert len(told) == 1
+    assert outcome.still.all()
+    assert not outcome.stuck.any()
+    with pytest.warns(LimenWarning, match=r"^For 4 of 4 images no multiplier sufficed"):
+        moved = short(problem.classifier, problem.images, problem.labels, lattice=None)
+    assert not moved.still.any()
+
+
+def test_an_image_that_was_wrong_before_did_not_stand_still():
+    problem = task(smooth_mlp(), photos(4))
+    outcome = pgd_l2(eps=0.02, steps=3)(problem.classifier, problem.images, (problem.labels + 1) % 3)
+    assert not outcome.still.any()
+
+
 class WithoutGradient(nn.Module):
     def __init__(self, way: str) -> None:
         super().__init__()

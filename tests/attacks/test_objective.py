@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from limen.attacks.constraint.boundary import to_linear_boundary
 from limen.attacks.objective import (
     ClassMargins,
     CrossEntropy,
@@ -15,6 +18,7 @@ from limen.attacks.objective import (
     logit_margin,
 )
 from limen.attacks.protocols import State
+from limen.images import norm, quantize
 
 from .networks import SIZE, generator, smooth_mlp
 from .states import problem_of, state_of
@@ -70,6 +74,59 @@ def test_the_hinges_distance_is_that_of_the_image_before_rounding():
     problem = problem_of(torch.zeros(1, 1, 2, 2), lattice=255)
     stored = state_of(problem, exact=problem.originals + 0.001, logits=torch.tensor([[0.0, 5.0]]))
     assert DistanceAndHinge(constant=1.0)(stored).tolist() == pytest.approx([-4 * 0.001**2])
+
+
+@pytest.mark.parametrize("squared", [True, False])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_a_relative_constant_of_one_is_what_just_fools_a_linear_model(scale, squared):
+    slope = scale * torch.randn(2, 1, 4, 4, generator=generator(4), dtype=torch.float64)
+    steep, gap = norm(slope), scale * torch.tensor([0.5, 1.5], dtype=torch.float64)
+    objective = DistanceAndHinge(constant=7.0, squared=squared, relative=True)
+    state = state_of(problem_of(torch.zeros_like(slope)), gradient=7 * slope, values=-7 * gap)
+    found = objective.update(dataclasses.replace(state, variables=state.exact))
+    assert found.update(state) is found
+    length = torch.linspace(0, 2, 2001, dtype=torch.float64)[:, None] * gap / steep
+    cost = found.weight * (length.square() if squared else length)
+    for constant, fools in ((0.99, False), (1.01, True)):
+        best = (cost + constant * (gap - steep * length).clamp_min(0)).argmin(0)
+        assert (length.gather(0, best[None])[0] > 0.999 * gap / steep).tolist() == [fools] * 2
+
+
+def test_without_a_gradient_a_relative_distance_weighs_nothing():
+    state = state_of(
+        problem_of(torch.zeros(2, 1, 2, 2)), gradient=torch.zeros(2, 1, 2, 2), values=-torch.ones(2)
+    )
+    state = dataclasses.replace(state, variables=state.exact)
+    updated = DistanceAndHinge(constant=3.0, relative=True).update(state)
+    assert not updated.weight.any()
+
+
+@pytest.mark.parametrize("lattice", [None, 255])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_the_linear_boundary_is_as_far_as_an_image_must_go_to_reach_it_when_stored(scale, lattice):
+    gradient = torch.randn(3, 3, 8, 8, generator=generator(5), dtype=torch.float64)
+    gap = torch.tensor([0.05, 0.5, 5.0], dtype=torch.float64)
+    problem = problem_of(torch.full_like(gradient, 128 / 255), lattice=lattice)
+    state = state_of(problem, gradient=scale * gradient, values=-scale * gap)
+    distance, slope = to_linear_boundary(dataclasses.replace(state, variables=state.exact))
+    torch.testing.assert_close(slope, scale * norm(gradient))
+    moved = distance.reshape(-1, 1, 1, 1) * gradient / norm(gradient).reshape(-1, 1, 1, 1)
+    stored = quantize(problem.originals + moved, lattice) - problem.originals
+    risen = (gradient * stored).flatten(1).sum(1)
+    if lattice is None:
+        torch.testing.assert_close(risen, gap)
+    else:
+        assert (risen > 0.999 * gap).all()
+        assert (distance >= 0.95 * gap / norm(gradient)).all()
+        less = quantize(problem.originals + 0.99 * moved) - problem.originals
+        assert ((gradient * less).flatten(1).sum(1) < gap).all()
+
+
+def test_a_boundary_that_a_fading_gradient_puts_beyond_all_images_is_nearer():
+    fading = torch.full((1, 3, 8, 8), 1e-9)
+    state = state_of(problem_of(torch.full_like(fading, 0.5)), gradient=fading, values=-torch.ones(1))
+    distance, _ = to_linear_boundary(dataclasses.replace(state, variables=state.exact))
+    assert distance.item() == pytest.approx(0.15 * 192**0.5)
 
 
 @pytest.mark.parametrize(

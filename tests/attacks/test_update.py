@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from limen.attacks.constraint import AdaptiveSphere
-from limen.attacks.protocols import State
-from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius
+from limen.attacks.perturbation import SigmoidBox
+from limen.attacks.protocols import Perturbation, State
+from limen.attacks.update import Adam, Momentum, Scale, ShareOfRadius, ShareToBoundary
+from limen.images import norm
 
 from .networks import generator
 from .states import problem_of, state_of
@@ -129,6 +131,23 @@ def test_each_sample_has_a_radius_or_none_of_its_own():
     torch.testing.assert_close(move[0], gradient[0])
     assert (gradient[1] * move[1]).sum().item() == pytest.approx(1)
     torch.testing.assert_close(move[2], gradient[2] * 0.05)
+
+
+@pytest.mark.parametrize("perturbation", [Perturbation(), SigmoidBox()], ids=["image", "sigmoid"])
+def test_the_first_move_goes_a_share_of_the_way_to_the_linearised_boundary(perturbation):
+    gradient, later = gradients(2)
+    gradient = gradient / norm(gradient).reshape(3, 1, 1, 1)
+    values = torch.tensor([-1e-4, -1e-5, -1e-4], dtype=torch.float64)
+    variables = perturbation.invert(torch.full_like(gradient, 0.3))
+    parts = {"variables": variables, "values": values, "perturbation": perturbation}
+    state = dataclasses.replace(state_at(gradient), **parts)
+    move, link = ShareToBoundary(0.5)(gradient.clone(), state)
+    torch.testing.assert_close((gradient * move).flatten(1).sum(1), -0.5 * values)
+    changed = norm(perturbation.images(variables + move) - perturbation.images(variables))
+    slope = 0.3 * 0.7 if isinstance(perturbation, SigmoidBox) else 1.0
+    torch.testing.assert_close(changed, -0.5 * values * slope, rtol=1e-3, atol=0)
+    after, _ = link(later.clone(), state)
+    torch.testing.assert_close(after / later, move / gradient)
 
 
 @pytest.mark.parametrize("link", [Adam(), Momentum(0.5), Scale(2.0, final=0.1)], ids=lambda link: str(link))

@@ -57,6 +57,7 @@ def row() -> Callable[..., dict]:
             "zero_gradients": 1,
             "nonfinite_gradients": 0,
             "unmasked": False,
+            "still": False,
             "unconfirmed": None,
             **{name: 0.25 if success else None for each in COLUMNS for name in (each.key, each.in_memory)},
             **changes,

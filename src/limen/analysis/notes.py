@@ -22,7 +22,7 @@ def caveats(metrics: Iterable[MetricColumn]) -> list[str]:
 
 def notes(
     figures: pa.Table,
-    statistics: Collection[str] = ("stuck", "unmasked", "unconfirmed", "unfinished", "unmeasured"),
+    statistics: Collection[str] = ("stuck", "still", "unmasked", "unconfirmed", "unfinished", "unmeasured"),
 ) -> list[str]:
     """The sentences that belong to a table of figures.
 
@@ -48,6 +48,12 @@ def notes(
                 f"{attack}: gradient zero or not finite in every pass on {round(count * images)} of "
                 f"{images} images. This is no robustness; use logits, a margin loss, straight-through or a "
                 "transfer check"
+            )
+        elif row["statistic"] == "still":
+            found.append(
+                f"{attack}: no step changed a value that a file holds on {round(count * images)} of {images} "
+                "images, so the model saw the original alone. This is no robustness; give longer steps or a "
+                "larger budget"
             )
         elif row["statistic"] == "unmasked":
             found.append(

@@ -20,6 +20,7 @@ _NEEDED = (
     "success",
     "success_in_memory",
     "unmasked",
+    "still",
     "unconfirmed",
     *_GRADIENTS,
 )
@@ -42,6 +43,7 @@ class Outcomes:
         stuck: Which of them it could not move on: in every backward pass the gradient was all zero or not
             finite, (N,); 1 or 0, and NaN where that was not counted.
         unmasked: On which of them a mask says nothing, likewise.
+        still: On which of them nothing but the original was tried, though a gradient showed a way, likewise.
         unconfirmed: On which of them a success did not hold when the model was asked again, (N,); 1 or 0, and
             NaN where it was not, as its answers are repeatable.
         values: By metric, the value of the least distortion among each image's successes, (N,); NaN where
@@ -64,6 +66,7 @@ class Outcomes:
     in_memory: np.ndarray
     stuck: np.ndarray
     unmasked: np.ndarray
+    still: np.ndarray
     unconfirmed: np.ndarray
     values: Mapping[str, np.ndarray]
     metrics: Mapping[str, MetricColumn]
@@ -124,6 +127,8 @@ def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) 
         best[key] = metric.distortion(np.fmin.reduce(values, axis=0))
     # Passes that could move the image.
     moves = (rows["backwards"] - sum(rows[name] for name in _GRADIENTS)).astype(float).sum(0)
+    stuck = np.where(np.isnan(moves), np.nan, (moves == 0) & (rows["backwards"].sum(0) > 0))
+    still = rows["still"].astype(float).min(0)
     return Outcomes(
         name=name or labels[0],
         labels=tuple(labels),
@@ -131,8 +136,9 @@ def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) 
         correct=np.all(rows["clean_prediction"] == rows["label"], axis=0),
         success=np.asarray(success.any(0)),
         in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
-        stuck=np.where(np.isnan(moves), np.nan, (moves == 0) & (rows["backwards"].sum(0) > 0)),
+        stuck=stuck,
         unmasked=rows["unmasked"].astype(float).max(0),
+        still=np.where(np.isnan(still), np.nan, (still == 1) & (stuck != 1) & ~success.any(0)),
         unconfirmed=rows["unconfirmed"].astype(float).max(0),
         values=best,
         metrics=metrics,

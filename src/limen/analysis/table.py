@@ -72,10 +72,10 @@ def table(
     - Over all images attacked: `clean accuracy`, the share that the model classifies correctly without an
       attack, and the medians `forwards`, `backwards`, `passes` and the mean `seconds` per image.
     - Over those classified correctly: `success`, the share whose stored image fools the model, `success in
-      memory`, before storage, `stuck`, the share on which every gradient was zero or not finite,
-      `unmasked`, the share on which a mask says nothing, as where attention is flat, and `unconfirmed`, the
-      share on which a success did not hold when the model was asked again; nothing where its answers are
-      repeatable.
+      memory`, before storage, `stuck`, the share on which every gradient was zero or not finite, `still`, the
+      share of others that no step changed by a level of the lattice, `unmasked`, the share on which a mask
+      says nothing, as where attention is flat, and `unconfirmed`, the share on which a success did not hold
+      when the model was asked again; nothing where its answers are repeatable.
     - By metric, over those of them that are fooled: `mean`, `median`, and `unmeasured`, how many have no
       finite value. `unfinished` counts the images that only some of the budgets are done with.
     - Against another attack, over the images that both fool: `less distorted`, the share on which the attack
@@ -154,7 +154,7 @@ def _overall(found: Outcomes) -> Iterator[Row]:
     yield _row("clean accuracy", share(found.correct), images)
     yield _row("success", share(found.success[found.correct]), correct)
     yield _row("success in memory", share(found.in_memory[found.correct]), correct)
-    for statistic in ("stuck", "unmasked", "unconfirmed"):
+    for statistic in ("stuck", "still", "unmasked", "unconfirmed"):
         known = getattr(found, statistic)[found.correct]
         yield _row(statistic, _NOTHING if np.isnan(known).any() else share(known == 1), correct)
     passes = {

@@ -14,11 +14,25 @@ from limen.attacks.cost import Cost
 from limen.attacks.guided import Guided
 from limen.attacks.part import Problem, rows, setting
 from limen.attacks.protocols import Kind, State, Transform
-from limen.images import column, dot, norm
+from limen.images import column, dot, norm, quantize
 from limen.operators import Operator, Preconditioner, conjugate_gradient
 
 _GROWTH = 4.0
 """By which factor λ changes while all that were tried are too small, or all are too great."""
+
+_FAINT = 1e-15
+"""A length of gradients below which squares of float32 fade."""
+
+
+def _of_length(move: Tensor, order: float = 2) -> tuple[Tensor, Tensor]:
+    """Moves with their lengths (n,); those too faint to have one are brought to a largest value of 1."""
+    length = norm(move, order)
+    if bool((length < _FAINT).any()):
+        largest = norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny)
+        factor = torch.where(length < _FAINT, largest, 1)
+        move = move.div_(factor.reshape(-1, *[1] * (move.ndim - 1)))
+        length = norm(move, order)
+    return move, length.clamp_min(torch.finfo(move.dtype).tiny)
 
 
 @dataclass(frozen=True)
@@ -43,8 +57,8 @@ class Normalize(Transform):
     any_variables: ClassVar[bool] = True
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
-        length = norm(move, self.order).reshape(-1, *[1] * (move.ndim - 1))
-        return move.div_(length.clamp_min(torch.finfo(move.dtype).tiny)), self
+        move, length = _of_length(move, self.order)
+        return move.div_(length.reshape(-1, *[1] * (move.ndim - 1))), self
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class UnitChange(Transform):
     needs_additive: ClassVar[bool] = True
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        move, _ = _of_length(move)
         length = column(norm(state.perturbation.spread(move)))
         return move.div_(length.clamp_min(torch.finfo(move.dtype).tiny)), self
 
@@ -66,7 +81,7 @@ class Maximize(Transform):
     needs_maximiser: ClassVar[bool] = True
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
-        return state.constraint.maximise(move).sub_(state.exact), self
+        return state.constraint.maximise(_of_length(move)[0]).sub_(state.exact), self
 
 
 @dataclass(frozen=True)
@@ -241,12 +256,16 @@ class NearestBoundary(Transform):
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         images = state.images[:, None]
         move = move.masked_fill_(((move > 0) & (images >= 1)) | ((move < 0) & (images <= 0)), 0)
+        # Squares of faint gradients must not underflow.
+        largest = norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny)
+        move = move.div_(largest.reshape(-1, 1, 1, 1, 1))
         lengths = torch.linalg.vector_norm(move.flatten(2), dim=2)
-        gaps = state.values.abs()
+        gaps = (state.values.abs() / largest[:, None]).clamp_max(1e30)
         nearest = (gaps / lengths.clamp_min(1e-12)).masked_fill(lengths == 0, torch.inf).argmin(1)
         rows = torch.arange(len(move), device=move.device)
         gap, length = gaps[rows, nearest], lengths[rows, nearest]
-        return move[rows, nearest] * column(gap / length.square().clamp_min(1e-24)), self
+        factor = torch.where(length > 0, gap / length.square().clamp_min(1e-24), 0)
+        return move[rows, nearest] * column(factor), self
 
 
 @dataclass(frozen=True)
@@ -254,16 +273,18 @@ class TopSaliency(Transform):
     """The one value of greatest saliency, up or down (Papernot et al. 2016, eq. 8, single feature).
 
     Takes the gradients (n, 2, …) of the target and of the rest. A value counts if it raises the
-    target and lowers the rest, in either direction of change; one already changed, or already at
-    its end of [0, 1], does not.
+    target and lowers the rest, in either direction of change; one already changed since the original was
+    stored, or already at its end of [0, 1], does not.
     """
 
     takes: ClassVar[Kind] = "a target and the rest"
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        # Products of small derivatives must not underflow.
+        move = move / norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny).reshape(-1, 1, 1, 1, 1)
         target, rest = move[:, 0], move[:, 1]
-        images, originals = state.images, state.problem.originals
-        room = torch.where(target > 0, images < 1, images > 0) & (images == originals)
+        images, stored = state.images, quantize(state.problem.originals, state.problem.lattice)
+        room = torch.where(target > 0, images < 1, images > 0) & (images == stored)
         saliency = (target * rest).neg_().masked_fill_(~room, 0).flatten(1)
         best, index = saliency.max(1)
         chosen = torch.zeros_like(saliency).scatter_(1, index[:, None], (best > 0).to(move.dtype)[:, None])

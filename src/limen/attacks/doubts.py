@@ -14,6 +14,11 @@ STUCK = (
     "gradient. Let it pass straight through, or attack the model without that part and see which of those "
     "images fool this one."
 )
+STILL = (
+    "On {still} of {count} images no step changed a value that a file holds, so that the model saw only the "
+    "original. That is no robustness: steps are too short for the lattice, the budget holds nothing else, or "
+    "values are at their bounds. Give longer steps or a larger budget, or lattice=None for floats."
+)
 PROBABILITIES = (
     "The model returns probabilities, whose gradient fades where it is sure: leave the softmax out, so that "
     "it returns logits."
@@ -24,7 +29,7 @@ FLAT = (
 )
 SHORT = (
     "For {short} of {count} images no multiplier sufficed, up to {most:.3g}. That is no robustness, but "
-    "climbs that are too short: raise learning_rate, steps or search_steps."
+    "climbs that are too short: raise steps or search_steps."
 )
 UNCONFIRMED = (
     "Of {found} successes {lost} did not hold when the model was asked again about the same image, as its "
@@ -42,6 +47,8 @@ def doubts(bests: Sequence[Best]) -> str:
         spoilt = stuck & (outcome.nonfinite_gradients > 0)
         parts = {"stuck": stuck, "zero": stuck & ~spoilt, "spoilt": spoilt}
         found.append(STUCK.format(count=count, **{name: int(each.sum()) for name, each in parts.items()}))
+    if bool((still := outcome.still & ~stuck & ~outcome.success).any()):
+        found.append(STILL.format(still=int(still.sum()), count=count))
     if any(bool(best.probabilities) for best in bests if best.probabilities is not None):
         found.append(PROBABILITIES)
     if bool(outcome.unmasked.any()):

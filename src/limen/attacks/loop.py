@@ -173,7 +173,10 @@ def _unit_weights(values: Tensor) -> list[Tensor]:
 def _move(state: State) -> State:
     """The rule's move from this iterate, and back into the set as it stands after it."""
     state = replace(
-        state, constraint=state.constraint.update(state), perturbation=state.perturbation.update(state)
+        state,
+        objective=state.objective.update(state),
+        constraint=state.constraint.update(state),
+        perturbation=state.perturbation.update(state),
     )
     move, rule = follow(state.rule, state.gradient.clone(), state)
     variables = state.variables + move

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from limen.attacks.constraint.boundary import to_linear_boundary
+from limen.attacks.constraint.rounding import flat
 from limen.attacks.part import Problem, other_logits, rows, setting
 from limen.attacks.protocols import Kind, Objective, State
 from limen.errors import UsageError
@@ -21,6 +23,10 @@ def logit_margin(state: State) -> Tensor:
     return state.problem.margin(state.logits)
 
 
+_SURE = 10.0
+"""The logit margin beyond which the scale of logits says no more of a model's answer."""
+
+
 @dataclass(frozen=True)
 class CrossEntropy(Objective):
     """The cross-entropy's direction, by the log-odds against the label; their negative for a target.
@@ -30,6 +36,9 @@ class CrossEntropy(Objective):
     is 0 in floats and the cross-entropy cannot be climbed, while ∇m never fades. Only a rule that
     heeds the gradient's length tells them apart.
 
+    Where the logit margin is beyond ±10, and σ(m) within 5e-5 of 0 or 1, m is that of logits scaled to a
+    margin of 10: greater logits would leave of all other classes only the likeliest in ∇m.
+
     Attributes:
         fading: Whether the cross-entropy itself is climbed, with the gradient that fades.
     """
@@ -37,9 +46,13 @@ class CrossEntropy(Objective):
     fading: bool = False
 
     def __call__(self, state: State) -> Tensor:
-        labels = state.problem.labels
-        own = state.logits.gather(1, labels[:, None])[:, 0]
-        odds = other_logits(state.logits, labels).logsumexp(1) - own
+        labels, logits = state.problem.labels, state.logits
+        if self.fading:
+            scale = torch.ones_like(logits[:, :1])
+        else:
+            scale = (logit_margin(state).detach().abs() / _SURE).clamp_min(1)[:, None]
+        own = logits.gather(1, labels[:, None])[:, 0]
+        odds = (other_logits(logits, labels) / scale).logsumexp(1) * scale[:, 0] - own
         loss = softplus(odds) if self.fading else odds
         return -loss if state.problem.targeted else loss
 
@@ -61,26 +74,45 @@ class Margin(Objective):
 
 @dataclass(frozen=True)
 class DistanceAndHinge(Objective):
-    """−(‖x − x0‖² + c·[m − logit margin]₊): the Lagrangian of Carlini & Wagner (2017), Section V.
+    """−(w·‖x − x0‖² + c·[m − logit margin]₊): the Lagrangian of Carlini & Wagner (2017), Section V.
 
     The logit margin is that of the stored image, the distance that of the image before rounding: the
     rounded distance is flat between the lattice's values, and pulls nothing back there.
+
+    As in the paper w is 1, and which c suffices depends on the scale of the logits and on how far the
+    boundary is. If `relative`, w is found at the first iterate, such that a linear model is fooled by a c
+    of 1 or more; until then it is 0, as the distance is at the original.
 
     Attributes:
         constant: The multiplier c.
         margin: The logit margin m at which the hinge lets go.
         squared: Whether the distance is squared.
+        relative: Whether c counts in multiples of what a linear model would need.
+        weight: w (n,); None until it is found, and for 1.
     """
 
     constant: float | Tensor = setting()
     margin: float = 0.0
     squared: bool = True
+    relative: bool = False
+    weight: Tensor | None = rows()
+
+    def update(self, state: State) -> Self:
+        if not self.relative or self.weight is not None:
+            return self
+        distance, slope = to_linear_boundary(state)
+        weight = slope / flat(self.constant)
+        if self.squared:
+            weight = torch.where(distance > 0, weight / (2 * distance), 0)
+        return replace(self, weight=weight)
 
     def __call__(self, state: State) -> Tensor:
-        constant = self.constant.flatten() if isinstance(self.constant, Tensor) else self.constant
+        hinge = flat(self.constant) * (self.margin - logit_margin(state)).clamp_min(0)
+        if self.relative and self.weight is None:
+            return -hinge
         distance = norm(state.exact - state.problem.originals)
         distance = distance.square() if self.squared else distance
-        return -(distance + constant * (self.margin - logit_margin(state)).clamp_min(0))
+        return -((distance if self.weight is None else self.weight * distance) + hinge)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from limen.attacks.part import Part, Passes, Problem
 from limen.attacks.protocols import State
 from limen.classifier import Classifier
+from limen.images import quantize
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """How far images (n, C, H, W) are from originals: (n,)."""
@@ -37,6 +38,8 @@ class Outcome:
             that all of the image could change; or the foreground is empty or the whole image.
         unconfirmed: Which successes (N,) did not hold when the model was asked again about the same image, as
             it is where its answers are not repeatable. They are successes nonetheless.
+        still: Which samples (N,) were never moved: no image that the model was shown differed from the stored
+            original, though steps were made.
     """
 
     images: Tensor
@@ -49,9 +52,10 @@ class Outcome:
     nonfinite_gradients: Tensor
     unmasked: Tensor = field(default=cast(Tensor, None))
     unconfirmed: Tensor = field(default=cast(Tensor, None))
+    still: Tensor = field(default=cast(Tensor, None))
 
     def __post_init__(self) -> None:
-        for name in ("unmasked", "unconfirmed"):
+        for name in ("unmasked", "unconfirmed", "still"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, torch.zeros_like(self.success))
 
@@ -73,6 +77,8 @@ class Outcome:
         for name, values in found.items():
             if name in ("images", "success", "predictions", "unconfirmed"):
                 values[kept] = getattr(again, name)[again.success]
+            elif name == "still":
+                values[rows] &= again.still
             else:
                 values[rows] += getattr(again, name)
         return Outcome(**found)
@@ -94,6 +100,7 @@ class Best:
         self.distance = torch.full((count,), torch.inf, dtype=problem.originals.dtype, device=device)
         self.settled = torch.zeros_like(self.success)
         self.unmasked = torch.zeros_like(self.success)
+        self.moved = torch.zeros_like(self.success)
         self.unconfirmed = torch.zeros_like(self.success)
         self.probabilities: Tensor | None = None
         self.tried = torch.zeros_like(self.distance)
@@ -117,6 +124,7 @@ class Best:
     def offer(self, state: State, measure: Distance | None) -> None:
         """Keep this iterate of the samples where it succeeds, and is nearer if that counts."""
         rows, better = state.places, state.success
+        self._see(state)
         if self.probabilities is None:
             self.probabilities = _are_probabilities(state.logits.detach())
         self.forwards[rows] += _passes(state)
@@ -168,8 +176,18 @@ class Best:
         """The best so far as an outcome."""
         stuck = (self.gradients > 0) & (self.zero + self.nonfinite == self.gradients)
         zero = torch.where(stuck, self.backwards - self.nonfinite, self.zero)
+        still = ~self.moved & (self.steps > 0)
         passes = (self.steps, self.forwards, self.backwards, zero, self.nonfinite)
-        return Outcome(self.images, self.success, self.predictions, *passes, self.unmasked, self.unconfirmed)
+        told = (self.unmasked, self.unconfirmed, still)
+        return Outcome(self.images, self.success, self.predictions, *passes, *told)
+
+    def _see(self, state: State) -> None:
+        """Note whose iterate, as it is stored, is not the original any more."""
+        waiting = (~self.moved[state.places]).nonzero()[:, 0]
+        if len(waiting):
+            stored = quantize(state.problem.originals[waiting], state.problem.lattice)
+            away = (state.images.detach()[waiting] - stored).abs() > _SAME
+            self.moved[state.places[waiting]] = away.flatten(1).any(1)
 
     def _keep(self, state: State, kept: Tensor) -> None:
         """Keep this iterate of those of its samples that are at `kept`."""
@@ -198,6 +216,10 @@ class Latest(Best):
         if measure is not None:
             super().offer(state, measure)
         self.take(state)
+
+
+_SAME = 1e-6
+"""By how much a value may differ in floats and be the same in a file."""
 
 
 def _passes(state: State) -> int:

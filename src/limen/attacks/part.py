@@ -45,6 +45,10 @@ class Part:
         """The same part for the samples at `rows`; of one not bound yet, its settings of shape (N,)."""
         return self._map(lambda part: part.select(rows), lambda each, value: _select(each, value, rows))
 
+    def update(self, state: Any) -> Self:
+        """The part as it stands after an iterate, `protocols.State`; most stay as they are."""
+        return self
+
     def check(self, problem: Problem) -> None:
         """Refuse settings of another number of samples than the problem has."""
         for each in dataclasses.fields(self):

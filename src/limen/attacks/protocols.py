@@ -124,13 +124,13 @@ class Perturbation(Part):
         """Images (n, C, H, W) in [0, 1] of the variables, differentiable."""
         return variables
 
-    def update(self, state: State) -> Self:
-        """The perturbation as it stands after this iterate; most stay as they are."""
-        return self
-
     def spread(self, move: Tensor) -> Tensor:
         """The perturbation (n, C, H, W) that a move of the variables makes, not scaled or clipped."""
         return move
+
+    def change(self, variables: Tensor, move: Tensor) -> Tensor:
+        """What a small move from these variables makes of the image (n, C, H, W), not clipped."""
+        return self.spread(move)
 
     def pulled(self, diagonal: Tensor) -> Tensor:
         """What the diagonal (n, C, H, W) of an operator on perturbations is over the variables."""
@@ -219,10 +219,6 @@ class Constraint(Part):
     def bind(self, problem: Problem) -> Self:
         """Bind to the samples of a call."""
         return replace(super().bind(problem), originals=problem.originals, lattice=problem.lattice)
-
-    def update(self, state: State) -> Self:
-        """The set as it stands after this iterate; most sets stay as they are."""
-        return self
 
     def project(self, images: Tensor) -> Tensor:
         """The nearest member, or a near one; may overwrite `images`."""

@@ -10,12 +10,13 @@ from typing import ClassVar, Self, cast
 import torch
 from torch import Tensor
 
+from limen.attacks.constraint.boundary import to_linear_boundary
 from limen.attacks.constraint.regions import Regions
 from limen.attacks.constraint.rounding import flat
 from limen.attacks.part import rows, setting
 from limen.attacks.protocols import Constraint, State, Transform, follow
 from limen.attacks.schedule import cosine
-from limen.images import column, dot
+from limen.images import column, dot, norm
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,53 @@ class ShareOfRadius(Transform):
     needs_radius: ClassVar[bool] = True
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
-        rise = dot(state.gradient, move).clamp_min(torch.finfo(move.dtype).tiny)
-        boundary = column((flat(state.problem.confidence) - state.values).clamp_min(0) / rise)
+        rise, most = dot(state.gradient, move), torch.finfo(move.dtype).max
+        gap = (flat(state.problem.confidence) - state.values).clamp_min(0)
+        # Without a gradient there is no way, however far.
+        boundary = column((gap / rise).clamp_max(most).where(rise > 0, 0))
         length = state.constraint.radius * cosine(self.share, self.final, state.progress)
         return move.mul_(torch.where(length.isinf(), boundary, length)), self
+
+
+@dataclass(frozen=True)
+class FirstToUnit(Transform):
+    """Gradients scaled alike, such that the largest value of the first is 1: Adam's ε heeds their size.
+
+    Attributes:
+        scale: What they are divided by (n,).
+    """
+
+    scale: Tensor = rows()
+    any_variables: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        first = norm(move, torch.inf) if self.scale is None else self.scale
+        divisor = torch.where(first > 0, first, 1).reshape(-1, *[1] * (move.ndim - 1))
+        return move.div_(divisor), replace(self, scale=first)
+
+
+@dataclass(frozen=True)
+class ShareToBoundary(Transform):
+    """Moves scaled such that the first changes the image by a share of the way to the linearised boundary.
+
+    So no length needs to be guessed, whatever the image, the variables and the scale of the logits.
+
+    Attributes:
+        share: The share, a number or one per sample.
+        scale: What moves are scaled by (n,).
+    """
+
+    share: float | Tensor = setting()
+    scale: Tensor = rows()
+    any_variables: ClassVar[bool] = True
+
+    def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        scale = self.scale
+        if scale is None:
+            length = norm(state.perturbation.change(state.variables, move))
+            tiny = torch.finfo(move.dtype).tiny
+            scale = flat(self.share) * to_linear_boundary(state)[0] / length.clamp_min(tiny)
+        return move.mul_(scale.reshape(-1, *[1] * (move.ndim - 1))), replace(self, scale=scale)
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,19 @@ def measure(
         "success_in_memory": claimed,
         **{name: getattr(outcome, name).tolist() for name in _TOLD},
         "unmasked": outcome.unmasked.bool().tolist(),
+        "still": _still(outcome),
         "unconfirmed": _unconfirmed(classifier, outcome, success),
         "seconds": [seconds] * len(cleans.ids),
         **_both(metrics, cleans.images, stored, success, outcome),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return rows, pixels
+
+
+def _still(outcome: Outcome) -> Sequence[bool | None]:
+    """Which images no step changed; None where an attack of a user's own does not tell."""
+    told = getattr(outcome, "still", None)
+    return [None] * len(outcome.success) if told is None else told.bool().tolist()
 
 
 def _unconfirmed(classifier: Classifier, outcome: Outcome, success: Tensor) -> Sequence[bool | None]:

@@ -116,7 +116,10 @@ def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | Non
         families=families,
         notes=tuple(
             dict.fromkeys(
-                [*notes(figures, ("stuck", "unmasked", "unconfirmed", "unfinished")), *caveats(metrics)]
+                [
+                    *notes(figures, ("stuck", "still", "unmasked", "unconfirmed", "unfinished")),
+                    *caveats(metrics),
+                ]
             )
         ),
         curves=lines,

@@ -35,6 +35,7 @@ FIXED = (
     pa.field("zero_gradients", pa.int64()),
     pa.field("nonfinite_gradients", pa.int64()),
     pa.field("unmasked", pa.bool_()),
+    pa.field("still", pa.bool_()),
     pa.field("unconfirmed", pa.bool_()),
     pa.field("seconds", pa.float64(), nullable=False),
 )
@@ -46,6 +47,7 @@ NEEDED = frozenset(field.name for field in FIXED) - {
     "zero_gradients",
     "nonfinite_gradients",
     "unmasked",
+    "still",
     "unconfirmed",
 }
 """What also the records of an older Limen have."""

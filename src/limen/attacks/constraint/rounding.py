@@ -14,26 +14,34 @@ SLACK = 1e-6
 BISECTIONS = 24
 
 
-def stretch(
+def reaching(
     originals: Tensor, delta: Tensor, length: float | Tensor, lattice: int, short: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The last lattice image along x0 + t·δ that is too short, and the first that is not, by bisection of t.
+    """The last t (n,) at which the stored image of x0 + t·δ is too short, and the first at which it is not.
 
     For a direction g, rounding t·g to the nearest gives the best perturbation of its length on
-    the lattice, so t is all that is to be found. It lies between where the first value is rounded
-    away from the original and where the rounded image must be longer than `length`.
+    the lattice, so t is all that is to be found, by bisection. It lies between where the first value is
+    rounded away from the original and where the rounded image must be longer than `length`.
     """
     low = 0.49 / (norm(delta, torch.inf) * lattice).clamp_min(1e-12)
     high = (length + 0.5 * delta[0].numel() ** 0.5 / lattice) / norm(delta).clamp_min(1e-12)
-
-    def stored(t: Tensor) -> Tensor:
-        return quantize(torch.addcmul(originals, delta, column(t)), lattice).clamp_(0, 1)
-
     for _ in range(BISECTIONS):
         middle = (low * high).sqrt()
-        is_short = short(stored(middle))
+        is_short = short(_stored(originals, delta, middle, lattice))
         low, high = torch.where(is_short, middle, low), torch.where(is_short, high, middle)
-    return stored(low), stored(high)
+    return low, high
+
+
+def stretch(
+    originals: Tensor, delta: Tensor, length: float | Tensor, lattice: int, short: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The lattice images at both values of `reaching`."""
+    low, high = reaching(originals, delta, length, lattice, short)
+    return _stored(originals, delta, low, lattice), _stored(originals, delta, high, lattice)
+
+
+def _stored(originals: Tensor, delta: Tensor, t: Tensor, lattice: int) -> Tensor:
+    return quantize(torch.addcmul(originals, delta, column(t)), lattice).clamp_(0, 1)
 
 
 def flat(value: float | Tensor) -> float | Tensor:

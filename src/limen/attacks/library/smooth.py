@@ -28,9 +28,9 @@ Distance = Literal["squared", "norm"]
 def smooth_carlini_wagner_l2(
     steps: int = 100,
     search_steps: int = 9,
-    learning_rate: float = 0.02,
+    learning_rate: float | None = None,
     final_rate: float = 0.05,
-    initial_constant: float = 1.0,
+    initial_constant: float | None = None,
     margin: float = 0.0,
     patience: float | None = None,
     distance: Distance = "squared",
@@ -51,11 +51,11 @@ def smooth_carlini_wagner_l2(
     Args:
         steps: Steps in each climb.
         search_steps: How many multipliers are tried.
-        learning_rate: Adam's step length, in z.
-        final_rate: The share of the learning rate that is left at the last step, reached along a
+        learning_rate: Adam's step length, in z; None for one that the margin around each image asks for.
+        final_rate: The share of the step length that is left at the last step, reached along a
             cosine; 1 keeps it.
-        initial_constant: The first multiplier c of the hinge, for logits of common size: a hundredth
-            where they are a hundred times as great.
+        initial_constant: The first multiplier c of the hinge, which depends on the scale of the logits;
+            None for one that the margin around each image asks for.
         margin: The logit margin at which the hinge lets go.
         patience: A sample ends a climb when its objective has not improved by 0.01 % over this
             share of the steps; None to go on. Adam's first steps overshoot in smooth perturbations, and

@@ -83,9 +83,9 @@ def superpixel_ddn(
 def superpixel_carlini_wagner_l2(
     steps: int = 100,
     search_steps: int = 9,
-    learning_rate: float = 0.01,
+    learning_rate: float | None = None,
     final_rate: float = 0.05,
-    initial_constant: float = 1.0,
+    initial_constant: float | None = None,
     margin: float = 0.0,
     patience: float | None = None,
     superpixels: Method | None = "slic",
@@ -100,9 +100,10 @@ def superpixel_carlini_wagner_l2(
     Args:
         steps: Steps in each climb.
         search_steps: How many multipliers are tried.
-        learning_rate: Adam's step length, in the superpixels' values.
-        final_rate: The share of the learning rate that is left at the last step.
-        initial_constant: The first multiplier c of the hinge.
+        learning_rate: Adam's step length, in the superpixels' values; None for one that the margin around
+            each image asks for.
+        final_rate: The share of the step length that is left at the last step.
+        initial_constant: The first multiplier c of the hinge; None likewise.
         margin: The logit margin at which the hinge lets go.
         patience: A sample ends a climb when its objective has not improved by 0.01 % over this
             share of the steps; None to go on.

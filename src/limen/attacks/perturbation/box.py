@@ -26,3 +26,7 @@ class SigmoidBox(Perturbation):
 
     def images(self, variables: Tensor) -> Tensor:
         return torch.sigmoid(variables)
+
+    def change(self, variables: Tensor, move: Tensor) -> Tensor:
+        values = torch.sigmoid(variables)
+        return move * values * (1 - values)
