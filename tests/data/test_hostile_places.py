@@ -297,3 +297,16 @@ def test_nothing_but_a_file_is_written_over(tmp_path, place):
     path = spoil(tmp_path / "a.png", place)
     with pytest.raises(ImageFileError, match="where a file belongs"):
         write_image(path, torch.zeros(3, 4, 4))
+
+
+@pytest.mark.parametrize("spec", ["folder:photos", "images:flat,size=8"])
+def test_a_folder_that_nobody_may_look_into_is_one_line(tmp_path, monkeypatch, spec):
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path)
+
+    def refuse(path: Path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(LimenError, match=r"cannot be opened \(Permission denied\)"):
+        catalog.data(spec)

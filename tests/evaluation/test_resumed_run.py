@@ -122,3 +122,15 @@ def test_a_finished_image_that_can_no_longer_be_read_is_not_called_skipped(tmp_p
 
     run = attacked(tmp_path, classifier, Dataset("noise", dataset.ids, read))
     assert [image.id for image in run.manifest.skipped] == ["02"]
+
+
+def test_a_finished_image_whose_file_is_gone_stays_finished(tmp_path, classifier):
+    from PIL import Image
+
+    for name in ("a", "b"):
+        Image.new("RGB", (8, 8), (90, 90, 90)).save(tmp_path / f"{name}.png")
+    (tmp_path / "t.csv").write_text("image,label\na.png,0\nb.png,1\n")
+    table = catalog.data(f"csv:{tmp_path}/t.csv")
+    before = attacked(tmp_path / "run", classifier, table).table()
+    (tmp_path / "b.png").unlink()
+    assert attacked(tmp_path / "run", classifier, table).table().equals(before)

@@ -29,6 +29,18 @@ def open_folder(path: Path) -> Path:
         raise UsageError(f"{path}: cannot be opened ({reason(error)})") from error
 
 
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of the names.
+
+    Raises:
+        DataError: If it cannot be looked into.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be opened ({reason(error)})") from error
+
+
 def reader(root: Path, paths: Sequence[Path], crop: Crop) -> Callable[[int], Tensor]:
     """What reads the file at a place as float32 (C, H, W) in [0, 1], with 3 channels if any file has colours.
 

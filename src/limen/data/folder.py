@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
-from limen.data.files import open_folder, reader
+from limen.data.files import entries, open_folder, reader
 from limen.data.masks import masks_beside
 from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, Crop, Interpolation
 from limen.safety import is_inside
@@ -73,13 +73,13 @@ def folder(
 
 def _class_folders(root: Path) -> list[Path]:
     """The folders that are classes; one that cannot be opened would shift the labels of those after it."""
-    entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    for entry in entries:
+    found = [entry for entry in entries(root) if not entry.name.startswith(".")]
+    for entry in found:
         if entry.is_symlink() and not entry.exists():
             raise DataError(f"{entry}: links to nothing; mend or remove the link")
         if entry.is_dir() and not is_inside(root, entry):
             raise DataError(f"{entry}: links to a place outside of {root}; put a copy there instead")
-    return [entry for entry in entries if entry.is_dir()]
+    return [entry for entry in found if entry.is_dir()]
 
 
 def of_folders(
@@ -103,7 +103,7 @@ def of_folders(
     Raises:
         DataError: If there is no image, two sizes are mixed, or an image has no mask.
     """
-    files = [file for entry in folders for file in sorted(entry.iterdir()) if _is_image(file)]
+    files = [file for entry in folders for file in entries(entry) if _is_image(file)]
     if not files:
         suffixes = " ".join(sorted(READ_SUFFIXES))
         raise DataError(f"{root}: no images; expected one folder a class, with files that end in {suffixes}")

@@ -46,7 +46,7 @@ def csv_table(
         crop: What the model itself makes of a photograph, as `Classifier.crop` has it, for want of a `size`.
 
     Raises:
-        UsageError: If `size` is not positive.
+        UsageError: If there is no such folder, or a size is out of range.
         DataError: If a table is missing or broken, or two sizes are mixed; the message names the line.
     """
     chosen, root = Crop.chosen(size, resize, interpolation, crop), open_folder(path.parent)

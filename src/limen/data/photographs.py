@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from limen.data.dataset import UNLABELLED, DataError, Dataset, Sample, spec_of
-from limen.data.files import open_folder
+from limen.data.files import entries, open_folder
 from limen.errors import UsageError, reason
 from limen.images import (
     IMAGE_SUFFIXES,
@@ -87,7 +87,7 @@ def images(
     asked = None if resize == "squash" else (resize or side)
     chosen = crop if crop and size is None and resize is None else Crop(side, asked, interpolation)
     alone, root = _opened(path)
-    files = [alone] if alone else sorted(each for each in root.iterdir() if _is_image(each))
+    files = [alone] if alone else [each for each in entries(root) if _is_image(each)]
     if not files:
         raise DataError(_nothing_in(root))
     ids = tuple(file.name for file in files)
@@ -120,8 +120,8 @@ def _opened(path: Path) -> tuple[Path | None, Path]:
 
 
 def _nothing_in(root: Path) -> str:
-    classes = [each for each in root.iterdir() if each.is_dir() and is_inside(root, each)]
-    if any(_is_image(file) for each in classes for file in each.iterdir()):
+    classes = [each for each in entries(root) if each.is_dir() and is_inside(root, each)]
+    if any(_is_image(file) for each in classes for file in entries(each)):
         return f"{root}: images lie in folders below it; folder:{root} reads these, one folder a class"
     return f"{root}: no images; expected files that end in {' '.join(sorted(READ_SUFFIXES))}"
 

@@ -53,6 +53,7 @@ def describe_run(
         metrics: What to measure distortion by.
 
     Raises:
+        DataError: If a class of the data is none of the model's by its name.
         UsageError: If it cannot be told what an attack or a defence of the classifier is, or two metrics have
             one name, but not one source.
         LimenError: If a metric lacks what it needs.
@@ -211,7 +212,10 @@ def _check_finished(dataset: Dataset, finished: Iterable[int], run: RunWriter) -
         return
     began = datetime.fromisoformat(run.manifest.created).timestamp()
     for index in finished:
-        status = dataset.file(index).stat()
+        try:
+            status = dataset.file(index).stat()
+        except OSError:  # it is gone, and so cannot be another
+            continue
         if max(status.st_mtime, status.st_ctime) >= began:
             sample = dataset.load(index)
             own = run.manifest.settings.targeted and run.manifest.settings.aim is None
