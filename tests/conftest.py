@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# Tests run side by side, one a core: the threads of linear algebra would only contend.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# isort: split
 import sys
 from pathlib import Path
 
@@ -16,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
-    # Tests run side by side, one a core; torch's own threads would only contend.
     torch.set_num_threads(1)
     # A slow machine is no fault of what is tested.
     hypothesis.settings.register_profile("limen", deadline=None)

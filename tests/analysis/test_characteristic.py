@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from limen.analysis import characteristic, figures, operating_characteristic
-from limen.analysis.intervals import interval, resamples
 from limen.errors import UsageError
 
 from .handmade import made
@@ -49,20 +49,15 @@ def test_the_characteristic_rises_to_the_success_probability(images):
         assert last == pytest.approx(success.value)
 
 
-def test_the_band_is_that_of_the_resampled_characteristics():
+def test_the_band_is_wilsons_interval_at_each_distance():
     generator = np.random.default_rng(0)
-    outcomes = made(
-        [
-            (True, bool(success), value)
-            for success, value in zip(generator.random(50) < 0.8, generator.random(50), strict=True)
-        ]
-    )
-    found = characteristic(outcomes)
-    below = outcomes.values["l2"] <= found.distances[:, None]
-    low, high = interval(np.concatenate([*resamples(50, 20_000, seed=1)]) @ below.T / 50)
-    for ours, theirs in zip(found.band(), (low, high), strict=True):
-        assert ours == pytest.approx(theirs, abs=0.0201)
-        assert np.mean(ours == theirs.round(6)) > 0.9
+    fooled, values = generator.random(50) < 0.8, generator.random(50)
+    found = characteristic(made([(True, bool(one), each) for one, each in zip(fooled, values, strict=True)]))
+    counts = [int((fooled & (values <= each)).sum()) for each in found.distances]
+    ends = [binomtest(count, 50).proportion_ci(0.95, "wilson") for count in counts]
+    low, high = found.band()
+    assert low == pytest.approx([each.low for each in ends])
+    assert high == pytest.approx([each.high for each in ends])
 
 
 def test_where_higher_is_better_the_metric_falls_along_the_curve_and_may_begin_at_infinity():

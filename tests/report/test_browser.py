@@ -218,10 +218,10 @@ def test_the_table_sorts_by_a_heading(browser: Browser, page: Path):
 def test_the_curves_are_read_by_key_and_hidden_by_the_legend(browser: Browser, page: Path):
     browser.open(page)
     shares = "return [...document.querySelectorAll('.legend output')].map((each) => each.innerText)"
-    assert browser.run(shares) == ["83.3 %\n50.0 % to 100.0 %", "100.0 %"]
+    assert browser.run(shares) == ["83.3 %\n43.6 % to 97.0 %", "100.0 %\n61.0 % to 100.0 %"]
     browser.run("document.getElementById('plot').focus()")
     browser.press(RIGHT)
-    assert browser.run(shares) == ["0.0 %", "0.0 %"]
+    assert browser.run(shares) == ["0.0 %\n0.0 % to 39.0 %"] * 2
     assert "at most" in str(browser.run("return document.getElementById('reading').textContent"))
     browser.choose("curve-metric", "psnr")
     assert browser.run("return document.getElementById('curve-scale').disabled") is True

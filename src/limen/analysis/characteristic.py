@@ -51,7 +51,7 @@ class Characteristic:
         return np.concatenate([[before], self.shares])[np.searchsorted(here, asked, side="right")]
 
     def band(self, shares: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of the 95 % bootstrap interval over the images, at each distance by itself.
+        """The ends of the 95 % interval over the images, at each distance by itself.
 
         Args:
             shares: Values of the function, any shape, such as those of `at`; `shares` if not given.

@@ -82,7 +82,7 @@ class Comparison:
 
 
 def figures(outcomes: Outcomes, metric: str = "l2", *, draws: int = 1000, seed: int = 0) -> Figures:
-    """Success probability and conditional distortion of one attack, with percentile bootstrap intervals.
+    """Success probability and conditional distortion of one attack, with percentile intervals.
 
     Args:
         outcomes: What the attack did to each image.

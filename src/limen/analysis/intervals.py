@@ -85,10 +85,7 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of shares of the images, as resamples without end would give it.
-
-    A resample of N images of which a share p counts holds Binomial(N, p) that count, so nothing need be
-    drawn. At 0 and 1 the interval has no length: no resample holds what was never seen.
+    """Wilson's intervals of shares of the images, which have some length also at 0 and 1.
 
     Args:
         shares: Shares in [0, 1], any shape.
@@ -97,30 +94,33 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     Returns:
         The lower and the upper ends, of that shape.
 
+    Source:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+
     Example:
-        >>> share_interval(np.array([0.0, 0.5, 1.0]), 100)
-        (array([0. , 0.4, 1. ]), array([0. , 0.6, 1. ]))
+        >>> low, high = share_interval(np.array([0.0, 0.5, 1.0]), 100)
+        >>> low.round(2), high.round(2)
+        (array([0.  , 0.4 , 0.96]), array([0.04, 0.6 , 1.  ]))
     """
     shares = np.asarray(shares, float)
     if not images:
         return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
-    low, high = (
-        np.maximum(scipy.stats.binom.ppf(tail, images, shares), 0) / images for tail in (_TAIL, 1 - _TAIL)
-    )
-    return low, high
+    weight = scipy.special.ndtri(1 - _TAIL) ** 2 / images
+    middle = shares + weight / 2
+    reach = np.sqrt(weight * (shares * (1 - shares) + weight / 4))
+    # Clipped at the share, as rounding may take an end a little past it.
+    low, high = ((middle + side * reach) / (1 + weight) for side in (-1, 1))
+    return np.where(shares == 0, 0.0, np.minimum(low, shares)), np.maximum(high, shares)
 
 
 def share(counted: np.ndarray) -> Measured:
-    """The share of images that count, (N,) bool, with the interval of `share_interval`.
+    """The share of images that count, (N,) bool, with Wilson's interval.
 
     Example:
         >>> share(np.array([True, False, True, True])).value
         0.75
     """
-    if not counted.size:
-        return Measured(math.nan, math.nan, math.nan)
-    low, high = share_interval(np.array(counted.mean()), counted.size)
-    return Measured(float(counted.mean()), float(low), float(high))
+    return wilson(int(counted.sum()), counted.size)
 
 
 def wilson(count: int, total: int) -> Measured:
@@ -130,10 +130,9 @@ def wilson(count: int, total: int) -> Measured:
         >>> wilson(10, 10).high, round(wilson(10, 10).low, 2)
         (1.0, 0.72)
     """
-    if not total:
-        return Measured(math.nan, math.nan, math.nan)
-    ends = scipy.stats.binomtest(count, total).proportion_ci(LEVEL, "wilson")
-    return Measured(count / total, float(ends.low), float(ends.high))
+    share = count / total if total else math.nan
+    low, high = share_interval(np.array(share), total)
+    return Measured(share, float(low), float(high))
 
 
 def curve_generator(seed: int) -> np.random.Generator:

@@ -48,11 +48,11 @@ class QualityCurve:
     qualities: np.ndarray = field(repr=False)
 
     def rate_interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ends (B,) of the percentile bootstrap interval of the rate."""
+        """The ends (B,) of the percentile interval of the rate."""
         return interval(self.rates)
 
     def quality_interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ends (B,) of the percentile bootstrap interval of the quality, over resamples that have one."""
+        """The ends (B,) of the percentile interval of the quality, over resamples that have one."""
         return interval(self.qualities)
 
 

@@ -27,7 +27,7 @@ class Distribution:
 
     Attributes:
         values: The values, rising, (N,).
-        quartiles: The first quartile, the median and the third, each with its 95 % bootstrap interval.
+        quartiles: The first quartile, the median and the third, each with its 95 % interval.
         whiskers: The least and the greatest value within 1.5 times the distance of the quartiles from them.
         outliers: The values beyond, rising.
 

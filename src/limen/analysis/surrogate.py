@@ -20,7 +20,7 @@ class Dual:
 
     Attributes:
         value: The estimate.
-        low: The lower end of its 95 % bootstrap interval over the images.
+        low: The lower end of its 95 % interval over the images.
         high: Its upper end.
         clean: The mean loss on clean images.
         loss: The mean loss where φ was found.

@@ -50,7 +50,7 @@ class AccuracyCurve:
         images: How many images are done under all values, N; right and wrong ones count alike.
         clean: The share of them that the model has right without an attack.
         accuracy: The share that it has right of what files store of the attack's images, (B,).
-        low: The lower ends of its 95 % bootstrap intervals over the images, (B,).
+        low: The lower ends of its 95 % intervals over the images, (B,).
         high: The upper ends, (B,).
         unfinished: How many further images are done under some values, but not all.
         counts: Whether the number is a budget in L0, to judge by the images: a whole one, more values than

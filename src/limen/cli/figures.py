@@ -45,7 +45,7 @@ def success_table(
         )
     caption = [
         "clean: classified correctly without an attack; fooled and distortion: of these images alone, with "
-        "95 % bootstrap intervals",
+        "95 % intervals",
         *notes(figures),
         *caveats(metrics),
     ]

@@ -140,7 +140,7 @@ def _table(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Est
         rows.append([Cell(label, series=label), count, *cells, *blank, empty])
     return Table(
         f"Where 1 − SSIM exceeds {TABLE_THRESHOLD}",
-        "Means over the images that were classified correctly and fooled, with 95 % bootstrap intervals. "
+        "Means over the images that were classified correctly and fooled, with 95 % intervals. "
         "Precision leaves out the images that are not perturbed so much anywhere.",
         ("Attack", "Images", *(title for title, _ in MEASURES.values()), "Not perturbed"),
         [Group("", rows)],
@@ -164,7 +164,7 @@ def _charts(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Es
     title = "Images perturbed: of the fooled images, the share with any such pixel"
     return Charts(
         "Over the threshold that makes a pixel count as perturbed",
-        "Means with bands of 95 % bootstrap intervals. A mean over few images, at the right end of the "
+        "Means with bands of 95 % intervals. A mean over few images, at the right end of the "
         "precision, says little: see the last chart.",
         [*charts, _chart(title, "share", shares)],
     )

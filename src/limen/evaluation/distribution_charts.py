@@ -18,7 +18,7 @@ READING = (
 )
 """How a box plot is read."""
 
-BANDS = "Bands: 95 % bootstrap intervals."
+BANDS = "Bands: 95 % intervals."
 
 _POINTS = 400
 
@@ -45,7 +45,7 @@ def describe(stored: Stored) -> list[Block]:
     )
     table = Table(
         "Quartiles",
-        f"Of the {counted}, with 95 % bootstrap intervals over the images.",
+        f"Of the {counted}, with 95 % intervals over the images.",
         ("Attack", "Images", "First quartile", "Median", "Third quartile"),
         groups,
     )

@@ -88,7 +88,7 @@ def _families(families: Sequence[FamilyFairness]) -> Table:
     ]
     return Table(
         "Families",
-        "Means over the models, with 95 % bootstrap intervals over them; β is the slope of a model's "
+        "Means over the models, with 95 % intervals over them; β is the slope of a model's "
         "accuracy over the covariate, and biased are those of p < 0.05 in the F-test.",
         ("Family", "Models", "Accuracy", "Worst group", "Best less worst", "Mean β", "Biased"),
         [Group("", rows)],

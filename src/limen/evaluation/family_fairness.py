@@ -57,7 +57,7 @@ class FamilyFairness:
         return np.array([each.slope.value for each in self.trends])
 
     def mean(self, values: np.ndarray) -> Measured:
-        """The mean of a figure (M,) over the models, with its bootstrap interval over them."""
+        """The mean of a figure (M,) over the models, with its interval over them."""
         found = estimate_means(values[:, None])
         low, high = (found.low, found.high) if len(values) > 1 else (np.full(1, np.nan),) * 2
         return Measured(float(found.mean[0]), float(low[0]), float(high[0]))

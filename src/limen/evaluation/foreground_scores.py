@@ -70,7 +70,7 @@ def _foregrounds(stored: Stored) -> Table:
     return Table(
         "The foregrounds",
         "How much of the image is foreground, on average over the originals that the model classified "
-        "correctly, with a 95 % bootstrap interval, and how many foregrounds are empty or all of the image.",
+        "correctly, with a 95 % interval, and how many foregrounds are empty or all of the image.",
         ("Foreground", "Images", "Share of the image", "Empty", "Full"),
         [Group("", [cells])],
     )
@@ -81,7 +81,7 @@ def _table(scores: Mapping[str, Scores]) -> Table:
         "The foreground score",
         "The share of the predicted gaze that falls on the foreground of the original, before the attack and "
         "after it: means over the images that were fooled, and over all that were classified correctly, with "
-        "95 % bootstrap intervals. What an attack did not fool is stored as it was. Where the foreground is "
+        "95 % intervals. What an attack did not fool is stored as it was. Where the foreground is "
         "empty or all of the image, the score is 0 or 1 whatever is shown; such images are left out.",
         ("Attack", "Fooled", "Before", "After", "Change", "All", "Before, all", "After, all"),
         [Group("", [_row(label, each) for label, each in scores.items()])],
@@ -110,7 +110,7 @@ def _charts(stored: Stored, scores: Mapping[str, Scores]) -> Iterator[Charts]:
     about = (
         "The mean foreground score of the images that the attack fools under every value, dashed that of "
         "their originals; and the share of the correctly classified images that it fools. Bands: 95 % "
-        "bootstrap intervals."
+        "intervals."
     )
     for sweep in sweeps(stored.run.manifest):
         if set(sweep.labels) <= scores.keys():

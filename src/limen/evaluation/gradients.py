@@ -42,7 +42,7 @@ def describe(stored: Stored) -> list[Block]:
     )
     table = Table(
         "Gradients of the loss",
-        f"{about}{where if masked else ''} With 95 % bootstrap intervals over the images.",
+        f"{about}{where if masked else ''} With 95 % intervals over the images.",
         (*columns, *on),
         [Group("", [_row(name, [*rows.values()], masked) for name, rows in by_model.items()])],
     )

@@ -47,7 +47,7 @@ def _table(stored: Stored) -> Table:
         "Distances between saliency maps",
         f"From the map of the original to that of what the attack stored. {_SCALES[str(options['scale'])]}. "
         f"L₁ and L₂ are sums over pixels, so that they grow with the image. Means over {counted}, with 95 % "
-        "bootstrap intervals.",
+        "intervals.",
         ("Attack", "Images", *DISTANCES.values()),
         [Group("", rows)],
     )

@@ -48,7 +48,7 @@ def _details(stored: Stored, here: Found, there: Mapping[str, Found]) -> Table:
         "Success on the other classifier" if len(there) == 1 else "Success on each classifier",
         "The attacks saw their own model alone, where they have the first success. Those images count "
         "that both classify correctly without an attack; means are over those that fool the other. With "
-        "95 % bootstrap intervals over the images.",
+        "95 % intervals over the images.",
         (
             "Attack",
             "Success on its model",
@@ -88,7 +88,7 @@ def _curves(there: Mapping[str, Found]) -> Charts:
     return Charts(
         "Success on each classifier within a distortion",
         "The share of images that an attack fools the other classifier on with at most a given distortion. "
-        "Bands: 95 % bootstrap intervals.",
+        "Bands: 95 % intervals.",
         [chart for model, found in there.items() if (chart := _chart(model, found)) is not None],
     )
 

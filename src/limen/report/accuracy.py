@@ -42,7 +42,7 @@ def accuracy(runs: Mapping[str, Run]) -> Markup:
         "Of all images, the share that the model classifies as they are labelled, as an attack stored them: "
         "a chart for each attack that ran under several values of a number, such as its budget, and a line "
         "for each run. Each value counts by itself; a budget that counts changed values is drawn as a share "
-        "of an image's. Bands: 95 % bootstrap intervals over the images.",
+        "of an image's. Bands: 95 % intervals over the images.",
         charts,
     )
     colours = {name: place for place, name in enumerate(runs)}

@@ -25,7 +25,7 @@ def _figure_6(records: pa.Table) -> Document:
     caption = (
         "At the originals: the share that a classifier has right, the mean length in L2 of the gradient of "
         "the cross-entropy, how much of the image is foreground, and which share of the gradient's energy "
-        "lies there; with 95 % bootstrap intervals over the images."
+        "lies there; with 95 % intervals over the images."
     )
     columns = {
         "Classified correctly": one("share", count=True, statistic="right"),

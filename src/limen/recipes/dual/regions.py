@@ -24,7 +24,7 @@ def _figure_2(records: pa.Table) -> Document:
     measured = figures(rows)
     caption = (
         "The share of correctly classified images that are fooled where only one region changes, and how "
-        "visible the change is on these: with 95 % bootstrap intervals over images. MAD is the most apparent "
+        "visible the change is on these: with 95 % intervals over images. MAD is the most apparent "
         "distortion; noticed is the share of people who would notice, read off it."
     )
     columns = {

@@ -41,7 +41,7 @@ _SHOWN = (0.0, 10.0)
 
 _SCORED = (
     "The share of the predicted gaze that falls on the foreground, on the images that a classifier has right "
-    "and that fool it under every λ: means with 95 % bootstrap intervals."
+    "and that fool it under every λ: means with 95 % intervals."
 )
 
 

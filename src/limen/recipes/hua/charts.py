@@ -61,7 +61,7 @@ def _figure_3_3(records: pa.Table) -> Document:
     )
     form = "near_one" if column.complement else "number"
     columns = {title: one(form, count=name == "first", statistic=name) for title, name in _QUARTILES.items()}
-    caption = "Of the images fooled, with 95 % bootstrap intervals over them."
+    caption = "Of the images fooled, with 95 % intervals over them."
     made = table(f"Quartiles of {column.title}", caption, quartiles, columns)
     caption = f"{READING} Beside it, the share of the images fooled with at most a value. {BANDS}"
     drawn = Charts(f"Distribution of {column.title}", caption, [*charts(found, column)])

@@ -39,9 +39,7 @@ def _figure_3_1(records: pa.Table) -> Document:
         "Mean L2": one(statistic="mean", metric="l2"),
         "Mean SSIM": one("near_one", statistic="mean", metric="ssim"),
     }
-    caption = (
-        "Success on correctly classified images, and means over those fooled, with 95 % bootstrap intervals."
-    )
+    caption = "Success on correctly classified images, and means over those fooled, with 95 % intervals."
     made = table("One step of equal length", caption, figures(rows), columns)
     shown = pictured(
         "The first of the class that both fool", f"The original, and what each attack stored; {_CLASS}", rows

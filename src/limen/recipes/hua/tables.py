@@ -77,7 +77,7 @@ def _table_3_1(records: pa.Table) -> Document:
     columns |= {title: _judge(key) for key, title in titles.items()}
     caption = (
         "Success on correctly classified images, and the mean of each distance over those fooled, with 95 % "
-        "bootstrap intervals over the images. Its aim: what the attack itself keeps low is no judge of it."
+        "intervals over the images. Its aim: what the attack itself keeps low is no judge of it."
     )
     made = table("Success and distances", caption, rows, columns)
     told = about(records)["caveats"]
@@ -122,7 +122,7 @@ def _table_3_2(records: pa.Table) -> Document:
     columns |= {title: one(statistic="mean", metric=key) for key, title in DISTANCES.items()}
     caption = (
         "Success on correctly classified images, and mean distances between saliency maps of original and "
-        "attacked image over those fooled, with 95 % bootstrap intervals over the images."
+        "attacked image over those fooled, with 95 % intervals over the images."
     )
     made = table("Success and saliency", caption, Rows(records.to_pylist()), columns)
     notes = (

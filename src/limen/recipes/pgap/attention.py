@@ -84,7 +84,7 @@ def _tables(records: pa.Table) -> Document:
     blocks = []
     for threshold in (TABLE_THRESHOLD, LOW_THRESHOLD):
         caption = (
-            "Means over the images fooled, with 95 % bootstrap intervals; precision over those of them that "
+            "Means over the images fooled, with 95 % intervals; precision over those of them that "
             "have a pixel above the threshold, whose number stands with it. The paper has 0.11."
         )
         columns = {"Fooled": one("share", count=True, statistic="success")} | {
@@ -99,7 +99,7 @@ def _figure(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
     caption = (
         "Means over the images that the attack fools. A line ends where no image is perturbed above the "
-        "threshold. Bands: 95 % bootstrap intervals."
+        "threshold. Bands: 95 % intervals."
     )
     blocks = [
         Charts(title, caption, [_chart(measure, rows, titles) for measure in _MEASURES])

@@ -118,7 +118,7 @@ def _tables(records: pa.Table) -> Document:
     name = METRICS[metric].column.title
     caption = (
         "The share of correctly classified images that are fooled at the budget whose fooled images have an "
-        f"average {name} of {target:g}, between the two nearest budgets; below it the 95 % bootstrap "
+        f"average {name} of {target:g}, between the two nearest budgets; below it the 95 % "
         "interval over images. Beside it the share and the average quality at the weakest and at the "
         f"strongest budget. The paper's figures are for {DATA_SETS[kind]} at average {name} "
         f"{QUALITIES[metric][kind]:g}."
@@ -156,7 +156,7 @@ def _figure(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
     caption = (
         "Each point is a budget: the share of correctly classified images fooled, over their average "
-        "quality, which falls to the right. Bands: 95 % bootstrap intervals of the rate."
+        "quality, which falls to the right. Bands: 95 % intervals of the rate."
     )
     blocks = [
         Charts(f"{title}, {pixels}", caption, [_chart(metric, of, titles) for metric in QUALITIES])

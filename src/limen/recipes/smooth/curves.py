@@ -47,7 +47,7 @@ def _figure_7(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
     within = table(
         f"Success within an L2 of {LENGTH:g} behind the bilateral filter",
-        "The height of each line there, with its 95 % bootstrap interval.",
+        "The height of each line there, with its 95 % interval.",
         rows,
         {"Success": one("share", statistic="within", classifier=FILTER)},
     )
@@ -70,7 +70,7 @@ def charts(title: str, rows: Rows) -> Charts:
     absent = [metrics.METRICS[metric].column.title for metric, chart in drawn.items() if chart is None]
     caption = (
         "Each line is the share of correctly classified images that the attack fools with at most a given "
-        "distortion; further left is less distortion for the same success. Bands: 95 % bootstrap intervals."
+        "distortion; further left is less distortion for the same success. Bands: 95 % intervals."
     )
     if absent:
         caption += f" By {' and '.join(absent)} no fooled image is changed, so no chart shows it."

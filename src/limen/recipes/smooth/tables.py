@@ -41,7 +41,7 @@ def _table_1(records: pa.Table) -> Document:
     attacks = table(
         "Success probability and distortion",
         "The share of correctly classified images that are fooled, and the distortion of these, with 95 % "
-        "bootstrap intervals over images. An attack with a budget is run over a grid of them: an image is "
+        "intervals over images. An attack with a budget is run over a grid of them: an image is "
         "fooled if it is under any, with the least distortion of those that fool it. MAD is the most "
         "apparent distortion; 0 is unseen.",
         rows.where(against=None),
@@ -90,7 +90,7 @@ def _table_2(records: pa.Table) -> Document:
         columns[f"{name}, median MAD"] = one(statistic="median", metric="mad", classifier=of)
     caption = (
         "Both networks are attacked themselves. Of the images that a network classifies correctly, the share "
-        "fooled, and the distortion of these, with 95 % bootstrap intervals over images; an attack with a "
+        "fooled, and the distortion of these, with 95 % intervals over images; an attack with a "
         "budget is run over a grid of them, as in Table 1."
     )
     made = table("Success and distortion", caption, Rows(records.to_pylist()), columns)
@@ -137,7 +137,7 @@ def _table_3(records: pa.Table) -> Document:
         columns[f"{name}, mean L2"] = one(statistic="mean", metric="l2", classifier=name)
     caption = (
         "The attacks see the model alone. Of the images that both classify correctly, the share that fools "
-        "the other classifier, and the mean L2 of these, with 95 % bootstrap intervals over images; before "
+        "the other classifier, and the mean L2 of these, with 95 % intervals over images; before "
         "them the success on the model itself."
     )
     made = table("Success probability and distortion under transfer", caption, rows, columns)

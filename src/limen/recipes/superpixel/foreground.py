@@ -149,7 +149,7 @@ def _successes(ran: Ran, found: dict[tuple[str, str], list[Tensor]]) -> Iterator
 
 def _hill(records: pa.Table) -> Document:
     caption = (
-        "The median over images of the median cost of a part's pixels, with its 95 % bootstrap interval, and "
+        "The median over images of the median cost of a part's pixels, with its 95 % interval, and "
         "on which share of the images the part is the cheaper, with Wilson's. What is cheap has texture, in "
         "which changes hide. Images count that have both parts."
     )

@@ -159,8 +159,7 @@ if (document.getElementById("curve-data")) {
       const line = view.lines[i];
       const share = view.place === null ? (line.y.at(-1) ?? line.start) : shareAt(line, value, view.metric.reverse);
       const interval = document.createElement("small");
-      // Where no image differs from the others, resamples do not either: that is no certainty to state.
-      interval.textContent = share > 0 && share < 1 ? (ends(line, share)?.map(percent).join(" to ") ?? "") : "";
+      interval.textContent = ends(line, share)?.map(percent).join(" to ") ?? "";
       button.querySelector("output").replaceChildren(...(isUnknown(line) ? ["not measured"] : [percent(share), interval]));
     });
     const bound = view.metric.reverse ? "at least" : "at most";
