@@ -287,5 +287,7 @@ def test_a_page_without_records_raises_nothing(browser: Browser, make_run, recor
     for rows in ({}, {"fgsm": []}, {"fgsm": [record(0, "a", success=False)]}):
         run = make_run(f"run {len(rows)} {rows}"[:20], rows=rows)
         browser.open(write_page([run.directory], tmp_path / "empty.html"))
-    assert browser.run("return document.querySelector('.legend output').textContent") == "0.0 %"
+    assert (
+        browser.run("return document.querySelector('.legend output').innerText") == "0.0 %\n0.0 % to 79.3 %"
+    )
     assert browser.log("browser") == []
