@@ -82,6 +82,17 @@ def test_a_pipe_gets_whole_rows_unless_columns_says_how_wide(capsys, monkeypatch
     assert not [line for line in shown(capsys, monkeypatch, table(), 80) if LABELS[0] in line]
 
 
+def test_sentences_are_broken_between_words_and_paths_nowhere(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    path = "/a/folder/with/a/long/name/" * 3 + "report.html"
+    output().print(f"page {path}")
+    output().print("of these nine words none is broken over two lines")
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == f"page {path}"
+    assert " ".join(line.rstrip() for line in others) == "of these nine words none is broken over two lines"
+    assert max(map(len, others)) <= 30
+
+
 EVIL = "\x1b]0;title\x07\x1b[2K\r\u202eb\x85\x9b1A\u2028.png"
 TAMED = r"\x1b]0;title\x07\x1b[2K\r\u202eb\x85\x9b1A\u2028.png"
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from inspect import signature
 
 import pytest
+
+from limen.cli.report import report
+from limen.report.page import GALLERY
 
 ATTACK = ("attack", "--model", "python:nets.py:lamp", "--data", "folder:photos", "--attack", "fgsm:eps=0.1")
 
@@ -32,6 +36,18 @@ def test_the_page_of_two_runs_goes_where_it_is_told(limen, workshop, runs):
     assert "second" in page
     assert page.count('<article class="tile"') == 2  # one image in each run
     assert result.stdout == "page both.html\n"
+
+
+def test_pictures_go_beside_the_page_if_asked_to(limen, workshop, runs):
+    result = limen("report", "first", "--pictures", "beside")
+    assert result.exit_code == 0, result.stderr
+    made = {path.name for path in (workshop / "first").glob("report.*")}
+    assert made == {"report.html", "report.pictures", "report.summary.json"}
+    assert limen("report", "first", "--pictures", "apart").exit_code == 2
+
+
+def test_as_many_images_are_shown_as_in_python_unless_told_otherwise():
+    assert signature(report).parameters["gallery"].default == GALLERY
 
 
 def test_a_page_is_made_without_torch(workshop, runs):

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -18,7 +19,14 @@ class Output(Console):
     """A console that prints text as it is meant: names of files can neither steer it nor end a line."""
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print lines of text, and tables; each text is one line."""
+        """Print texts, each of which is one line, or what renders itself.
+
+        Text is broken between words. Where one is wider than the terminal it is not broken at all, as a path
+        is there to be copied.
+        """
+        texts = [harmless(each) for each in objects if isinstance(each, str)]
+        if any(cell_len(word) > self.width for text in texts for word in text.split(" ")):
+            how = {"overflow": "ignore", "crop": False, **how}
         super().print(*(harmless(each) if isinstance(each, str) else each for each in objects), **how)
 
     def render_str(self, text: str, **how: Any) -> Text:
