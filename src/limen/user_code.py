@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,7 +91,7 @@ def _run(file: Path) -> tuple[str, ModuleType]:
     if place in _loaded and _loaded[place][0] == code:
         return _loaded[place]
     # Under a name of its own, which the file cannot share with an installed package or another file.
-    name = f"_limen_{file.stem}_{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+    name = f"_limen_{file.stem}_{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
     module = ModuleType(name)
     module.__file__ = str(place)
     declare_torchvision_operators()

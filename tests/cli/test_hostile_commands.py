@@ -264,3 +264,18 @@ def test_a_model_nowhere_is_one_line(spec):
     with pytest.raises(LimenError) as caught:
         catalog.model(spec)
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_no_unicode_pass_through_or_are_told(workshop, limen):
+    Path("nets\udcff.py").write_text(Path("nets.py").read_text())
+    assert limen("attack", *MODEL, *RUN, "--out", "out\udcff", "--limit", "2").exit_code == 0
+    assert limen("report", "out\udcff").exit_code == 0
+    assert limen("report", "out\udcff", "--out", "page\udcff.html").exit_code == 0
+    assert "\\udcff" in Path("page\udcff.html").read_text()
+    for result in (
+        limen("attack", "--model", "python:nets\udcff.py:lamp", *RUN),
+        limen("evaluate", "out\udcff"),
+        limen("evaluate", "out\udcff", "-e", "transfer:model=python:nets\udcff.py:lamp"),
+    ):
+        assert result.exit_code == 2
+        assert "no Unicode; rename" in result.stderr

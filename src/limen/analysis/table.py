@@ -13,7 +13,7 @@ import pyarrow as pa
 from limen.analysis.comparison import compare, figures
 from limen.analysis.intervals import Measured, share
 from limen.analysis.outcomes import Outcomes, outcomes
-from limen.errors import UnknownNameError
+from limen.errors import UnknownNameError, UsageError
 from limen.runs import Run
 
 SCHEMA = pa.schema(
@@ -88,11 +88,14 @@ def table(
         draws: How often images are drawn anew for the intervals of mean and median; 0 for no such intervals.
 
     Raises:
-        UsageError: If a run lacks a metric, or the attack to compare with.
+        UsageError: If a run lacks a metric, or the attack to compare with, or its name is no Unicode.
         RunError: If records cannot be read.
     """
     rows = [row for name, run in runs.items() for row in _rows(name, run, metrics, against, draws)]
-    return pa.Table.from_pylist(rows, SCHEMA)
+    try:
+        return pa.Table.from_pylist(rows, SCHEMA)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object!r} is no Unicode; rename the folder of the run") from None
 
 
 def rows_of(table: pa.Table, **equal: str | None) -> list[Row]:

@@ -188,7 +188,7 @@ class Bench:
         """The bench of another model, whose runs have a folder of their own."""
         if model == self.model:
             return self
-        folder = f"model-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
+        folder = f"model-{hashlib.sha256(model.encode(errors='surrogatepass')).hexdigest()[:8]}"
         return replace(self, model=model, out=self.out / folder)
 
     def evaluated(self, run: runs.Run, spec: str, title: str) -> pa.Table:

@@ -147,7 +147,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_replaceable(path)
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
+        with open(temporary, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
         temporary.replace(path)
     except OSError as error:

@@ -43,4 +43,4 @@ def write_sheet(document: Document, path: Path, kind: str = "reproduction") -> N
     Raises:
         LimenError: If the file cannot be written; an older one is then still whole.
     """
-    write_whole(path, render(document, kind).encode())
+    write_whole(path, render(document, kind).encode(errors="backslashreplace"))

@@ -158,7 +158,8 @@ def names(directories: Sequence[Path]) -> tuple[str, ...]:
         depth = 1
         while depth < len(own) and sum(other[-depth:] == own[-depth:] for other in parts) > 1:
             depth += 1
-        named.append("/".join(own[-depth:]))
+        # A name that is no Unicode cannot be written as it is.
+        named.append("/".join(own[-depth:]).encode(errors="backslashreplace").decode())
     return tuple(named)
 
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from limen import __version__
 from limen.decoding import decode, load_json
 from limen.document import Document, from_json
-from limen.errors import RunError, reason
+from limen.errors import RunError, UsageError, reason
 from limen.identity import Identity
 from limen.runs.manifest import FILE as MANIFEST
 from limen.runs.names import ORIGINAL, image_name
@@ -180,8 +180,12 @@ def folder_of(run: Run, identity: Identity) -> Path:
     label = identity.label
     if _PLAIN.fullmatch(label):
         return run.directory / FOLDER / label
+    try:
+        digest = hashlib.sha256(label.encode()).hexdigest()[:8]
+    except UnicodeEncodeError:
+        raise UsageError(f"{label!r} is no Unicode; rename the file that it names") from None
     slug = re.sub(r"[^A-Za-z0-9._=-]+", "-", label)[:60].strip("-.=") or "evaluation"
-    return run.directory / FOLDER / f"{slug}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return run.directory / FOLDER / f"{slug}-{digest}"
 
 
 def picture_name(run: Run, label: str | None, image_id: str) -> str:
