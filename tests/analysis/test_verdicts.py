@@ -19,6 +19,8 @@ from limen.runs import DataEntry, Manifest, ModelEntry, Run, Settings
 from ..named import identity
 from .handmade import COLUMNS, made, record, table
 
+WHY = "what stands beside the figures says why"
+
 
 def run_of(rows: list[dict], *labels: str, metrics: tuple[str, ...] = tuple(COLUMNS), **settings) -> Run:
     manifest = Manifest(
@@ -104,13 +106,15 @@ def test_what_could_not_move_is_not_told_as_robustness():
     still = {"zero_gradients": 4, "nonfinite_gradients": 0}
     held = [each | still for each in rows("a", 0, 8)] + rows("b", 0, 8)
     assert verdict(run_of(held, "a", "b")).sentences[2] == (
-        "On 8 of these no gradient could move it, which is no robustness."
+        f"On 8 of these it could not move, which is no robustness; {WHY}."
     )
     some = rows("a", 6, 8)
     some[7] |= still
+    some[6] |= {"still": True}
+    some[0] |= still
     found = verdict(run_of(some, "a"))
-    assert found.stuck == 1
-    assert found.sentences[2] == "On 1 of the others no gradient could move it, which is no robustness."
+    assert found.stuck == 2
+    assert found.sentences[2] == f"On 2 of the others it could not move, which is no robustness; {WHY}."
     # Of one that fooled all, another's standstill is of no matter.
     assert verdict(run_of(held[:8] + rows("b", 8, 8), "a", "b")).stuck == 0
 

@@ -17,6 +17,8 @@ from limen.runs import MetricColumn, Run
 CHANGES = ("l2", "linf", "ssim")
 """The metrics that a verdict states the change by, where a run has them."""
 
+_WHY = "what stands beside the figures says why"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -32,8 +34,8 @@ class Verdict:
         equals: Other attacks that fooled as many.
         counted: How many images the model had right, of those that the strongest attack is done with.
         success: The share of these that it fooled, with Wilson's interval.
-        stuck: How many of them it did not fool as no gradient could move it there; where none fooled any
-            image, the most among the attacks.
+        stuck: How many of them it did not fool as no gradient, or no step, could move it there; where none
+            fooled any image, the most among the attacks.
         unconfirmed: On how many that it fooled this did not hold when the model was asked again.
         changes: Its median change by each metric of `CHANGES` over the images that it fooled, with the
             bootstrap interval.
@@ -88,7 +90,7 @@ class Verdict:
             )
         if self.stuck:
             which = "the others" if self.fooled else "these"
-            said.insert(2, f"On {self.stuck:,} of {which} no gradient could move it, which is no robustness.")
+            said.insert(2, f"On {self.stuck:,} of {which} it could not move, which is no robustness; {_WHY}.")
         return tuple(said)
 
     def _success(self, name: str) -> str:
@@ -184,7 +186,7 @@ def _noticed(found: Outcomes) -> tuple[Measured | None, int]:
 
 
 def _stuck(one: Outcomes) -> int:
-    return int(np.count_nonzero(one.correct & ~one.success & (one.stuck == 1)))
+    return int(np.count_nonzero(one.correct & ~one.success & ((one.stuck == 1) | (one.still == 1))))
 
 
 def _of(count: int, total: int) -> str:
