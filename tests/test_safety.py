@@ -103,3 +103,29 @@ def test_a_home_that_nobody_has_is_named():
     with pytest.raises(UnsafeError, match="there is no user '~nosuchuser'"):
         safety.expanded("~nosuchuser/a/b")
     assert safety.expanded("~/a").is_absolute()
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed", "a pipe"])
+def test_a_file_that_is_exchanged_while_it_is_open_is_read_as_it_was(places, how):
+    path = places["file"]
+    with safety.opened(path) as file:
+        path.unlink()
+        if how == "replaced":
+            path.write_bytes(b"other")
+        elif how == "a pipe":
+            os.mkfifo(path)
+        assert file.read() == b"content"
+
+
+def test_a_file_that_grows_while_it_is_read_is_bounded(places, monkeypatch):
+    true = os.fstat
+
+    def smaller(number: int):
+        found = list(true(number))
+        found[6] = 3  # what it had a moment ago
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "fstat", smaller)
+    assert safety.read_bytes(places["file"], most=7) == b"content"
+    with pytest.raises(UnsafeError, match="it has no end, or more than the 6 bytes that are read"):
+        safety.read_bytes(places["file"], most=6)

@@ -130,12 +130,13 @@ def read_bytes(path: str | Path, root: Path | None = None, most: int | None = No
         if most is not None and size > most:
             raise UnsafeError(f"it has {told(size)}, more than the {told(most)} that are read")
         check_fits(size)
-        parts, left = [file.read(size + 1)], memory() // _SHARE if most is None else most
+        bound = memory() // _SHARE if most is None else most
+        parts, left = [file.read(size + 1)], bound
         # What is longer by now, or is made up by the system as it is read, may have no end.
         while len(parts[-1]) > 0 and (left := left - len(parts[-1])) >= 0:
             parts.append(file.read(_PIECE))
     if left < 0:
-        raise UnsafeError(f"it has no end, or more than {told(sum(map(len, parts)))}")
+        raise UnsafeError(f"it has no end, or more than the {told(bound)} that are read")
     return b"".join(parts)
 
 
