@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from limen import Classifier
 from limen.classifier import ModelError, check_labels
-from limen.errors import UsageError
+from limen.errors import LimenWarning, UsageError
 
 
 class Answer(nn.Module):
@@ -270,3 +271,34 @@ def test_a_network_of_three_channels_is_shown_a_grey_image_in_each(options):
     net(torch.zeros(1, 3, 8, 8))
     classifier, grey = Classifier(net, **options), torch.rand(2, 1, 8, 8)
     torch.testing.assert_close(classifier(grey), classifier(grey.repeat(1, 3, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}, r"mean is \[123.7, .* by 255, or say"),
+        ({"mean": 0.5, "std": 58.4}, r"std is \[58.4\], .* a range of 0.017: divide mean and std by 255"),
+    ],
+    ids=["bytes", "std-of-bytes"],
+)
+def test_mean_and_std_of_other_units_than_the_images_are_told(given, said):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises((UsageError, LimenWarning), match=said):
+            Classifier(nn.Flatten(), **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"mean": 123.7, "std": 58.4, "bounds": (0, 255)},
+        {"mean": [104.0, 117.0, 123.0], "std": 1.0, "bounds": (0, 255)},
+        {"mean": 0.48, "std": 1 / 255},
+        {"std": 255.0, "bounds": (0, 255)},
+    ],
+    ids=["bytes", "caffe", "levels", "scaled"],
+)
+def test_mean_and_std_of_published_networks_are_nothing_to_warn_of(given):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Classifier(nn.Flatten(), **given)

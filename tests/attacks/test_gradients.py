@@ -12,12 +12,25 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from limen import Classifier
-from limen.attacks import FACTORIES, Attack, carlini_wagner_l2, ddn, deepfool, jsma, pgd_l2, pgd_linf
+from limen.attacks import (
+    FACTORIES,
+    Attack,
+    carlini_wagner_l2,
+    ddn,
+    deepfool,
+    dual_perturbation,
+    fgsm,
+    jsma,
+    pgd_l2,
+    pgd_linf,
+    sai_fgm,
+)
 from limen.attacks.objective import CrossEntropy
 from limen.classifier import ModelError
 from limen.errors import LimenWarning, UsageError
 from limen.images import from_uint8, norm
 
+from .geometry import left
 from .networks import generator, on_small_networks, photos, smooth_mlp, task
 from .states import problem_of, state_of
 
@@ -118,6 +131,44 @@ def test_images_that_no_step_changed_by_a_level_are_told():
     with pytest.warns(LimenWarning, match=r"^For 4 of 4 images no multiplier sufficed"):
         moved = short(problem.classifier, problem.images, problem.labels, lattice=None)
     assert not moved.still.any()
+
+
+HALF = 0.5 / 255
+
+
+@pytest.mark.parametrize(
+    ("attack", "count"),
+    [
+        (fgsm(eps=HALF), 4),
+        (pgd_linf(eps=torch.tensor([HALF, 1 / 255, 0.0, 0.9 / 255]), steps=3), 2),
+        (pgd_l2(eps=HALF, steps=3), 4),
+        (sai_fgm(delta=0.02, steps=3, attention=None), 4),
+        (dual_perturbation(HALF, HALF, steps=3, mask=left, salience=0.0), 4),
+    ],
+    ids=["fgsm", "one-a-sample", "pgd_l2", "sai_fgm", "dual_perturbation"],
+)
+def test_a_budget_below_one_level_is_said_before_any_step_is_made(attack, count):
+    problem, passes = task(smooth_mlp(), photos(4)), []
+    problem.classifier.module.register_forward_hook(lambda *_: passes.append(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(
+            LimenWarning, match=rf"On {count} of 4 images the budget is less than one level .*255"
+        ):
+            attack(problem.classifier, problem.images, problem.labels)
+    assert not passes
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attack(problem.classifier, problem.images, problem.labels, lattice=None)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1 / 255])
+def test_no_budget_at_all_or_one_level_is_nothing_to_warn_of_beforehand(eps):
+    problem = task(smooth_mlp(), photos(4))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fgsm(eps=eps)(problem.classifier, problem.images, problem.labels)
+    assert not any("less than one level" in str(each.message) for each in told)
 
 
 def test_an_image_that_was_wrong_before_did_not_stand_still():

@@ -14,6 +14,10 @@ STUCK = (
     "gradient. Let it pass straight through, or attack the model without that part and see which of those "
     "images fool this one."
 )
+TOO_SMALL = (
+    "On {small} of {count} images the budget is less than one level of a file, 1/{lattice}: only the image "
+    "itself lies within it, and no step can help. Give 1/{lattice} or more, or lattice=None for floats."
+)
 STILL = (
     "On {still} of {count} images no step changed a value that a file holds, so that the model saw only the "
     "original. That is no robustness: steps are too short for the lattice, the budget holds nothing else, or "
@@ -37,8 +41,13 @@ UNCONFIRMED = (
 )
 
 
-def doubts(bests: Sequence[Best]) -> str:
-    """Why outcomes say less than they seem to; empty where nothing is odd."""
+def doubts(bests: Sequence[Best], still: bool = True) -> str:
+    """Why outcomes say less than they seem to; empty where nothing is odd.
+
+    Args:
+        bests: What was kept of the samples of each piece.
+        still: Whether to tell of images that no step changed.
+    """
     outcome = Outcome.joined([best.outcome() for best in bests])
     stuck, tried = outcome.stuck, torch.cat([best.tried for best in bests])
     short = ~stuck & ~outcome.success & (tried > 0)
@@ -47,8 +56,8 @@ def doubts(bests: Sequence[Best]) -> str:
         spoilt = stuck & (outcome.nonfinite_gradients > 0)
         parts = {"stuck": stuck, "zero": stuck & ~spoilt, "spoilt": spoilt}
         found.append(STUCK.format(count=count, **{name: int(each.sum()) for name, each in parts.items()}))
-    if bool((still := outcome.still & ~stuck & ~outcome.success).any()):
-        found.append(STILL.format(still=int(still.sum()), count=count))
+    if still and bool((unmoved := outcome.still & ~stuck & ~outcome.success).any()):
+        found.append(STILL.format(still=int(unmoved.sum()), count=count))
     if any(bool(best.probabilities) for best in bests if best.probabilities is not None):
         found.append(PROBABILITIES)
     if bool(outcome.unmasked.any()):

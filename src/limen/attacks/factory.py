@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 import torch
 from torch import Tensor
 
-from limen.attacks.doubts import doubts
+from limen.attacks.doubts import TOO_SMALL, doubts
 from limen.attacks.given import (
     Array,
     Labels,
@@ -105,12 +105,14 @@ class Attack:
 
         Warns:
             LimenWarning: Where no gradient could move an image, or the model returns probabilities: a
-                failure then says nothing of the model's robustness. Also where a mask says nothing, and where
+                failure then says nothing of the model's robustness. Also, before any step is made, where a
+                budget is less than what a file can store; where a mask says nothing, and where
                 a success did not hold when the model was asked again.
         """
         problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice, masks)
+        roomy = self._warn_of_small_budgets(problem)
         bests = self._run(problem, Best)
-        if text := doubts(bests):
+        if text := doubts(bests, still=roomy):
             warnings.warn(text, LimenWarning, stacklevel=1)
         return Outcome.joined([best.outcome() for best in bests])
 
@@ -184,6 +186,16 @@ class Attack:
             classifier=classifier,
             foreground=foreground,
         )
+
+    def _warn_of_small_budgets(self, problem: Problem) -> bool:
+        """Say, before any step, how many budgets hold no change that a file stores; whether all hold one."""
+        count = len(problem.labels)
+        room = self.search.room(problem).expand(count)
+        small = int(((room > 0) & (room < 1 - 1e-4)).sum())
+        if small:
+            text = TOO_SMALL.format(small=small, count=count, lattice=problem.lattice)
+            warnings.warn(text, LimenWarning, stacklevel=2)
+        return small == 0 and bool((room > 0).all())
 
     def _run(self, problem: Problem, kind: type[B]) -> list[B]:
         """What was kept of the samples of each piece."""

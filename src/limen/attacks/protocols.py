@@ -8,6 +8,7 @@ image in [0, 1].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
@@ -232,6 +233,10 @@ class Constraint(Part):
         """Which images (n,) are members, up to the rounding of floats."""
         low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
         return (low >= 0) & (high <= 1)
+
+    def room(self, problem: Problem) -> Tensor | float:
+        """By how many steps of the lattice one value may change, (n,) or for all; infinite if not known."""
+        return math.inf
 
     def counted(self, images: Tensor) -> Tensor:
         """The images with only those changes that a distance counts: most sets count all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,6 +26,10 @@ class Search(Part):
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         """Run the climbs for all samples of the problem."""
         raise NotImplementedError
+
+    def room(self, problem: Problem) -> Tensor:
+        """The most steps of the lattice by which one value may change, (n,) or for all."""
+        return torch.tensor(torch.inf)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class InTurn(Search):
             raise UsageError(
                 f"restarts is {self.restarts}, but every try is the same without random_start; set it"
             )
+
+    def room(self, problem: Problem) -> Tensor:
+        each = [torch.as_tensor(parts.constraint.room(problem)) for parts in self.compositions]
+        return functools.reduce(torch.maximum, each)
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         if self.compositions[0].random_start and best.judges(self.compositions[0].distance):

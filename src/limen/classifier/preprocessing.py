@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from limen.errors import UnknownNameError, UsageError, shown
+from limen.errors import LimenWarning, UnknownNameError, UsageError, shown
 
 _COLOURS = 3
 
 Channels = Literal["RGB", "BGR"]
 """The order in which a network takes the channels of colour images."""
+
+
+_NARROW = 0.02
+"""A range of inputs below which std is of other units than the bounds."""
 
 
 class Preprocessing:
@@ -142,5 +147,23 @@ def _affine(
         raise UsageError(f"mean is {shown(mean)} and std {shown(std)}; expected finite numbers, std above 0")
     if shift.shape[1] != scale.shape[1] and 1 not in (shift.shape[1], scale.shape[1]):
         raise UsageError(f"mean has {shift.shape[1]} channels, std {scale.shape[1]}")
+    _refuse_other_units(shift, scale, low, high)
     shift, scale = torch.broadcast_tensors((low - shift) / scale, (high - low) / scale)
     return scale.float().to(device), shift.float().to(device)
+
+
+def _refuse_other_units(mean: Tensor, std: Tensor, low: float, high: float) -> None:
+    """Refuse a mean above all images, and warn of a std that leaves next to nothing of them.
+
+    Raises:
+        UsageError: If the mean is of other units than the bounds.
+    """
+    bytes_of = f"divide mean and std by 255, or say bounds=(0, 255) instead of ({low:g}, {high:g})"
+    if float(mean.max()) > high:
+        raise UsageError(
+            f"mean is {mean.flatten().tolist()}, but images lie between {low:g} and {high:g}: {bytes_of}"
+        )
+    span = float(((high - low) / std).min())
+    if span < _NARROW:
+        text = f"std is {std.flatten().tolist()}, which leaves inputs a range of {span:.2g}: {bytes_of}"
+        warnings.warn(text, LimenWarning, stacklevel=5)

@@ -8,7 +8,14 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import BISECTIONS, SLACK, flat, radius_before_rounding, stretch
+from limen.attacks.constraint.rounding import (
+    BISECTIONS,
+    SLACK,
+    flat,
+    radius_before_rounding,
+    steps_within,
+    stretch,
+)
 from limen.attacks.part import Problem, setting
 from limen.attacks.protocols import Constraint
 from limen.images import column, norm
@@ -33,6 +40,10 @@ class L2Ball(Constraint):
         bound = super().bind(problem)
         eps = bound.eps * problem.size**0.5 if self.rms else bound.eps
         return replace(bound, eps=eps, rms=False, radius=radius_before_rounding(eps, problem))
+
+    def room(self, problem: Problem) -> Tensor | float:
+        values = problem.originals.shape[1:].numel() if self.rms else 1
+        return steps_within(self.eps * values**0.5, problem)
 
     def project(self, images: Tensor) -> Tensor:
         delta = images.sub_(self.originals)

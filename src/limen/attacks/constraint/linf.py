@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import SLACK, flat
+from limen.attacks.constraint.rounding import SLACK, flat, steps_within
 from limen.attacks.part import Problem, rows, setting
 from limen.attacks.protocols import Constraint
 from limen.images import norm
@@ -36,6 +36,9 @@ class LinfBall(Constraint):
             low = low.sub_(SLACK).mul_(problem.lattice).ceil_().div_(problem.lattice)
             high = high.add_(SLACK).mul_(problem.lattice).floor_().div_(problem.lattice)
         return replace(bound, low=low, high=high)
+
+    def room(self, problem: Problem) -> Tensor | float:
+        return steps_within(self.eps, problem)
 
     def project(self, images: Tensor) -> Tensor:
         return torch.clamp(images, self.low, self.high, out=images)

@@ -50,6 +50,10 @@ class Regions(Constraint):
     def needs_foreground(self) -> bool:
         return True
 
+    def room(self, problem: Problem) -> Tensor | float:
+        front, back = (torch.as_tensor(part.room(problem)) for part in (self.foreground, self.background))
+        return torch.maximum(front, back)
+
     def unmasked(self) -> Tensor | bool:
         empty, full = empty_or_full(self.mask)
         return empty | full

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -47,6 +48,13 @@ def _stored(originals: Tensor, delta: Tensor, t: Tensor, lattice: int) -> Tensor
 def flat(value: float | Tensor) -> float | Tensor:
     """A setting as a number or (n,), the shape of distances."""
     return value.flatten() if isinstance(value, Tensor) else value
+
+
+def steps_within(eps: float | Tensor, problem: Problem) -> Tensor:
+    """How many steps of the lattice a budget is, (n,) or for all; without a lattice infinite, or 0."""
+    size = torch.as_tensor(flat(eps))
+    scale = math.inf if problem.lattice is None else problem.lattice
+    return torch.where(size > 0, size * scale, 0)
 
 
 def radius_before_rounding(eps: float | Tensor, problem: Problem) -> Tensor:
