@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def test_files_are_named_by_what_they_hold_in_a_folder_whose_name_is_quoted(tmp_
     shelf = Beside(tmp_path / 'a "b" & c.pictures')
     assert str(shelf.place(PNG)) == f'src="a%20%22b%22%20%26%20c.pictures/{NAME}"'
     assert (shelf.folder / NAME).read_bytes() == PNG
+    odd = Beside(tmp_path / os.fsdecode(b"a\xff"))
+    assert str(odd.place(PNG)) == f'src="a%FF/{NAME}"'
 
 
 def test_the_pictures_of_an_older_page_go_and_all_else_stays(tmp_path: Path):

@@ -104,7 +104,7 @@ def render(view: View, shelf: Inside | Beside, folder: Path) -> str:
         digest=digest,
         held=shelf.held if isinstance(shelf, Inside) else (),
         beside=isinstance(shelf, Beside),
-        address=lambda path: quote(os.path.relpath(path, folder).replace(os.sep, "/")),
+        address=lambda path: quote(os.fsencode(os.path.relpath(path, folder).replace(os.sep, "/"))),
         version=__version__,
     )
 

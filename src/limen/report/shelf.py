@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -96,7 +97,7 @@ class Beside:
         if name not in self.placed:
             self._write(self.folder / name, content)
             self.placed.add(name)
-        return Markup('src="{}/{}"').format(quote(self.folder.name), name)
+        return Markup('src="{}/{}"').format(quote(os.fsencode(self.folder.name)), name)
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
