@@ -53,6 +53,11 @@ def test_the_interval_of_a_share_is_scipys(images):
     assert high == pytest.approx([each.high for each in ends], abs=1e-12)
 
 
+def test_none_and_all_are_exact_ends_of_their_intervals():
+    ends = [share_interval(np.array([0.0, 1.0]), images) for images in range(1, 300)]
+    assert {(low[0], high[1]) for low, high in ends} == {(0.0, 1.0)}
+
+
 @given(st.integers(1, 300), st.lists(st.floats(0, 1), max_size=9))
 def test_the_interval_of_a_share_grows_with_the_share(images, shares):
     ordered = np.sort(shares)

@@ -86,7 +86,7 @@ def test_it_says_what_was_right_what_was_fooled_by_how_much_and_who_would_notice
     assert success.startswith(
         "The strongest of 2 attacks, strong, fooled it on 6 of the 8 that it had right ("
     )
-    assert success.endswith("at a median change of L₂ 0.5, L∞ 4/255 and SSIM 0.9980.")
+    assert success.endswith("at a median change of L₂\xa00.5, L∞\xa04/255 and SSIM\xa00.9980.")
     assert notice.startswith(
         f"Would people notice? Side by side with the original, {percent(0.06)} of people would"
     )
@@ -98,7 +98,7 @@ def test_a_single_attack_is_named_alone_and_a_target_is_one():
     assert success.startswith("ddn led it to the target on 3 of the 4 that it had right (")
     before, success, notice = verdict(run_of(rows("ddn", 1, 1), "ddn")).sentences
     assert before == "Before any attack the model had 1 of 1 image right."
-    assert success.startswith("ddn fooled it on the one that it had right, at a change of L₂ 0.25, ")
+    assert success.startswith("ddn fooled it on the one that it had right, at a change of L₂\xa00.25, ")
     assert notice.endswith("a mean over images, and a single one may differ from it widely.")
 
 

@@ -108,9 +108,9 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     weight = scipy.special.ndtri(1 - _TAIL) ** 2 / images
     middle = shares + weight / 2
     reach = np.sqrt(weight * (shares * (1 - shares) + weight / 4))
-    # Clipped at the share, as rounding may take an end a little past it.
+    # Clipped at the share, and at 0 and 1, as rounding may take an end a little past them.
     low, high = ((middle + side * reach) / (1 + weight) for side in (-1, 1))
-    return np.where(shares == 0, 0.0, np.minimum(low, shares)), np.maximum(high, shares)
+    return np.clip(low, 0.0, shares), np.clip(high, shares, 1.0)
 
 
 def share(counted: np.ndarray) -> Measured:

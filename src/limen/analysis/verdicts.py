@@ -110,7 +110,7 @@ class Verdict:
             shown = [metric.shown(each) for each in (median.value, median.low, median.high)]
             ends = f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else ""
             unit = metric.unit if metric.unit.startswith("/") else f" {metric.unit}".rstrip()
-            told.append(f"{metric.title} {shown[0]}{unit}{ends}")
+            told.append(f"{metric.title}\N{NO-BREAK SPACE}{shown[0]}{unit}{ends}")
         which = "median change" if self.fooled > 1 else "change"
         return f", at a {which} of {_listed(told)}" if told else ""
 
