@@ -106,11 +106,9 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     if not images:
         return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
     weight = scipy.special.ndtri(1 - _TAIL) ** 2 / images
-    middle = shares + weight / 2
-    reach = np.sqrt(weight * (shares * (1 - shares) + weight / 4))
-    # Clipped at the share, and at 0 and 1, as rounding may take an end a little past them.
-    low, high = ((middle + side * reach) / (1 + weight) for side in (-1, 1))
-    return np.clip(low, 0.0, shares), np.clip(high, shares, 1.0)
+    reach = weight / 2 + np.sqrt(weight * (shares * (1 - shares) + weight / 4))
+    # The usual form loses what is near 0 and 1 to rounding; in this one, both ends are exact there.
+    return shares**2 / (shares + reach), 1 - (1 - shares) ** 2 / (1 - shares + reach)
 
 
 def share(counted: np.ndarray) -> Measured:
