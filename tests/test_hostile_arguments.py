@@ -299,3 +299,7 @@ def test_tensors_of_inference_mode_are_taken_and_its_own_calls_say_why_not():
     assert torch.equal(attack(MODEL, images, labels).images, attack(MODEL, X, Y).images)
     assert torch.equal(metrics.ssim(images, X), metrics.ssim(X, X))
     assert isinstance(MODEL(images), Tensor)
+
+
+def test_spectra_of_one_pixel_are_images_of_many_channels():
+    limen.images.check_images(torch.rand(4, 200, 1, 1))

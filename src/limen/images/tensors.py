@@ -43,7 +43,7 @@ def check_images(images: Tensor, name: str = "images") -> None:
         raise UsageError(f"{name} are torch.uint8; divide by 255 to get floats in [0, 1]")
     if images.dtype not in (torch.float32, torch.float64):
         raise UsageError(f"{name} are {images.dtype}; use torch.float32 or torch.float64")
-    if images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
+    if images.shape[1] not in (1, 3) and images.shape[2] > 1 and images.shape[-1] in (1, 3):
         raise UsageError(
             f"{name} have shape {tuple(images.shape)}, which looks like (N, H, W, C); "
             "call images.permute(0, 3, 1, 2)"
