@@ -28,7 +28,11 @@ from limen.classifier import Classifier
 from limen.images import norm, quantize
 
 STEPS = {"pgd_linf": 40, "pgd_l2": 40, "carlini_wagner_l2": 100, "deepfool": 50, "ddn": 100}
-BUDGETS = {"mobilenet_v2": (8 / 255, 3.0), "cifar_resnet": (8 / 255, 0.5)}  # in L∞ and in L2
+BUDGETS = {
+    "mobilenet_v2": (8 / 255, 3.0),
+    "cifar_resnet": (8 / 255, 0.5),
+    "mnist_cnn": (0.2, 3.0),
+}  # in L∞ and in L2
 
 
 class Metered(nn.Module):

@@ -405,3 +405,13 @@ def test_what_is_kept_is_not_looked_for_again_and_attacks_that_fool_all_come_fir
     assert table() == [header, _, *rows]
     arguments += ["--without", "ddn"]
     assert not any("ddn" in row[0] for row in table())
+
+
+def test_a_cell_of_scaled_logits_tells_what_is_fooled_and_what_could_not_be_moved(script):
+    module, common = script("scale_of_logits"), script("common")
+    images, labels = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)
+    found = outcome(images + torch.tensor([0.5, 0.0, 1.0]).reshape(3, 1, 1, 1), [1, 1, 1])
+    found.success[:] = torch.tensor([True, False, True])
+    found.still[:] = torch.tensor([False, True, False])
+    told = module.cell(lambda *_: found, None, common.Images(images, labels))
+    assert told == "2/3, 1.00, 1 unmoved"
