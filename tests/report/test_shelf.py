@@ -103,7 +103,8 @@ def test_a_page_beside_its_pictures_is_small_and_made_again_is_the_same(make_run
     assert set(re.findall(r"<img (\S+?)=", text)) == {"src"}
     assert write_page([run.directory], pictures="beside").read_text(encoding="utf-8") == text
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
-    write_page([run.directory])
+    assert write_page([run.directory]).read_text(encoding="utf-8") == text
+    write_page([run.directory], pictures="inside")
     assert not folder.exists()
 
 

@@ -17,9 +17,12 @@ def report(
         int, typer.Option(min=0, help="How many images to show, the worst first, each under every attack.")
     ] = 200,
     pictures: Annotated[
-        Literal["inside", "beside"],
-        typer.Option(help="Put the pictures into the page's one file, or into a folder beside it."),
-    ] = "inside",
+        Literal["inside", "beside"] | None,
+        typer.Option(
+            help="Put the pictures into the page's one file, or into a folder beside it; as before if not "
+            "given, or inside."
+        ),
+    ] = None,
 ) -> None:
     """Make the page of one or several runs, which needs no network, and its figures as JSON beside it."""
     from limen.cli.console import output

@@ -42,7 +42,7 @@ def write_page(
     out: Path | str | None = None,
     *,
     gallery: int = GALLERY,
-    pictures: Place = "inside",
+    pictures: Place | None = None,
 ) -> Path:
     """Write the page of one or several runs, which opens from disk, and its figures beside it as JSON.
 
@@ -54,7 +54,8 @@ def write_page(
             likewise the sections of stored evaluations.
         pictures: "inside" for a single file, whose gallery shows fewer images where their pictures would
             hold more than `limen.report.gallery.PIXELS` pixels; or "beside" for a small file and a folder
-            of pictures, `report.pictures`, that goes wherever the page goes.
+            of pictures, `report.pictures`, that goes wherever the page goes. Inside if not given, unless
+            the page that is made again has that folder.
 
     Returns:
         The file written.
@@ -69,7 +70,7 @@ def write_page(
         raise UsageError("no run to report; give at least one run directory")
     if gallery < 0:
         raise UsageError(f"gallery is {gallery}; give the number of images to show, 0 for none")
-    if pictures not in ("inside", "beside"):
+    if pictures not in ("inside", "beside", None):
         raise UsageError(f"pictures is {pictures!r}; give inside or beside")
     unique = list(dict.fromkeys(map(_located, directories)))
     runs = dict(zip(names(unique), map(open_run, unique), strict=True))
@@ -77,6 +78,7 @@ def write_page(
     if not out.name:
         raise UsageError(f"out is {str(out)!r}, which names no file")
     figures, folder = out.with_suffix(".summary.json"), out.with_suffix(".pictures")
+    pictures = pictures or ("beside" if folder.is_dir() else "inside")
     _refuse_foreign(out, GENERATOR, "page")
     _refuse_foreign(figures, MARK, "summary")
     shelf = Inside() if pictures == "inside" else Beside(folder)
