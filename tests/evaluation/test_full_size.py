@@ -71,6 +71,7 @@ def test_a_photograph_fools_the_model_in_its_own_size_as_it_is_stored(folder, na
     assert f"{name}: {names[row['label']]} (" in told
     assert f"before, {names[seen(stored, **sizes)]} (" in told
     assert f"at {width}×{height}" in told
+    assert "what the model itself said of the image before any attack" in " ".join(told.split())
 
 
 def test_a_photograph_that_is_not_fooled_is_said_to_be_so_and_not_written(folder):

@@ -42,6 +42,7 @@ class Verdict:
         noticed: The share of people who would notice, a mean over these images; None where it is not known.
         faint: On how many of them the change is 0 by what that share is read off.
         warning: What to say where the model knew its images no better than by chance.
+        labelled: Whether the data has labels of its own.
     """
 
     images: int
@@ -58,6 +59,7 @@ class Verdict:
     noticed: Measured | None
     faint: int
     warning: str | None
+    labelled: bool = True
 
     @property
     def correct(self) -> int:
@@ -76,6 +78,9 @@ class Verdict:
             return ("No image has been attacked yet.",)
         right = f"{_of(self.correct, self.images)} right{_sure(self.clean, self.images)}"
         said = [f"Before any attack the model had {right}."]
+        if not self.labelled:
+            which = "the image" if self.images == 1 else f"the {self.images:,} images"
+            said = [f"What counts as right is what the model itself said of {which} before any attack."]
         if not self.counted:
             said.append("So none is left to fool: an image that was wrong before does not count.")
         elif self.strongest is None:
@@ -162,6 +167,7 @@ def verdict(run: Run) -> Verdict:
         noticed=noticed,
         faint=faint,
         warning=clean_warning(run),
+        labelled=run.manifest.data.labelled,
     )
 
 

@@ -90,7 +90,7 @@ def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, .
 def _equal(names: Sequence[str], known: Sequence[str]) -> tuple[int, ...] | None:
     """The places of names that each stand among the known ones, once, to the letter."""
     exact = _table(known, _exact)
-    places = [exact.get(_exact(name)[0], ()) for name in names]
+    places = [exact.get(_exact(name)[0], []) for name in names]
     return tuple(place[0] for place in places) if all(len(place) == 1 for place in places) else None
 
 

@@ -76,7 +76,13 @@ def describe_run(
             defenses=defenses_of(classifier),
             code=None if known is None else known.code,
         ),
-        data=DataEntry(dataset.spec, len(dataset), dataset.class_names, dataset.fingerprint()),
+        data=DataEntry(
+            dataset.spec,
+            len(dataset),
+            dataset.class_names,
+            dataset.fingerprint(),
+            labelled=dataset.photographs is None,
+        ),
         settings=Settings(
             seed, lattice, targeted, adaptive, None if aim is None else read_aim(aim, classifier.class_names)
         ),

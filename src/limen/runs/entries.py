@@ -43,12 +43,14 @@ class DataEntry:
         class_names: Its class names, where known.
         fingerprint: The SHA-256 of what is known of it without reading every image: the names of images and
             classes, and the labels or the archive where these are. Each record has the hash of its image.
+        labelled: Whether it has labels; where it has none, they are what the model itself says.
     """
 
     spec: str
     count: int
     class_names: tuple[str, ...] | None = None
     fingerprint: str | None = None
+    labelled: bool = True
 
 
 @dataclass(frozen=True)
