@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure() -> None:
     torch.set_num_threads(1)
+    # Processes of xdist are told the terminal's width, which would wrap what commands print.
+    os.environ.pop("COLUMNS", None)
     # A slow machine is no fault of what is tested.
     hypothesis.settings.register_profile("limen", deadline=None)
     hypothesis.settings.load_profile("limen")

@@ -106,7 +106,7 @@ def test_a_classifier_says_what_it_cannot_be_called_with(name):
 
 
 SETTINGS = [
-    ("pgd_linf", {"eps": X}, r"eps is torch.float32 \(2, 3, 16, 16\); expected a number, or one per sample"),
+    ("pgd_linf", {"eps": X}, r"eps has shape \(2, 3, 16, 16\); expected a number or shape"),
     ("pgd_linf", {"eps": X.to_sparse()}, "eps is a torch.sparse_coo tensor"),
     ("pgd_linf", {"eps": torch.ones(2, device="meta")}, "eps is a meta tensor"),
     ("pgd_linf", {"eps": torch.ones(2) * 1j}, "eps is torch.complex64"),

@@ -106,6 +106,7 @@ def test_defaults_fool(name):
 BUDGETED = ["fgsm", "fgm", "ifgsm", "mifgsm", "pgd_linf", "pgd_l2", "ssim_step", "ssim_pgd", "pgap", "fpgap"]
 
 
+@pytest.mark.filterwarnings("ignore:.*no step changed a value:limen.errors.LimenWarning")
 @pytest.mark.parametrize("name", BUDGETED)
 @pytest.mark.parametrize("lattice", [None, 255])
 def test_a_budget_of_zero_fools_nothing(name, lattice):

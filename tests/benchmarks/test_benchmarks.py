@@ -191,6 +191,7 @@ def test_the_solvers_benchmark_ends_with_exit_code_1_where_it_is_slow_or_leaves_
     assert all(float(row[8]) < 1e-5 for row in rows)
 
 
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")  # of so few steps, or budgets so small
 @pytest.mark.data
 def test_the_smooth_benchmark_says_where_the_time_goes(script, real_data, capsys):
     smooth = script("smooth")
@@ -287,6 +288,7 @@ def test_the_interval_of_the_saliency_benchmark_is_that_of_the_mean(script):
     assert (mean, low, high) == pytest.approx((2, 2 - half, 2 + half), abs=0.01)
 
 
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")  # of so few steps, or budgets so small
 @pytest.mark.data
 @pytest.mark.parametrize(("delta", "code"), [("1", 0), ("0.001", 1)])
 def test_a_defence_that_no_attack_breaks_ends_its_benchmark_with_exit_code_1(
@@ -380,6 +382,7 @@ def test_a_place_leaves_out_what_an_attack_itself_makes_least_and_puts_failures_
     assert noticed.placed(swapped, judges).tolist() == [[2.0, 1.25, 3.0]]
 
 
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")  # of so few steps, or budgets so small
 def test_what_is_kept_is_not_looked_for_again_and_attacks_that_fool_all_come_first(
     script, monkeypatch, tmp_path, capsys
 ):

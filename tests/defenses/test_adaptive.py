@@ -187,7 +187,7 @@ def test_an_answer_does_not_depend_on_the_batch(net, images):
 
 def test_passes_of_every_draw_are_counted(net, images):
     adaptive = Adaptive(Defended(net, functools.partial(total_variation, drop=0.3)), 4)
-    outcome = pgd_l2(eps=0.01, steps=3)(adaptive, images, adaptive(images).argmax(1))
+    outcome = pgd_l2(eps=0.1, steps=3)(adaptive, images, adaptive(images).argmax(1))
     assert outcome.steps.tolist() == [3, 3]
     assert outcome.forwards.tolist() == [16, 16]
     assert outcome.backwards.tolist() == [12, 12]

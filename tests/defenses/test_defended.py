@@ -21,7 +21,7 @@ def classifier() -> Classifier:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, 5))
-    return Classifier(net, mean=0.5, std=0.25, class_names="abcde")
+    return Classifier(net, mean=0.5, std=0.25, class_names=[*"abcde"])
 
 
 @pytest.fixture

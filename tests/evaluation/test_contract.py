@@ -314,5 +314,5 @@ def test_two_processes_do_not_measure_the_same_at_once(run):
         measure(run, brightness([]))
         yield Part()
 
-    with pytest.raises(RunError, match="another process is measuring this"):
+    with pytest.raises(RunError, match="another process is writing here"):
         measure(run, replace(brightness([]), measure=inner))

@@ -222,6 +222,7 @@ def test_features_are_computed_once_per_image(run, monkeypatch):
     assert len(seen) == len(set(seen)) > 60
 
 
+@pytest.mark.filterwarnings("ignore:.*the budget is less than one level:limen.errors.LimenWarning")
 def test_an_attack_that_came_to_more_images_is_measured_anew(tmp_path):
     classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=16)
     quiet, loud = (limen.catalog.attack(label) for label in ("fgsm:eps=0.0001", LOUD))
@@ -260,6 +261,7 @@ def test_it_is_said_that_few_pairs_mean_little(tmp_path):
     assert not [each for each in few.document().blocks if each.title == MATRIX]
 
 
+@pytest.mark.filterwarnings("ignore:.*the budget is less than one level:limen.errors.LimenWarning")
 def test_an_attack_with_too_few_pairs_has_no_figures_and_it_is_said(tmp_path):
     run = attacked(tmp_path / "none", ("fgsm:eps=0.0001", LOUD), 12)
     assert len(pairs_of(run, "fgsm:eps=0.0001")) < 2
@@ -282,6 +284,7 @@ def test_a_detector_of_a_run_is_trained_on_all_pairs_of_the_attack(run):
     assert many.origin.pairs > len(pairs_of(run, FAINT))
 
 
+@pytest.mark.filterwarnings("ignore:.*the budget is less than one level:limen.errors.LimenWarning")
 def test_a_detector_of_a_run_needs_an_attack_with_pairs(run, tmp_path):
     with pytest.raises(UsageError, match="has 3 attacks; name one of"):
         detector_of(run)

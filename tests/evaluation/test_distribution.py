@@ -14,7 +14,7 @@ from limen.evaluation import distribution as module
 from limen.images import from_uint8
 from limen.runs import Run, create_or_resume, open_run
 
-STRONG, WEAK = "fgsm:eps=0.1", "fgsm:eps=0.002"
+STRONG, WEAK = "fgsm:eps=0.1", "fgsm:eps=0.004"
 OWN = """
 def mean(a, b):
     return (a - b).abs().mean((1, 2, 3))

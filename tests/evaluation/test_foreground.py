@@ -19,7 +19,7 @@ from limen.runs.files import decode_png
 from limen.structure import foreground_score, masks_of
 
 DUAL = "dual_perturbation:eps_foreground=1,eps_background=8,steps=8,salience=0,1,10"
-WEAK = "fgsm:eps=0.002"
+WEAK = "fgsm:eps=0.004"
 
 
 def middle(count: int, height: int, width: int) -> np.ndarray:

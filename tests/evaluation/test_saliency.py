@@ -20,7 +20,7 @@ from limen.runs import Run, create_or_resume, open_run
 from limen.runs.files import decode_png
 from limen.structure import saliency_maps
 
-STRONG, WEAK = "fgsm:eps=0.06", "fgsm:eps=0.002"
+STRONG, WEAK = "fgsm:eps=0.06", "fgsm:eps=0.004"
 OWN = """
 def bright(images):
     return images.mean(1)

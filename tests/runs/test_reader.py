@@ -44,7 +44,7 @@ def test_pandas_opens_the_records_without_limen(stored):
     found = json.loads(process.stdout)
     assert found["columns"][:3] == ["attack", "index", "id"]
     assert found["columns"] == record_schema(COLUMNS).names
-    assert found["types"].count("bool") == 3
+    assert found["types"].count("bool") == 4
     assert found["l2"] == {"ddn": 1.5, "fgsm:eps=0.1": 5.0}
     assert found["missing"] == 1
 

@@ -177,10 +177,10 @@ def _checked(parameter: Parameter, value: Any) -> Any:
         return value
     if kind_of := oddity(value):
         raise UsageError(f"{name} is a {kind_of} tensor; expected a number, or one per sample (N,)")
-    if value.ndim > 1 or value.is_complex() or value.dtype == torch.bool:
-        raise UsageError(
-            f"{name} is {value.dtype} {tuple(value.shape)}; expected a number, or one per sample (N,)"
-        )
+    if value.ndim > 1:
+        raise UsageError(f"{name} has shape {tuple(value.shape)}; expected a number or shape (N,)")
+    if value.is_complex() or value.dtype == torch.bool:
+        raise UsageError(f"{name} is {value.dtype}; expected a number, or one per sample (N,)")
     if "Tensor" in kind:
         return value
     if value.ndim:
