@@ -46,7 +46,7 @@ def test_a_manifest_survives_the_round_trip(names, lattice, attacks, targeted):
 
 def test_the_file_has_the_documented_keys(manifest):
     content = json.loads(manifest.to_json())
-    assert content["format"] == 2
+    assert content["format"] == 3
     assert content["model"] == {
         "spec": "demo:photos",
         "weights": "ab" * 32,
@@ -141,8 +141,9 @@ def _changed(path: list, value):
     [
         (_changed(["format"], FORMAT + 1), "upgrade Limen"),
         (_changed(["format"], "1"), "not the manifest of a run"),
-        (_changed(["format"], True), "expected 2: not the manifest of a run"),
+        (_changed(["format"], True), "expected 3: not the manifest of a run"),
         (_changed(["format"], 1), "of Limen 0.1, .* give the run's limen attack command another --out"),
+        (_changed(["format"], 2), "of Limen 0.2.0, .* give the run's limen attack command another --out"),
         (
             _changed(["attacks", 0, "identity", "parameters"], {"eps": {}}),
             r"eps is dict, expected str or int",

@@ -34,7 +34,7 @@ def test_a_part_gives_back_its_rows(part, row):
 
 
 def test_a_part_says_which_format_it_has(part):
-    assert pq.read_schema(part).metadata[b"limen.format"] == b"2"
+    assert pq.read_schema(part).metadata[b"limen.format"] == b"3"
 
 
 def test_a_row_with_wrong_columns_or_values_is_refused(row):
@@ -70,7 +70,7 @@ def _cast(name, kind):
         (_cast("index", pa.float64()), "column index is double, expected int64"),
         (_cast("success", pa.int8()), "column success is int8, expected bool"),
         (lambda table: table.append_column("id", table["id"]), "twice"),
-        (lambda table: table.replace_schema_metadata({"limen.format": "3"}), "upgrade Limen"),
+        (lambda table: table.replace_schema_metadata({"limen.format": "4"}), "upgrade Limen"),
         (lambda table: table.replace_schema_metadata(None), "not the records of a run"),
         (
             lambda table: table.set_column(2, pa.field("id", pa.string()), pa.array([None, "b"])),

@@ -21,14 +21,16 @@ from limen.runs.names import attack_folder, is_safe_folder
 from limen.safety import MOST_TEXT, read_bytes, resolved
 from limen.spec import value_text
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run directory's layout; raised when an older Limen could no longer read it."""
 
 FILE = "run.json"
 
 _OUTDATED = {
     1: "is of Limen 0.1, which did not keep all parameters of attacks; give the run's limen attack command "
-    "another --out to make it anew, or open it with Limen 0.1"
+    "another --out to make it anew, or open it with Limen 0.1",
+    2: "is of Limen 0.2.0, whose records say less of each image; give the run's limen attack command another "
+    "--out to make it anew, or open it with Limen 0.2.0",
 }
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "pyarrow")
 
