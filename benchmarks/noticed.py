@@ -160,7 +160,7 @@ def kept(classifier: Classifier, data: common.Images, spec: str, a: float, optio
                 place.parent.mkdir(parents=True, exist_ok=True)
                 torch.save(vars(parts[-1]), place)
         else:
-            parts.append(Found(**torch.load(place)))
+            parts.append(Found(**torch.load(place, weights_only=True)))
     return Found(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Found)))
 
 

@@ -10,60 +10,71 @@ from limen.cli import machine
 from limen.cli.options import OF_DATA, BatchSize, Device, Limit, Out, Seed, option
 from limen.safety import MOST_COUNT
 
+Model = Annotated[str, option("SPEC", "Model, such as torchvision:resnet50.")]
+Data = Annotated[str, option("SPEC", "Images, such as folder:photos,size=224.")]
+Attacks = Annotated[
+    list[str],
+    option(
+        "SPEC",
+        "Attack, such as pgd_l2:eps=3,steps=40, or a grid of budgets: pgd_l2:eps=1,2,4; repeatable.",
+    ),
+]
+Defenses = Annotated[
+    list[str] | None,
+    option(
+        "SPEC",
+        "Defence in front of the model, such as jpeg:quality=75, or a chain: jpeg+resize; repeatable, "
+        "passed in this order.",
+    ),
+]
+Metrics = Annotated[
+    list[str] | None,
+    option("SPEC", "Further metric of distortion, such as python:FILE.py:NAME; repeatable."),
+]
+Targeted = Annotated[
+    str | None,
+    option(
+        "[AIM]",
+        "Aim at target classes: the data's own, or least_likely, random, or target=N with the number or "
+        "name of a class.",
+        "--targeted",
+    ),
+]
+Adaptive = Annotated[
+    bool,
+    typer.Option(
+        "--adaptive", help="Let attacks know of the defences: take gradients through or around them."
+    ),
+]
+Draws = Annotated[
+    int,
+    typer.Option(
+        min=1, max=MOST_COUNT, help="With --adaptive: draws of a random defence that each pass averages."
+    ),
+]
+Lattice = Annotated[
+    Literal["255", "none"],
+    typer.Option(help="Keep attacks on the values an 8-bit file can hold, or let the file round them."),
+]
+Report = Annotated[bool, typer.Option(help="Make the page at the end.")]
+
 
 def attack(
-    model: Annotated[str, option("SPEC", "Model, such as torchvision:resnet50.")],
-    data: Annotated[str, option("SPEC", "Images, such as folder:photos,size=224.")],
-    attack: Annotated[
-        list[str],
-        option(
-            "SPEC",
-            "Attack, such as pgd_l2:eps=3,steps=40, or a grid of budgets: pgd_l2:eps=1,2,4; repeatable.",
-        ),
-    ],
+    model: Model,
+    data: Data,
+    attack: Attacks,
     out: Out,
-    defense: Annotated[
-        list[str] | None,
-        option(
-            "SPEC",
-            "Defence in front of the model, such as jpeg:quality=75, or a chain: jpeg+resize; repeatable, "
-            "passed in this order.",
-        ),
-    ] = None,
-    metric: Annotated[
-        list[str] | None,
-        option("SPEC", "Further metric of distortion, such as python:FILE.py:NAME; repeatable."),
-    ] = None,
+    defense: Defenses = None,
+    metric: Metrics = None,
     limit: Limit = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
-    targeted: Annotated[
-        str | None,
-        option(
-            "[AIM]",
-            "Aim at target classes: the data's own, or least_likely, random, or target=N with the number or "
-            "name of a class.",
-            "--targeted",
-        ),
-    ] = None,
-    adaptive: Annotated[
-        bool,
-        typer.Option(
-            "--adaptive", help="Let attacks know of the defences: take gradients through or around them."
-        ),
-    ] = False,
-    draws: Annotated[
-        int,
-        typer.Option(
-            min=1, max=MOST_COUNT, help="With --adaptive: draws of a random defence that each pass averages."
-        ),
-    ] = 1,
-    lattice: Annotated[
-        Literal["255", "none"],
-        typer.Option(help="Keep attacks on the values an 8-bit file can hold, or let the file round them."),
-    ] = "255",
-    report: Annotated[bool, typer.Option(help="Make the page at the end.")] = True,
+    targeted: Targeted = None,
+    adaptive: Adaptive = False,
+    draws: Draws = 1,
+    lattice: Lattice = "255",
+    report: Report = True,
 ) -> None:
     """Attack a model on a data set, and keep every image and number.
 
