@@ -26,7 +26,10 @@ from limen.attacks.part import Part
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "limen").rglob("*.py"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTES = 2**20
 CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
