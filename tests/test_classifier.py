@@ -58,6 +58,7 @@ def logits_and_gradient(classifier: Classifier, batch: Tensor) -> tuple[Tensor, 
     return logits.detach(), gradient
 
 
+@pytest.mark.filterwarnings("ignore:std is:limen.errors.LimenWarning")
 @pytest.mark.parametrize("bounds", [(0, 1), (0, 255), (-1, 1)])
 @pytest.mark.parametrize(
     ("mean", "std"), [(None, None), (0.5, 0.25), ([0.1, 0.2, 0.3], [0.5, 1.0, 2.0]), (None, [1.0, 2.0, 3.0])]
@@ -278,8 +279,12 @@ def test_a_network_of_three_channels_is_shown_a_grey_image_in_each(options):
     [
         ({"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}, r"mean is \[123.7, .* by 255, or say"),
         ({"mean": 0.5, "std": 58.4}, r"std is \[58.4\], .* a range of 0.017: divide mean and std by 255"),
+        (
+            {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "bounds": (0, 255)},
+            r"std is \[0.229, .* a range of 1138: multiply mean and std by 255, or say bounds=\(0, 1\)",
+        ),
     ],
-    ids=["bytes", "std-of-bytes"],
+    ids=["bytes", "std-of-bytes", "std-of-shares"],
 )
 def test_mean_and_std_of_other_units_than_the_images_are_told(given, said):
     with warnings.catch_warnings():

@@ -59,6 +59,7 @@ def made(images: list[tuple[bool, bool, float]], distance: str = "l2", name: str
         success=success.astype(bool),
         in_memory=success.astype(bool),
         stuck=np.full(len(images), np.nan),
+        faded=np.full(len(images), np.nan),
         unmasked=np.full(len(images), np.nan),
         still=np.full(len(images), np.nan),
         unconfirmed=np.full(len(images), np.nan),

@@ -62,6 +62,18 @@ def test_an_image_is_stuck_where_no_pass_could_move_it(zero, nonfinite, backward
     np.testing.assert_array_equal(outcomes(table([row]), ["a"]).stuck, [stuck])
 
 
+@pytest.mark.parametrize(
+    ("zero", "nonfinite", "success", "faded"),
+    [(2, 1, False, 1), (2, 0, False, 0), (3, 1, False, 0), (3, 0, True, 0), (None, None, False, np.nan)],
+)
+def test_a_gradient_has_faded_where_most_passes_but_not_all_gave_none_and_nothing_was_found(
+    zero, nonfinite, success, faded
+):
+    counts = {"zero_gradients": zero, "nonfinite_gradients": nonfinite, "backwards": 4}
+    row = record("a", "x", success, **counts)
+    np.testing.assert_array_equal(outcomes(table([row]), ["a"]).faded, [faded])
+
+
 def test_under_several_budgets_an_image_is_stuck_only_where_it_is_under_each():
     counts = {"zero_gradients": 4, "nonfinite_gradients": 0, "backwards": 4}
     rows = [record(label, key, **counts) for label in GRID for key in "ab"]

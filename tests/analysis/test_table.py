@@ -144,6 +144,15 @@ def test_stuck_images_are_a_share_of_those_classified_correctly_and_put_into_wor
     assert figure(table({"run": write(ROWS, name="old")}), "stuck")["value"] is None
 
 
+def test_images_on_which_most_gradients_were_missing_are_put_into_words(write):
+    counts = {"zero_gradients": 3, "nonfinite_gradients": 0, "backwards": 4}
+    rows = [record("a", "x", False, **counts), record("a", "y", True, **counts)]
+    found = table({"run": write(rows)})
+    assert (figure(found, "faded")["value"], figure(found, "faded")["images"]) == (0.5, 2)
+    (sentence,) = notes(found, ["faded"])
+    assert "a: gradient zero or not finite in most passes on 1 of 2 images, none of them fooled" in sentence
+
+
 def test_images_that_no_step_changed_are_told_apart_from_those_that_are_stuck(write):
     stuck = {"zero_gradients": 4, "nonfinite_gradients": 0, "backwards": 4}
     free = stuck | {"zero_gradients": 0}

@@ -111,6 +111,27 @@ def test_one_warning_says_how_many_images_could_not_be_moved():
     assert "straight through" in str(warning.message)
 
 
+def test_a_gradient_that_is_missing_in_most_passes_is_told_of_images_that_are_not_fooled():
+    rare = Spoilt([[0.0, 1.0, NAN, 0.0], [0.0, 1.0, NAN, 0.0], [0.0, 1.0, NAN, 1.0], [1.0] * 4])
+    with pytest.warns(LimenWarning, match="On 2 of 4 images, none of them fooled, the gradient") as told:
+        outcome = pgd_l2(eps=0.1, steps=5)(Classifier(rare, ask=False), photos(4), LABELS)
+    assert len(told) == 1
+    assert outcome.faded.tolist() == [True, False, True, False]
+
+
+def nothing(images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    return 0 * logits[:, 0]
+
+
+def test_a_salience_that_moves_an_image_does_not_hide_that_the_model_gives_no_gradient():
+    problem = task(smooth_mlp(), photos(4))
+    mute = dual_perturbation(0.05, 0.1, steps=4, mask=left, random_start=False, loss=nothing)
+    with pytest.warns(LimenWarning, match="4 of 4 images could not be moved"):
+        outcome = mute(problem.classifier, problem.images, problem.labels)
+    assert outcome.stuck.all()
+    assert not outcome.still.any()
+
+
 def test_a_gradient_that_comes_back_is_nothing_to_warn_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

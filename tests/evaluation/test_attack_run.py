@@ -14,7 +14,7 @@ from PIL import Image
 
 import limen
 from limen.data import DataError, Dataset, Sample
-from limen.errors import UsageError
+from limen.errors import LimenWarning, UsageError
 from limen.evaluation import describe_run, run_attacks
 from limen.evaluation.cleans import classify
 from limen.identity import Identity
@@ -399,17 +399,24 @@ def test_a_changed_data_set_is_not_mixed_into_a_run(attack_run):
         attack_run(grey(1, 2, 3), [Brighten(0.1)])
 
 
-def test_an_image_or_label_that_changed_between_two_commands_is_refused_never_mixed(attack_run):
+def test_a_label_or_target_that_changed_between_two_commands_is_refused_never_mixed(attack_run):
     attack_run(grey(100, 20), [Brighten(0.1, "a")])
-    for changed in (grey(101, 20), grey(100, 20, labels=[1, 0])):
-        later = Brighten(0.1)
-        with pytest.raises(UsageError, match="image 'flat/0' has changed since the run"):
-            attack_run(changed, [Brighten(0.1, "a"), later])
-        assert not later.calls
-    run = attack_run(grey(100, 20), [Brighten(0.1, "a"), Brighten(0.1)])
+    later = Brighten(0.1)
+    with pytest.raises(UsageError, match="image 'flat/0' has another label"):
+        attack_run(grey(100, 20, labels=[1, 0]), [Brighten(0.1, "a"), later])
+    assert not later.calls
+
+
+def test_a_run_goes_on_with_the_images_that_it_attacked_though_others_lie_there_now(attack_run):
+    attack_run(grey(100, 20), [Brighten(0.1, "a")])
+    with pytest.warns(LimenWarning, match="image 'flat/0' has changed since this run attacked"):
+        run = attack_run(grey(101, 20), [Brighten(0.1, "a"), Brighten(0.1)])
     sources = run.table()["source"].to_pylist()
     assert sources[:2] == sources[2:]
     assert sources[0] != sources[1]
+    assert np.array_equal(run.image("b", "flat/0"), run.image("a", "flat/0"))
+    with pytest.warns(LimenWarning, match="2 images, such as 'flat/0', have changed"):
+        attack_run(grey(101, 21), [Brighten(0.1, "a"), Brighten(0.1), Brighten(0.2, "c")])
 
 
 def test_a_target_counts_only_where_it_is_aimed_at(attack_run, tmp_path):
@@ -417,7 +424,7 @@ def test_a_target_counts_only_where_it_is_aimed_at(attack_run, tmp_path):
     attack_run(grey(100, targets=[2]), [Brighten(0.1, "a"), Brighten(0.1)])
     aimed = {"targeted": True, "directory": tmp_path / "aimed"}
     attack_run(grey(100, targets=[1]), [Brighten(0.1, "a")], **aimed)
-    with pytest.raises(UsageError, match="has changed"):
+    with pytest.raises(UsageError, match="has another label, target or mask"):
         attack_run(grey(100, targets=[2]), [Brighten(0.1, "a"), Brighten(0.1)], **aimed)
 
 
@@ -428,7 +435,7 @@ def test_a_file_exchanged_after_the_run_is_noticed_though_nothing_is_left_to_do(
     first = attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
     assert attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)]).table() == first.table()
     Image.new("RGB", (16, 16), (101,) * 3).save(tmp_path / "photos" / "bright" / "1.png")
-    with pytest.raises(UsageError, match=r"image 'bright/1\.png' has changed"):
+    with pytest.warns(LimenWarning, match=r"image 'bright/1\.png' has changed"):
         attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
 
 

@@ -20,9 +20,33 @@ def caveats(metrics: Iterable[MetricColumn]) -> list[str]:
     return [f"{metric.title}: {metric.caveat}" for metric in metrics if metric.caveat]
 
 
+_OF_IMAGES = {
+    "stuck": (
+        "gradient zero or not finite in every pass on {which}. This is no robustness; use logits, a margin "
+        "loss, straight-through or a transfer check"
+    ),
+    "faded": (
+        "gradient zero or not finite in most passes on {which}, none of them fooled. There may be much that "
+        "it did not find; use logits, a margin loss, straight-through or a transfer check"
+    ),
+    "still": (
+        "no step changed a value that a file holds on {which}, so the model saw the original alone. This is "
+        "no robustness; give longer steps or a larger budget"
+    ),
+    "unmasked": (
+        "the mask says nothing on {which}: the attention is flat, so that all of the image could change, or "
+        "the foreground is empty or all"
+    ),
+    "unconfirmed": (
+        "the model answers differently to the same image each time. Successes that did not hold when it was "
+        "asked again: on {which}"
+    ),
+}
+"""What is said of a share of the images, by its statistic."""
+
+
 def notes(
-    figures: pa.Table,
-    statistics: Collection[str] = ("stuck", "still", "unmasked", "unconfirmed", "unfinished", "unmeasured"),
+    figures: pa.Table, statistics: Collection[str] = (*_OF_IMAGES, "unfinished", "unmeasured")
 ) -> list[str]:
     """The sentences that belong to a table of figures.
 
@@ -39,36 +63,17 @@ def notes(
     """
     found = []
     for row in rows_of(figures):
-        attack, count, images = row["attack"], row["value"] or 0, row["images"]
-        told = count if row["statistic"] != "unconfirmed" else row["value"] is not None and images
-        if not told or row["statistic"] not in statistics:
+        statistic, attack, count, images = row["statistic"], row["attack"], row["value"] or 0, row["images"]
+        told = count if statistic != "unconfirmed" else row["value"] is not None and images
+        if not told or statistic not in statistics:
             continue
-        if row["statistic"] == "stuck":
-            found.append(
-                f"{attack}: gradient zero or not finite in every pass on {round(count * images)} of "
-                f"{images} images. This is no robustness; use logits, a margin loss, straight-through or a "
-                "transfer check"
-            )
-        elif row["statistic"] == "still":
-            found.append(
-                f"{attack}: no step changed a value that a file holds on {round(count * images)} of {images} "
-                "images, so the model saw the original alone. This is no robustness; give longer steps or a "
-                "larger budget"
-            )
-        elif row["statistic"] == "unmasked":
-            found.append(
-                f"{attack}: the mask says nothing on {round(count * images)} of {images} images: the "
-                "attention is flat, so that all of the image could change, or the foreground is empty or all"
-            )
-        elif row["statistic"] == "unconfirmed":
-            found.append(
-                f"{attack}: the model answers differently to the same image each time. Successes that did "
-                f"not hold when it was asked again: on {round(count * images)} of {images} images"
-            )
-        elif row["statistic"] == "unfinished":
+        if statistic in _OF_IMAGES:
+            which = f"{round(count * images)} of {images} images"
+            found.append(f"{attack}: {_OF_IMAGES[statistic].format(which=which)}")
+        elif statistic == "unfinished":
             found.append(f"{attack}: images left out, done under some budgets only: {count:.0f}")
-        elif row["statistic"] == "unmeasured" and row["against"] is None:
+        elif statistic == "unmeasured" and row["against"] is None:
             found.append(f"{attack}: fooled images without a finite {row['metric']}: {count:.0f}")
-        elif row["statistic"] == "unmeasured":
+        elif statistic == "unmeasured":
             found.append(f"{attack}: images fooled by both without a {row['metric']}: {count:.0f}")
     return found

@@ -42,6 +42,7 @@ class Outcomes:
         in_memory: Which of them it claimed to have fooled, before storage in 8 bits, (N,) bool.
         stuck: Which of them it could not move on: in every backward pass the gradient was all zero or not
             finite, (N,); 1 or 0, and NaN where that was not counted.
+        faded: On which of the others, not fooled, this was so in more than half of the passes, likewise.
         unmasked: On which of them a mask says nothing, likewise.
         still: On which of them nothing but the original was tried, though a gradient showed a way, likewise.
         unconfirmed: On which of them a success did not hold when the model was asked again, (N,); 1 or 0, and
@@ -65,6 +66,7 @@ class Outcomes:
     success: np.ndarray
     in_memory: np.ndarray
     stuck: np.ndarray
+    faded: np.ndarray
     unmasked: np.ndarray
     still: np.ndarray
     unconfirmed: np.ndarray
@@ -125,9 +127,10 @@ def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) 
     for key, metric in metrics.items():
         values = np.where(success, metric.distortion(rows[key].astype(float)), np.nan)
         best[key] = metric.distortion(np.fmin.reduce(values, axis=0))
-    # Passes that could move the image.
-    moves = (rows["backwards"] - sum(rows[name] for name in _GRADIENTS)).astype(float).sum(0)
-    stuck = np.where(np.isnan(moves), np.nan, (moves == 0) & (rows["backwards"].sum(0) > 0))
+    passes = rows["backwards"].astype(float).sum(0)
+    moves = passes - sum(rows[name].astype(float).sum(0) for name in _GRADIENTS)  # that could move the image
+    stuck = np.where(np.isnan(moves), np.nan, (moves == 0) & (passes > 0))
+    faded = np.where(np.isnan(moves), np.nan, (moves > 0) & (2 * moves < passes) & ~success.any(0))
     still = rows["still"].astype(float).min(0)
     return Outcomes(
         name=name or labels[0],
@@ -137,6 +140,7 @@ def outcomes(records: pa.Table, labels: Sequence[str], name: str | None = None) 
         success=np.asarray(success.any(0)),
         in_memory=np.asarray(rows["success_in_memory"].astype(bool).any(0)),
         stuck=stuck,
+        faded=faded,
         unmasked=rows["unmasked"].astype(float).max(0),
         still=np.where(np.isnan(still), np.nan, (still == 1) & (stuck != 1) & ~success.any(0)),
         unconfirmed=rows["unconfirmed"].astype(float).max(0),

@@ -72,8 +72,9 @@ def table(
     - Over all images attacked: `clean accuracy`, the share that the model classifies correctly without an
       attack, and the medians `forwards`, `backwards`, `passes` and the mean `seconds` per image.
     - Over those classified correctly: `success`, the share whose stored image fools the model, `success in
-      memory`, before storage, `stuck`, the share on which every gradient was zero or not finite, `still`, the
-      share of others that no step changed by a level of the lattice, `unmasked`, the share on which a mask
+      memory`, before storage, `stuck`, the share on which every gradient was zero or not finite, `faded`, the
+      share of others, not fooled, on which most were, `still`, the share that no step changed by a level of
+      the lattice though a gradient showed a way, `unmasked`, the share on which a mask
       says nothing, as where attention is flat, and `unconfirmed`, the share on which a success did not hold
       when the model was asked again; nothing where its answers are repeatable.
     - By metric, over those of them that are fooled: `mean`, `median`, and `unmeasured`, how many have no
@@ -157,7 +158,7 @@ def _overall(found: Outcomes) -> Iterator[Row]:
     yield _row("clean accuracy", share(found.correct), images)
     yield _row("success", share(found.success[found.correct]), correct)
     yield _row("success in memory", share(found.in_memory[found.correct]), correct)
-    for statistic in ("stuck", "still", "unmasked", "unconfirmed"):
+    for statistic in ("stuck", "faded", "still", "unmasked", "unconfirmed"):
         known = getattr(found, statistic)[found.correct]
         yield _row(statistic, _NOTHING if np.isnan(known).any() else share(known == 1), correct)
     passes = {

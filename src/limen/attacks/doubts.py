@@ -14,6 +14,11 @@ STUCK = (
     "gradient. Let it pass straight through, or attack the model without that part and see which of those "
     "images fool this one."
 )
+FADED = (
+    "On {faded} of {count} images, none of them fooled, the gradient was 0 or not finite in most backward "
+    "passes. What was found there may be much less than what is there: something in the model, such as "
+    "rounding, hides the gradient."
+)
 TOO_SMALL = (
     "On {small} of {count} images the budget is less than one level of a file, 1/{lattice}: only the image "
     "itself lies within it, and no step can help. Give 1/{lattice} or more, or lattice=None for floats."
@@ -50,12 +55,14 @@ def doubts(bests: Sequence[Best], still: bool = True) -> str:
     """
     outcome = Outcome.joined([best.outcome() for best in bests])
     stuck, tried = outcome.stuck, torch.cat([best.tried for best in bests])
-    short = ~stuck & ~outcome.success & (tried > 0)
+    short = ~stuck & ~outcome.faded & ~outcome.success & (tried > 0)
     found, count = [], len(stuck)
     if bool(stuck.any()):
         spoilt = stuck & (outcome.nonfinite_gradients > 0)
         parts = {"stuck": stuck, "zero": stuck & ~spoilt, "spoilt": spoilt}
         found.append(STUCK.format(count=count, **{name: int(each.sum()) for name, each in parts.items()}))
+    if bool((faded := outcome.faded & ~outcome.success).any()):
+        found.append(FADED.format(faded=int(faded.sum()), count=count))
     if still and bool((unmoved := outcome.still & ~stuck & ~outcome.success).any()):
         found.append(STILL.format(still=int(unmoved.sum()), count=count))
     if any(bool(best.probabilities) for best in bests if best.probabilities is not None):

@@ -99,7 +99,8 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
     """The model's one forward pass of a step, on the image that a file would store."""
     with torch.set_grad_enabled(differentiable):
         shown = _shown(state, differentiable)
-        logits = classifier(shown.images)
+        asked = shown.images.view_as(shown.images)
+        logits = classifier(asked)
         if progress == 0:
             check_labels(state.problem.labels, shown.images, classes=logits.shape[1])
         answers = logits.detach()
@@ -108,6 +109,7 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
             success &= state.constraint.contains(shown.images.detach())
         seen = replace(
             shown,
+            asked=asked,
             logits=logits,
             predictions=answers.argmax(1),
             success=success,
@@ -136,23 +138,29 @@ def _finished(parts: Composition, state: State, step: int, at_original: bool) ->
 
 
 def _differentiate(state: State) -> State:
-    """The objective's gradient, finite whatever the model does."""
+    """The objective's gradient, finite whatever the model does.
+
+    Where the model is not fooled and gives no gradient, that of what is added, such as a distance or a
+    salience, would hide it: so what comes through the model is told apart.
+    """
     gradients, zero, nonfinite = [], [], []
     for weights in _unit_weights(state.values):
         several = state.values.ndim > 1
         with raising("in its backward pass"):
-            (gradient,) = torch.autograd.grad(
-                state.values, state.variables, weights, retain_graph=several, materialize_grads=True
+            inputs = state.variables, state.asked
+            gradient, through = torch.autograd.grad(
+                state.values, inputs, weights, retain_graph=several, materialize_grads=True
             )
-        size = norm(gradient, torch.inf)
+        size, given = norm(gradient, torch.inf), norm(through, torch.inf)
         nonfinite.append(~size.isfinite())
-        zero.append(size == 0)
+        zero.append((size == 0) | ((given == 0) & ~state.success & size.isfinite()))
         gradients.append(gradient.nan_to_num(0.0, 0.0, 0.0) if bool(nonfinite[-1].any()) else gradient)
     return replace(
         state,
         variables=state.variables.detach(),
         exact=state.exact.detach(),
         images=state.images.detach(),
+        asked=state.asked.detach(),
         logits=state.logits.detach(),
         values=state.values.detach(),
         gradient=gradients[0] if state.values.ndim == 1 else torch.stack(gradients, 1),

@@ -31,8 +31,9 @@ class Outcome:
         steps: Moves made (N,), over all restarts and searches.
         forwards: Forward passes (N,) that the sample took part in.
         backwards: Backward passes (N,) whose gradient the sample used.
-        zero_gradients: In how many (N,) of these the gradient was 0 everywhere. Where no gradient of what is
-            climbed could move the sample, the passes beside these count as such, too.
+        zero_gradients: In how many (N,) of these the gradient was 0 everywhere, or the model, not fooled yet,
+            had no part in it, as where only a salience was climbed. Where no gradient of what is climbed
+            could move the sample, the passes beside these count as such, too.
         nonfinite_gradients: In how many (N,) of these it held NaN or infinity, which count as 0.
         unmasked: On which samples (N,) a mask says nothing: it named no place, as where attention is flat, so
             that all of the image could change; or the foreground is empty or the whole image.
@@ -87,6 +88,11 @@ class Outcome:
     def stuck(self) -> Tensor:
         """Which samples (N,) no gradient could move: all were 0 everywhere, or not finite."""
         return (self.backwards > 0) & (self.zero_gradients + self.nonfinite_gradients == self.backwards)
+
+    @property
+    def faded(self) -> Tensor:
+        """Which others (N,) a gradient could move in less than half of the backward passes."""
+        return ~self.stuck & (2 * (self.zero_gradients + self.nonfinite_gradients) > self.backwards)
 
 
 class Best:

@@ -32,13 +32,14 @@ class State(Part):
         places: Each sample's row (n,) in the call.
         variables: The free variables (n, …).
         exact: The iterate (n, C, H, W) before rounding; the gradient of `images` is handed on to it.
-        images: The iterate as a file would store it, which the model was fed.
+        images: The iterate as a file would store it.
+        asked: The same as the model was fed it, by which its part of a gradient is told from other parts.
         logits: The model's answer (n, K).
         predictions: The class (n,) of the greatest logit.
         success: Whether (n,) the prediction is what the attack is after.
         values: What is climbed: (n,), or (n, k) for an objective of k functions.
         gradient: Its gradient with respect to the variables, (n, …) or (n, k, …); not finite values are 0.
-        zero: Of how many (n,) of the functions the gradient is 0 everywhere.
+        zero: Of how many (n,) of the functions the gradient is 0 everywhere, or the model's part of it.
         nonfinite: Of how many (n,) it holds NaN or infinity.
         reached: The objective's values (n,) when `patience` last looked at them.
         progress: The share of all steps that have been made, from 0 to 1.
@@ -53,6 +54,7 @@ class State(Part):
     variables: Tensor = rows()
     exact: Tensor = rows()
     images: Tensor = rows()
+    asked: Tensor = rows()
     logits: Tensor = rows()
     predictions: Tensor = rows()
     success: Tensor = rows()
@@ -180,9 +182,7 @@ class Map(Part):
 
 @dataclass(frozen=True)
 class Constraint(Part):
-    """What the result may be: any image in [0, 1], where a class says no more.
-
-    Every set lies in [0, 1] and contains the original.
+    """What the result may be: a set in [0, 1] with the original in it; all of it where a class says no more.
 
     Attributes:
         has_radius: Whether it is a ball or sphere.

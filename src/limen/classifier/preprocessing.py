@@ -21,6 +21,9 @@ Channels = Literal["RGB", "BGR"]
 _NARROW = 0.02
 """A range of inputs below which std is of other units than the bounds."""
 
+_WIDE = 400.0
+"""A range above which it is likewise; networks of Caffe are fed a range of 255, and no known ones more."""
+
 
 class Preprocessing:
     """An affine map of each channel, their order, and the precision of the network's weights.
@@ -153,7 +156,7 @@ def _affine(
 
 
 def _refuse_other_units(mean: Tensor, std: Tensor, low: float, high: float) -> None:
-    """Refuse a mean above all images, and warn of a std that leaves next to nothing of them.
+    """Refuse a mean above all images, and warn of a std that makes next to nothing, or far too much, of them.
 
     Raises:
         UsageError: If the mean is of other units than the bounds.
@@ -163,7 +166,11 @@ def _refuse_other_units(mean: Tensor, std: Tensor, low: float, high: float) -> N
         raise UsageError(
             f"mean is {mean.flatten().tolist()}, but images lie between {low:g} and {high:g}: {bytes_of}"
         )
-    span = float(((high - low) / std).min())
-    if span < _NARROW:
+    spans, text = (high - low) / std, ""
+    if (span := float(spans.min())) < _NARROW:
         text = f"std is {std.flatten().tolist()}, which leaves inputs a range of {span:.2g}: {bytes_of}"
+    elif (span := float(spans.max())) > _WIDE:
+        cure = f"multiply mean and std by 255, or say bounds=(0, 1) instead of ({low:g}, {high:g})"
+        text = f"std is {std.flatten().tolist()}, which spreads inputs over a range of {span:.4g}: {cure}"
+    if text:
         warnings.warn(text, LimenWarning, stacklevel=5)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 
 from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
-from limen.errors import UsageError
+from limen.errors import LimenWarning, UsageError
 from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.aims import read_aim
 from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
-from limen.evaluation.cleans import classify, source_of
+from limen.evaluation.cleans import classify
 from limen.evaluation.measure import measure
+from limen.evaluation.recorded import as_recorded, read_newer, words_on_changed
 from limen.images import LATTICE, to_uint8
 from limen.metrics import STANDARD, Metric
 from limen.metrics.pairs import require
@@ -112,6 +113,9 @@ def run_attacks(
     the two PNGs. With `lattice=None` an attack may thus succeed in memory and fail on its PNG. A
     metric that does not take images this small is left empty.
 
+    An image whose file has changed since the run attacked it is attacked further as the run has it, and a
+    `LimenWarning` says so.
+
     The values of a grid are attacked side by side, an image and value a row of one batch. Each has
     the result that it would have alone, as an image's random numbers come from its id and the seed.
 
@@ -129,7 +133,7 @@ def run_attacks(
     Raises:
         DataError: If a class of the data is none of the model's by its name.
         UsageError: If an attack is none of the run's, a label is none of the model's classes, targets are
-            missing, or an image has changed since it was attacked.
+            missing, or an image has another label, target or mask than when it was attacked.
         RunError: If the run cannot be written. All batches finished before are kept.
 
     Example:
@@ -145,7 +149,8 @@ def run_attacks(
         ...     limen.runs.open_run(folder).table().num_rows
         4
     """
-    dataset = numbered_as(dataset, classifier.class_names)
+    changed: set[str] = set()
+    dataset = as_recorded(numbered_as(dataset, classifier.class_names), run, changed)
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
     settings, measures, ids = run.manifest.settings, tuple(metrics), dataset.ids[:limit]
@@ -171,14 +176,13 @@ def run_attacks(
             tell(done)
 
     tell(done)
-    _check_finished(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
+    read_newer(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
     for batch in _batches(dataset, ids, batch_size, is_done, skip):
         cleans = classify(classifier, dataset.spec, batch, settings)
         if there := cleans.reached():
             for place in there:
                 skip(cleans.ids[place], "it is of the class to reach already")
             cleans = cleans.at([place for place in range(len(cleans.ids)) if place not in there])
-        run.check_sources(dict(zip(cleans.ids, cleans.columns["source"], strict=True)))
         run.write_originals(dict(zip(cleans.ids, to_uint8(cleans.images), strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
             for call, piece, of_row in pieces(attack, labels, cleans, finished, batch_size):
@@ -193,6 +197,8 @@ def run_attacks(
                     finished[label].update(images)
                     done[label] += len(images)
                 tell(results)
+    if changed:
+        warnings.warn(words_on_changed(changed), LimenWarning, stacklevel=2)
 
 
 def _batches(
@@ -210,22 +216,3 @@ def _batches(
         for batch in batches(dataset, cut, size, skip):
             if not all(map(is_done, batch.ids)):
                 yield batch
-
-
-def _check_finished(dataset: Dataset, finished: Iterable[int], run: RunWriter) -> None:
-    """Compare those finished images with their records whose files changed after the run began."""
-    if dataset.file is None:
-        return
-    began = datetime.fromisoformat(run.manifest.created).timestamp()
-    for index in finished:
-        try:
-            status = dataset.file(index).stat()
-        except OSError:  # it is gone, and so cannot be another
-            continue
-        if max(status.st_mtime, status.st_ctime) >= began:
-            sample = dataset.load(index)
-            own = run.manifest.settings.targeted and run.manifest.settings.aim is None
-            target = sample.target if own else None
-            pixels = to_uint8(sample.image[None])[0]
-            mask = None if sample.mask is None else sample.mask.numpy()
-            run.check_sources({sample.id: source_of(pixels, sample.label, target, mask)})

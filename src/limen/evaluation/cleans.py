@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from limen.classifier import Classifier
 from limen.data import UNLABELLED, Batch
 from limen.errors import UsageError
 from limen.evaluation.aims import aimed
+from limen.evaluation.recorded import source_of
 from limen.images import from_uint8, to_uint8
 from limen.runs import Settings
 
@@ -107,18 +107,6 @@ def right_labels(batch: Batch, predictions: Sequence[int]) -> list[int]:
         prediction if prediction in others or label == UNLABELLED else label
         for label, prediction, others in zip(batch.labels.tolist(), predictions, also, strict=True)
     ]
-
-
-def source_of(pixels: np.ndarray, label: int, target: int | None, mask: np.ndarray | None = None) -> str:
-    """The SHA-256 of all that a run takes from its data for an image, by which a changed one is noticed.
-
-    A run takes no target that is untargeted, or says itself where to aim; data without masks gives none.
-    """
-    digest = hashlib.sha256(repr((pixels.shape, label, target)).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    if mask is not None:
-        digest.update(np.packbits(mask).data)
-    return digest.hexdigest()
 
 
 def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Sequence[int], count: int) -> None:

@@ -36,6 +36,7 @@ class FullSize:
         size: Its width and height in pixels.
         levels: The greatest change of a value, in levels of 8 bits.
         rms: The root mean square of the change, in levels of 8 bits.
+        exchanged: Whether the file holds another photograph than the run attacked.
     """
 
     id: str
@@ -46,9 +47,12 @@ class FullSize:
     size: tuple[int, int] = (0, 0)
     levels: int = 0
     rms: float = 0.0
+    exchanged: bool = False
 
     def __str__(self) -> str:
         seen, now = (f"{name} ({share:.0%})" for name, share in (self.before, self.after))
+        if self.exchanged:
+            return f"{self.id}: has changed since {self.attack} attacked it, so not made in its own size"
         if self.path is None:
             return f"{self.id}: {seen} before and {now} after {self.attack}, in its own size not fooled"
         change = f"changed by {self.levels} levels of 255 at most, {self.rms:.2g} on average (RMS)"
@@ -93,6 +97,8 @@ def _one(run: Run, photographs: Photographs, classifier: Classifier, row: dict[s
     shown, wanted = (
         from_uint8(pixels[None])[0] for pixels in (run.original(image_id), run.image(label, image_id))
     )
+    if not torch.equal(quantize(photographs.shown(photo)), shown):
+        return FullSize(image_id, label, before, after, exchanged=True)
     goal = row["label"] if row["target"] is None else row["target"]
     targeted = row["target"] is not None
     stored, prediction, confidence = _enlarged(photographs, classifier, photo, shown, wanted, goal, targeted)

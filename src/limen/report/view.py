@@ -117,7 +117,7 @@ def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | Non
         notes=tuple(
             dict.fromkeys(
                 [
-                    *notes(figures, ("stuck", "still", "unmasked", "unconfirmed", "unfinished")),
+                    *notes(figures, ("stuck", "faded", "still", "unmasked", "unconfirmed", "unfinished")),
                     *caveats(metrics),
                 ]
             )

@@ -69,21 +69,9 @@ class RunWriter:
         self.manifest.folder(label)
         return frozenset(self._finished[label])
 
-    def check_sources(self, sources: Mapping[str, str]) -> None:
-        """Refuse images that are not what the run has recorded under their ids.
-
-        Args:
-            sources: The column `source` by id, as it would be recorded now.
-
-        Raises:
-            UsageError: Names the first such image; what was finished is kept.
-        """
-        for image_id, source in sources.items():
-            if self._sources.get(image_id, source) != source:
-                raise UsageError(
-                    f"image {image_id!r} has changed since the run in {self.directory} attacked it: other "
-                    "pixels, another label or another target; restore it, or choose another --out"
-                )
+    def source(self, image_id: str) -> str | None:
+        """The column `source` of the image with this id; None if no attack is done with it."""
+        return self._sources.get(image_id)
 
     def write_originals(self, images: Mapping[str, np.ndarray]) -> None:
         """Store images before any attack, once a run; call it before `write` for the same ids.
