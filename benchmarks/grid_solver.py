@@ -30,8 +30,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from limen.images import norm
-from limen.operators.dissection import OFFSETS, GridFactor
 from limen.operators.graph_laplacian import GraphLaplacian
+from limen.operators.nested_dissection import OFFSETS, GridFactor
 
 TIMES, RESIDUAL = 1.0, 5e-6
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")

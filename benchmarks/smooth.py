@@ -26,7 +26,7 @@ import torch
 
 from limen.attacks import FACTORIES
 from limen.classifier import Classifier
-from limen.operators.dissection import GridFactor
+from limen.operators.nested_dissection import GridFactor
 from limen.operators.smoother import Iterated
 
 MOST = 1.2

@@ -11,8 +11,7 @@ from skimage import data
 from torch import Tensor
 
 from limen.errors import LimenError
-from limen.operators import elimination
-from limen.operators.dissection import OFFSETS, GridFactor
+from limen.operators.nested_dissection import OFFSETS, GridFactor, ordering
 
 SHAPES = [
     (1, 1),
@@ -213,7 +212,7 @@ def test_a_batch_may_be_empty():
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (28, 28), (37, 50)])
 def test_bytes_are_those_of_the_tensors_held(height, width, dtype, neighbours):
     factor = GridFactor.of(*matrices(1, 3, height, width, edges=neighbours // 2, dtype=dtype))
-    held = [*factor.upward, *factor.downward]
+    held = [*factor.forward, *factor.backward]
     assert all(each.untyped_storage().nbytes() == each.numel() * dtype.itemsize for each in held)
     expected = sum(each.numel() * dtype.itemsize for each in held)
     assert GridFactor.bytes(3, height, width, neighbours, dtype) == expected
@@ -244,12 +243,12 @@ def test_links_that_cannot_be_factorised_are_named(value):
 @pytest.mark.parametrize("edges", [2, 4])
 @pytest.mark.parametrize(("height", "width"), SHAPES)
 def test_each_pixel_is_eliminated_once_and_no_link_crosses_a_line(height, width, edges):
-    whole = elimination.levels(height, width, edges)
-    eliminated = torch.cat([level.inside.flatten() for level in whole])
+    whole = ordering.dissect(height, width, edges)
+    eliminated = torch.cat([level.separator.flatten() for level in whole])
     assert sorted(eliminated[eliminated < height * width].tolist()) == list(range(height * width))
     depth = torch.full((height, width), -1)
     for number, level in enumerate(whole):
-        for part, pixels in enumerate(level.inside.tolist()):
+        for part, pixels in enumerate(level.separator.tolist()):
             for pixel in pixels:
                 if pixel < height * width:
                     depth[pixel // width, pixel % width] = number * 1000 + part

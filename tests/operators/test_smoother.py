@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from limen.errors import UnknownNameError, UsageError
 from limen.operators import GraphLaplacian, Smoothing
-from limen.operators.dissection import GridFactor
+from limen.operators.nested_dissection import GridFactor
 from limen.operators.smoother import COPIES, GIB, Iterated
 
 from .test_graph_laplacian import written_out

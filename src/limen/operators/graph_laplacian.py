@@ -12,7 +12,7 @@ from torch import Tensor
 
 from limen.errors import UnknownNameError, UsageError
 from limen.images import dot
-from limen.operators.dissection import OFFSETS
+from limen.operators.nested_dissection import OFFSETS
 from limen.operators.solve import Jacobi
 
 Kernel = Literal["gaussian", "laplacian"]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from limen.errors import UnknownNameError, UsageError
-from limen.operators.dissection import GridFactor
 from limen.operators.graph_laplacian import GraphLaplacian, Kernel, check_graph
+from limen.operators.nested_dissection import GridFactor
 from limen.operators.solve import check_iteration, conjugate_gradient
 
 Solver = Literal["auto", "factorised", "conjugate_gradient"]
