@@ -73,7 +73,7 @@ class GridFactor:
         return cls((height, width), edges, forward, backward)
 
     def solve(self, targets: Tensor) -> Tensor:
-        """A⁻¹ y for one y (N, C, H, W) per sample; C is G, or anything where G is 1."""
+        """A⁻¹ y for one y (N, C, H, W) per sample, differentiable in y; C is G, or anything where G is 1."""
         symbolic = analyse(*self.size, self.edges, targets.device)
         vectors = targets.flatten(2).flatten(0, 1).index_select(1, symbolic.order)
         substitution.forward(symbolic, vectors, self.forward)

@@ -11,65 +11,9 @@ from skimage import data
 from torch import Tensor
 
 from limen.errors import LimenError
-from limen.operators.nested_dissection import OFFSETS, GridFactor, ordering
+from limen.operators.nested_dissection import OFFSETS, GridFactor
 
-SHAPES = [
-    (1, 1),
-    (1, 7),
-    (7, 1),
-    (1, 40),
-    (2, 3),
-    (4, 4),
-    (5, 5),
-    (10, 11),
-    (13, 7),
-    (9, 31),
-    (28, 29),
-    (3, 90),
-]
-
-
-def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def matrices(*shape: int, edges: int = 2, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """Diagonally dominant, barely; what leads out of the image is not a number."""
-    count, groups, height, width = shape
-    links = drawn(count, groups, edges, height, width, seed=1, dtype=dtype) - 0.9
-    links[..., 0, :, -1] = torch.nan
-    links[..., 1, -1, :] = torch.nan
-    if edges == 4:
-        links[..., 2:, -1, :] = links[..., 2, :, -1] = links[..., 3, :, 0] = torch.nan
-    return 1e-3 + sums(links.abs()), links
-
-
-def sums(links: Tensor) -> Tensor:
-    """Over all links of each pixel, pixel by pixel."""
-    height, width = links.shape[3:]
-    total = torch.zeros_like(links[:, :, 0])
-    for (row, column), (other_row, other_column), edge in pairs(height, width, links.shape[2]):
-        total[..., row, column] += links[:, :, edge, row, column]
-        total[..., other_row, other_column] += links[:, :, edge, row, column]
-    return total
-
-
-def pairs(height: int, width: int, edges: int):
-    for edge, (down, right) in enumerate([(0, 1), (1, 0), (1, 1), (1, -1)][:edges]):
-        for row in range(height):
-            for column in range(width):
-                if row + down < height and 0 <= column + right < width:
-                    yield (row, column), (row + down, column + right), edge
-
-
-def dense(diagonal: Tensor, links: Tensor) -> Tensor:
-    """The matrices (N, G, H·W, H·W)."""
-    height, width = diagonal.shape[2:]
-    matrix = torch.diag_embed(diagonal.flatten(2))
-    for (row, column), (other_row, other_column), edge in pairs(height, width, links.shape[2]):
-        p, q = row * width + column, other_row * width + other_column
-        matrix[..., p, q] = matrix[..., q, p] = links[:, :, edge, row, column]
-    return matrix
+from .grids import SHAPES, dense, drawn, matrices, relative, sums
 
 
 def sparse(diagonal: np.ndarray, links: np.ndarray) -> scipy.sparse.csc_array:
@@ -105,10 +49,6 @@ def photograph(height: int, width: int, edges: int, dtype: torch.dtype) -> tuple
     return torch.full_like(image, 1 / 0.001).to(dtype), weights.to(dtype)
 
 
-def relative(difference: Tensor, whole: Tensor) -> float:
-    return float(difference.norm() / whole.norm())
-
-
 @pytest.mark.parametrize("edges", [2, 4])
 @pytest.mark.parametrize(("height", "width"), SHAPES)
 def test_the_solution_is_that_of_a_dense_solver(height, width, edges):
@@ -128,7 +68,7 @@ def test_all_channels_may_share_one_matrix(edges):
 
 @pytest.mark.parametrize("edges", [2, 4])
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-12), (torch.float32, 5e-6)])
-@pytest.mark.parametrize(("height", "width"), [(224, 224), (37, 300)])
+@pytest.mark.parametrize(("height", "width"), [(100, 100), (37, 300)])
 def test_the_residual_of_a_photograph_is_that_of_rounding(height, width, edges, dtype, most):
     diagonal, links = photograph(height, width, edges, dtype)
     targets = drawn(1, 3, height, width, seed=2, dtype=dtype) - 0.5
@@ -142,8 +82,8 @@ def test_the_residual_of_a_photograph_is_that_of_rounding(height, width, edges, 
 
 @pytest.mark.parametrize("edges", [2, 4])
 def test_the_solution_of_a_photograph_is_that_of_scipy(edges):
-    diagonal, links = photograph(224, 224, edges, torch.float64)
-    targets = drawn(1, 3, 224, 224, seed=2) - 0.5
+    diagonal, links = photograph(120, 121, edges, torch.float64)
+    targets = drawn(1, 3, 120, 121, seed=2) - 0.5
     matrix = sparse(diagonal[0, 0].numpy(), links[0, 0].numpy())
     expected = torch.tensor(scipy.sparse.linalg.splu(matrix).solve(targets[0, 0].numpy().ravel()))
     found = GridFactor.of(diagonal, links).solve(targets)[0, 0].flatten()
@@ -172,7 +112,7 @@ def test_solving_undoes_the_product_and_is_symmetric(height, width, edges, group
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("groups", "edges"), [(3, 2), (1, 2), (1, 4)])
-@pytest.mark.parametrize(("height", "width"), [(28, 28), (61, 60), (3, 3)])
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (3, 3)])
 def test_a_sample_agrees_with_itself_alone(height, width, groups, edges, dtype):
     diagonal, links = matrices(16, groups, height, width, edges=edges, dtype=dtype)
     targets = drawn(16, 3, height, width, seed=2, dtype=dtype) - 0.5
@@ -238,21 +178,3 @@ def test_links_that_cannot_be_factorised_are_named(value):
     links[0, 0, 1, 6, 7] = value
     with pytest.raises(LimenError, match=r"samples \[0\] .* not finite"):
         GridFactor.of(diagonal, links)
-
-
-@pytest.mark.parametrize("edges", [2, 4])
-@pytest.mark.parametrize(("height", "width"), SHAPES)
-def test_each_pixel_is_eliminated_once_and_no_link_crosses_a_line(height, width, edges):
-    whole = ordering.dissect(height, width, edges)
-    eliminated = torch.cat([level.separator.flatten() for level in whole])
-    assert sorted(eliminated[eliminated < height * width].tolist()) == list(range(height * width))
-    depth = torch.full((height, width), -1)
-    for number, level in enumerate(whole):
-        for part, pixels in enumerate(level.separator.tolist()):
-            for pixel in pixels:
-                if pixel < height * width:
-                    depth[pixel // width, pixel % width] = number * 1000 + part
-    last = (len(whole) - 1) * 1000
-    for here, there, _ in pairs(height, width, edges):
-        if depth[here] >= last and depth[there] >= last:
-            assert depth[here] == depth[there]
