@@ -23,7 +23,7 @@ def test_an_attack_under_several_values_has_a_chart_and_one_alone_has_none(make_
     text = str(accuracy({"run": make_run(rows=grid(record, (1, 3)))}))
     assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["pgd_l2:steps=9"]
     assert "run: 100\N{NO-BREAK SPACE}% before the attack, 4 images: 0.75 at 1 to 0.25 at 2." in text
-    assert "eps →" in text
+    assert ">eps</text>" in text
 
 
 def test_runs_are_lines_of_one_chart_in_colours_of_their_own(make_run, record):
@@ -54,10 +54,10 @@ def test_a_budget_that_counts_values_is_drawn_as_a_share_of_them(make_run, recor
 
     run = make_run("counted", of({24: 24, 48: 40}))
     text, size = str(accuracy({"run": run})), run.original("photo 0").size
-    assert "eps, as a share of the values →" in text
+    assert ">eps, as a share of the values</text>" in text
     assert f"0.5 at {number(24 / size)} to 0.5 at {number(48 / size)}" in text
     # Where more values changed than the number says, it bounds something else.
-    assert "eps →" in str(accuracy({"run": make_run("other", of({24: 25, 48: 40}))}))
+    assert ">eps</text>" in str(accuracy({"run": make_run("other", of({24: 25, 48: 40}))}))
 
 
 def test_a_run_in_which_nothing_fools_stands_in_the_chart_of_those_that_can_tell(make_run, record):
@@ -68,7 +68,7 @@ def test_a_run_in_which_nothing_fools_stands_in_the_chart_of_those_that_can_tell
 
     text = page((None, None), (24, 40))
     assert text.count("<figure") == 1
-    assert "eps, as a share of the values →" in text
+    assert ">eps, as a share of the values</text>" in text
     assert "run 0: 100" in text
     # One that contradicts speaks for the attack, too, and where no run can tell nothing is counted.
     assert "share of the values" not in page((None, None), (25, 40), (24, 40))

@@ -74,7 +74,7 @@ def test_text_is_escaped_everywhere():
 
 def test_nothing_is_fetched():
     text = render(sheet())
-    assert not re.search(r"""(?:src|href)="(?!data:)|url\(|@import""", text)
+    assert not re.search(r"""(?:src|href)="(?!data:|#)|url\((?!#)|@import""", text)
 
 
 def test_small_pictures_are_enlarged_pixel_by_pixel():

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from limen.document import AnyChart, Block, BoxPlot, Charts, Document, Picture, Pictures, Table
+from limen.document import AnyChart, Block, Charts, Document, Picture, Pictures, Table
 from limen.pictures import scale_colours
-from limen.report.box_plot import boxes_markup
 from limen.report.chart import markup
 from limen.report.shelf import Plain, Shelf
 from limen.report.templating import environment
@@ -43,15 +42,12 @@ def render_blocks(
         colours = {name: place for place, name in enumerate(series_names(document))}
     template = environment().get_template("blocks.html.j2")
 
-    def draw(chart: AnyChart) -> Markup:
-        return boxes_markup(chart, colours) if isinstance(chart, BoxPlot) else markup(chart, colours)
-
     return Markup(  # noqa: S704 - the template escapes
         template.render(
             blocks=[(type(block).__name__, block) for block in document.blocks],
             colours=colours,
             level=level,
-            draw=draw,
+            draw=lambda chart: markup(chart, colours),
             png=lambda picture: png(picture, taking),
             keys=_shared_key,
             ramp=scale_colours(),

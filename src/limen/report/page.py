@@ -21,7 +21,7 @@ from limen.report import blocks
 from limen.report.gallery import PIXELS
 from limen.report.shelf import Beside, Inside, Place, remove_others
 from limen.report.summary import MARK, summary
-from limen.report.templating import environment, template_file
+from limen.report.templating import environment, styles, template_file
 from limen.report.view import View, build, names
 from limen.runs import open_run
 from limen.safety import check_replaceable, opened, resolved
@@ -101,7 +101,7 @@ def render(view: View, shelf: Inside | Beside, folder: Path) -> str:
         several=len(view.runs) > 1,
         drawing=_drawing(view),
         scale=scale_colours(),
-        style=Markup("\n".join(map(template_file, _STYLES))),  # noqa: S704 - our own files
+        style=styles(*_STYLES),
         script=Markup(script),  # noqa: S704 - our own files
         digest=digest,
         held=shelf.held if isinstance(shelf, Inside) else (),

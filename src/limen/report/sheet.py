@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from markupsafe import Markup
-
 from limen import __version__
 from limen.document import Document
 from limen.report.blocks import STYLES, render_blocks
-from limen.report.templating import environment, template_file
+from limen.report.templating import environment, styles
 from limen.runs.files import write_whole
 
 
@@ -31,7 +29,7 @@ def render(document: Document, kind: str = "reproduction") -> str:
             sheet=document,
             kind=kind,
             blocks=render_blocks(document),
-            style=Markup("".join(map(template_file, ("style.css", *STYLES)))),  # noqa: S704 - our own files
+            style=styles("style.css", *STYLES),
             version=__version__,
         )
     )

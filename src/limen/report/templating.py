@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from limen.document import number
+from limen.report import palette
 
 
 @cache
@@ -33,6 +34,11 @@ def breakable(label: str) -> Markup:
         'pgd_l2:eps=3,<wbr>steps=40'
     """
     return Markup(",<wbr>").join(label.split(","))
+
+
+def styles(*names: str) -> Markup:
+    """These styles, which have the colours and dashes of the palette."""
+    return Markup("\n".join([palette.style(), *map(template_file, names)]))  # noqa: S704 - our own files
 
 
 def template_file(name: str) -> str:
