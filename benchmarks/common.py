@@ -20,8 +20,10 @@ from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import skimage.data  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 from limen import catalog, data  # noqa: E402
 from limen.classifier import Classifier  # noqa: E402
@@ -33,6 +35,7 @@ NETWORKS = {
     "cifar_resnet": ("cifar10", "cifar10", {}),
     "mnist_cnn": ("mnist", "mnist", {}),
 }
+PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,16 @@ def load_images(name: str, classifier: Classifier, count: int, **changes: int) -
     else:
         print(f"{name} classifies only {found} of its images correctly; these are used")
     return Images(torch.cat(images)[:count], torch.cat(labels)[:count])
+
+
+def photographs(count: int, side: int) -> Tensor:
+    """Photographs of scikit-image, in turns, (count, 3, side, side)."""
+    found = []
+    for index in range(count):
+        photograph = torch.tensor(getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])()[..., :3])
+        image = photograph.permute(2, 0, 1)[None] / 255
+        found.append(functional.interpolate(image, (side, side), mode="bilinear", antialias=True))
+    return torch.cat(found)
 
 
 def seconds(function: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:

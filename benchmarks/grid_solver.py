@@ -24,17 +24,14 @@ import cholespy
 import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
-import skimage.data
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from limen.images import norm
 from limen.operators.graph_laplacian import GraphLaplacian
 from limen.operators.nested_dissection import OFFSETS, GridFactor
 
 TIMES, RESIDUAL = 1.0, 5e-6
-PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def compare(side: int, count: int, options: argparse.Namespace) -> list[list[str]]:
     """A row a contender; the ratio is of cholespy's median to its own."""
-    images = photographs(count, side)
+    images = common.photographs(count, side)
     laplacian = GraphLaplacian.at(images, "gaussian", 300.0, 0.997, 4, options.joint)
     targets = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     factor_times, solvers, rows = [], [], []
@@ -91,16 +88,6 @@ def compare(side: int, count: int, options: argparse.Namespace) -> list[list[str
         ratio = f"{medians[1] / median:.2f}"
         rows.append([str(side), str(count), contender.name, *cells, f"{residual:.1e}", ratio])
     return rows
-
-
-def photographs(count: int, side: int) -> Tensor:
-    """(count, 3, side, side)."""
-    found = []
-    for index in range(count):
-        photograph = torch.tensor(getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])()[..., :3])
-        image = photograph.permute(2, 0, 1)[None] / 255
-        found.append(functional.interpolate(image, (side, side), mode="bilinear", antialias=True))
-    return torch.cat(found)
 
 
 def batched(laplacian: GraphLaplacian, targets: Tensor) -> Contender:

@@ -213,10 +213,8 @@ def test_the_smooth_benchmark_names_a_ratio_above_the_most_by_its_exit_code(scri
     smooth = script("smooth")
     times = {"carlini_wagner_l2": 2.0, "smooth_carlini_wagner_l2": 2.3}
     monkeypatch.setattr(smooth, "run", lambda name, *_: times[name])
-    monkeypatch.setattr(smooth, "Classifier", lambda module: module)
-    monkeypatch.setattr(smooth.common, "load_network", lambda name: None)
     images = smooth.common.Images(torch.zeros(1, 3, 8, 8), torch.zeros(1))
-    monkeypatch.setattr(smooth.common, "load_images", lambda *_, **__: images)
+    monkeypatch.setattr(smooth, "bench", lambda *_: (None, images))
     assert smooth.main(["--kinds", "factorised"]) == 0
     times["smooth_carlini_wagner_l2"] = 2.5
     assert smooth.main(["--kinds", "factorised"]) == 1
