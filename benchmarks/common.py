@@ -89,7 +89,7 @@ def photographs(count: int, side: int) -> Tensor:
         photograph = torch.tensor(getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])()[..., :3])
         image = photograph.permute(2, 0, 1)[None] / 255
         found.append(functional.interpolate(image, (side, side), mode="bilinear", antialias=True))
-    return torch.cat(found)
+    return torch.cat(found).clamp(0, 1)
 
 
 def seconds(function: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:

@@ -9,6 +9,7 @@ import inspect
 import os
 import pkgutil
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -264,6 +265,7 @@ def test_the_readmes_table_holds_every_attack():
         ("metrics.md", ""),
         ("mad.md", "torch.Size([4])"),
         ("smooth.md", "smooth"),
+        ("solver.md", "1.4 MB"),
         ("evaluation.md", "fgsm"),
         ("detection.md", "out-of-bag error"),
         ("training.md", "under attack"),
@@ -299,6 +301,12 @@ def test_the_picture_of_the_scenes_shows_what_is_drawn(tmp_path):
         extrema = ImageChops.difference(first, second).getextrema()
     assert max(highest for _, highest in extrema) <= 1  # the rounding of another machine
     assert shown.stat().st_size < 400_000
+
+
+def test_the_picture_of_the_solver_shows_its_dissection():
+    shown = ROOT / "docs" / "images" / "dissection.svg"
+    found: Any = runpy.run_path(str(ROOT / "docs" / "images" / "make_dissection.py"))
+    assert found["draw"]() == shown.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
