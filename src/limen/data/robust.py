@@ -24,7 +24,7 @@ from limen import __version__
 from limen.analysis.surrogate import Dual
 from limen.data.dataset import DataError, Dataset, Sample, spec_of
 from limen.data.files import open_folder
-from limen.decoding import decode, load_json
+from limen.decoding import read_json
 from limen.errors import LimenError, RunError, reason
 from limen.identity import Identity
 from limen.images import read_image
@@ -162,11 +162,8 @@ def read_robust_manifest(folder: Path) -> RobustManifest:
     """
     path = folder / FILE
     try:
-        return decode(
-            RobustManifest,
-            load_json(read_bytes(path, resolved(folder), MOST_TEXT), FORMAT, "a robust data set"),
-            "",
-        )
+        text = read_bytes(path, resolved(folder), MOST_TEXT)
+        return read_json(RobustManifest, text, FORMAT, "a robust data set")
     except FileNotFoundError:
         raise DataError(
             f"{folder}: no robust data set here ({FILE} is missing); limen augment makes one"

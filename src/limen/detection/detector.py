@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from limen import __version__
-from limen.decoding import decode, load_json
+from limen.decoding import read_json
 from limen.detection.ensemble import MOST_LEARNERS, Ensemble, train_ensemble
 from limen.detection.features import Colour, feature_count, features, sealwatch
 from limen.errors import LimenError, RunError, UsageError, reason
@@ -186,7 +186,7 @@ def read_detector(path: Path | str) -> Detector:
             text = (file.metadata() or {}).get(_KEY)
             if text is None:
                 raise UsageError("holds no detector")
-            origin = decode(Origin, load_json(text, FORMAT, "a detector"), "")
+            origin = read_json(Origin, text, FORMAT, "a detector")
             headers = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             # Before any array is read, which may claim to be huge.
             _check_headers(

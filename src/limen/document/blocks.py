@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from limen.document.charts import BoxPlot, Chart
+from limen.decoding import ByKind, NeverInJson
+from limen.document.charts import AnyChart
 from limen.document.numbers import Form, written
 from limen.errors import UsageError
 
@@ -100,7 +102,7 @@ class Charts:
 
     title: str
     caption: str
-    charts: Sequence[Chart | BoxPlot]
+    charts: Sequence[AnyChart]
 
     def __post_init__(self) -> None:
         _freeze(self, "charts")
@@ -118,7 +120,7 @@ class Picture:
         series: The attack that it is of, whose colour stands beside the title; empty for none.
     """
 
-    image: Path | bytes | None
+    image: Path | Annotated[bytes, NeverInJson()] | None
     title: str
     note: str = ""
     absent: str = "image missing"
@@ -168,7 +170,7 @@ class Notes:
         _freeze(self, "items")
 
 
-Block = Table | Charts | Pictures | Notes
+Block = Annotated[Table | Charts | Pictures | Notes, ByKind()]
 """What a document is made of."""
 
 
@@ -186,7 +188,7 @@ class Document:
     title: str
     source: str = ""
     settings: Sequence[tuple[str, str]] = ()
-    blocks: Sequence[Table | Charts | Pictures | Notes] = ()
+    blocks: Sequence[Block] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", tuple((name, value) for name, value in self.settings))

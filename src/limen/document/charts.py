@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
-from limen.decoding import Gap, later
+from limen.decoding import ByKind, Gap
 from limen.errors import UsageError
 
 _GREATEST, _LEAST = 1e100, 1e-100  # beyond them the arithmetic of axes overflows
@@ -41,7 +42,7 @@ class Line:
     dashed: bool = False
     joined: bool = True
     series: str = ""
-    steps: bool = later(False)
+    steps: bool = False
 
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
@@ -181,7 +182,7 @@ class BoxPlot:
         return tuple((box.name, box.series) for box in self.boxes)
 
 
-AnyChart = Chart | BoxPlot
+AnyChart = Annotated[Chart | BoxPlot, ByKind()]
 """What stands among charts."""
 
 

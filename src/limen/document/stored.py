@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from limen.decoding import decode, load_json
+from limen.decoding import read_json
 from limen.document.blocks import Document, Picture, Pictures
 from limen.errors import LimenError, RunError, UsageError
 
@@ -46,7 +46,7 @@ def from_json(text: str | bytes, folder: Path) -> Document:
         RunError: If it is no document, says what cannot be, or a newer Limen wrote it.
     """
     try:
-        document = decode(Document, load_json(text, FORMAT, "a document"), ".document")
+        document = read_json(Document, text, FORMAT, "a document")
     except RunError:
         raise
     except LimenError as error:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from limen.decoding import decode, later
+from limen.decoding import decode
 from limen.document import near_one, number
 from limen.errors import UsageError
 from limen.runs.calibration import Calibration
@@ -94,8 +94,8 @@ class MetricColumn:
     complement: bool = False
     about: str = ""
     code: str | None = None
-    caveat: str = later("")
-    calibration: Calibration | None = later(None)
+    caveat: str = ""
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         taken = self.key in {field.name for field in FIXED} or self.key.endswith(IN_MEMORY)
@@ -173,7 +173,5 @@ def metrics_of(records: pa.Table) -> dict[str, MetricColumn]:
         >>> metrics_of(record_schema([MetricColumn("l2", "L₂")]).empty_table())["l2"].title
         'L₂'
     """
-    found = [
-        json.loads(field.metadata[_METRIC]) for field in records.schema if _METRIC in (field.metadata or {})
-    ]
-    return {each["key"]: decode(MetricColumn, each, ".metric") for each in found}
+    texts = (field.metadata[_METRIC] for field in records.schema if _METRIC in (field.metadata or {}))
+    return {each.key: each for each in (decode(MetricColumn, text) for text in texts)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limen.decoding import later
 from limen.identity import Identity
 from limen.spec import value_text
 
@@ -69,8 +68,8 @@ class Settings:
     seed: int = 0
     lattice: int | None = 255
     targeted: bool = False
-    adaptive: int | None = later(None)
-    aim: str | None = later(None)
+    adaptive: int | None = None
+    aim: str | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limen import __version__
-from limen.decoding import decode, load_json
+from limen.decoding import read_json
 from limen.document import Document, from_json
 from limen.errors import RunError, UsageError, reason
 from limen.identity import Identity
@@ -141,7 +141,7 @@ def read_header(folder: Path, labels: Sequence[str]) -> Header:
     """
 
     def checked(text: bytes) -> Header:
-        header = decode(Header, load_json(text, FORMAT, "an evaluation of a run"), "")
+        header = read_json(Header, text, FORMAT, "an evaluation of a run")
         if len(set(header.attacks)) < len(header.attacks):
             raise RunError("names an attack twice")
         unknown = set(header.attacks).difference(labels)

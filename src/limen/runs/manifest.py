@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limen import __version__
-from limen.decoding import decode, load_json
+from limen.decoding import read_json
 from limen.errors import UsageError, reason
 from limen.identity import Identity
 from limen.runs.columns import MetricColumn
@@ -203,7 +203,7 @@ class Manifest:
                 attacks share a label or folder, or a newer Limen wrote it.
         """
         try:
-            manifest = decode(cls, load_json(text, FORMAT, "the manifest of a run", _OUTDATED), "")
+            manifest = read_json(cls, text, FORMAT, "the manifest of a run", _OUTDATED)
         except UsageError as error:
             raise RunError(str(error)) from None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
@@ -49,7 +50,7 @@ _PAPERS = "dists"
 
 def _figure_3_3(records: pa.Table) -> Document:
     rows = Rows(records.to_pylist())
-    column: MetricColumn = decode(MetricColumn, about(records)["metric"], ".metric")
+    column: MetricColumn = decode(MetricColumn, json.dumps(about(records)["metric"]))
     found = {
         title: distribution(np.array(of.where(statistic="value").column("value")), column.calibration)
         for title, of in rows.by("attack")
