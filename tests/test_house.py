@@ -200,7 +200,10 @@ def test_everything_imported_is_declared():
     providers = importlib.metadata.packages_distributions()
     for path in SOURCES:
         for name in imported(path) - sys.stdlib_module_names - {"limen"}:
-            assert declared.intersection(each.lower() for each in providers[name]), f"{path}: {name}"
+            assert declared.intersection(each.lower().replace("_", "-") for each in providers[name]), (
+                path,
+                name,
+            )
 
 
 def imported(path: Path) -> set[str]:
