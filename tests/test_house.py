@@ -344,9 +344,9 @@ def test_the_calls_on_the_pages_fit_the_functions():
                     raise AssertionError(f"{page}: {ast.unparse(node)}: {error}") from None
 
 
-def resolve(dotted: str) -> object:
+def resolve(dotted: str) -> Any:
     """What a dotted name stands for, imported as far as needed."""
-    value = importlib.import_module("limen")
+    value: Any = importlib.import_module("limen")
     for depth, part in enumerate(parts := dotted.split(".")[1:], start=1):
         if not hasattr(value, part):
             importlib.import_module(".".join(["limen", *parts[:depth]]))

@@ -49,7 +49,10 @@ def resolved(path: str | Path) -> Path:
         OSError: If it leads nowhere, as a link to itself does, or is no path at all.
     """
     with _as_system_error(path):
-        return Path(path).resolve()
+        place = Path(path).resolve()
+    if any(map(os.path.islink, (place, *place.parents))):  # where Python 3.13 gives up, and tells nobody
+        raise UnsafeError("links to itself")
+    return place
 
 
 def expanded(path: str | Path) -> Path:

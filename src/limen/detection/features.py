@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -133,7 +134,9 @@ def sealwatch() -> Any:
     """
     declare_torchvision_operators()  # it imports torchvision
     try:
-        return importlib.import_module("sealwatch")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of its docstrings, since Python 3.12
+            return importlib.import_module("sealwatch")
     except ModuleNotFoundError:
         raise LimenError("steganalysis needs sealwatch; run: pip install limen[detection]") from None
 
