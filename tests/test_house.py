@@ -32,6 +32,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MEGABYTES = 2**20
 CATALOGS = (catalog.MODELS, catalog.DATA, catalog.ATTACKS, catalog.DEFENSES, catalog.METRICS)
 TRAINING = (
@@ -374,6 +375,28 @@ def test_the_commands_on_the_pages_are_whole():
                 assert rest
             except Exception as error:
                 pytest.fail(f"{page}: {line}: {error}")
+
+
+def test_a_file_that_a_command_runs_is_given_on_its_page_or_on_one_that_this_links_to():
+    given: dict[str, dict[str, set[str]]] = {page.name: {} for page in PAGES}
+    for page, code in blocks("python"):
+        if titled := re.match(r"# (\w+\.py)\n", code):
+            tree = ast.parse(code)
+            assigned = [each.targets[0] for each in tree.body if isinstance(each, ast.Assign)]
+            names = {each.id for each in assigned if isinstance(each, ast.Name)}
+            names |= {each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.ClassDef)}
+            given[page].setdefault(titled[1], set()).update(names)
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        near = [page.name, *re.findall(r"\]\((?:docs/)?([\w-]+\.md)", text)]
+        for file, name in re.findall(r"python:(\w+\.py):(\w+)", "".join(re.findall(COMMANDS, text))):
+            assert any(name in given[other].get(file, ()) for other in near), f"{page.name}: {file}:{name}"
+
+
+def test_no_command_names_a_folder_above_or_one_of_a_machine():
+    for page in PAGES:
+        for code in re.findall(COMMANDS, page.read_text(encoding="utf-8")):
+            assert not re.search(r"(?<![\w/])(\.\.?/|/)(?=\w)|LIMEN_TEST_DATA|^cd ", code, re.MULTILINE), code
 
 
 @pytest.mark.parametrize("room", ["objective", "perturbation", "constraint", "direction", "update", "search"])
