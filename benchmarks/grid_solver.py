@@ -94,7 +94,7 @@ def batched(laplacian: GraphLaplacian, targets: Tensor) -> Contender:
     groups, _, height, width = laplacian.links.shape[1:]
 
     def factorise() -> Callable[[], Tensor]:
-        factor = GridFactor.of(laplacian.diagonal()[:, :groups], laplacian.links)
+        factor = laplacian.factorise()
         return lambda: factor.solve(targets)
 
     megabytes = GridFactor.bytes(groups, height, width, 4, targets.dtype) / targets.shape[1] / 1e6

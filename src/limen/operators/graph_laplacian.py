@@ -12,7 +12,7 @@ from torch import Tensor
 
 from limen.errors import UnknownNameError, UsageError
 from limen.images import dot
-from limen.operators.nested_dissection import OFFSETS
+from limen.operators.nested_dissection import OFFSETS, GridFactor
 from limen.operators.solve import Jacobi
 
 Kernel = Literal["gaussian", "laplacian"]
@@ -97,6 +97,14 @@ class GraphLaplacian:
         """The diagonal of L, (N, C, H, W)."""
         count, _, _, height, width = self.links.shape
         return self.links.new_full((1, 1, 1, 1), self.center).expand(count, self.channels, height, width)
+
+    def factorise(self) -> GridFactor:
+        """L, factorised: solutions are exact, and as fast as memory.
+
+        Raises:
+            LimenError: If an image is not finite.
+        """
+        return GridFactor.of(self.diagonal()[:, : self.links.shape[1]], self.links)
 
     def preconditioner(self) -> Jacobi:
         """The diagonal, which is constant: plain conjugate gradients."""

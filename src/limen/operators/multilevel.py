@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from limen.operators.window import separable_filter
+
 
 @dataclass(frozen=True)
 class Hats:
@@ -36,19 +38,10 @@ class Hats:
 
     def collect(self, images: Tensor) -> Tensor:
         """Pᵀ: the inner product of each function with the image."""
-        count, channels = images.shape[:2]
         (height, width), reach = self.shape, self.spacing - 1
-        planes = functional.pad(
-            images.reshape(1, count * channels, *self.size),
-            (reach, width * self.spacing - self.size[1], reach, height * self.spacing - self.size[0]),
-        )
-        if count * channels == 1:  # alone it would not count as depthwise, and cuDNN would take it to TF32
-            planes = planes.expand(1, 2, -1, -1)
-        hat = self._hat(images).expand(planes.shape[1], 1, -1)
-        groups = planes.shape[1]
-        rows = functional.conv2d(planes, hat.unsqueeze(3), stride=(self.spacing, 1), groups=groups)
-        sums = functional.conv2d(rows, hat.unsqueeze(2), stride=(1, self.spacing), groups=groups)
-        return sums[:, : count * channels].reshape(count, channels, height, width)
+        below, right = height * self.spacing - self.size[0], width * self.spacing - self.size[1]
+        padded = functional.pad(images, (reach, right, reach, below))
+        return separable_filter(padded, self._hat(images), self.spacing)
 
     def axis(self, number: int, like: Tensor) -> Tensor:
         """The functions along one axis as the columns of a matrix (side, count)."""

@@ -173,8 +173,7 @@ class Smoothing:
                     f"memory is {self.memory:g} GiB, enough for the factors of {capacity} images of this "
                     f'size, not of {len(images)}; allow more, or choose solver="conjugate_gradient"'
                 )
-            diagonal = ones[:, : laplacian.links.shape[1]] * laplacian.center
-            inverse = GridFactor.of(diagonal, laplacian.links)
+            inverse = laplacian.factorise()
         return Smoother(laplacian, inverse, inverse.solve(ones))
 
     def capacity(self, images: Tensor) -> float:

@@ -127,14 +127,10 @@ class SsimTensor:
 
     def _energies(self, hats: Hats) -> Tensor:
         """φᵀHφ of each hat function φ: as φ, G and the weights factor over the axes, by small matrices."""
+        height, width = self.weight.shape[2:]
         rows, columns = (hats.axis(number, self.weight) for number in (0, 1))
-        means = (
-            _matrix(side, self.weight) @ axis
-            for side, axis in zip(self.weight.shape[2:], (rows, columns), strict=True)
-        )
-        energies = _quadratic(rows, self.weight, columns)
-        first, second = means
-        return energies + _quadratic(first, self.pull, second)
+        row_means, column_means = _matrix(height, self.weight) @ rows, _matrix(width, self.weight) @ columns
+        return _quadratic(rows, self.weight, columns) + _quadratic(row_means, self.pull, column_means)
 
 
 def _quadratic(rows: Tensor, weights: Tensor, columns: Tensor) -> Tensor:

@@ -34,21 +34,35 @@ def window_mean(images: Tensor) -> Tensor:
     Returns:
         (N, C, H − 10, W − 10).
     """
-    count, channels, height, width = images.shape
-    inner = (count, channels, height - 2 * RADIUS, width - 2 * RADIUS)
+    return separable_filter(images, gaussian_window(images.dtype, images.device))
+
+
+def separable_filter(images: Tensor, taps: Tensor, stride: int = 1) -> Tensor:
+    """Weighted sums of each plane under a square window, wherever it lies whole in the image.
+
+    Args:
+        images: (N, C, H, W), both sides at least the number of taps.
+        taps: The weights (k,) of one axis; the window is their outer product with themselves.
+        stride: How many pixels the window is moved by.
+
+    Returns:
+        (N, C, h, w), h = (H − k) // stride + 1 and w likewise.
+    """
+    count, channels, *sides = images.shape
+    reach = len(taps) - 1
     if count == 0:
-        return images[..., RADIUS:-RADIUS, RADIUS:-RADIUS]
+        return images[..., : sides[0] - reach : stride, : sides[1] - reach : stride]
     # All planes as the channels of one depthwise convolution: several times faster on a CPU than as
     # a batch, and never given to cuDNN's TF32, whose 10 bits would drown the variances. One plane
     # alone would not count as depthwise and be given to TF32, so it goes twice.
-    planes = images.reshape(1, count * channels, height, width)
+    planes = images.reshape(1, count * channels, *sides)
     if count * channels == 1:
-        planes = planes.expand(1, 2, height, width)
+        planes = planes.expand(1, 2, *sides)
     groups = planes.shape[1]
-    weights = gaussian_window(images.dtype, images.device).expand(groups, 1, TAPS)
-    rows = functional.conv2d(planes, weights.unsqueeze(3), groups=groups)
-    means = functional.conv2d(rows, weights.unsqueeze(2), groups=groups)
-    return means[:, : count * channels].reshape(inner)
+    weights = taps.expand(groups, 1, len(taps))
+    rows = functional.conv2d(planes, weights.unsqueeze(3), stride=(stride, 1), groups=groups)
+    sums = functional.conv2d(rows, weights.unsqueeze(2), stride=(1, stride), groups=groups)
+    return sums[:, : count * channels].reshape(count, channels, *sums.shape[2:])
 
 
 def mirror_pad(images: Tensor, radius: int = RADIUS) -> Tensor:
