@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     """Wilson's intervals of shares of the images, which have some length also at 0 and 1.
 
     Args:
-        shares: Shares in [0, 1], any shape.
+        shares: Shares in [0, 1], any shape, each of the nearest number of images.
         images: Of how many images, N; none of them gives NaN.
 
     Returns:
@@ -105,10 +106,11 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
     shares = np.asarray(shares, float)
     if not images:
         return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
-    weight = scipy.special.ndtri(1 - _TAIL) ** 2 / images
-    reach = weight / 2 + np.sqrt(weight * (shares * (1 - shares) + weight / 4))
-    # The usual form loses what is near 0 and 1 to rounding; in this one, both ends are exact there.
-    return shares**2 / (shares + reach), 1 - (1 - shares) ** 2 / (1 - shares + reach)
+    counts = np.rint(shares * images)
+    known, places = np.unique(counts, return_inverse=True)
+    ends = np.array([(each.low, each.high) for each in (wilson(int(count), images) for count in known)])
+    low, high = ends.reshape(-1, 2)[places.reshape(counts.shape)].transpose(-1, *range(counts.ndim))
+    return low, high
 
 
 def share(counted: np.ndarray) -> Measured:
@@ -121,6 +123,7 @@ def share(counted: np.ndarray) -> Measured:
     return wilson(int(counted.sum()), counted.size)
 
 
+@functools.lru_cache(maxsize=2**16)
 def wilson(count: int, total: int) -> Measured:
     """A share with Wilson's interval, which has some length also where the share is of all or of none.
 
@@ -128,9 +131,10 @@ def wilson(count: int, total: int) -> Measured:
         >>> wilson(10, 10).high, round(wilson(10, 10).low, 2)
         (1.0, 0.72)
     """
-    share = count / total if total else math.nan
-    low, high = share_interval(np.array(share), total)
-    return Measured(share, float(low), float(high))
+    if not total:
+        return Measured(math.nan, math.nan, math.nan)
+    ends = scipy.stats.binomtest(count, total).proportion_ci(LEVEL, "wilson")
+    return Measured(count / total, float(ends.low), float(ends.high))
 
 
 def curve_generator(seed: int) -> np.random.Generator:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pyarrow as pa
 from pyarrow import csv
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def to_csv(table: pa.Table) -> bytes:
@@ -30,10 +32,4 @@ def to_csv(table: pa.Table) -> bytes:
 
 def _as_text(text: str) -> str:
     """What a spreadsheet would take for a formula, with an apostrophe before it; a number stays as it is."""
-    if not text.startswith(_FORMULA):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
