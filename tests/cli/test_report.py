@@ -71,3 +71,27 @@ def test_a_broken_run_is_one_clear_message(limen, workshop, runs):
     result = limen("report", "first")
     assert result.exit_code == 1
     assert "run.json: not valid JSON" in result.stderr
+
+
+def test_figures_are_written_into_their_folder_in_the_formats_asked_for(limen, workshop, runs):
+    result = limen("report", "first", "--figures", "paper", "--format", "svg")
+    assert result.exit_code == 0, result.stderr
+    found = sorted(path.name for path in (workshop / "paper").iterdir())
+    assert {"attacks.csv", "attacks.tex", "figures.tex", "success-against-distortion-l2.svg"} <= {*found}
+    assert not [name for name in found if name.endswith((".pdf", ".png"))]
+    assert f"figures paper ({len(found) - 1} files)" in result.stdout  # the list of them is none
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "pdf"), "give their folder, too: --figures DIR"),
+        (("--figures", "paper", "--format", "pfd"), "unknown format of figures 'pfd'; did you mean 'pdf'?"),
+    ],
+    ids=["no folder", "unknown"],
+)
+def test_formats_are_judged_before_anything_is_written(limen, workshop, runs, arguments, message):
+    result = limen("report", "first", *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not (workshop / "first" / "report.html").exists()

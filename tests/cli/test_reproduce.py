@@ -45,6 +45,13 @@ def test_the_table_is_printed_and_page_and_records_are_written(limen, workshop, 
     assert "step: 4 of 4 images" in result.stderr
 
 
+def test_the_blocks_of_a_recipe_become_figures(limen, workshop, own):
+    result = limen("reproduce", own, *OPTIONS, "--figures", "paper", "--format", "pdf")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.endswith("figures paper (3 files)\n")
+    assert "FGSM" in (workshop / "paper" / "rates.tex").read_text()
+
+
 def test_options_reach_the_recipe(limen, workshop, own):
     options = ("--limit", 3, "--batch-size", 2, "--seed", 7, "--device", "cpu:0")
     result = limen("reproduce", f"{own},rate=0.5", *OPTIONS, *options)

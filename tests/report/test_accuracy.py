@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from limen.document import number
-from limen.report.accuracy import accuracy
 from limen.report.page import write_page
+from limen.report.view import swept
 
 
 def grid(record, fooled: tuple[int, int]) -> dict[str, list[dict[str, object]]]:
@@ -20,7 +20,7 @@ def grid(record, fooled: tuple[int, int]) -> dict[str, list[dict[str, object]]]:
 
 
 def test_an_attack_under_several_values_has_a_chart_and_one_alone_has_none(make_run, record):
-    text = str(accuracy({"run": make_run(rows=grid(record, (1, 3)))}))
+    text = str(swept({"run": make_run(rows=grid(record, (1, 3)))}))
     assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["pgd_l2:steps=9"]
     assert "run: 100\N{NO-BREAK SPACE}% before the attack, 4 images: 0.75 at 1 to 0.25 at 2." in text
     assert ">eps</text>" in text
@@ -28,7 +28,7 @@ def test_an_attack_under_several_values_has_a_chart_and_one_alone_has_none(make_
 
 def test_runs_are_lines_of_one_chart_in_colours_of_their_own(make_run, record):
     runs = {name: make_run(name, grid(record, fooled)) for name, fooled in (("a", (4, 4)), ("b", (0, 2)))}
-    text = str(accuracy(runs))
+    text = str(swept(runs))
     assert text.count("<figure") == 1
     assert re.findall(r"([ab]): [^:]*: ([\d.]+) at 1 to ([\d.]+) at 2", text) == [
         ("a", "0", "0"),
@@ -53,18 +53,18 @@ def test_a_budget_that_counts_values_is_drawn_as_a_share_of_them(make_run, recor
         return counted(record, changed)
 
     run = make_run("counted", of({24: 24, 48: 40}))
-    text, size = str(accuracy({"run": run})), run.original("photo 0").size
+    text, size = str(swept({"run": run})), run.original("photo 0").size
     assert ">eps, as a share of the values</text>" in text
     assert f"0.5 at {number(24 / size)} to 0.5 at {number(48 / size)}" in text
     # Where more values changed than the number says, it bounds something else.
-    assert ">eps</text>" in str(accuracy({"run": make_run("other", of({24: 25, 48: 40}))}))
+    assert ">eps</text>" in str(swept({"run": make_run("other", of({24: 25, 48: 40}))}))
 
 
 def test_a_run_in_which_nothing_fools_stands_in_the_chart_of_those_that_can_tell(make_run, record):
     def page(*changed: tuple[int | None, int | None]) -> str:
         made = [counted(record, dict(zip((24, 48), each, strict=True))) for each in changed]
         name = "".join(map(str, changed))
-        return str(accuracy({f"run {i}": make_run(f"{name} {i}", rows) for i, rows in enumerate(made)}))
+        return str(swept({f"run {i}": make_run(f"{name} {i}", rows) for i, rows in enumerate(made)}))
 
     text = page((None, None), (24, 40))
     assert text.count("<figure") == 1

@@ -35,7 +35,7 @@ def picture(chart: AnyChart) -> ElementTree.Element:
     ("chart", "words", "height"),
     [
         (CHART, "Fooled: rate over SSIM. PGD: 0.1 at 0.9 to 1 at 0.8. none: no values.", HEIGHT),
-        (BOXES, "Change: L₂. ddn: 4, half from 2 to 8.", 94),
+        (BOXES, "Change: L₂. ddn: 4, half from 2 to 8.", 104),
         (
             Chart("t", "x", "y", [Line("a", [1, 2], [3, 4], joined=False)]),
             "t: y over x. a: 2 points.",

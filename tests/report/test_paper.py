@@ -12,7 +12,7 @@ from PIL import Image
 
 from limen.document import Box, BoxPlot, Chart, Line
 from limen.errors import LimenWarning
-from limen.report.figures import COLUMN, encoded, figure
+from limen.report.figures import COLUMN, encoded, figure, fonts
 from limen.report.figures.fonts import families
 
 LINES = Chart(
@@ -62,9 +62,13 @@ def test_a_legend_is_in_view_below_the_axes_whatever_its_names():
         assert shown == [name.replace(" ", "") for name in left]
 
 
-def test_another_script_has_a_font_or_is_told_of():
+def test_another_script_has_a_font_or_is_told_of(monkeypatch):
     assert families("1 − SSIM, ×Δ∞ é") == ["DejaVu Sans"]
-    chart = Chart("t", "x", "\U000e0fff", [Line("a", [0, 1], [0, 1])])
-    with pytest.warns(LimenWarning, match="no font that is installed has"):
+    chart = Chart("t", "x", "\ua4f8", [Line("a", [0, 1], [0, 1])])
+    monkeypatch.setattr(fonts, "_characters", lambda path: frozenset(map(chr, range(256))))
+    fonts._others.cache_clear()
+    with pytest.warns(LimenWarning, match="no font that is installed has \ua4f8; install one"):
         made = figure(chart)
-    assert encoded(made, "pdf").startswith(b"%PDF-")
+    monkeypatch.undo()
+    fonts._others.cache_clear()
+    assert encoded(made, "pdf", "x").startswith(b"%PDF-")

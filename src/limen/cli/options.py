@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from limen.errors import UnknownNameError, UsageError
 from limen.safety import MOST_COUNT
 
 
@@ -30,8 +31,33 @@ BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory."
 Limit = Annotated[int | None, option("N", "Only the first so many images.", min=1)]
 Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0, max=_MOST_SEED)]
 
+Figures = Annotated[
+    Path | None,
+    option("DIR", "Write all charts, pictures and tables into this folder, too, as a paper needs them."),
+]
+Formats = Annotated[
+    list[str] | None,
+    option("NAME", "Format of figures: pdf, svg or png; repeatable. All three if not given.", "--format"),
+]
+
+_FORMATS = ("pdf", "svg", "png")
+
 OF_DATA = "data"
 """The value of `--targeted` that stands for the data's own targets."""
+
+
+def checked_formats(figures: Path | None, formats: list[str] | None) -> list[Any]:
+    """The formats to write figures in, before anything takes its time.
+
+    Raises:
+        UsageError: If one is not known, or there is no folder for them.
+    """
+    if formats and figures is None:
+        raise UsageError("--format says how figures are written; give their folder, too: --figures DIR")
+    unknown = [each for each in formats or () if each not in _FORMATS]
+    if unknown:
+        raise UnknownNameError("format of figures", unknown[0], _FORMATS)
+    return formats or [*_FORMATS]
 
 
 class Targeting(TyperCommand):

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from limen.cli.options import Figures, Formats, checked_formats
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs; several are shown side by side.")],
@@ -23,9 +25,20 @@ def report(
             "given, or inside."
         ),
     ] = None,
+    figures: Figures = None,
+    formats: Formats = None,
 ) -> None:
-    """Make the page of one or several runs, which needs no network, and its figures as JSON beside it."""
+    """Make the page of one or several runs, which needs no network, and its figures as JSON beside it.
+
+    With --figures each chart becomes a figure for a paper, and each table CSV and LaTeX.
+    """
     from limen.cli.console import output
     from limen.report import write_page
 
+    wanted = checked_formats(figures, formats)
     output().print(f"page {write_page(runs, out, gallery=gallery, pictures=pictures)}")
+    if figures is not None:
+        from limen.report.figures import write_run_figures
+
+        written = write_run_figures(runs, figures, wanted, gallery)
+        output().print(f"figures {figures} ({len(written)} files)")

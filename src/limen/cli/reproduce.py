@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, Seed, option
+from limen.cli.options import BatchSize, Device, Figures, Formats, Limit, Seed, checked_formats, option
 
 
 def reproduce(
@@ -27,11 +27,15 @@ def reproduce(
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
+    figures: Figures = None,
+    formats: Formats = None,
 ) -> None:
     """Reproduce a table or figure of a paper, beside the figures that it printed.
 
-    The same command again resumes; another recipe in the same folder takes what is there.
+    The same command again resumes; another recipe in the same folder takes what is there. With --figures its
+    charts and pictures become figures for a paper, and its tables CSV and LaTeX.
     """
+    wanted = checked_formats(figures, formats)
     machine.prepare()
     from limen.cli.console import output, printed
     from limen.cli.progress import showing
@@ -46,3 +50,8 @@ def reproduce(
             output().print(printed(block))
     for what, path in files.items():
         output().print(f"{what:8}{path}")
+    if figures is not None:
+        from limen.report.figures import write_figures
+
+        written = write_figures(document, figures, wanted)
+        output().print(f"figures {figures} ({len(written)} files)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 _ODD = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
+_NONE = "\ufffe\uffff"  # no characters, which no XML may have
 _JOINERS = "\u200c\u200d"  # which scripts and emoji are written with
 
 
@@ -31,7 +32,8 @@ def harmless(text: str, lines: bool = False) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in _JOINERS or unicodedata.category(character) not in _ODD:
+    odd = character in _NONE or unicodedata.category(character) in _ODD
+    if character in _JOINERS or not odd:
         return character
     return character.encode("unicode_escape").decode("ascii")
 

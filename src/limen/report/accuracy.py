@@ -6,22 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from markupsafe import Markup
-
 from limen.analysis import AccuracyCurve, Sweep, accuracy_curve, sweeps
-from limen.document import Chart, Charts, Document, Line, percent
-from limen.report.blocks import render_blocks
+from limen.document import Chart, Charts, Line, percent
 from limen.runs import Run, RunError
 
 
-def accuracy(runs: Mapping[str, Run]) -> Markup:
+def accuracy(runs: Mapping[str, Run]) -> Charts | None:
     """A chart for each attack that ran under several values of a number, with a line for each run.
 
     Args:
-        runs: Each run under its name on the page.
+        runs: Each run under its name on the page, which is the series of its lines.
 
     Returns:
-        The charts; empty where no attack has several values.
+        The charts; None where no attack has several values.
 
     Raises:
         RunError: If a run's records cannot be read.
@@ -37,16 +34,13 @@ def accuracy(runs: Mapping[str, Run]) -> Markup:
         for (attack, _), of_runs in curves.items()
         for parameter, alike in _by_unit(of_runs, runs).items()
     ]
-    block = Charts(
-        "Accuracy against a setting",
+    about = (
         "Of all images, the share that the model classifies as they are labelled, as an attack stored them: "
         "a chart for each attack that ran under several values of a number, such as its budget, and a line "
         "for each run. Each value counts by itself; a budget that counts changed values is drawn as a share "
-        "of an image's. Bands: 95 % intervals over the images.",
-        charts,
+        "of an image's. Bands: 95 % intervals over the images."
     )
-    colours = {name: place for place, name in enumerate(runs)}
-    return render_blocks(Document("", blocks=[block]), colours) if charts else Markup()
+    return Charts("Accuracy against a setting", about, charts) if charts else None
 
 
 def _by_unit(

@@ -57,18 +57,18 @@ def render_blocks(
 
 def png(picture: Picture, shelf: Shelf) -> dict[str, object] | None:
     """Where the page finds a picture, and its size in pixels; None where it is missing or no PNG."""
-    content, (width, height) = _content(picture), png_size(picture)
+    found, (width, height) = content(picture), png_size(picture)
     if not width:
         return None
-    return {"source": shelf.place(content), "width": width, "height": height, "small": width < _SMALL}
+    return {"source": shelf.place(found), "width": width, "height": height, "small": width < _SMALL}
 
 
 def png_size(picture: Picture) -> tuple[int, int]:
     """Width and height in pixels; zeros where the picture is missing or no PNG."""
-    content = _content(picture, _HEAD)
-    if len(content) < _HEAD or not content.startswith(_SIGNATURE) or content[12:16] != b"IHDR":
+    head = content(picture, _HEAD)
+    if len(head) < _HEAD or not head.startswith(_SIGNATURE) or head[12:16] != b"IHDR":
         return 0, 0
-    width, height = struct.unpack(">II", content[16:_HEAD])
+    width, height = struct.unpack(">II", head[16:_HEAD])
     return width, height
 
 
@@ -84,7 +84,8 @@ def series_names(document: Document) -> list[str]:
     return list(dict.fromkeys(name for block in document.blocks for name in _series(block) if name))
 
 
-def _content(picture: Picture, length: int = -1) -> bytes:
+def content(picture: Picture, length: int = -1) -> bytes:
+    """The first so many bytes of a picture, or all; none where it is missing."""
     if not isinstance(picture.image, Path):
         return picture.image or b""
     try:

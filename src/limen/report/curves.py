@@ -1,14 +1,15 @@
-"""Success against distortion, as the points that the page draws."""
+"""Success against distortion: the points and axes that the page draws, and the same as charts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from limen.analysis import Outcomes, characteristic, share_interval
-from limen.runs import MetricColumn
+from limen.analysis import Outcomes, characteristic, outcomes_by_name, share_interval
+from limen.document import Chart, Charts, Line, of_run
+from limen.runs import MetricColumn, Run
 
 POINTS = 400
 """Most points of a line: more would not be seen, and a page of many images would grow."""
@@ -33,6 +34,18 @@ class Curve:
     y: tuple[float, ...]
 
 
+Span = tuple[float, float]
+"""Where an axis begins and ends, from the left to the right; distortion grows to the right."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The ends of an axis in its linear and its logarithmic form, None where that can show no value."""
+
+    linear: Span
+    log: Span | None
+
+
 @dataclass(frozen=True)
 class Band:
     """How sure any share of so many images is: the ends of its interval at evenly spaced shares from 0 to 1.
@@ -42,6 +55,20 @@ class Band:
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+
+def metrics_of(runs: Mapping[str, Run]) -> tuple[MetricColumn, ...]:
+    """The metrics of all runs, which may differ."""
+    return tuple({each.key: each for run in runs.values() for each in run.manifest.metrics}.values())
+
+
+def outcomes_of(runs: Mapping[str, Run]) -> dict[tuple[str, str], Outcomes]:
+    """What the attacks of all runs did, by run and by what attacks that differ in their budget are called."""
+    return {
+        (name, family): found
+        for name, run in runs.items()
+        for family, found in outcomes_by_name(run.table(), run.manifest.families()).items()
+    }
 
 
 def curve(outcomes: Outcomes, metric: MetricColumn, of_correct: bool) -> Curve:
@@ -84,6 +111,78 @@ def bands(lines: Iterable[Curve]) -> dict[int, Band]:
         images: Band(*map(_short, share_interval(np.linspace(0, 1, min(images, POINTS) + 1), images)))
         for images in sorted({line.images for line in lines} - {0})
     }
+
+
+def spans(
+    lines: Mapping[str, Mapping[str, Sequence[Curve]]], metrics: Sequence[MetricColumn]
+) -> dict[str, dict[str, Spans]]:
+    """The ends of the axes of all lines, by metric and then by denominator.
+
+    They hold all lines, hidden ones too, so that hiding one does not move the others.
+    """
+    return {
+        metric.key: {
+            name: Spans(_linear(of, metric.reverse), None if metric.reverse else _log(of))
+            for name, of in lines[metric.key].items()
+        }
+        for metric in metrics
+    }
+
+
+def _linear(lines: Sequence[Curve], reverse: bool) -> Span:
+    values = [value for line in lines for value in line.x] or [0.0, 1.0]
+    if reverse:
+        return max(values) + 1, min(values) - 1
+    return 0.0, 1.04 * max(values) if max(values) > 0 else 1.0
+
+
+def _log(lines: Sequence[Curve]) -> Span | None:
+    values = [value for line in lines for value in line.x if value > 0]
+    # Below five decades lies the rounding of the metric, not distortion; it starts at the left edge.
+    return (max(min(values) / 1.2, max(values) / 1e5), 1.2 * max(values)) if values else None
+
+
+def charts(runs: Mapping[str, Run]) -> Charts:
+    """The curves of the page, of correctly classified images, as a chart for each metric.
+
+    Args:
+        runs: Each run under its name on the page.
+    """
+    found, metrics = outcomes_of(runs), metrics_of(runs)
+    names = [of_run(family, name) if len(runs) > 1 else family for name, family in found]
+    lines = curves([*found.values()], metrics)
+    return Charts(
+        "Success against distortion",
+        "The share of the correctly classified images that an attack fools with at most the distortion on "
+        "the horizontal axis, which grows to the right. Of an attack that ran under several budgets, each "
+        "image counts with the least distortion under any. Bands: 95 % intervals over the images.",
+        [
+            _chart(metric, lines[metric.key]["correct"], spans(lines, metrics)[metric.key]["correct"], names)
+            for metric in metrics
+        ],
+    )
+
+
+def _chart(metric: MetricColumn, lines: Sequence[Curve], ends: Spans, names: Sequence[str]) -> Chart:
+    span, log = ends.log or ends.linear, ends.log is not None
+    drawn = [_line(name, each, span) for name, each in zip(names, lines, strict=True)]
+    return Chart(metric.title, metric.axis, "fooled", drawn, span, (0, 1), log_x=log, percent=True)
+
+
+def _line(name: str, curve: Curve, span: Span) -> Line:
+    """The steps of a curve from one end of its axis to the other, those before it at its beginning."""
+    if curve.unmeasured and not curve.x and not curve.start:
+        return Line(f"{name}: not measured", [], [], series=name)
+    start, end = span
+    inside = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if (x - start) * (end - start) > 0]
+    before = [y for x, y in zip(curve.x, curve.y, strict=True) if (x - start) * (end - start) <= 0]
+    first = max([curve.start, *before])
+    # A line begins where its attack first fools an image: along zero all lines would hide each other.
+    steps = [*([] if inside and not first else [(start, first)]), *inside]
+    steps.append((end, steps[-1][1]))
+    x, y = zip(*steps, strict=True)
+    band = [ends.tolist() for ends in share_interval(np.array(y), curve.images)] if curve.images else []
+    return Line(name, x, y, *band, series=name, steps=True)
 
 
 def _short(values: np.ndarray) -> tuple[float, ...]:

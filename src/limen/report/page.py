@@ -23,7 +23,7 @@ from limen.report.shelf import Beside, Inside, Place, remove_others
 from limen.report.summary import MARK, summary
 from limen.report.templating import environment, styles, template_file
 from limen.report.view import View, build, names
-from limen.runs import open_run
+from limen.runs import Run, open_run
 from limen.safety import check_replaceable, opened, resolved
 
 GALLERY = 200
@@ -66,15 +66,12 @@ def write_page(
         LimenError: If a file cannot be written, or something that is not of Limen lies in its place; an
             older page is then still whole.
     """
-    if not directories:
-        raise UsageError("no run to report; give at least one run directory")
     if gallery < 0:
         raise UsageError(f"gallery is {gallery}; give the number of images to show, 0 for none")
     if pictures not in ("inside", "beside", None):
         raise UsageError(f"pictures is {pictures!r}; give inside or beside")
-    unique = list(dict.fromkeys(map(_located, directories)))
-    runs = dict(zip(names(unique), map(open_run, unique), strict=True))
-    out = unique[0] / "report.html" if out is None else Path(out)
+    runs = named_runs(directories)
+    out = next(iter(runs.values())).directory / "report.html" if out is None else Path(out)
     if not out.name:
         raise UsageError(f"out is {str(out)!r}, which names no file")
     figures, folder = out.with_suffix(".summary.json"), out.with_suffix(".pictures")
@@ -87,6 +84,18 @@ def write_page(
     _write(figures, summary(view))
     remove_others(folder, shelf.placed if isinstance(shelf, Beside) else ())
     return out
+
+
+def named_runs(directories: Sequence[Path | str]) -> dict[str, Run]:
+    """The runs in these directories, each once, under names that tell them apart.
+
+    Raises:
+        UsageError: If no directory is given, or one is no run.
+    """
+    if not directories:
+        raise UsageError("no run to report; give at least one run directory")
+    unique = list(dict.fromkeys(map(_located, directories)))
+    return dict(zip(names(unique), map(open_run, unique), strict=True))
 
 
 def render(view: View, shelf: Inside | Beside, folder: Path) -> str:
@@ -127,6 +136,10 @@ def _drawing(view: View) -> dict[str, object]:
         "curves": {
             key: {name: [asdict(curve) for curve in lines] for name, lines in of_metric.items()}
             for key, of_metric in view.curves.items()
+        },
+        "spans": {
+            key: {name: asdict(ends) for name, ends in of_metric.items()}
+            for key, of_metric in view.spans.items()
         },
         "bands": {images: asdict(band) for images, band in view.bands.items()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
@@ -48,31 +48,40 @@ def sections(
     Raises:
         RunError: If a stored evaluation cannot be read.
     """
+    return tuple(
+        Section(
+            f"evaluation-{place}",
+            merged.title,
+            names,
+            merged.settings,
+            render_blocks(merged, colours, level=3, shelf=shelf),
+        )
+        for place, (names, merged, colours) in enumerate(evaluations(runs, attacks, families, count), start=1)
+    )
+
+
+def evaluations(
+    runs: Mapping[str, Run], attacks: Colours, families: Colours, count: int
+) -> Iterator[tuple[tuple[str, ...], Document, dict[str, int]]]:
+    """The document of each evaluation, with the runs that it is of and the colours of what it names.
+
+    Arguments and errors are those of `sections`.
+    """
     documents: dict[str, dict[str, Document]] = {}
     for name, run in runs.items():
         for stored in read_evaluations(run):
             shown = _shortened(stored.document(), count)
             documents.setdefault(stored.identity.label, {})[name] = shown
-    return tuple(
-        _section(f"evaluation-{place}", of_runs, attacks, families, shelf)
-        for place, of_runs in enumerate(documents.values(), start=1)
-    )
+    for of_runs in documents.values():
+        merged = merge(of_runs)
+        by_family, by_attack = (_of(of_runs, colours) for colours in (families, attacks))
+        # Where attacks stand under each budget, the colour of the family would be that of several lines.
+        colours = by_family if set(series_names(merged)) <= by_family.keys() else by_attack
+        yield tuple(of_runs), merged, colours
 
 
 Colours = Mapping[tuple[str, str], int]
 """The number of a colour by the name of the run and the name of the attack."""
-
-
-def _section(
-    anchor: str, documents: Mapping[str, Document], attacks: Colours, families: Colours, shelf: Shelf
-) -> Section:
-    merged = merge(documents)
-    names = series_names(merged)
-    by_family, by_attack = (_of(documents, colours) for colours in (families, attacks))
-    # Where attacks stand under each budget, the colour of the family would be that of several lines.
-    colours = by_family if set(names) <= by_family.keys() else by_attack
-    blocks = render_blocks(merged, colours, level=3, shelf=shelf)
-    return Section(anchor, merged.title, tuple(documents), merged.settings, blocks)
 
 
 def _of(documents: Mapping[str, Document], colours: Colours) -> dict[str, int]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 from markupsafe import Markup
 
-from limen.analysis import Verdict, caveats, notes, outcomes_by_name, rows_of, table, verdict
+from limen.analysis import Verdict, caveats, notes, rows_of, table, verdict
 from limen.analysis.table import Row
+from limen.document import Document
 from limen.report.accuracy import accuracy
-from limen.report.curves import Band, Curve, bands, curves
+from limen.report.blocks import render_blocks
+from limen.report.curves import Band, Curve, Spans, bands, curves, metrics_of, outcomes_of, spans
 from limen.report.gallery import PIXELS, Gallery, gallery
 from limen.report.sections import Section, sections
 from limen.report.series import series_of
@@ -67,8 +69,9 @@ class View:
 
     Attacks that differ in their budget alone are one family, also where there is just one of them.
     `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
-    another. `bands` has the width of the lines by the number of their images. `accuracy` is empty where no
-    attack ran under several values of a number. `notes` are what must be read beside the figures.
+    another. `spans` has the ends of their axes, `bands` the width of the lines by the number of their images.
+    `accuracy` is empty where no attack ran under several values of a number. `notes` are what must be read
+    beside the figures.
     """
 
     runs: tuple[RunView, ...]
@@ -77,6 +80,7 @@ class View:
     families: tuple[AttackRow, ...]
     notes: tuple[str, ...]
     curves: Mapping[str, Mapping[str, Sequence[Curve]]]
+    spans: Mapping[str, Mapping[str, Spans]]
     bands: Mapping[int, Band]
     accuracy: Markup
     sections: tuple[Section, ...]
@@ -99,14 +103,8 @@ def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | Non
     series = [one for of_run in of_runs.values() for one in of_run]
     figures = _figures(runs)
     families, attacks = _attacks(figures, runs)
-    # Of several runs with different metrics, all.
-    metrics = tuple({each.key: each for run in runs.values() for each in run.manifest.metrics}.values())
-    merged = [
-        one
-        for run in runs.values()
-        for one in outcomes_by_name(run.table(), run.manifest.families()).values()
-    ]
-    lines = curves(merged, metrics)
+    metrics = metrics_of(runs)
+    lines = curves([*outcomes_of(runs).values()], metrics)
     # The gallery's pictures first, as they are looked at first.
     shown = gallery(series, metrics, pictures, shelf, limit)
     return View(
@@ -123,8 +121,9 @@ def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | Non
             )
         ),
         curves=lines,
+        spans=spans(lines, metrics),
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),
-        accuracy=accuracy(runs),
+        accuracy=swept(runs),
         sections=sections(
             runs,
             {(row.run, row.label): place for place, row in enumerate(attacks)},
@@ -134,6 +133,13 @@ def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | Non
         ),
         gallery=shown,
     )
+
+
+def swept(runs: Mapping[str, Run]) -> Markup:
+    """The charts of accuracy over a setting, each run in a colour of its own; empty where there are none."""
+    charts = accuracy(runs)
+    colours = {name: place for place, name in enumerate(runs)}
+    return Markup() if charts is None else render_blocks(Document("", blocks=[charts]), colours)
 
 
 def _figures(runs: Mapping[str, Run]) -> pa.Table:

@@ -106,6 +106,7 @@ def _draw_line(line: Line, axes: Axes, number: int, look: Look, logs: tuple[bool
         # A point at the very end of an axis is whole.
         clip_on=not (_within(x, axes.get_xlim()) and _within(y, axes.get_ylim())),
         label=label_of(line.name),
+        in_layout=False,  # else what is not clipped, be it without a point, would take room from the axes
     )
 
 
@@ -115,14 +116,13 @@ def _draw_mark(mark: Mark, axes: Axes, look: Look) -> None:
     left = (start + end) / 2 > 0.7
     axes.annotate(
         harmless(mark.text),
-        (mark.x, 0),
-        (-3 if left else 3, 3),
+        (mark.x, 1),  # above the axes, where no line can be
+        (3 if left else -3, 2),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         horizontalalignment="right" if left else "left",
         color=look.quiet,
         parse_math=False,
-        bbox={"facecolor": look.paper, "edgecolor": "none", "pad": 1, "alpha": 0.8},
     )
 
 

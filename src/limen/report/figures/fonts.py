@@ -51,7 +51,7 @@ def glyphs_told(text: str) -> Iterator[None]:
 
 def _missing(text: str) -> frozenset[str]:
     own = font_manager.findfont(font_manager.FontProperties(family=[OWN]))
-    return frozenset(text) - _characters(own)
+    return frozenset(each for each in text if each.isprintable() and not each.isspace()) - _characters(own)
 
 
 @cache

@@ -18,7 +18,7 @@ from limen.report.palette import PAGE, VARIABLES
 WIDTH, HEIGHT = 520, 340
 """The size of a chart in its own units, in which its type is 13 high; the page scales it to fit."""
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 12, 48  # what lies around the axes: the numbers and titles
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 22, 48  # what lies around the axes: the numbers and titles
 _ROW = 34
 _UNIT = 72  # of SVG, to the inch
 _SIZES = {

@@ -33,8 +33,8 @@ _SETTINGS: Mapping[Any, Any] = {
     "axes.linewidth": 0.6,
     "axes.unicode_minus": True,
     "figure.dpi": 100,
-    "figure.constrained_layout.h_pad": 0.02,
-    "figure.constrained_layout.w_pad": 0.02,
+    "figure.constrained_layout.h_pad": 0.04,
+    "figure.constrained_layout.w_pad": 0.04,
     "font.size": _SIZE,
     "grid.linewidth": 0.4,
     "legend.fontsize": 7.0,
@@ -84,7 +84,7 @@ def figure(chart: AnyChart, colours: Mapping[str, int] | None = None, width: flo
         >>> [text.get_text() for text in made.legends[0].get_texts()], float(made.get_figwidth())
         (['oak'], 3.35)
     """
-    with settings(_texts(chart)):
+    with settings(texts_of(chart)):
         made = Figure(figsize=(width, _HEIGHT), layout="constrained")
         FigureCanvasAgg(made)
         draw(chart, made.add_subplot(), colours)
@@ -121,7 +121,7 @@ def _legend_height(made: Figure) -> float:
         # A name without a line: what is left out is told.
         found.append(Patch(visible=False))
         labels.append(f"and {left} more")
-    labels = ["\n".join(_wrapped(label, made.get_figwidth())) for label in labels]
+    labels = ["\n".join(wrapped(label, made.get_figwidth() - 0.5)) for label in labels]
     legend: Legend | None = None
     for columns in (3, 2, 1):
         if legend is not None:
@@ -132,19 +132,27 @@ def _legend_height(made: Figure) -> float:
             break
     for text in legend.get_texts():
         text.set_parse_math(False)
-    return extent.height / made.dpi + 0.05
+    return extent.height / made.dpi + 0.1
 
 
-def _wrapped(label: str, width: float) -> list[str]:
-    """A label in lines that fit a figure so wide, broken after commas and at spaces."""
-    most = int(14.5 * (width - 0.5))
-    spaced = label.replace(",", ",\N{ZERO WIDTH SPACE}")
-    pieces = textwrap.wrap(spaced.replace("\N{ZERO WIDTH SPACE}", " \N{ZERO WIDTH SPACE}"), most) or [label]
-    return [
-        piece.replace(" \N{ZERO WIDTH SPACE}", "").replace("\N{ZERO WIDTH SPACE}", "") for piece in pieces
-    ]
+def wrapped(label: str, width: float, rate: float = 14.5) -> list[str]:
+    """A label in lines, broken after commas and at spaces.
+
+    Args:
+        label: The label.
+        width: How wide the lines may be, in inches.
+        rate: How many characters an inch has.
+
+    Example:
+        >>> wrapped("pgd_l2:eps=3,steps=40", 1)
+        ['pgd_l2:eps=3,', 'steps=40']
+    """
+    mark = "\N{ZERO WIDTH SPACE}"  # a space that was none
+    pieces = textwrap.wrap(label.replace(",", f", {mark}"), max(8, int(rate * width)))
+    return [piece.replace(f" {mark}", "").replace(mark, "") for piece in pieces] or [label]
 
 
-def _texts(chart: AnyChart) -> str:
+def texts_of(chart: AnyChart) -> str:
+    """All that is written on the figure of a chart."""
     up = "" if isinstance(chart, BoxPlot) else chart.y_label + "".join(mark.text for mark in chart.marks)
     return "".join((chart.x_label, up, *(name for name, _ in chart.names)))

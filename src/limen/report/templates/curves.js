@@ -1,6 +1,6 @@
 // Success against distortion, drawn in the pixels at hand so that type keeps its size on any screen.
 if (document.getElementById("curve-data")) {
-  const { metrics, curves, bands } = JSON.parse(document.getElementById("curve-data").textContent);
+  const { metrics, curves, spans, bands } = JSON.parse(document.getElementById("curve-data").textContent);
   const find = (id) => document.getElementById(id);
   const [plot, reading] = [find("plot"), find("reading")];
   const [metricChoice, ofChoice, scaleChoice] = ["curve-metric", "curve-of", "curve-scale"].map(find);
@@ -39,21 +39,13 @@ if (document.getElementById("curve-data")) {
     return decades.filter((_, i) => (decades.length - 1 - i) % every === 0);
   }
 
-  // The axis is laid over all lines, hidden ones too, so that hiding one does not move the others.
-  function axis(metric, lines, width) {
-    const values = lines.flatMap((line) => line.x);
-    const log = scaleChoice.value === "log" && !metric.reverse && values.some((value) => value > 0);
-    const used = log ? values.filter((value) => value > 0) : values;
-    let low = used.reduce((a, b) => Math.min(a, b), Infinity);
-    let high = used.reduce((a, b) => Math.max(a, b), -Infinity);
-    if (!used.length) [low, high] = [0, 1];
-    // Below five decades lies the rounding of the metric, not distortion; it starts at the left edge.
-    if (log) [low, high] = [Math.max(low / 1.2, high / 1e5), high * 1.2];
-    else if (metric.reverse) [low, high] = [low - 1, high + 1];
-    else [low, high] = [0, high > 0 ? high * 1.04 : 1];
+  function axis(metric, width) {
+    const ends = spans[metric.key][ofChoice.value];
+    const log = scaleChoice.value === "log" && ends.log !== null;
+    const [start, end] = log ? ends.log : ends.linear;
+    const [low, high] = [Math.min(start, end), Math.max(start, end)];
     const warp = log ? Math.log : (value) => value;
     const unwarp = log ? Math.exp : (value) => value;
-    const [start, end] = metric.reverse ? [high, low] : [low, high];
     const span = warp(end) - warp(start);
     return {
       ticks: log ? logTicks(low, high, width / 60) : linearTicks(low, high),
@@ -113,7 +105,7 @@ if (document.getElementById("curve-data")) {
     const full = plot.clientWidth;
     const height = Math.round(Math.min(440, Math.max(280, full * 0.5)));
     const [width, tall] = [full - margin.left - margin.right, height - margin.top - margin.bottom];
-    const scale = axis(metric, lines, width);
+    const scale = axis(metric, width);
     const y = (share) => margin.top + (1 - share) * tall;
     const [right, base] = [margin.left + width, margin.top + tall];
     const root = svg("svg", { width: full, height, viewBox: `0 0 ${full} ${height}`, "aria-hidden": "true" });
