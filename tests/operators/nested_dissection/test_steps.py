@@ -92,12 +92,12 @@ def test_the_factors_hold_what_the_reference_eliminates_with(height, width, edge
 def test_both_substitutions_are_those_of_the_reference(height, width, edges, dtype, most):
     factor, exact = steps(height, width, edges, dtype)
     targets = drawn(2, 2, height, width, seed=2, dtype=dtype) - 0.5
-    symbolic = analyse(height, width, edges, torch.device("cpu"))
-    vectors = targets.view(4, -1).index_select(1, symbolic.order)
-    substitution.forward(symbolic, vectors, factor.forward)
-    halfway = vectors.index_select(1, symbolic.places).view(2, 2, -1)
-    substitution.backward(symbolic, vectors, factor.backward)
-    solution = vectors.index_select(1, symbolic.places).view(2, 2, -1)
+    vectors = analyse(height, width, edges, torch.device("cpu")).vectors
+    values = targets.view(4, -1).index_select(1, vectors.order)
+    substitution.forward(vectors, values, factor.forward)
+    halfway = values.index_select(1, vectors.places).view(2, 2, -1)
+    substitution.backward(vectors, values, factor.backward)
+    solution = values.index_select(1, vectors.places).view(2, 2, -1)
     for place, factors in exact.items():
         half = reference.forward(factors, targets[place].double().numpy().ravel())
         whole = reference.backward(factors, half)

@@ -4,7 +4,9 @@
 
     ordering        the grid is cut by separators: which pixels are eliminated together, and in which order
     layout          how the numbers of all subdomains of one size lie in memory, and are multiplied
-    symbolic        the indices by which numbers go from the matrix to fronts, and from fronts to others
+    assembly        the indices by which numbers go from the matrix to fronts, and from fronts to others
+    vectors         the order of pixels in a vector, and the indices that substitution takes
+    symbolic        both of these for a grid, kept
     numeric         the multifrontal factorisation, by products of batches of dense matrices
     dense           the inverses of these
     substitution    forward and backward, for a solution

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from limen.errors import LimenError
 from limen.operators.nested_dissection import substitution
+from limen.operators.nested_dissection.assembly import listed
 from limen.operators.nested_dissection.numeric import factorise
 from limen.operators.nested_dissection.ordering import dissect
-from limen.operators.nested_dissection.symbolic import analyse, listed
+from limen.operators.nested_dissection.symbolic import analyse
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class GridFactor:
             LimenError: If a matrix is not positive definite, or holds numbers that are not finite.
         """
         count, _, edges, height, width = links.shape
-        symbolic = analyse(height, width, edges, links.device)
-        sizes = [(each.layout, each.layout.separator, each.layout.boundary) for each in symbolic.fronts]
+        assemblies = analyse(height, width, edges, links.device).assemblies
+        sizes = [(each.layout, each.layout.separator, each.layout.boundary) for each in assemblies]
         forward = tuple(layout.empty(links, s, s + b) for layout, s, b in sizes)
         backward = tuple(layout.empty(links, b, s) for layout, s, b in sizes)
         fine = torch.ones(count, dtype=torch.bool, device=links.device)
         for row in range(count):  # one by one: the fronts of many would not fit into the caches
             factors = [(one[row], other[row]) for one, other in zip(forward, backward, strict=True)]
-            pivots = factorise(symbolic, listed(diagonal[row], links[row]), factors)
+            pivots = factorise(assemblies, listed(diagonal[row], links[row]), factors)
             fine[row] = ((pivots > 0) & (pivots < torch.inf)).all()
         failed = (~fine).nonzero()[:, 0].tolist()
         if failed:
@@ -74,11 +75,11 @@ class GridFactor:
 
     def solve(self, targets: Tensor) -> Tensor:
         """A⁻¹ y for one y (N, C, H, W) per sample, differentiable in y; C is G, or anything where G is 1."""
-        symbolic = analyse(*self.size, self.edges, targets.device)
-        vectors = targets.flatten(2).flatten(0, 1).index_select(1, symbolic.order)
-        substitution.forward(symbolic, vectors, self.forward)
-        substitution.backward(symbolic, vectors, self.backward)
-        return vectors.index_select(1, symbolic.places).view(targets.shape)
+        vectors = analyse(*self.size, self.edges, targets.device).vectors
+        values = targets.flatten(2).flatten(0, 1).index_select(1, vectors.order)
+        substitution.forward(vectors, values, self.forward)
+        substitution.backward(vectors, values, self.backward)
+        return values.index_select(1, vectors.places).view(targets.shape)
 
     def select(self, rows: Tensor) -> Self:
         """The factorisation of the samples at `rows`; itself, not a copy, where these are all in order."""

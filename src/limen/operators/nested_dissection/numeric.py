@@ -7,16 +7,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from limen.operators.nested_dissection.assembly import Assembly
 from limen.operators.nested_dissection.dense import inverse
-from limen.operators.nested_dissection.symbolic import Fronts, Symbolic
+from limen.operators.nested_dissection.layout import Layout
 
 
-def factorise(symbolic: Symbolic, entries: Tensor, factors: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def factorise(
+    assemblies: Sequence[Assembly], entries: Tensor, factors: Sequence[tuple[Tensor, Tensor]]
+) -> Tensor:
     """Fill in the factors of one sample's matrices.
 
     Args:
-        symbolic: Of the grid.
-        entries: Of the G matrices, `symbolic.listed`.
+        assemblies: Of the levels, the whole grid's first.
+        entries: Of the G matrices, `assembly.listed`.
         factors: For each level, the matrices for forward and for backward substitution, to be filled in.
 
     Returns:
@@ -24,31 +27,32 @@ def factorise(symbolic: Symbolic, entries: Tensor, factors: Sequence[tuple[Tenso
     """
     pivots: list[Tensor] = []
     below = None
-    for fronts, factor in zip(reversed(symbolic.fronts), reversed(factors), strict=True):
-        matrices = _assemble(fronts, entries)
+    for assembly, factor in zip(reversed(assemblies), reversed(factors), strict=True):
+        layout = assembly.layout
+        matrices = _assemble(assembly, entries)
         if below is not None:
             _extend_add(matrices, *below)
-        inverses, carried, update = _eliminate(matrices, fronts, pivots)
-        forward, backward = (fronts.layout.by_subdomain(each) for each in factor)
+        inverses, carried, update = _eliminate(matrices, layout, pivots)
+        forward, backward = (layout.by_subdomain(each) for each in factor)
         carried = _normal(carried)
-        forward[..., : fronts.layout.separator] = _normal(inverses)
-        forward[..., fronts.layout.separator :] = carried
+        forward[..., : layout.separator] = _normal(inverses)
+        forward[..., layout.separator :] = carried
         backward.copy_(carried.mT)
-        below = fronts, update
+        below = assembly, update
     return torch.cat(pivots)
 
 
-def _assemble(fronts: Fronts, entries: Tensor) -> Tensor:
+def _assemble(assembly: Assembly, entries: Tensor) -> Tensor:
     """The fronts (G, T, s + b, s + b) with the entries of the rows that they eliminate, and no others yet."""
-    layout, groups = fronts.layout, len(entries)
+    layout, groups = assembly.layout, len(entries)
     size = layout.separator + layout.boundary
     matrices = entries.new_zeros(groups, layout.subdomains, size, size)
-    places = fronts.entry_places.expand(groups, -1)
-    matrices.view(groups, -1).scatter_(1, places, entries.index_select(1, fronts.entries))
+    places = assembly.entry_places.expand(groups, -1)
+    matrices.view(groups, -1).scatter_(1, places, entries.index_select(1, assembly.entries))
     return matrices
 
 
-def _extend_add(matrices: Tensor, below: Fronts, update: Tensor) -> None:
+def _extend_add(matrices: Tensor, below: Assembly, update: Tensor) -> None:
     """Add the update matrices, of first halves and then of second ones: a GPU's sums are always the same."""
     flat, start = matrices.view(len(matrices), -1), 0
     for count in below.halves:
@@ -58,10 +62,9 @@ def _extend_add(matrices: Tensor, below: Fronts, update: Tensor) -> None:
         start += count
 
 
-def _eliminate(matrices: Tensor, fronts: Fronts, pivots: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _eliminate(matrices: Tensor, layout: Layout, pivots: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """X, −X B, and the update matrix C − BᵀX B, of fronts (A, B; Bᵀ, C) with X = A⁻¹."""
-    groups, layout = len(matrices), fronts.layout
-    t, s, b = layout.subdomains, layout.separator, layout.boundary
+    groups, t, s, b = len(matrices), layout.subdomains, layout.separator, layout.boundary
     flat = matrices.view(groups * t, s + b, s + b)
     between = flat[:, :s, s:].contiguous()
     inverses = inverse(flat[:, :s, :s], pivots)
