@@ -46,6 +46,19 @@ def test_pictures_go_beside_the_page_if_asked_to(limen, workshop, runs):
     assert limen("report", "first", "--pictures", "apart").exit_code == 2
 
 
+def test_to_read_a_run_runs_no_file_that_it_names_and_to_measure_more_does(limen, workshop, runs):
+    (workshop / "nets.py").write_text("open('ran', 'w').close()\n")
+    manifest = workshop / "first" / "run.json"
+    manifest.write_text(manifest.read_text().replace("folder:photos", "python:nets.py:photos"))
+    for command in ("evaluate", "report"):
+        assert limen(command, "first").exit_code == 0
+    assert not (workshop / "ran").exists()
+    assert (
+        limen("evaluate", "first", "-e", "transfer:defense=bit_depth").exit_code > 0
+    )  # the file has no such name
+    assert (workshop / "ran").exists()  # as SECURITY.md warns
+
+
 def test_as_many_images_are_shown_as_in_python_unless_told_otherwise():
     assert signature(report).parameters["gallery"].default == GALLERY
 
