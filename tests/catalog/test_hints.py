@@ -39,6 +39,11 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (catalog.model, "net.onnx", "python:FILE.py:NAME"),
         (catalog.model, "resnet50", "write torchvision:resnet50 or timm:resnet50"),
         (catalog.model, "tf_efficientnet_lite0", "write timm:tf_efficientnet_lite0"),
+        (
+            catalog.model,
+            "google/vit-base",
+            "no such file or folder; a model of the Hugging Face Hub is written hf:goo",
+        ),
         (catalog.model, "torchvison:resnet50", "did you mean 'torchvision'"),
         (catalog.attack, "pgd", "pgd_linf"),
         (catalog.attack, "pgd", "pgd_l2"),

@@ -188,7 +188,7 @@ def test_without_transformers_the_error_names_the_extra(monkeypatch):
 @pytest.mark.parametrize(
     ("source", "name", "hint"),
     [
-        (torchvision, "squeezenet1_1", "pass weights=PATH"),
+        (torchvision, "squeezenet1_1", "pass weights=PATH .*; imagenet:efficientnet_lite0 needs no download"),
         (timm, "test_resnet", "pass weights=PATH"),
         (hf, "limen/no-such-model", "pass the folder of a saved model"),
     ],

@@ -73,6 +73,8 @@ def model_hint(spec: str, known: Collection[str]) -> str:
         )
     if suffix == ".onnx":
         return "ONNX files have no gradient; write python:FILE.py:NAME with a function that makes the network"
+    if "/" in name and not Path(name).exists():
+        return f"there is no such file or folder; a model of the Hugging Face Hub is written hf:{spec}"
     libraries = [each for each in ("torchvision", "timm") if _has(each, name)]
     return "write " + " or ".join(f"{each}:{spec}" for each in libraries) if libraries else ""
 

@@ -174,7 +174,10 @@ def _classes(spec: str, num_classes: int | None, weights: Weights) -> dict[str, 
 
 
 @contextmanager
-def _downloading(spec: str, cure: str = "pass weights=PATH to use a file that you have") -> Iterator[None]:
+def _downloading(
+    spec: str,
+    cure: str = "pass weights=PATH to use a file that you have; imagenet:efficientnet_lite0 needs no download",
+) -> Iterator[None]:
     """Whatever a download raises, from a dozen libraries below, as one clear error."""
     try:
         yield
