@@ -173,11 +173,11 @@ def _classes(spec: str, num_classes: int | None, weights: Weights) -> dict[str, 
     return {"num_classes": num_classes}
 
 
+_CURE = "pass weights=PATH to use a file that you have; imagenet:efficientnet_lite0 needs no download"
+
+
 @contextmanager
-def _downloading(
-    spec: str,
-    cure: str = "pass weights=PATH to use a file that you have; imagenet:efficientnet_lite0 needs no download",
-) -> Iterator[None]:
+def _downloading(spec: str, cure: str = _CURE) -> Iterator[None]:
     """Whatever a download raises, from a dozen libraries below, as one clear error."""
     try:
         yield
