@@ -121,6 +121,13 @@ def test_a_mark_stands_at_its_value_with_its_text_on_the_side_that_has_room():
     assert texts == [("here", 2, "left"), ("there", 9, "right")]
 
 
+def test_a_mark_is_in_view_unless_the_range_of_the_chart_leaves_it_out():
+    line, marks = Line("a", [4, 5], [0, 1]), [Mark(1, "target")]
+    free, bound = drawn(lines(line, marks=marks)), drawn(lines(line, marks=marks, x_range=(4, 5)))
+    assert free.get_xlim()[0] < 1
+    assert (len(free.texts), len(bound.texts), len(bound.lines)) == (1, 0, 1)
+
+
 @pytest.mark.parametrize("span", [None, (0, 20), (20, 0)], ids=["free", "rising", "falling"])
 def test_boxes_have_their_quartiles_whiskers_and_outliers_below_each_other(span):
     none = Box("none", (NAN,) * 3, (NAN,) * 2)

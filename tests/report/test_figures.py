@@ -112,7 +112,7 @@ def test_names_of_files_stay_in_the_folder_and_are_unlike_on_any_system(tmp_path
     )
     assert [path.stem for path in written] == [
         *("etc-passwd", "figure", "figure-con", "figure-figures", "a-b-c", "figure-2", "figure-3"),
-        *("x" * 40, "a", "a-2", "figures"),
+        *("x" * 64, "a", "a-2", "figures"),
     ]
     assert names(tmp_path) == ["out"]
     for path in written[:-1]:

@@ -61,7 +61,8 @@ def _draw_lines(chart: Chart, axes: Axes, numbers: Sequence[int], look: Look) ->
     places = [value for line in chart.lines for value in line.x]
     heights = [value for line in chart.lines for value in line.heights]
     whole = all(value == value // 1 for value in places if math.isfinite(value))
-    scale(axes, "x", ends(places, chart.x_range, chart.log_x), log=chart.log_x, whole=whole)
+    shown = [*places, *(mark.x for mark in chart.marks)]
+    scale(axes, "x", ends(shown, chart.x_range, chart.log_x), log=chart.log_x, whole=whole)
     scale(axes, "y", ends(heights, chart.y_range, chart.log_y), log=chart.log_y, percent=chart.percent)
     _label(axes, chart.x_label, chart.y_label, look)
     axes.grid(axis="y", color=look.rule)
@@ -111,6 +112,8 @@ def _draw_line(line: Line, axes: Axes, number: int, look: Look, logs: tuple[bool
 
 
 def _draw_mark(mark: Mark, axes: Axes, look: Look) -> None:
+    if not _within(np.array([mark.x]), axes.get_xlim()):
+        return
     axes.axvline(mark.x, color=look.ink, linewidth=0.45 * look.width, linestyle=(0, (2, 3)))
     start, end = axes.transAxes.inverted().transform(axes.transData.transform([(mark.x, 1)] * 2))[:, 0]
     left = (start + end) / 2 > 0.7

@@ -70,7 +70,7 @@ def tabular(table: Table) -> str:
         \end{tabular}
     """
     numeric = [
-        all(row[at].value is not None or not row[at].text for group in table.groups for row in group.rows)
+        any(row[at].value is not None for group in table.groups for row in group.rows)
         for at in range(len(table.columns))
     ]
     layout = "".join("r" if right and at else "l" for at, right in enumerate(numeric))

@@ -32,7 +32,7 @@ INDEX = "figures.json"
 
 _KIND, _FORMAT = "figures of Limen", 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\.(pdf|svg|png|csv|tex)")
-_LONGEST = 40  # of a title; what is left is broken off before a word
+_LONGEST = 64  # of a title; what is left is broken off before a word
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|figures)")  # of Windows, and our own
 
 Colours = Mapping[str, int]
