@@ -56,7 +56,7 @@ def check_images(images: Tensor, name: str = "images") -> None:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UsageError(f"{name} hold NaN or infinite values")
     if low < 0 or high > 1:
-        raise UsageError(f"{name} reach from {low:.4g} to {high:.4g}; scale them to [0, 1]")
+        raise UsageError(f"{name} reach from {low:.8g} to {high:.8g}; scale them to [0, 1]")
 
 
 def oddity(tensor: Tensor) -> str:
