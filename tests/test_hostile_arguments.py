@@ -238,11 +238,11 @@ def test_a_classifier_that_makes_no_sense_is_refused(given, said):
 
 
 def test_a_classifier_moves_with_its_preprocessing_and_says_what_it_is():
-    made = limen.Classifier(NET, mean=[0.4, 0.5, 0.6], std=0.25, bounds=(0, 255), class_names=["a", "b", "c"])
+    made = limen.Classifier(NET, mean=[51, 102, 153], std=51, bounds=(0, 255), class_names=["a", "b", "c"])
     before = made(X)
     assert made.to("cpu") is made
     assert torch.equal(made(X), before)
-    said = "<Classifier Sequential: 127 weights on cpu, mean 0.4 0.5 0.6, std 0.25, bounds 0 255, 3 classes>"
+    said = "<Classifier Sequential: 127 weights on cpu, mean 51 102 153, std 51, bounds 0 255, 3 classes>"
     assert repr(made) == said
     assert repr(limen.Classifier(nn.Flatten())) == "<Classifier Flatten: 0 weights on cpu>"
     assert repr(catalog.model("demo:digits")).startswith("<Classifier demo:digits: ")

@@ -124,6 +124,12 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.mark.xdist_group("site")
+def test_tests_of_one_group_share_a_process_and_so_what_it_has_made(request):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@site")
+
+
+@pytest.mark.xdist_group("site")
 def test_the_documentation_builds_without_a_warning_and_fetches_nothing(site):
     tags = re.compile(r"<(?:script|img|iframe|link)\b[^>]*>")
     for page in site.rglob("*.html"):

@@ -271,10 +271,10 @@ def environment() -> dict[str, str]:
 
 
 def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_path, plain):
-    task = ("-m", "limen", "train", "--model", plain, "--data", "demo:digits,count=192", "--epochs", "2")
+    task = ("-m", "limen", "train", "--model", plain, "--data", "demo:digits,count=96", "--epochs", "2")
     objective = (
         "--objective",
-        "adversarial:attack=pgd_linf:eps=0.05,,steps=6",
+        "adversarial:attack=pgd_linf:eps=0.05,,steps=3",
         "--augment",
         "crop:padding=1",
     )
