@@ -437,6 +437,8 @@ def test_a_file_exchanged_after_the_run_is_noticed_though_nothing_is_left_to_do(
     Image.new("RGB", (16, 16), (101,) * 3).save(tmp_path / "photos" / "bright" / "1.png")
     with pytest.warns(LimenWarning, match=r"image 'bright/1\.png' has changed"):
         attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)])
+    (tmp_path / "photos" / "bright" / "1.png").write_bytes(b"no image any more")
+    assert attack_run(limen.data.folder(tmp_path / "photos"), [Brighten(0.1)]).table() == first.table()
 
 
 def test_one_run_never_holds_a_bare_and_a_defended_model(attack_run, classifier):

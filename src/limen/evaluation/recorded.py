@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from limen.data import Dataset, Sample
 from limen.errors import UsageError
-from limen.images import from_uint8, to_uint8
+from limen.images import ImageFileError, from_uint8, to_uint8
 from limen.runs import Run, RunWriter
 
 
@@ -77,7 +78,8 @@ def read_newer(dataset: Dataset, indices: Iterable[int], run: RunWriter) -> None
         except OSError:  # it is gone, and so cannot be another
             continue
         if max(status.st_mtime, status.st_ctime) >= began:
-            dataset.load(index)
+            with suppress(ImageFileError):  # nor is what no one can read any more
+                dataset.load(index)
 
 
 def words_on_changed(changed: set[str]) -> str:

@@ -174,4 +174,4 @@ def metrics_of(records: pa.Table) -> dict[str, MetricColumn]:
         'L₂'
     """
     texts = (field.metadata[_METRIC] for field in records.schema if _METRIC in (field.metadata or {}))
-    return {each.key: each for each in (decode(MetricColumn, text) for text in texts)}
+    return {each.key: each for each in (decode(MetricColumn, text) for text in dict.fromkeys(texts))}
