@@ -53,6 +53,13 @@ def test_a_spec_names_all_of_it_and_masks_come_along(ten, monkeypatch):
     assert dataset.load(0).mask.sum() == 6 * 4 * 3
 
 
+def test_the_folder_of_a_split_may_be_a_link_to_another_below(ten):
+    (ten / "val").rename(ten / "validation")
+    (ten / "val").symlink_to("validation")
+    dataset = imagenet(ten, classes=ten / "classes.txt")
+    assert labels(dataset) == {"n02123045/val.JPEG": 0, "n01440764/val.JPEG": 1}
+
+
 @pytest.mark.parametrize(
     ("listed", "message"),
     [

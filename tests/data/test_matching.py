@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limen.data import DataError, from_arrays, numbered_as
+from limen.data import DataError, demo, from_arrays, numbered_as
 from limen.data.matching import imagenet_names, match
 
 MODEL = ("tench, Tinca tinca", "goldfish, Carassius auratus", "great white shark, man-eater", "cat", "fox")
@@ -88,6 +88,14 @@ def test_samples_carry_the_models_numbers_and_the_set_its_names():
     dataset = numbered_as(data(("fox", "cat", "tench")), MODEL)
     assert [dataset.load(place).label for place in range(3)] == [4, 3, 0]
     assert dataset.class_names == MODEL
+
+
+def test_new_draws_of_a_set_carry_the_models_numbers_too():
+    photos = demo("photos", count=3)
+    known = photos.class_names[::-1]
+    redrawn = numbered_as(photos, known).redraw(1)
+    names = [known[redrawn.load(place).label] for place in range(3)]
+    assert names == ["astronaut", "bricks", "cat"]
 
 
 def test_labels_stay_where_a_side_knows_no_names_or_the_order_is_the_models():

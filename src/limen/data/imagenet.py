@@ -54,12 +54,12 @@ def imagenet(
     chosen, parent = Crop.chosen(size, resize, interpolation, crop), open_folder(path)
     root = parent / {"test": "val", "train": "train"}[split]
     listing, known = _read(classes), imagenet_names()
-    folders = [root / number for number in listing]
-    for each in folders:
-        if each.name not in known:
-            raise DataError(f"{classes}: {each.name} is none of ImageNet's 1000 classes")
-        if not each.is_dir() or not is_inside(parent, each):
-            raise DataError(f"{each}: no such folder; {classes} lists the class")
+    for number in listing:
+        if number not in known:
+            raise DataError(f"{classes}: {number} is none of ImageNet's 1000 classes")
+        if not (root / number).is_dir() or not is_inside(parent, root / number):
+            raise DataError(f"{root / number}: no such folder; {classes} lists the class")
+    root = root.resolve()
     places = {number: place for place, number in enumerate(listing if numbering == "list" else known)}
     spec = spec_of(
         "imagenet",
@@ -72,7 +72,8 @@ def imagenet(
     )
     listed = [name or known[number] for number, name in listing.items()]
     names = listed if numbering == "list" else known.values()
-    dataset = of_folders(spec, root.resolve(), folders, places, chosen, masks)
+    folders = [root / number for number in listing]
+    dataset = of_folders(spec, root, folders, places, chosen, masks)
     return replace(dataset, class_names=tuple(names), numbered=True)
 
 

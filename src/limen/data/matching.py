@@ -42,12 +42,9 @@ def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
         >>> numbered_as(pets, ["cat, house cat", "cow", "dog"]).load(0).label
         2
     """
-    if (
-        known is None
-        or dataset.class_names is None
-        or dataset.numbered
-        or all(map(_NAMELESS.fullmatch, known))
-    ):
+    if known is None or dataset.class_names is None or dataset.numbered:
+        return dataset
+    if all(map(_NAMELESS.fullmatch, known)):
         return dataset
     numbers = match(dataset.spec, dataset.class_names, known)
     if numbers == tuple(range(len(numbers))):
@@ -59,7 +56,10 @@ def numbered_as(dataset: Dataset, known: Sequence[str] | None) -> Dataset:
         also = tuple(numbers[each] for each in sample.also)
         return replace(sample, label=numbers[sample.label], target=target, also=also)
 
-    return replace(dataset, read=read, class_names=tuple(known))
+    renumbered = replace(dataset, read=read, class_names=tuple(known))
+    if (redraw := dataset.redraw) is not None:
+        renumbered = replace(renumbered, redraw=lambda seed: numbered_as(redraw(seed), known))
+    return renumbered
 
 
 def match(spec: str, names: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:
