@@ -135,6 +135,11 @@ def test_what_is_no_json_of_a_known_format_is_refused(text, message):
         read_json(Drawing, text, 1, "a drawing", {0: "of old"})
 
 
+def test_a_text_of_no_format_that_is_no_json_is_refused_too():
+    with pytest.raises(RunError, match=r"not valid JSON \(EOF while parsing a value"):
+        decode(tuple[int, ...], "[1,")
+
+
 def test_the_command_line_starts_without_pydantic():
     code = "import sys, limen.cli; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -124,7 +124,11 @@ def decode(kind: Any, text: str | bytes, content: Any = None) -> Any:
         for each in error.errors():
             if isinstance(refusal := each.get("ctx", {}).get("error"), LimenError):
                 raise refusal from None
-        raise RunError(_told(error, from_json(text) if content is None else content)) from None
+        try:
+            content = from_json(text) if content is None else content
+        except ValueError as broken:
+            raise RunError(f"not valid JSON ({reason(broken)})") from None
+        raise RunError(_told(error, content)) from None
 
 
 @functools.cache

@@ -105,7 +105,7 @@ PLAIN = "not a NumPy archive of plain arrays"
         (b"text", PLAIN),
         (b"PK\x03\x04", PLAIN),
         (pickle.dumps(Bomb()), PLAIN),
-        (lying_header(), r"x claims to be an array of 13\.8 EB, and has 0 bytes"),
+        (lying_header(), r"x\.npy claims to be an array of 13\.8 EB, and has 0 bytes"),
         (corrupt(), PLAIN),
     ],
     ids=["empty", "text", "truncated", "pickle", "lying header", "corrupt"],

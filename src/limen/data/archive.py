@@ -50,7 +50,9 @@ def read_arrays(
                 raise DataError(f"{path}: holds {shown}{more}; expected {expected}; {missing[0]} is missing")
             wanted = [name for name in (*needed, *optional) if name in found]
             with zipfile.ZipFile(file) as members:
-                check_fits(sum(_claim(members, name) for name in wanted))
+                names = set(members.namelist())
+                files = [name if name in names else f"{name}.npy" for name in wanted]
+                check_fits(sum(_claim(members, name) for name in files))
             return {name: archive[name] for name in wanted}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
@@ -63,14 +65,13 @@ def read_arrays(
 
 
 def _claim(archive: zipfile.ZipFile, name: str) -> int:
-    """How many bytes an array will take, told by its header, which must be what the archive has of it.
+    """How many bytes the array in a file of the archive will take, by its header.
 
     Raises:
-        UnsafeError: If it is not.
-        KeyError: If there is none of this name.
+        UnsafeError: If the archive holds more or fewer of it.
+        KeyError: If there is no such file.
     """
-    known = set(archive.namelist())
-    member = archive.getinfo(name if name in known else f"{name}.npy")
+    member = archive.getinfo(name)
     with archive.open(member) as stream:
         size = _header(stream)
         there = member.file_size - stream.tell()
