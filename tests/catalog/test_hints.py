@@ -24,7 +24,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("make", "spec", "meant"),
     [
         (catalog.data, "photos", "write folder:photos"),
-        (catalog.data, "./photos", "write folder:photos"),
+        (catalog.data, "./photos,size=224", "write folder:./photos,size=224"),
         (catalog.data, "photos,size=224", "write folder:photos,size=224"),
         (catalog.data, "flat", "write images:flat"),
         (catalog.data, "me.jpg", "write images:me.jpg"),

@@ -16,7 +16,7 @@ from limen.metrics import METRICS, Metric
 from limen.runs import MetricColumn
 from limen.weights import WeightsError
 
-FILE = """
+FILE = '''
 from limen.attacks import fgsm
 from limen.metrics import Metric
 from limen.runs import MetricColumn
@@ -25,12 +25,22 @@ def greatest(first, second, scale: float = 1.0, floor: float = 0.0):
     "The greatest change."
     return (scale * (first - second).abs().amax((1, 2, 3))).clamp_min(floor)
 
+class Nearness:
+    """How near images are."""
+
+    unit, higher_is_better, least_side = "px", True, 5
+
+    def __call__(self, first, second):
+        return -(first - second).abs().mean((1, 2, 3))
+
+nearness = Nearness()
+
 told = Metric(MetricColumn("told", "Told", higher_is_better=True), greatest, 9, "a ruler", False)
 
 def guided(metric: Metric | str = "ssim", eps: float = 0.1):
     return fgsm(eps=eps)
 guided.budget = "eps"
-"""
+'''
 
 
 def graded(a, b, power: int = 2, root: bool = False):
@@ -133,3 +143,10 @@ def test_a_metric_without_its_weights_is_one_error_before_anything_is_measured(m
     linear = Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10)))
     with pytest.raises(WeightsError, match=r"alexnet.* is not at hand"):
         describe_run(linear, catalog.data("demo:digits,count=2"), [fgsm()], metrics=[METRICS["lpips"]])
+
+
+def test_an_object_says_how_its_metric_is_shown_as_a_function_does(file):
+    made = catalog.metric(f"python:{file}:nearness")
+    column = made.column
+    assert (column.key, column.unit, column.higher_is_better, made.least_side) == ("nearness", "px", True, 5)
+    assert column.about == "How near images are."

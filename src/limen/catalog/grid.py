@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from limen.catalog.entry import Entry
+from limen.catalog.kinds import NamedAttack
 from limen.catalog.table import Catalog
 from limen.errors import UsageError
 from limen.identity import Identity
-
-if TYPE_CHECKING:
-    from limen.catalog.kinds import NamedAttack
 
 
 @dataclass(frozen=True)

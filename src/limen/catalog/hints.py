@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from limen.images import IMAGE_SUFFIXES
@@ -13,7 +13,7 @@ Hint = Callable[[str, Collection[str]], str]
 """Says of a spec, and of the names that are known, what may have been meant; empty where nothing is near."""
 
 _WEIGHTS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
-_ARRAYS = {".npz": "npz", ".csv": "csv"}
+_SOURCES = {".npz": "npz", ".csv": "csv"}
 _CALLED = {
     "bim": ["ifgsm"],
     "mim": ["mifgsm"],
@@ -35,11 +35,11 @@ def data_hint(spec: str, known: Collection[str]) -> str:
     if spec_name(spec).strip() in known:
         return ""
     path = Path(spec.partition(",")[0])
-    rest = spec[len(str(path)) :] if spec.startswith(str(path)) else ""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return f"that is an image; write images:{path}{rest}"
-    if path.suffix.lower() in _ARRAYS:
-        return f"write {_ARRAYS[path.suffix.lower()]}:{path}{rest}"
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return f"that is an image; write images:{spec}"
+    if suffix in _SOURCES:
+        return f"write {_SOURCES[suffix]}:{spec}"
     if path.suffix == ".py":
         return f"write python:{path}:NAME, with the name of a function that returns a limen.data.Dataset"
     try:
@@ -49,8 +49,7 @@ def data_hint(spec: str, known: Collection[str]) -> str:
     if below is None:
         return ""
     flat = any(each.suffix.lower() in IMAGE_SUFFIXES for each in below)
-    kind = "images" if flat else "folder"
-    return f"that is a folder; write {kind}:{path}{rest}"
+    return f"that is a folder; write {'images' if flat else 'folder'}:{spec}"
 
 
 def model_hint(spec: str, known: Collection[str]) -> str:
@@ -92,7 +91,7 @@ def attack_hint(spec: str, known: Collection[str]) -> str:
     if len(parts) > 1 and all(spec_name(part) in known for part in (parts[0], parts[-1])):
         return f"a spec names one attack; repeat the option: {_repeated(parts, known)}"
     name = spec_name(spec).strip()
-    kin = [] if name in known or not name else _kin(name, known, _CALLED)
+    kin = [] if name in known or not name else _kin(name, known)
     if not kin:
         return ""
     listed = " or ".join(filter(None, [", ".join(kin[:-1]), kin[-1]]))
@@ -110,15 +109,15 @@ def _repeated(parts: Sequence[str], known: Collection[str]) -> str:
     return " ".join(f"--attack {each}" for each in specs)
 
 
-def _kin(name: str, known: Collection[str], called: Mapping[str, Sequence[str]]) -> list[str]:
+def _kin(name: str, known: Collection[str]) -> list[str]:
     """The names that hold this one, in any case and with any separators, or what it is called elsewhere."""
     plain = _plain(name)
-    same = [each for each in known if _plain(each) == plain]
-    if same or plain in called:
-        return same or [each for each in called[plain] if each in known]
+    if same := [each for each in known if _plain(each) == plain]:
+        return same
+    if plain in _CALLED:
+        return [each for each in _CALLED[plain] if each in known]
     holding = [each for each in known if len(plain) > 2 and plain in _plain(each)]
-    first = [each for each in holding if _plain(each).startswith(plain)]
-    return list(dict.fromkeys([*first, *holding]))
+    return sorted(holding, key=lambda each: not _plain(each).startswith(plain))
 
 
 def _plain(name: str) -> str:

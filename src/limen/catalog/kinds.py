@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from limen.attacks import Attack
-from limen.catalog.entry import Request
+from limen.catalog.entry import Entry, Request
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import LimenError
@@ -79,18 +79,12 @@ def measuring(metric: Any) -> Callable[..., Any]:
 
 
 def known_metric(measure: Named, request: Request) -> Metric:
-    """The metric, its options in its key; a user's function has its `unit` and `higher_is_better` shown."""
+    """The metric, with its options in its key."""
     entry, identity = request.entry, request.identity
-    if isinstance(entry.thing, Metric):
-        known = entry.thing
-        if entry.origin == "limen" and not identity.stated:
-            require(known)
-            return known
-    else:
-        name, said = entry.name.rpartition(":")[2], vars(entry.thing)
-        shown = {key: said[key] for key in ("unit", "higher_is_better") if key in said}
-        known = Metric(MetricColumn(name, name, about=entry.summary, **shown), entry.thing)
-        known = dataclasses.replace(known, least_side=getattr(entry.thing, "least_side", 1))
+    known = entry.thing if isinstance(entry.thing, Metric) else _metric_of(entry)
+    if entry.origin == "limen" and not identity.stated:
+        require(known)
+        return known
     column = dataclasses.replace(known.column, code=entry.code)
     if identity.stated:
         options = write_spec("", [(key, identity.parameters[key]) for key in identity.stated])
@@ -100,6 +94,14 @@ def known_metric(measure: Named, request: Request) -> Metric:
     if entry.origin == "limen":
         require(made)
     return made
+
+
+def _metric_of(entry: Entry) -> Metric:
+    """The metric that a user's function is: its attributes, where it has them, say how it is shown."""
+    measure, name = entry.thing, entry.name.rpartition(":")[2]
+    shown = {key: getattr(measure, key) for key in ("unit", "higher_is_better") if hasattr(measure, key)}
+    column = MetricColumn(name, name, about=entry.summary, **shown)
+    return Metric(column, measure, least_side=getattr(measure, "least_side", 1))
 
 
 def _returned(request: Request, made: Any, wanted: str) -> str:
