@@ -76,6 +76,14 @@ def test_weights_open_with_safetensors_alone(tmp_path):
             assert torch.equal(file.get_tensor(name), value)
 
 
+def test_layers_that_share_their_weights_are_written(tmp_path):
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    write_weights(tmp_path / "tied.safetensors", nn.Sequential(first, second), {})
+    with safe_open(tmp_path / "tied.safetensors", "pt") as file:
+        assert torch.equal(file.get_tensor("0.weight"), file.get_tensor("1.weight"))
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()

@@ -21,6 +21,7 @@ from limen.training import (
     train_family,
     train_network,
 )
+from limen.training.checkpoint import write_weights
 
 SETTINGS = Settings(2, 16, seed=5, sampling="balanced:by=label")
 NET = """
@@ -151,6 +152,24 @@ def test_only_the_models_of_a_family_are_its_files(task, tmp_path):
     train_network(task, tmp_path / "net.safetensors", Settings(1, 32))
     with pytest.raises(LimenError, match="does not say how its training went"):
         history_of(Path(catalog.__file__).parents[1] / "models" / "weights" / "digits.safetensors")
+
+
+@pytest.mark.parametrize("history", ["[", "[1]", '[{"number": 1}]', '{"number": 1}'])
+def test_a_history_that_cannot_be_read_is_one_clear_error(tmp_path, history):
+    path = tmp_path / "000.safetensors"
+    write_weights(path, torch.nn.Linear(1, 1), {"history": history})
+    with pytest.raises(LimenError, match=r"000\.safetensors: does not say how its training went"):
+        history_of(path)
+
+
+def test_the_models_of_a_family_compute_in_the_precision_that_their_files_tell(task, tmp_path, monkeypatch):
+    settings = replace(SETTINGS, epochs=1, precision="bf16")
+    train_family(task, tmp_path / "half", 1, settings)
+    train_network(task, tmp_path / "alone.safetensors", settings)
+    train_family(task, tmp_path / "full", 1, replace(settings, precision="full"))
+    half, full = weights(tmp_path / "half"), weights(tmp_path / "full")
+    assert equal(half, [read_weights(tmp_path / "alone.safetensors")])
+    assert not equal(half, full)
 
 
 def test_the_page_shows_all_models_and_how_far_they_are_apart(task, tmp_path):

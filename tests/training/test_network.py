@@ -24,6 +24,7 @@ from limen.training import (
     Epoch,
     Settings,
     Task,
+    Team,
     Validation,
     accuracy,
     best,
@@ -258,9 +259,22 @@ def test_with_the_models_classes_labels_are_looked_up_among_them(tmp_path):
     assert history[-1].accuracy == 1
 
 
+def test_a_test_set_that_lists_its_classes_otherwise_is_measured_by_their_names(tmp_path, plain):
+    for split, names in (("train", "a b c"), ("test", "c a")):
+        count = len(names.split())
+        pixels = np.zeros((count, 28, 28, 1), np.uint8)
+        np.savez(tmp_path / f"{split}.npz", x=pixels, y=np.arange(count))
+        (tmp_path / f"{split}.txt").write_text("\n".join(names.split()))
+    train, test = (f"npz:{tmp_path}/{name}.npz,classes={tmp_path}/{name}.txt" for name in ("train", "test"))
+    task = Task(plain, test, train)
+    datasets = task.datasets()
+    _, measured = task.numbered(datasets, task.classifier(datasets[0], 0, Team()))
+    assert [measured.load(place).label for place in range(2)] == [2, 0]
+
+
 def test_data_without_a_split_for_training_asks_for_one(tmp_path, plain):
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 28, 28, 1), np.uint8), y=np.arange(2))
-    with pytest.raises(UsageError, match=r"unknown parameter 'split'.*Name the data to learn from"):
+    with pytest.raises(UsageError, match=r"unknown parameter 'split'.*Name the data .* by .*--train-data"):
         train_network(Task(plain, f"npz:{tmp_path / 'a.npz'}"), tmp_path / "a.safetensors", TINY)
 
 

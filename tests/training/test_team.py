@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -38,6 +39,6 @@ def test_half_precision_learns_and_attacks_and_measures_in_full():
     assert torch.bfloat16 in seen
     assert seen[-1] == torch.float32
     assert history[-1].accuracy > 0.5
-    exact = train(full, *digits(), settings, objective=Adversarial(fgsm(eps=0.02)))
+    exact = train(full, *digits(), replace(settings, precision="full"), objective=Adversarial(fgsm(eps=0.02)))
     assert not equal(half, full)
     assert abs(exact[-1].loss - history[-1].loss) < 0.05

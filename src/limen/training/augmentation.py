@@ -20,7 +20,7 @@ from limen.spec import split_chain
 
 
 def crop(sample: Sample, draws: torch.Generator, *, padding: int = 4) -> Sample:
-    """The image, shifted by up to so many pixels each way; what enters from outside is black.
+    """The image, shifted by up to `padding` pixels each way; what enters from outside is black.
 
     Args:
         sample: The sample.
@@ -38,22 +38,21 @@ def crop(sample: Sample, draws: torch.Generator, *, padding: int = 4) -> Sample:
     if padding < 0:
         raise UsageError(f"padding is {padding}; expected 0 or more")
     shifts = torch.randint(-padding, padding + 1, (2,), generator=draws).tolist()
-    sizes = sample.image.shape[1:]
-    # What stays in sight comes from here, and goes there.
-    here = tuple(_common(size, by) for size, by in zip(sizes, shifts, strict=True))
-    there = tuple(_common(size, -by) for size, by in zip(sizes, shifts, strict=True))
+    sides = list(zip(sample.image.shape[1:], shifts, strict=True))
+    source = [_overlap(size, shift) for size, shift in sides]
+    target = [_overlap(size, -shift) for size, shift in sides]
 
     def shifted(planes: Tensor) -> Tensor:
         black = torch.zeros_like(planes)
-        black[:, *there] = planes[:, *here]
+        black[:, *target] = planes[:, *source]
         return black
 
     return _moved(sample, shifted)
 
 
-def _common(size: int, by: int) -> slice:
-    """What a side of this size has in common with itself, shifted."""
-    return slice(max(0, by), max(0, size + min(0, by)))
+def _overlap(size: int, shift: int) -> slice:
+    """The part of a side of this size that lies inside the side shifted by so much."""
+    return slice(max(0, shift), max(0, size + min(0, shift)))
 
 
 def flip(sample: Sample, draws: torch.Generator, *, probability: float = 0.5) -> Sample:
@@ -62,10 +61,10 @@ def flip(sample: Sample, draws: torch.Generator, *, probability: float = 0.5) ->
     Args:
         sample: The sample.
         draws: Where random numbers come from.
-        probability: That of the mirror image.
+        probability: Of the mirror image.
 
     Raises:
-        UsageError: If `probability` is none.
+        UsageError: If `probability` is not from 0 to 1.
 
     Example:
         >>> ramp = Sample("a", torch.tensor([[[0.0, 1.0]]]), 0)

@@ -33,7 +33,11 @@ def write_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) ->
     Raises:
         LimenError: If the file cannot be written; one that was there before is left as it was.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    # Copies, as safetensors refuses weights that share memory, such as those of two tied layers.
+    state = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in module.state_dict().items()
+    }
     _write(path, safetensors.torch.save(state, dict(metadata)))
 
 
@@ -44,7 +48,7 @@ class Checkpoint:
     Attributes:
         path: The file; replaced if it is there.
         conditions: What must be the same for the training to go on.
-        parts: What has a state by name, such as the network and its optimizer; one without is passed over.
+        parts: The network, its optimizer and the like, by name; one without a state is passed over.
     """
 
     path: Path

@@ -16,7 +16,7 @@ from limen.data import Dataset
 from limen.errors import UsageError
 from limen.training.objective import Learner
 from limen.training.reading import Lesson
-from limen.training.sampling import By, key_of, keys_of
+from limen.training.sampling import By, join_keys, keys_of
 
 
 @dataclass
@@ -100,18 +100,15 @@ class GroupDRO:
 
     def _places(self, lesson: Lesson) -> Tensor:
         """The number (N,) of each sample's group."""
-        groups = lesson.groups if self.by != "label" else None
-        labels = lesson.labels.tolist() if self.by != "group" else None
-        if self.by != "label" and groups is None:
+        if self.by != "label" and lesson.groups is None:
             raise UsageError("a sample of the batch belongs to no group; group_dro needs one for each")
-        numbers = {name: place for place, name in enumerate(self._names)}
-        keys = [
-            key_of(None if groups is None else groups[row], None if labels is None else labels[row])
-            for row in range(len(lesson.ids))
-        ]
-        if strange := next((key for key in keys if key not in numbers), None):
-            raise UsageError(f"group {strange!r} is none of the training set's: {', '.join(self._names)}")
-        return torch.tensor([numbers[key] for key in keys])
+        groups = None if self.by == "label" else lesson.groups
+        labels = None if self.by == "group" else lesson.labels.tolist()
+        keys = join_keys(groups, labels)
+        if strange := {*keys} - {*self._names}:
+            known = ", ".join(self._names)
+            raise UsageError(f"group {min(strange)!r} is none of the training set's: {known}")
+        return torch.tensor([self._names.index(key) for key in keys])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from limen.data import Dataset
 from limen.errors import LimenError, UsageError
 from limen.metrics import Metric
 from limen.training.attacking import ended
-from limen.training.reading import OnSkip, Plan, read
+from limen.training.reading import OnSkip, Plan, read, spread
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ class Lagrangian:
         Raises:
             LimenError: If no image can be used, or one cannot and `on_skip` is None.
         """
-        count = min(self.count, len(dataset))
-        order = [place * len(dataset) // count for place in range(count)]
         metric = catalog.metric(self.metric) if isinstance(self.metric, str) else self.metric
+        plan = Plan(dataset, spread(dataset, self.count), batch_size, seed=seed)
         found: list[Tensor] = []
-        for _, lesson in read(Plan(dataset, order, batch_size, seed=seed), 0, workers, on_skip):
+        for _, lesson in read(plan, 0, workers, on_skip):
             here = lesson.to(classifier.device, classifier.dtype)
             masks, ids = here.masks, here.ids
             moved = ended(self.attack, classifier, here.images, here.labels, ids, seed=seed, masks=masks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,16 +13,17 @@ from typing import Any
 import torch
 
 from limen.data import Dataset, held
-from limen.errors import LimenError, UsageError
+from limen.decoding import decode
+from limen.errors import LimenError, RunError, UsageError
 from limen.models import read_metadata
 from limen.runs.files import locked
 from limen.training.checkpoint import make_folder
-from limen.training.loop import Listener, epoch_of
+from limen.training.loop import Listener
 from limen.training.network import metadata_of, train_network
 from limen.training.reading import OnSkip
 from limen.training.settings import Epoch, Settings
 from limen.training.task import Task
-from limen.training.team import Team
+from limen.training.team import assemble
 
 LOCK = "family.lock"
 
@@ -137,8 +137,8 @@ def history_of(path: Path) -> tuple[Epoch, ...]:
         LimenError: If it does not say.
     """
     try:
-        return tuple(epoch_of(each) for each in json.loads(read_metadata(path)["history"]))
-    except (KeyError, TypeError, ValueError) as error:
+        return decode(tuple[Epoch, ...], read_metadata(path)["history"])
+    except (KeyError, RunError) as error:
         raise LimenError(f"{path}: does not say how its training went; train it again") from error
 
 
@@ -164,7 +164,8 @@ def _trained(
 ) -> tuple[int, tuple[Epoch, ...]]:
     """Train one model; returns its number, and what its epochs came to."""
     number, path, settings = left
-    return number, train_network(task, path, settings, team=Team(device), datasets=datasets, **given)
+    team = assemble(device, settings.precision)
+    return number, train_network(task, path, settings, team=team, datasets=datasets, **given)
 
 
 def _together(

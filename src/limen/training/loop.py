@@ -19,7 +19,7 @@ from limen.training.objective import Objective, Prepared
 from limen.training.objectives import CrossEntropy
 from limen.training.reading import OnSkip
 from limen.training.settings import Epoch, Settings, Step
-from limen.training.team import Team
+from limen.training.team import Team, assemble
 from limen.training.validation import Validation
 
 Listener = Callable[[Step | Epoch, tuple[Epoch, ...]], None]
@@ -65,7 +65,7 @@ def train(
         on_skip: Called with the name of an image that cannot be used and the reason; if None, such an
             image ends the training.
         workers: How many processes read and decode images ahead; with 0, this one does.
-        team: The processes that train together; this one alone if None.
+        team: The processes that train together; if None, what `assemble` finds.
 
     Returns:
         What each epoch came to, those before an interruption included.
@@ -84,13 +84,14 @@ def train(
         >>> history[-1].accuracy > 0.5
         True
     """
-    team = Team(classifier.device) if team is None else team
+    team = assemble(classifier.device, settings.precision) if team is None else team
     objective = CrossEntropy() if objective is None else objective
     train_set, test_set = held(train_set, fixed=settings.fixed), held(test_set, fixed=True)
     if isinstance(objective, Prepared):
         objective.prepare(train_set)
-    judges = validation, dual
-    course = Course(classifier, train_set, test_set, settings, objective, *judges, on_skip, workers, team)
+    course = Course(
+        classifier, train_set, test_set, settings, objective, validation, dual, on_skip, workers, team
+    )
     stepper = Stepper(classifier, settings, objective, team)
     kept = None
     if checkpoint is not None:

@@ -19,7 +19,7 @@ from limen.training.objectives import OBJECTIVES
 from limen.training.reading import OnSkip
 from limen.training.settings import Epoch, Settings
 from limen.training.task import Task
-from limen.training.team import Team
+from limen.training.team import Team, assemble
 from limen.training.validation import Validation
 
 EPOCHS = {"demo:photos": 10, "demo:digits": 15}
@@ -31,10 +31,10 @@ class Files:
     """The files of a training.
 
     Attributes:
-        out: The weights after the last epoch, as safetensors.
+        out: The weights after the last epoch.
 
     Raises:
-        UsageError: If the weights' file has another suffix.
+        UsageError: If `out` has another suffix than `.safetensors`.
 
     Example:
         >>> Files(Path("net.safetensors")).best.name
@@ -99,17 +99,18 @@ def train_network(
             other settings.
         LimenError: If the network does not fit the images, or a file cannot be read or written.
     """
-    files, team = Files(out), Team() if team is None else team
+    files = Files(out)
     settings = settings_for(task.model) if settings is None else settings
+    team = assemble(precision=settings.precision) if team is None else team
     objective = OBJECTIVES.make(task.objective)
-    validation = (
-        None if task.validate is None else Validation(catalog.attack(task.validate), task.validate_count)
-    )
+    validation = None
+    if task.validate is not None:
+        validation = Validation(catalog.attack(task.validate), task.validate_count)
     dual = None if task.dual is None else DUALS.make(task.dual)
     train_set, test_set = task.datasets() if datasets is None else datasets
     classifier = task.classifier(train_set, settings.seed, team)
     told = {**metadata_of(task, settings, train_set), "limen": limen.__version__}
-    train_set, test_set = (task.numbered(each, classifier) for each in (train_set, test_set))
+    train_set, test_set = task.numbered((train_set, test_set), classifier)
     if classifier.class_names is not None:
         told["class_names"] = json.dumps(classifier.class_names)
 

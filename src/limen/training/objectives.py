@@ -22,7 +22,7 @@ from limen.training.distributional import WRM, GroupDRO
 from limen.training.objective import Learner, Prepared, Stateful, Telling
 from limen.training.reading import Lesson
 
-_TWO_DEVIATIONS = 0.4772498680518208  # the share of a normal distribution from its mean to there
+_TWO_DEVIATIONS = 0.4772498680518208  # the share of a normal distribution from its mean to two deviations
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CrossEntropy:
             Inception architecture, Section 7).
 
     Raises:
-        UsageError: If `smoothing` is no share.
+        UsageError: If `smoothing` is not from 0 to 1.
     """
 
     smoothing: float = 0.0
@@ -81,14 +81,13 @@ class Adversarial:
     mode: Literal["eval", "train"] = "eval"
 
     def __post_init__(self) -> None:
-        _check_share("share", self.share, least=1e-6)
-        _check_weight(self.weight)
+        _check_mix(self.share, self.weight)
 
     def __call__(self, learner: Learner, lesson: Lesson) -> Tensor:
         """One loss per sample (N,)."""
         rows = lesson.chosen(self.share)
-        ended = _attacked(self.attack, learner.under_attack(self.mode), lesson, rows)
-        return _mixed(learner, lesson, rows, ended, self.share, self.weight)
+        attacked = _attacked(self.attack, learner.under_attack(self.mode), lesson, rows)
+        return _mixed(learner, lesson, rows, attacked, self.share, self.weight)
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,7 @@ class StepLeastLikely:
 
     def __post_init__(self) -> None:
         _check_share("eps", self.eps)
-        _check_share("share", self.share, least=1e-6)
-        _check_weight(self.weight)
+        _check_mix(self.share, self.weight)
 
     def lengths(self, lesson: Lesson) -> Tensor:
         """The lengths (N,) of the steps."""
@@ -130,8 +128,8 @@ class StepLeastLikely:
         """One loss per sample (N,)."""
         rows = lesson.chosen(self.share)
         step = fgsm(eps=self.lengths(lesson)[rows], loss=_towards_the_least_likely)
-        ended = _attacked(step, learner.under_attack(), lesson, rows)
-        return _mixed(learner, lesson, rows, ended, self.share, self.weight)
+        attacked = _attacked(step, learner.under_attack(), lesson, rows)
+        return _mixed(learner, lesson, rows, attacked, self.share, self.weight)
 
 
 @dataclass(frozen=True)
@@ -173,10 +171,10 @@ def _attacked(attack: Any, classifier: Classifier, lesson: Lesson, rows: Tensor)
 
 
 def _mixed(
-    learner: Learner, lesson: Lesson, rows: Tensor, ended: Tensor, share: float, weight: float
+    learner: Learner, lesson: Lesson, rows: Tensor, attacked: Tensor, share: float, weight: float
 ) -> Tensor:
-    """The losses (N,) of a batch whose images at `rows` are exchanged; their mean is that of the weights."""
-    images = lesson.images.index_copy(0, rows, ended)
+    """The losses (N,) of a batch whose images at `rows` are attacked; their mean weighs these by `weight`."""
+    images = lesson.images.index_copy(0, rows, attacked)
     losses = cross_entropy(learner(images), lesson.labels, reduction="none")
     weights = torch.ones_like(losses).index_fill(0, rows, weight)
     return losses * weights / (1 - share + share * weight)
@@ -187,12 +185,14 @@ def _towards_the_least_likely(images: Tensor, logits: Tensor, labels: Tensor) ->
     return -cross_entropy(logits, logits.detach().argmin(1), reduction="none")
 
 
-def _check_share(name: str, value: float, least: float = 0.0) -> None:
-    if not least <= value <= 1:
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
         raise UsageError(f"{name} is {value}; expected a number from 0 to 1")
 
 
-def _check_weight(weight: float) -> None:
+def _check_mix(share: float, weight: float) -> None:
+    if not 0 < share <= 1:
+        raise UsageError(f"share is {share}; expected more than 0, and at most 1")
     if not 0 < weight < float("inf"):
         raise UsageError(f"weight is {weight}; expected more than 0")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -116,22 +116,38 @@ class Plan:
 
     def __getitem__(self, step: int) -> Read:
         """Read what this process takes of a step's batch."""
+        skipped: list[tuple[str, str]] = []
+        try:
+            lesson = self._lesson(step, skipped)
+        except LimenError as error:
+            return Read(None, tuple(skipped), error)
+        return Read(lesson, tuple(skipped))
+
+    def _lesson(self, step: int, skipped: list[tuple[str, str]]) -> Lesson | None:
+        """This process's part of a batch, if any of it can be used; `skipped` takes what cannot, and why."""
         cut = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        whole, factors = self.order[cut], None if self.factors is None else self.factors[cut]
-        places = list(range(self.share.rank, len(whole), self.share.size))
+        whole = self.order[cut]
+        factors = [1.0] * len(whole) if self.factors is None else self.factors[cut]
+        mine = range(self.share.rank, len(whole), self.share.size)
         # All processes must take each step together, so one without a sample has one that counts nothing.
-        fills = not places
-        places = places or [0]
-        held, skipped = [], []
-        for place in places:
+        weights = {place: factors[place] for place in mine} or {0: 0.0}
+        samples: dict[int, Sample] = {}
+        for place in weights:
             try:
-                held.append((place, whole[place], self._sample(whole[place])))
+                samples[place] = self._sample(whole[place])
             except ImageFileError as error:
                 skipped.append((self.dataset.ids[whole[place]], str(error)))
-            except LimenError as error:
-                return Read(None, tuple(skipped), error)
-        counted = [0.0 if fills else 1.0 if factors is None else factors[place] for place, *_ in held]
-        return self._read(held, tuple(skipped), counted, len(whole))
+        if not samples:
+            return None
+        _check_shapes(samples.values())
+        batch = stack([(whole[place], sample) for place, sample in samples.items()])
+        return Lesson(
+            **vars(batch),
+            weights=torch.tensor([weights[place] for place in samples]),
+            places=torch.tensor([*samples]),
+            whole=len(whole),
+            seed=self.seed,
+        )
 
     def _sample(self, index: int) -> Sample:
         sample = self.dataset.load(index)
@@ -142,27 +158,13 @@ class Plan:
                 sample = change(sample, draws)
         return sample
 
-    def _read(
-        self, held: list[tuple[int, int, Sample]], skipped: tuple[Any, ...], weights: list[float], whole: int
-    ) -> Read:
-        if not held:
-            return Read(None, skipped)
-        places, indices, samples = zip(*held, strict=True)
-        for sample in samples:
-            if sample.image.shape != samples[0].image.shape:
-                sizes = " and ".join(str(tuple(each.image.shape)) for each in (samples[0], sample))
-                return Read(
-                    None, skipped, LimenError(f"{sample.id}: images of shapes {sizes} fit no common batch")
-                )
-        batch = stack(list(zip(indices, samples, strict=True)))
-        lesson = Lesson(
-            **vars(batch),
-            weights=torch.tensor(weights),
-            places=torch.tensor(places),
-            whole=whole,
-            seed=self.seed,
-        )
-        return Read(lesson, skipped)
+
+def _check_shapes(samples: Iterable[Sample]) -> None:
+    first, *others = samples
+    for sample in others:
+        if sample.image.shape != first.image.shape:
+            sizes = " and ".join(str(tuple(each.image.shape)) for each in (first, sample))
+            raise LimenError(f"{sample.id}: images of shapes {sizes} fit no common batch")
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,18 @@ class Read:
     lesson: Lesson | None
     skipped: tuple[tuple[str, str], ...] = ()
     error: LimenError | None = None
+
+
+def spread(dataset: Dataset, count: int) -> list[int]:
+    """The positions of `count` samples, or of all if there are fewer, spread evenly over a data set.
+
+    Example:
+        >>> from limen.data import demo
+        >>> spread(demo("digits", count=10), 4)
+        [0, 2, 5, 7]
+    """
+    count = min(count, len(dataset))
+    return [place * len(dataset) // count for place in range(count)]
 
 
 def read(plan: Plan, start: int, workers: int, on_skip: OnSkip | None) -> Iterator[tuple[int, Lesson]]:

@@ -30,7 +30,7 @@ class Drawn:
 
     Attributes:
         order: Positions in the data set, in the order in which they are learned from.
-        factors: What the gradient of the sample at each of these positions is multiplied by; None for 1.
+        factors: By how much the gradient of the sample at each of these positions is multiplied; None for 1.
     """
 
     order: Sequence[int]
@@ -92,6 +92,7 @@ def balanced(
 
     Raises:
         UsageError: If a sample belongs to no group, or `count` is not positive.
+        ImageFileError: If a group or label must be read, and its image cannot be used.
 
     Source:
         Sagawa et al. 2020, Distributionally robust neural networks for group shifts, Section 2.2 and
@@ -110,8 +111,7 @@ def balanced(
 
 def _count(asked: int | None, dataset: Dataset) -> int:
     """How many draws an epoch has."""
-    most = max(MOST_COUNT, len(dataset))
-    return len(dataset) if asked is None else check_count("count", asked, most)
+    return len(dataset) if asked is None else check_count("count", asked, max(MOST_COUNT, len(dataset)))
 
 
 def draw_positions(weights: Tensor, count: int, draws: torch.Generator) -> list[int]:
@@ -129,12 +129,12 @@ def draw_positions(weights: Tensor, count: int, draws: torch.Generator) -> list[
         >>> draw_positions(torch.tensor([0.0, 0.5, 0.0]), 3, torch.Generator())
         [1, 1, 1]
     """
-    reached = weights.double().cumsum(0)
-    if not bool((weights >= 0).all()) or not bool(torch.isfinite(reached).all()) or not reached[-1] > 0:
+    sums = weights.double().cumsum(0)
+    if not bool((weights >= 0).all()) or not bool(torch.isfinite(sums).all()) or not sums[-1] > 0:
         raise UsageError("the weights of samples must be finite, not negative, and not all 0")
-    drawn = torch.rand(count, generator=draws, dtype=torch.float64) * reached[-1]
+    drawn = torch.rand(count, generator=draws, dtype=torch.float64) * sums[-1]
     # A sample of weight 0 is never the first whose sum exceeds what was drawn.
-    found = torch.searchsorted(reached, drawn, right=True)
+    found = torch.searchsorted(sums, drawn, right=True)
     return found.clamp(max=int(weights.nonzero()[-1])).tolist()
 
 
@@ -143,25 +143,24 @@ def keys_of(dataset: Dataset, by: By) -> list[str]:
 
     Raises:
         UsageError: If a sample belongs to none.
+        ImageFileError: If a group or label must be read, and its image cannot be used.
     """
-    groups = groups_of(dataset) if by != "label" else ("",) * len(dataset)
-    if any(group is None for group in groups):
+    groups = None if by == "label" else groups_of(dataset)
+    if groups is not None and None in groups:
         raise UsageError(f"{dataset.spec}: not every sample belongs to a group; name groups, or use by=label")
-    labels = [dataset.load(place).label for place in range(len(dataset))] if by != "group" else []
-    return [
-        key_of(None if by == "label" else groups[place], labels[place] if labels else None)
-        for place in range(len(dataset))
-    ]
+    labels = None if by == "group" else [dataset.load(place).label for place in range(len(dataset))]
+    return join_keys(groups, labels)
 
 
-def key_of(group: str | None, label: int | None) -> str:
-    """The name of a group of samples that have this group of the data, this label, or both.
+def join_keys(groups: Sequence[object] | None, labels: Sequence[int] | None) -> list[str]:
+    """The names of groups of samples, by the data's own groups (N), labels (N), or both.
 
     Example:
-        >>> key_of("night", None), key_of(None, 3), key_of("night", 3)
-        ('night', '3', '3 night')
+        >>> join_keys(["night"], None), join_keys(None, [3]), join_keys(["night"], [3])
+        (['night'], ['3'], ['3 night'])
     """
-    return " ".join(str(part) for part in (label, group) if part is not None)
+    columns = [column for column in (labels, groups) if column is not None]
+    return [" ".join(map(str, parts)) for parts in zip(*columns, strict=True)]
 
 
 def _a_set() -> tuple[Dataset, torch.Generator]:

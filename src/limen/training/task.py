@@ -30,8 +30,8 @@ class Task:
         objective: The spec of what is brought down.
         validate: The spec of an attack to judge each epoch by; None for no attack.
         validate_count: How many images of the test set are attacked.
-        classes: Whose classes: with `data`, the last layer is exchanged where the data has another number of
-            classes than the model; with `model`, labels are looked up among the model's.
+        classes: Whose classes: with `data`, those of the training set, and the last layer is exchanged where
+            the model has another number of them; with `model`, labels are looked up among the model's.
         freeze: Whether only the last layer learns.
         dual: The spec of what estimates the dual after each epoch, `lagrangian:attack=SPEC`; None for none.
     """
@@ -59,7 +59,7 @@ class Task:
         try:
             return _labelled(f"{self.test_set},split=train"), test_set
         except UsageError as error:
-            raise UsageError(f"{error}. Name the data to learn from by train_set") from error
+            raise UsageError(f"{error}. Name the data to learn from by train_set (--train-data)") from error
 
     def classifier(self, train_set: Dataset, seed: int, team: Team) -> Classifier:
         """The network before the first step, with the classes asked for.
@@ -84,9 +84,15 @@ class Task:
             last_layer(classifier.module)[1].requires_grad_(True)
         return classifier
 
-    def numbered(self, dataset: Dataset, classifier: Classifier) -> Dataset:
-        """The data set with the numbers that the network gives its classes."""
-        return numbered_as(dataset, classifier.class_names) if self.classes == "model" else dataset
+    def numbered(self, datasets: tuple[Dataset, Dataset], classifier: Classifier) -> tuple[Dataset, Dataset]:
+        """The training set and the test set with the numbers that the network gives their classes.
+
+        Raises:
+            DataError: If a class of theirs is none of the network's.
+        """
+        train_set, test_set = datasets
+        names = classifier.class_names if self.classes == "model" else train_set.class_names
+        return numbered_as(train_set, names), numbered_as(test_set, names)
 
 
 def _labelled(spec: str) -> Dataset:

@@ -12,7 +12,7 @@ from limen.catalog import NamedAttack
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import LimenError, UsageError
-from limen.training.reading import OnSkip, Plan, read
+from limen.training.reading import OnSkip, Plan, read, spread
 from limen.training.team import Team
 
 
@@ -66,10 +66,8 @@ def robust_accuracy(
     Raises:
         LimenError: If no image can be used, or one cannot and `on_skip` is None.
     """
-    count = min(validation.count, len(dataset))
-    order = [place * len(dataset) // count for place in range(count)]
-    attack = validation.attack
-    return _share(classifier, dataset, order, batch_size, on_skip, workers, team, attack)
+    order = spread(dataset, validation.count)
+    return _share(classifier, dataset, order, batch_size, on_skip, workers, team, validation.attack)
 
 
 def _share(

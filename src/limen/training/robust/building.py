@@ -31,7 +31,7 @@ from limen.training.robust.growing import CHECKPOINT, Builder, GrowthListener
 from limen.training.robust.growth import Growth
 from limen.training.settings import Settings
 from limen.training.task import Task
-from limen.training.team import Team
+from limen.training.team import Team, assemble
 
 LOCK = "robust.lock"
 NETWORK = "network.safetensors"
@@ -99,7 +99,7 @@ def grow_robust_set(
         Algorithm 4.1 of the paper on imperceptible attacks, distributionally robust optimization and fairness
         (Hua et al.).
     """
-    team = Team() if team is None else team
+    team = assemble(precision=settings.precision) if team is None else team
     if team.share.size > 1:
         raise UsageError("a robust data set is made by one process; start it without accelerate")
     attack = catalog.attack(growing.attack)
@@ -107,7 +107,7 @@ def grow_robust_set(
     train_set, test_set = task.datasets()
     train_set = replace(train_set, redraw=None)
     classifier = task.classifier(train_set, settings.seed, team)
-    train_set, test_set = (task.numbered(each, classifier) for each in (train_set, test_set))
+    train_set, test_set = task.numbered((train_set, test_set), classifier)
     Growth((), growing.literal, growing.clean_share)  # which refuses a wrong share
     manifest = _manifest(task, growing, attack, settings, classifier, train_set)
     _check_place(folder)
