@@ -10,8 +10,10 @@ from limen import Classifier
 from limen.attacks import lpa, ppgd
 from limen.attacks.features import FeatureDistance
 from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
+from limen.defenses import Adaptive, Defended
 from limen.errors import LimenWarning, UsageError
 from limen.images import norm
+from limen.seeds import content_seeds
 from limen.structure import maps_of_each_size
 
 from . import published_ppgd as published
@@ -168,6 +170,19 @@ def test_feature_maps_of_a_large_batch_are_put_together():
     (maps,) = maps_of_each_size(classifier, images)
     assert len(maps) == 17
     torch.testing.assert_close(maps[16:], classifier.module[:2](images[16:]))
+
+
+def test_feature_maps_through_random_draws_are_their_means_and_can_be_attacked():
+    def faded(batch: Tensor, seeds: Tensor | None = None) -> Tensor:
+        return batch if seeds is None else batch * (0.5 + seeds.float() / 2.0**64)[:, None, None, None]
+
+    network, problem = small(2)
+    drawn = Adaptive(Defended(problem.classifier, faded), draws=3)
+    seen = [faded(problem.images, content_seeds(-1 - draw, problem.images)) for draw in range(3)]
+    expected = zip(*map(network.features, seen), strict=True)
+    for maps, of_draws in zip(maps_of_each_size(drawn, problem.images), expected, strict=True):
+        torch.testing.assert_close(maps, torch.stack(of_draws).mean(0))
+    assert len(ppgd(steps=2)(drawn, problem.images, problem.labels).images) == 2
 
 
 class Gate(torch.autograd.Function):

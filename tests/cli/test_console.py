@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from limen.cli.console import complain, output, printed
+from limen.cli.console import complain, output, show
 from limen.cli.progress import showing
 from limen.cli.tables import wrapped
 from limen.document import Cell, Group, Table
@@ -38,7 +38,7 @@ def table(labels: tuple[str, ...] = LABELS, columns: tuple[str, ...] = FIGURES) 
 
 def shown(capsys, monkeypatch, what: Table, width: int) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
-    output().print(printed(what))
+    show(what)
     return capsys.readouterr().out.splitlines()
 
 
@@ -77,7 +77,7 @@ def test_a_narrow_terminal_gets_a_line_for_each_value(capsys, monkeypatch):
 
 def test_a_pipe_gets_whole_rows_unless_columns_says_how_wide(capsys, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
-    output().print(printed(table()))
+    show(table())
     assert [line for line in capsys.readouterr().out.splitlines() if LABELS[0] in line]
     assert not [line for line in shown(capsys, monkeypatch, table(), 80) if LABELS[0] in line]
 

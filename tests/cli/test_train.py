@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from limen import catalog
 
 
@@ -18,9 +20,11 @@ def test_trained_weights_load_by_spec_and_do_what_was_printed(limen, workshop):
     )
     result = limen("train", *arguments)
     assert result.exit_code == 0, result.stderr
-    assert "epoch 2: loss" in result.stderr
-    assert "epoch 3" not in result.stderr
-    assert "weights  d.safetensors" in result.stdout
+    epochs = [line for line in result.stderr.splitlines() if line.startswith("epoch")]
+    assert [line.split(":")[0] for line in epochs] == ["epoch 1", "epoch 2"]
+    (accuracy,) = re.findall(r"accuracy (\S+),", epochs[1])
+    files = ["weights  d.safetensors", "page     d.html"]
+    assert result.stdout.splitlines() == [f"accuracy {accuracy}", *files]
     assert len(catalog.model("demo:digits,weights=d.safetensors").class_names or ()) == 10
 
 
@@ -50,6 +54,7 @@ def test_a_training_against_an_attack_keeps_the_best_a_page_and_logs(limen, work
     result = limen("train", *what, *how, *attacked, *rest)
     assert result.exit_code == 0, result.stderr
     assert "under attack" in result.stderr
+    assert re.match(r"accuracy \S+%, under attack \S+%\n", result.stdout)
     for line in ("weights  robust.safetensors", "best     robust.best.safetensors", "page     robust.html"):
         assert line in result.stdout
     page = (workshop / "robust.html").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from limen.cli.tables import Shown
-from limen.document import Table, harmless
+from limen.document import Block, Notes, Table, harmless
 
 
 class Output(Console):
@@ -55,6 +55,10 @@ def complain_of_skipped(image_id: str, reason: str) -> None:
     complain(f"skipped {image_id}: {reason}")
 
 
-def printed(table: Table) -> Shown:
-    """A table as the terminal shows it, as wide as that is."""
-    return Shown(table)
+def show(*blocks: Block) -> None:
+    """Print the tables and the notes among the blocks of a document; charts and pictures are for pages."""
+    for block in blocks:
+        if isinstance(block, Table):
+            output().print(Shown(block))
+        elif isinstance(block, Notes):
+            output().print(*block.items, sep="\n")

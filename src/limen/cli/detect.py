@@ -88,7 +88,7 @@ def _train(
 
 
 def _judge(folder: Path, file: Path, csv: Path | None) -> None:
-    from limen.cli.console import complain, output, printed
+    from limen.cli.console import complain, output, show
     from limen.detection import Verdict, image_files, judge_files, read_detector
 
     detector, verdicts = read_detector(file), []
@@ -99,7 +99,7 @@ def _judge(folder: Path, file: Path, csv: Path | None) -> None:
             complain(f"skipped {each.path}: {each.reason}")
     if not verdicts:
         raise LimenError(f"{folder}: none of its images could be read")
-    output().print(printed(_table(verdicts, folder, detector)))
+    show(_table(verdicts, folder, detector))
     if csv is not None:
         _write(csv, verdicts)
         output().print(f"csv {csv}")

@@ -52,7 +52,7 @@ def evaluate(
     """
     machine.prepare()
     from limen import analysis
-    from limen.cli.console import output
+    from limen.cli.console import output, show
     from limen.cli.figures import compared, write_csv
     from limen.report import write_page
     from limen.runs import open_run
@@ -68,8 +68,7 @@ def evaluate(
     tables = [each for name in stored for each in compared(figures, stored[name], name, against)]
     if csv is not None:
         write_csv(csv, figures)
-    for each in tables:
-        output().print(each)
+    show(*tables)
     for what in wanted:
         measure(what, stored, device=device, batch_size=batch_size, limit=limit)
     for name in stored:
@@ -82,18 +81,14 @@ def evaluate(
 
 def measure(what: Evaluation, runs: dict[str, Run], **settings: Any) -> None:
     """Measure one evaluation of every run, and print the tables of its documents."""
-    from limen.cli.console import output, printed
+    from limen.cli.console import output, show
     from limen.cli.progress import showing
-    from limen.document import Notes, Table, merge
+    from limen.document import merge
     from limen.evaluation import evaluate
 
     documents = {}
     for name, run in runs.items():
         with showing(run.manifest.labels) as progress:
             documents[name] = evaluate(run, what, progress=progress, **settings).document()
-    for block in merge(documents).blocks:
-        if isinstance(block, Table):
-            output().print(printed(block))
-        elif isinstance(block, Notes):
-            output().print(*block.items, sep="\n")
+    show(*merge(documents).blocks)
     output().print(f"kept as {what.identity.label}")

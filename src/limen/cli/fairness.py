@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from limen.data import Covariates, Dataset
-    from limen.document import Block
     from limen.evaluation.families import Family
 
 
@@ -113,24 +111,23 @@ def _runs(
     limit: int | None,
     batch_size: int,
 ) -> None:
+    from limen.cli.console import output
     from limen.cli.evaluate import measure
     from limen.evaluation import EVALUATIONS
     from limen.report import write_page
     from limen.runs import open_run
     from limen.spec import write_spec
 
-    given = {
+    options = {
         "covariate": covariate,
         "value": value,
         "group": None if group == "group" else group,
         "log": None if log else "false",
         "variances": None if variances == "root" else variances,
     }
-    values = [(key, each) for key, each in given.items() if each is not None]
-    wanted = EVALUATIONS.make(write_spec("fairness", values))
+    changed = [(name, given) for name, given in options.items() if given is not None]
+    wanted = EVALUATIONS.make(write_spec("fairness", changed))
     measure(wanted, {name: open_run(name) for name in what}, limit=limit, batch_size=batch_size)
-    from limen.cli.console import output
-
     for name in what:
         output().print(f"page {write_page([name])}")
 
@@ -180,8 +177,8 @@ def _conclude(
     paired: bool,
 ) -> None:
     """Print what the answers show, and write the page and the figures."""
-    from limen.cli.console import output
-    from limen.document import Document
+    from limen.cli.console import output, show
+    from limen.document import Document, finite
     from limen.evaluation.fairness import SYNTHETIC
     from limen.evaluation.family_blocks import family_blocks
     from limen.evaluation.family_fairness import compared, family_fairness, summary
@@ -198,35 +195,15 @@ def _conclude(
     blocks = family_blocks(found, pairs, numbers, notes)
     said = {"data": dataset.spec, "covariate": numbers.name, "source": numbers.source, "variances": variances}
     settings = [*((name.capitalize(), text) for name, text in said.items()), ("Images", f"{len(groups)}")]
-    _print(blocks)
+    show(*blocks)
     page = out / "fairness.html"
     document = Document("Group fairness", "Hua et al., Figures 4.1 and 4.2", settings, blocks)
     write_sheet(document, page, kind="fairness")
     output().print(f"page {page}")
     if json_ is not None:
         figures = summary(found, pairs, **said, notes=notes)
-        write_whole(json_, (json.dumps(_finite(figures), indent=1, allow_nan=False) + "\n").encode())
+        write_whole(json_, (json.dumps(finite(figures), indent=1, allow_nan=False) + "\n").encode())
         output().print(f"json {json_}")
-
-
-def _print(blocks: Sequence[Block]) -> None:
-    from limen.cli.console import output, printed
-    from limen.document import Notes, Table
-
-    for block in blocks:
-        if isinstance(block, Table):
-            output().print(printed(block))
-        elif isinstance(block, Notes):
-            output().print(*block.items, sep="\n")
-
-
-def _finite(value: object) -> object:
-    """What JSON can hold: null for what is no finite number."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _recheck(path: Path, dataset: Dataset, answers: Sequence[pa.Table]) -> None:
@@ -236,7 +213,7 @@ def _recheck(path: Path, dataset: Dataset, answers: Sequence[pa.Table]) -> None:
     from limen.report import write_sheet
 
     table = recheck_table(dataset, answers)
-    write_table(path, table)
+    write_table(path, table, "--recheck")
     page = path.with_suffix(".html")
     write_sheet(recheck_page(dataset, table), page, kind="recheck")
     output().print(f"recheck {path} {page}")

@@ -9,14 +9,13 @@ import pyarrow.compute as pc
 
 from limen.analysis import to_csv
 from limen.analysis.table import rows_of
-from limen.cli.console import printed
-from limen.cli.tables import Shown
+from limen.document import Table
 from limen.errors import LimenError, reason
 from limen.report.tables import comparison_table, success_table
 from limen.runs import Run, RunError
 
 
-def compared(figures: pa.Table, run: Run, name: str, against: str | None) -> list[Shown]:
+def compared(figures: pa.Table, run: Run, name: str, against: str | None) -> list[Table]:
     """The tables of one run among the figures of several: of each attack the best over its budgets.
 
     Raises:
@@ -28,8 +27,9 @@ def compared(figures: pa.Table, run: Run, name: str, against: str | None) -> lis
     metrics = [each for each in run.manifest.metrics if rows_of(best, metric=each.key)]
     title = name if len(figures["run"].unique()) > 1 else ""
     tables = [success_table(best, metrics, ["mean", "median"], title)]
-    tables += [] if against is None else [comparison_table(best, metrics, against, title)]
-    return [*map(printed, tables)]
+    if against is not None:
+        tables.append(comparison_table(best, metrics, against, title))
+    return tables
 
 
 def write_csv(path: Path, figures: pa.Table) -> None:
@@ -43,8 +43,13 @@ def write_csv(path: Path, figures: pa.Table) -> None:
     write_table(path, figures.set_column(place, "budgets", pa.array(budgets)))
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_table(path: Path, table: pa.Table, option: str = "--csv") -> None:
     """Write a table of plain values as CSV, which a spreadsheet opens without harm.
+
+    Args:
+        path: The file.
+        table: The table.
+        option: What named the file, for the error.
 
     Raises:
         LimenError: If the file cannot be written.
@@ -52,4 +57,4 @@ def write_table(path: Path, table: pa.Table) -> None:
     try:
         path.write_bytes(to_csv(table))
     except OSError as error:
-        raise LimenError(f"{path}: cannot be written ({reason(error)}); choose another --csv") from error
+        raise LimenError(f"{path}: cannot be written ({reason(error)}); choose another {option}") from error

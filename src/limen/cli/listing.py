@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+import pkgutil
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,28 +13,29 @@ if TYPE_CHECKING:
     from limen.catalog import Catalog, Entry
     from limen.document import Table
 
-Kind = Literal[
-    "models",
-    "data",
-    "attacks",
-    "defenses",
-    "metrics",
-    "evaluations",
-    "attention",
-    "features",
-    "saliency",
-    "foregrounds",
-    "objectives",
-    "augmentations",
-    "optimizers",
-    "schedules",
-    "samplings",
-    "recipes",
-]
+_TABLES = {
+    "models": "limen.catalog:MODELS",
+    "data": "limen.catalog:DATA",
+    "attacks": "limen.catalog:ATTACKS",
+    "defenses": "limen.catalog:DEFENSES",
+    "metrics": "limen.catalog:METRICS",
+    "evaluations": "limen.evaluation:EVALUATIONS",
+    "attention": "limen.catalog:ATTENTION",
+    "features": "limen.catalog:FEATURES",
+    "saliency": "limen.catalog:SALIENCY",
+    "foregrounds": "limen.catalog:FOREGROUNDS",
+    "objectives": "limen.training:OBJECTIVES",
+    "augmentations": "limen.training:AUGMENTATIONS",
+    "optimizers": "limen.training:OPTIMIZERS",
+    "schedules": "limen.training:SCHEDULES",
+    "samplings": "limen.training:SAMPLINGS",
+    "recipes": "limen.recipes:RECIPES",
+}
+"""Where each table is; imported when it is listed, as torch takes its time."""
 
 
 def _completed(begun: str) -> list[str]:
-    return [kind for kind in get_args(Kind) if kind.startswith(begun)]
+    return [kind for kind in _TABLES if kind.startswith(begun)]
 
 
 def list_(
@@ -41,45 +43,25 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help=f"What to list, everything if left out: {', '.join(get_args(Kind))}.",
+            help=f"What to list, everything if left out: {', '.join(_TABLES)}.",
             autocompletion=_completed,
         ),
     ] = None,
 ) -> None:
     """List all that a spec or a command can name, with parameters and defaults."""
-    from limen import catalog, evaluation, training
-    from limen.cli.console import output, printed
-    from limen.recipes import RECIPES
+    from limen.cli.console import show
 
-    tables: dict[Kind, Catalog] = {
-        "models": catalog.MODELS,
-        "data": catalog.DATA,
-        "attacks": catalog.ATTACKS,
-        "defenses": catalog.DEFENSES,
-        "metrics": catalog.METRICS,
-        "evaluations": evaluation.EVALUATIONS,
-        "attention": catalog.ATTENTION,
-        "features": catalog.FEATURES,
-        "saliency": catalog.SALIENCY,
-        "foregrounds": catalog.FOREGROUNDS,
-        "objectives": training.OBJECTIVES,
-        "augmentations": training.AUGMENTATIONS,
-        "optimizers": training.OPTIMIZERS,
-        "schedules": training.SCHEDULES,
-        "samplings": training.SAMPLINGS,
-        "recipes": RECIPES,
-    }
-    for name in tables if kind is None else (_kind(kind),):
-        output().print(printed(_listed(name, tables[name])))
+    for name in _TABLES if kind is None else (_kind(kind),):
+        show(_listed(name, pkgutil.resolve_name(_TABLES[name])))
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> str:
     """The kind of this name, which may be singular, in British English, or in capitals."""
     wanted = name.lower().replace("defence", "defense").rstrip("s")
-    for kind in get_args(Kind):
+    for kind in _TABLES:
         if kind.rstrip("s") == wanted:
             return kind
-    raise UnknownNameError("kind", name, get_args(Kind))
+    raise UnknownNameError("kind", name, _TABLES)
 
 
 def _listed(title: str, table: Catalog) -> Table:

@@ -37,7 +37,7 @@ def reproduce(
     """
     wanted = checked_formats(figures, formats)
     machine.prepare()
-    from limen.cli.console import output, printed
+    from limen.cli.console import output, show
     from limen.cli.progress import showing
     from limen.document import Table
     from limen.recipes import Bench
@@ -45,9 +45,7 @@ def reproduce(
 
     bench = Bench(model, data, out, limit, batch_size, device, seed, showing)
     document, files = made_of(recipe, bench)
-    for block in document.blocks:
-        if isinstance(block, Table):
-            output().print(printed(block))
+    show(*(block for block in document.blocks if isinstance(block, Table)))
     for what, path in files.items():
         output().print(f"{what:8}{path}")
     if figures is not None:

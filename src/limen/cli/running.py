@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limen import analysis, catalog, runs
-from limen.cli.console import complain, complain_of_skipped, output, printed
+from limen.cli.console import complain, complain_of_skipped, output, show
 from limen.cli.progress import showing
 from limen.evaluation import describe_run, run_attacks, write_full_size
 from limen.images import LATTICE
@@ -57,7 +57,7 @@ def execute(
     standard = {each.column.key for each in STANDARD}
     shown = [each for each in run.manifest.metrics if each.key in _SHOWN or each.key not in standard]
     figures = analysis.table({"": run}, [each.key for each in shown], draws=0)
-    output().print(printed(success_table(figures, shown)))
+    show(success_table(figures, shown))
     if run.manifest.model.defenses:
         known = " and attacks know of it" if run.manifest.settings.adaptive else ""
         output().print(f"the model is behind {run.manifest.model.chain}{known}")

@@ -79,8 +79,7 @@ def train(
     from limen.cli.console import complain_of_skipped
     from limen.training import Files, Task, assemble, settings_for, train_network
 
-    judges = validate, validate_count
-    task = Task(model, data or model, train_data, objective, *judges, classes, freeze, dual)
+    task = Task(model, data or model, train_data, objective, validate, validate_count, classes, freeze, dual)
     given = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -137,10 +136,9 @@ def _train_family(
 
     def tell(number: int, history: tuple[Epoch, ...], found: bool) -> None:
         histories[number] = history
-        told = f"model {number:03d} ({len(histories)} of {models}): "
         seconds = sum(epoch.seconds for epoch in history)
-        came = f"accuracy {history[-1].accuracy:.1%}, {seconds:.1f} s"
-        complain(told + ("there before" if found else came))
+        result = "there before" if found else f"accuracy {history[-1].accuracy:.1%}, {seconds:.1f} s"
+        complain(f"model {number:03d} ({len(histories)} of {models}): {result}")
         if not found or len(histories) == models:
             write_sheet(describe_family(histories, task, settings, models), page, kind="training")
 
@@ -193,7 +191,7 @@ def _conclude(task: Task, settings: Settings, files: Files, history: tuple[Epoch
     from limen.cli.console import output
 
     _write_page(task, settings, history, files.page)
-    output().print(_line(history[-1]))
+    output().print(f"accuracy {_accuracy(history[-1])}")
     output().print(f"weights  {files.out}")
     if task.validate is not None:
         output().print(f"best     {files.best}")
@@ -209,6 +207,9 @@ def _write_page(task: Task, settings: Settings, history: tuple[Epoch, ...], page
 
 
 def _line(epoch: Epoch) -> str:
-    robust = "" if epoch.robust_accuracy is None else f", under attack {epoch.robust_accuracy:.1%}"
-    result = f"loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.1%}{robust}"
-    return f"epoch {epoch.number}: {result}, {epoch.seconds:.1f} s"
+    return f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy {_accuracy(epoch)}, {epoch.seconds:.1f} s"
+
+
+def _accuracy(epoch: Epoch) -> str:
+    robust = epoch.robust_accuracy
+    return f"{epoch.accuracy:.1%}" + ("" if robust is None else f", under attack {robust:.1%}")

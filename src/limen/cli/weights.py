@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limen.cli.console import complain, output, printed
+from limen.cli.console import complain, output, show
 from limen.errors import LimenError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_() -> None:
         here = "no" if place is None else str(place)
         rows.append([*map(Cell, (file.name, *about, here))])
     columns = ("file", "what it holds", "size", "licence", "needed by", "here")
-    output().print(printed(Table("weights", "", columns, [Group("", rows)])))
+    show(Table("weights", "", columns, [Group("", rows)]))
 
 
 @weights.command()
@@ -96,12 +96,11 @@ def where(names: _Named = None) -> None:
         for folder in folders():
             output().print(str(folder))
         return
-    missing = [file for file in _chosen(names) if located(file) is None]
-    for file in _chosen(names):
-        if file not in missing:
-            output().print(str(located(file)))
-    if missing:
-        raise LimenError(f"not here: {', '.join(file.name for file in missing)}")
+    places = {file.name: located(file) for file in _chosen(names)}
+    for place in filter(None, places.values()):
+        output().print(str(place))
+    if missing := [name for name, place in places.items() if place is None]:
+        raise LimenError(f"not here: {', '.join(missing)}")
 
 
 def _chosen(names: list[str] | None) -> list[WeightsFile]:

@@ -16,7 +16,7 @@ from limen.document.blocks import (
 )
 from limen.document.charts import AnyChart, Box, BoxPlot, Chart, Line, Mark
 from limen.document.merging import merge, of_run
-from limen.document.numbers import Form, near_one, number, percent
+from limen.document.numbers import Form, finite, near_one, number, percent
 from limen.document.plain import harmless
 from limen.document.stored import from_json, pictures_of, to_json
 
@@ -38,6 +38,7 @@ __all__ = [
     "Pictures",
     "Row",
     "Table",
+    "finite",
     "from_json",
     "harmless",
     "merge",

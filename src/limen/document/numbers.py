@@ -1,9 +1,9 @@
-"""How numbers are written for people, on pages and terminals alike."""
+"""How numbers are written: for people, on pages and terminals alike, and in JSON."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 Form = Literal["number", "share", "near_one", "count"]
 """How to write a number: three digits, a percentage, enough digits near 1, or a whole number."""
@@ -20,6 +20,20 @@ def written(value: float | None, form: Form) -> str:
         return "–" if value is None or math.isnan(value) else f"{value:,.0f}"
     writers = {"number": number, "share": percent, "near_one": near_one}
     return writers[form](value)
+
+
+def finite(value: Any) -> Any:
+    """Lists, dictionaries and numbers as JSON can hold them: None for each number that is not finite.
+
+    Example:
+        >>> finite({"share": 0.5, "ends": (float("nan"), float("inf"))})
+        {'share': 0.5, 'ends': [None, None]}
+    """
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -31,7 +31,7 @@ class Finder:
     """
 
     def __init__(self, context: Context, mask: Foreground | str) -> None:
-        self.method = foreground_named(mask) if isinstance(mask, str) else mask
+        self.method = foreground_named(mask)
         self.like = _asked(context, "foreground", self.method)
         self._context = context
 
@@ -52,7 +52,7 @@ class Gaze:
     """
 
     def __init__(self, context: Context, saliency: Saliency | str) -> None:
-        self.model = saliency_named(saliency) if isinstance(saliency, str) else saliency
+        self.model = saliency_named(saliency)
         self.like = _asked(context, "saliency model", self.model)
 
     def __call__(self, images: Tensor) -> Tensor:

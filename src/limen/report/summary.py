@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from typing import Any
 
 from limen import __version__
+from limen.document import finite
 from limen.report.view import AttackRow, RunView, View
 
 FORMAT = 1
@@ -29,7 +29,7 @@ def summary(view: View) -> str:
         "runs": [_run(run, view) for run in view.runs],
         "notes": view.notes,
     }
-    return json.dumps(_plain(content), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(finite(content), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def _run(run: RunView, view: View) -> dict[str, Any]:
@@ -62,11 +62,3 @@ def _attack(row: AttackRow) -> dict[str, Any]:
         for (metric, statistic), figure in row.figures.items()
     ]
     return {"label": row.label, "budgets": row.budgets, "figures": figures}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,17 +1,39 @@
-"""Functions that are given what their signature asks for, and say what passes of a classifier they take."""
+"""Functions that a spec names, that are given what their signature asks for, and that say what they cost."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from limen.errors import UsageError
+from limen.errors import UnknownNameError, UsageError
 from limen.identity import Named
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def named(kind: str, thing: str | T, table: Mapping[str, T]) -> T:
+    """A thing, or that of a table which has this name.
+
+    Args:
+        kind: What it is, for the error.
+        thing: The thing, or its name.
+        table: The things by their names.
+
+    Raises:
+        UnknownNameError: If none has the name.
+
+    Example:
+        >>> named("function", "abs", {"abs": abs}) is named("function", abs, {}) is abs
+        True
+    """
+    if not isinstance(thing, str):
+        return thing
+    if thing not in table:
+        raise UnknownNameError(kind, thing, table)
+    return table[thing]
 
 
 def asks_for(function: Callable[..., Any], name: str) -> bool:

@@ -8,8 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from limen.classifier import Classifier
-from limen.errors import UnknownNameError
-from limen.structure.asking import passes_taken
+from limen.structure.asking import named, passes_taken
 from limen.structure.cam import cam, gradcam, gradcam_plus_plus
 from limen.structure.feature_maps import feature_layer, pooled_head
 
@@ -49,15 +48,13 @@ def passes_of(method: Attention) -> tuple[int, int]:
     return passes_taken(method, (1, 1))
 
 
-def attention_named(name: str) -> Attention:
-    """The method of this name.
+def attention_named(method: str | Attention) -> Attention:
+    """The method of this name; a method itself is given back.
 
     Raises:
         UnknownNameError: If there is none.
     """
-    if name not in ATTENTION:
-        raise UnknownNameError("attention method", name, ATTENTION)
-    return ATTENTION[name]
+    return named("attention method", method, ATTENTION)
 
 
 def class_activation_map(

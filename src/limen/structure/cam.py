@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -13,7 +13,14 @@ from limen.classifier import Classifier, check_labels
 from limen.errors import UnknownNameError, UsageError
 from limen.images import check_images
 from limen.structure.asking import taking
-from limen.structure.feature_maps import check_layer, feature_layer, gathering, pooled_head, token_grid
+from limen.structure.feature_maps import (
+    by_draw,
+    check_layer,
+    feature_layer,
+    gathering,
+    pooled_head,
+    token_grid,
+)
 
 _ROUNDINGS = 32
 
@@ -166,14 +173,10 @@ def _answered(
         check_labels(asked, images, logits.shape[1], "classes")
         score = logits.gather(1, asked[:, None]).sum()
 
-    def by_draw(parts: Sequence[Tensor]) -> Tensor:
-        return torch.cat(tuple(parts)).unflatten(0, (-1, len(images)))
-
-    # A classifier that averages over random draws passes the batch once for each of them.
     def gradients() -> Tensor:
-        return by_draw(torch.autograd.grad(score, gathered, create_graph=tracked)).sum(0)
+        return by_draw(torch.autograd.grad(score, gathered, create_graph=tracked), len(images)).sum(0)
 
-    features = by_draw(gathered).mean(0)
+    features = by_draw(gathered, len(images)).mean(0)
     return features if tracked else features.detach(), gradients, asked
 
 

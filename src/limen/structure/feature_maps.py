@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -146,22 +146,19 @@ def gathering(
         gathered.extend(last)
         last.clear()
 
-    hooks = [
+    with (
         modules_of(classifier)[layer].register_forward_hook(keep),
         classifier.module.register_forward_hook(close),
-    ]
-    try:
-        with classifier.unasked():
-            yield gathered
-    finally:
-        for hook in hooks:
-            hook.remove()
+        classifier.unasked(),
+    ):
+        yield gathered
 
 
 def maps_of_each_size(classifier: Classifier, images: Tensor) -> list[Tensor]:
     """Of every size that the model's feature maps have, those of the last layer that gives maps of that size.
 
-    They are differentiable in the images, and come in the order in which the sizes first appear.
+    They are differentiable in the images, and come in the order in which the sizes first appear. Of a
+    classifier that averages over random draws they are the means over these.
 
     Args:
         classifier: The model.
@@ -190,15 +187,29 @@ def maps_of_each_size(classifier: Classifier, images: Tensor) -> list[Tensor]:
         pieces.append(dict(found))
         found.clear()
 
-    layers = [module for name, module in classifier.module.named_modules() if name]
-    hooks = [module.register_forward_hook(keep) for module in layers]
-    hooks.append(classifier.module.register_forward_hook(close))
-    try:
-        with classifier.unasked():
-            classifier(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks:
+        for name, module in classifier.module.named_modules():
+            if name:
+                hooks.enter_context(module.register_forward_hook(keep))
+        hooks.enter_context(classifier.module.register_forward_hook(close))
+        hooks.enter_context(classifier.unasked())
+        classifier(images)
     if not pieces or not pieces[0]:
         raise UsageError("the model has no layer that gives a feature map (N, C, H, W) above 1×1")
-    return [torch.cat([piece[size] for piece in pieces]) for size in pieces[0]]
+    return [by_draw([piece[size] for piece in pieces], len(images)).mean(0) for size in pieces[0]]
+
+
+def by_draw(pieces: Sequence[Tensor], count: int) -> Tensor:
+    """What a network gave for each piece of a batch, as (D, N, …) for D random draws.
+
+    Args:
+        pieces: In the order of the passes: for each draw the whole batch, in one or several pieces.
+        count: N, the images of the batch.
+
+    Example:
+        >>> by_draw([torch.zeros(2, 3), torch.zeros(1, 3)] * 4, 3).shape
+        torch.Size([4, 3, 3])
+    """
+    joined = torch.cat(tuple(pieces))
+    draws = len(joined) // count if count else 1
+    return joined.unflatten(0, (draws, count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -118,17 +119,13 @@ def traced(classifier: Classifier, images: Tensor, layer: str | None = None) -> 
     check_images(images)
     if not len(images):
         raise UsageError("finding a layer takes one image at least")
-    trace, hooks = Trace(layer), []
-    try:
+    trace = Trace(layer)
+    with ExitStack() as hooks, classifier.unasked(), torch.no_grad():
         for name, module in modules_of(classifier).items():
             if name:
-                hooks.append(module.register_forward_hook(partial(trace.note_output, name)))
-            hooks.append(module.register_forward_pre_hook(trace.note_input))
-        with classifier.unasked(), torch.no_grad():
-            trace.classes = classifier(images[:1].detach()).shape[1]
-    finally:
-        for hook in hooks:
-            hook.remove()
+                hooks.enter_context(module.register_forward_hook(partial(trace.note_output, name)))
+            hooks.enter_context(module.register_forward_pre_hook(trace.note_input))
+        trace.classes = classifier(images[:1].detach()).shape[1]
     return trace
 
 

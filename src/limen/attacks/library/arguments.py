@@ -30,6 +30,7 @@ from limen.structure import (
     attention_named,
     saliency_named,
 )
+from limen.structure.asking import named
 
 Loss = Literal["cross_entropy", "margin"] | Function
 """A loss by its name, or a function of images, logits and labels that gives a value per sample, (n,): it is
@@ -144,13 +145,13 @@ def masks(attention: Attention | str | None, threshold: float) -> tuple[Map, ...
         raise UsageError(f"threshold is {threshold}; expected a number from 0 to 1, as attention has")
     if attention is None:
         return ()
-    method = attention_named(attention) if isinstance(attention, str) else attention
+    method = attention_named(attention)
     return (Masked(Attended(method, threshold)),)
 
 
 def unsuspicious(loss: Objective, salience: float | Tensor, saliency: Saliency | str) -> Objective:
     """The loss and λ times the foreground score; at λ = 0 the loss alone, as no one needs to be asked."""
-    model = saliency_named(saliency) if isinstance(saliency, str) else saliency
+    model = saliency_named(saliency)
     positive("salience", salience, zero=True)
     if not isinstance(salience, Tensor) and salience == 0:
         return loss
@@ -159,8 +160,4 @@ def unsuspicious(loss: Objective, salience: float | Tensor, saliency: Saliency |
 
 def found(mask: Foreground | str) -> Mask:
     """What finds the foreground, by its name or as a function of images."""
-    if not isinstance(mask, str):
-        return Found(mask)
-    if mask not in FOREGROUNDS:
-        raise UnknownNameError("mask", mask, FOREGROUNDS)
-    return Found(FOREGROUNDS[mask])
+    return Found(named("mask", mask, FOREGROUNDS))

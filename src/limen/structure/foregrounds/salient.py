@@ -48,7 +48,7 @@ def half_way(density: Tensor, logarithm: bool = True) -> Tensor:
 
 
 def _passes(model: Saliency | str = "spectral_residual", **_: object) -> Passes:
-    return passes_taken(saliency_named(model) if isinstance(model, str) else model)
+    return passes_taken(saliency_named(model))
 
 
 @taking(_passes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from limen.classifier import Classifier
-from limen.errors import UnknownNameError, UsageError
-from limen.structure.asking import Passes, asked, asks_for, taking
+from limen.errors import UsageError
+from limen.structure.asking import Passes, asked, asks_for, named, taking
 from limen.structure.attention import Attention, attention_named, passes_of
 from limen.structure.foregrounds.masks import Foreground, check_masks
 from limen.structure.foregrounds.salient import saliency
@@ -17,7 +17,7 @@ _KIND = "foreground"
 
 
 def _passes(method: Attention | str = "cam", **_: object) -> Passes:
-    return passes_of(attention_named(method) if isinstance(method, str) else method)
+    return passes_of(attention_named(method))
 
 
 @taking(_passes)
@@ -61,15 +61,13 @@ FOREGROUNDS: dict[str, Foreground] = {
 """Every way to find foregrounds by its name."""
 
 
-def foreground_named(name: str) -> Foreground:
-    """The way to find foregrounds that has this name.
+def foreground_named(method: str | Foreground) -> Foreground:
+    """The way to find foregrounds that has this name; a function that does so is given back.
 
     Raises:
         UnknownNameError: If there is none.
     """
-    if name not in FOREGROUNDS:
-        raise UnknownNameError(_KIND, name, FOREGROUNDS)
-    return FOREGROUNDS[name]
+    return named(_KIND, method, FOREGROUNDS)
 
 
 def masks_of(
@@ -100,7 +98,7 @@ def masks_of(
         >>> masks_of("saliency", torch.rand(2, 3, 32, 48)).shape
         torch.Size([2, 1, 32, 48])
     """
-    method = foreground_named(method) if isinstance(method, str) else method
+    method = foreground_named(method)
     if masks is not None:
         check_masks(masks, images, "the masks of the data")
     given = asked(method, _KIND, classifier=classifier)

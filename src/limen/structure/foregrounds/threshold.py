@@ -82,8 +82,7 @@ def attention_mask(
         >>> mask.shape, mask.dtype
         (torch.Size([2, 1, 16, 16]), torch.bool)
     """
-    method = attention_named(method) if isinstance(method, str) else method
-    maps = method(classifier, images, classes, **options)
+    maps = attention_named(method)(classifier, images, classes, **options)
     if maps.shape != (len(images), *images.shape[2:]):
         raise UsageError(f"attention maps have shape {tuple(maps.shape)}; expected one (H, W) for each image")
     return foreground(maps, threshold)

@@ -11,7 +11,7 @@ from limen.structure.saliency.density import as_density
 
 
 def _passes(method: Attention | str = "gradcam", **_: object) -> Passes:
-    return passes_of(attention_named(method) if isinstance(method, str) else method)
+    return passes_of(attention_named(method))
 
 
 @taking(_passes)
@@ -39,5 +39,4 @@ def attention(images: Tensor, classifier: Classifier, *, method: Attention | str
         >>> attention(torch.rand(2, 3, 16, 16), Classifier(net), method="cam").shape
         torch.Size([2, 16, 16])
     """
-    method = attention_named(method) if isinstance(method, str) else method
-    return as_density(method(classifier, images, None))
+    return as_density(attention_named(method)(classifier, images, None))

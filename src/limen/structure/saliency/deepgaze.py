@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -124,25 +124,18 @@ class _Features(nn.Module):
         self.used = used
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        with self._noting() as noted:
-            self.features["1"](normalized(x))
-        return [noted[name] for name in self.used]
-
-    @contextmanager
-    def _noting(self) -> Iterator[dict[str, Tensor]]:
         noted: dict[str, Tensor] = {}
 
         def note(name: str) -> Callable[..., None]:
             # A copy, as what follows may work in place.
             return lambda module, given, made: noted.update({name: made.clone()})
 
-        layers = self.features["1"]
-        hooks = [layers.get_submodule(name).register_forward_hook(note(name)) for name in self.used]
-        try:
-            yield noted
-        finally:
-            for hook in hooks:
-                hook.remove()
+        backbone = self.features["1"]
+        with ExitStack() as hooks:
+            for name in self.used:
+                hooks.enter_context(backbone.get_submodule(name).register_forward_hook(note(name)))
+            backbone(normalized(x))
+        return [noted[name] for name in self.used]
 
 
 class _Mixture(nn.Module):

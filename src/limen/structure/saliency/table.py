@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from limen.classifier import Classifier
-from limen.errors import UnknownNameError, UsageError
-from limen.structure.asking import asked
+from limen.errors import UsageError
+from limen.structure.asking import asked, named
 from limen.structure.saliency.center_surround import center_surround
 from limen.structure.saliency.class_activation import attention
 from limen.structure.saliency.deepgaze import deepgaze
@@ -30,15 +30,13 @@ SALIENCY: dict[str, Saliency] = {
 _KIND = "saliency model"
 
 
-def saliency_named(name: str) -> Saliency:
-    """The saliency model of this name.
+def saliency_named(model: str | Saliency) -> Saliency:
+    """The saliency model of this name; a function that is one is given back.
 
     Raises:
         UnknownNameError: If there is none.
     """
-    if name not in SALIENCY:
-        raise UnknownNameError(_KIND, name, SALIENCY)
-    return SALIENCY[name]
+    return named(_KIND, model, SALIENCY)
 
 
 def density_of(method: str | Saliency, images: Tensor, classifier: Classifier | None = None) -> Tensor:
@@ -81,7 +79,7 @@ def saliency_maps(method: str | Saliency, images: Tensor, classifier: Classifier
         >>> saliency_maps(lambda images: images.mean(1), torch.full((1, 3, 1, 2), 0.5))
         tensor([[[0.5000, 0.5000]]])
     """
-    model = saliency_named(method) if isinstance(method, str) else method
+    model = saliency_named(method)
     maps = model(images, **asked(model, _KIND, classifier=classifier))
     _check(maps, images)
     return maps
