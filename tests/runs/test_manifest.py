@@ -218,6 +218,15 @@ def test_an_attack_written_in_another_way_is_the_one_that_is_there(manifest):
     assert manifest.with_attacks([first]).label_of(second) == "pgd_l2:eps=3,steps=5"
 
 
+def test_an_attack_with_other_parameters_is_none_of_the_run(manifest):
+    run = manifest.with_attacks([Identity("pgd", {"steps": 10}, stated=("steps",))])
+    assert run.attack("pgd").label == "pgd:steps=10"  # as people write it
+    with pytest.raises(UsageError, match="the run has no attack 'pgd'"):
+        run.label_of(Identity("pgd", {"steps": 40}))
+    with pytest.raises(UsageError, match=r"pgd:steps=10 is not the one .*loss: no value in the run, dlr now"):
+        run.label_of(Identity("pgd", {"steps": 10, "loss": "dlr"}, stated=("steps",)))
+
+
 def test_another_attack_of_the_same_label_is_refused_with_what_differs(manifest):
     mine = Identity("python:my.py:blur", {"size": 3}, code="aa")
     run = manifest.with_attacks([mine])

@@ -50,6 +50,13 @@ def test_a_resumed_run_knows_what_is_finished_and_takes_more_attacks(tmp_path, m
     assert read.table().num_rows == 2
 
 
+def test_the_name_of_an_attack_is_enough_where_the_run_has_no_other_of_it(tmp_path, manifest, row, pixels):
+    with create_or_resume(tmp_path, manifest) as run:
+        run.write("fgsm", [row("a")], {"a": pixels(0)})
+        assert run.finished("fgsm") == run.finished("fgsm:eps=0.1") == {"a"}
+    assert open_run(tmp_path).table()["attack"].to_pylist() == ["fgsm:eps=0.1"]
+
+
 def test_other_settings_are_refused_with_what_differs(tmp_path, manifest):
     create_or_resume(tmp_path, manifest).close()
     other = replace(manifest, settings=Settings(seed=4), model=ModelEntry("demo:photos", "cd" * 32))
@@ -94,6 +101,7 @@ def test_a_batch_that_does_not_fit_writes_nothing(tmp_path, manifest, row, pixel
             ([row("b")], {}, "same ids"),
             ([row("b"), row("b")], {"b": pixels(0)}, "same ids"),
             ([row("a")], {"a": pixels(1)}, "finished these images already: a"),
+            ([{"label": 1}], {"b": pixels(0)}, "same ids"),
             ([row("b", steps=None)], {"b": pixels(0)}, "column steps has empty values"),
         ]:
             with pytest.raises(UsageError, match=message):

@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +39,10 @@ FORMAT = 1
 
 HEADER, RECORDS, DOCUMENT, PICTURES = "evaluation.json", "records.parquet", "document.json", "pictures"
 
+T = TypeVar("T")
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_CURE = "remove the folder, then evaluate again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +95,7 @@ class Stored:
             RunError: If the file cannot be read, or has rows of other attacks; the message names it.
         """
         path = self.folder / RECORDS
-        table = read_rows(path)
+        table = read_rows(self.run, path)
         unknown = set(table["attack"].unique().to_pylist()).difference(self.attacks)
         if unknown:
             raise RunError(
@@ -105,8 +109,7 @@ class Stored:
         Raises:
             RunError: If the file cannot be read, or says what cannot be; the message names it.
         """
-        path = self.folder / DOCUMENT
-        return _read(path, lambda text: from_json(text, self.folder / PICTURES))
+        return _read(self.run, self.folder / DOCUMENT, lambda text: from_json(text, self.folder / PICTURES))
 
     def picture(self, label: str | None, image_id: str) -> Path | None:
         """The file of a picture of what an attack made of an image, or of the original; None if none.
@@ -127,14 +130,14 @@ def read_evaluations(run: Run) -> list[Stored]:
     root = run.directory / FOLDER
     folders = sorted(root.iterdir()) if root.is_dir() else []
     return [
-        Stored(run, folder, read_header(folder, run.manifest.labels))
+        Stored(run, folder, read_header(run, folder))
         for folder in folders
         if not folder.name.startswith(".") and (folder / HEADER).is_file()
     ]
 
 
-def read_header(folder: Path, labels: Sequence[str]) -> Header:
-    """What was measured in a folder, checked against the labels of the run's attacks.
+def read_header(run: Run, folder: Path) -> Header:
+    """What was measured in a folder of a run, checked against the run's attacks.
 
     Raises:
         RunError: If the file is broken, of a newer Limen, or says what cannot be; the message names it.
@@ -144,29 +147,26 @@ def read_header(folder: Path, labels: Sequence[str]) -> Header:
         header = read_json(Header, text, FORMAT, "an evaluation of a run")
         if len(set(header.attacks)) < len(header.attacks):
             raise RunError("names an attack twice")
-        unknown = set(header.attacks).difference(labels)
+        unknown = set(header.attacks).difference(run.manifest.labels)
         if unknown:
             raise RunError(f"is of attack {sorted(unknown)[0]!r:.80}, which {MANIFEST} does not list")
         return header
 
-    return _read(folder / HEADER, checked)
+    return _read(run, folder / HEADER, checked)
 
 
-def read_rows(path: Path) -> pa.Table:
-    """A table of rows for attacks and images.
+def read_rows(run: Run, path: Path) -> pa.Table:
+    """A table of rows for attacks and images, in a file of a run.
 
     Raises:
         RunError: If the file is no such table; the message names it.
     """
     try:
-        with opened(path, _run_of(path)) as file:
+        with opened(path, resolved(run.directory)) as file:
             table = pq.read_table(file)
         for name in ("attack", "id"):
-            if (
-                table.column_names.count(name) != 1
-                or table[name].type != pa.string()
-                or table[name].null_count
-            ):
+            once = table.column_names.count(name) == 1
+            if not once or table[name].type != pa.string() or table[name].null_count:
                 raise RunError(f"{path}: needs a column {name} of text without gaps; {_CURE}")
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RunError(
@@ -197,19 +197,10 @@ def picture_name(run: Run, label: str | None, image_id: str) -> str:
     return image_name(f"{ORIGINAL if label is None else run.manifest.folder(label)}/{image_id}")
 
 
-_CURE = "remove the folder, then evaluate again"
-
-
-def _read(path: Path, reader):
+def _read(run: Run, path: Path, parse: Callable[[bytes], T]) -> T:
     try:
-        return reader(read_bytes(path, _run_of(path), MOST_TEXT))
+        return parse(read_bytes(path, resolved(run.directory), MOST_TEXT))
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({reason(error)}); {_CURE}") from error
     except RunError as error:
         raise RunError(f"{path}: {error}; {_CURE}") from None
-
-
-def _run_of(path: Path) -> Path:
-    """The folder of the run that a file at `evaluation/NAME/FILE`, or deeper, is of."""
-    names = [parent.name for parent in path.parents]
-    return resolved(path.parents[names.index(FOLDER) + 1] if FOLDER in names else path.parent)

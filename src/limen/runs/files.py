@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from PIL import Image
 
@@ -17,6 +19,7 @@ from limen.errors import LimenError, RunError, UsageError, reason
 from limen.safety import UnsafeError, check_inside, check_replaceable, opened, resolved
 
 _UNFINISHED = ".limen.tmp"
+_OTHER_WRITER = "wait for it, or choose another --out"
 
 _CURES = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -105,27 +108,30 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, cure: str = _OTHER_WRITER) -> Iterator[None]:
     """Keep other processes from writing what a lock file stands for, as long as the block runs.
 
     Raises:
-        RunError: If another process does so now.
+        RunError: As `acquired`.
     """
-    lock = FileLock(path, blocking=False)
-    acquire(lock)
+    lock = acquired(path, cure)
     try:
         yield
     finally:
         lock.release()
 
 
-def acquire(lock: FileLock, cure: str = "wait for it, or choose another --out") -> None:
-    """Take a lock that nobody may be waited for.
+def acquired(path: Path, cure: str = _OTHER_WRITER) -> FileLock:
+    """The lock of this file, taken now or never: nobody waits for it.
+
+    Args:
+        path: The lock file.
+        cure: What to do where another process has the lock.
 
     Raises:
         RunError: If another process has it, or its file is a link, which could lead anywhere.
     """
-    path = Path(lock.lock_file)
+    lock = FileLock(path, blocking=False)
     with writing(path.parent):
         if path.is_symlink():
             raise UnsafeError(f"{path.name} is a link, where the lock of this folder belongs")
@@ -133,6 +139,14 @@ def acquire(lock: FileLock, cure: str = "wait for it, or choose another --out") 
             lock.acquire()
         except Timeout:
             raise RunError(f"{path}: another process is writing here; {cure}") from None
+    return lock
+
+
+def encode_parquet(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

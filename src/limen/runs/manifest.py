@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,11 +86,11 @@ class Manifest:
         Raises:
             UsageError: If the run has no such attack.
         """
-        named = [entry for entry in self.attacks if entry.identity.name == label]
-        for entry in self.attacks:
-            if entry.label == label or named == [entry]:
-                return entry
-        raise UsageError(f"the run has no attack {label!r}; it has: {', '.join(self.labels) or 'none'}")
+        labelled = [entry for entry in self.attacks if entry.label == label]
+        found = labelled or [entry for entry in self.attacks if entry.identity.name == label]
+        if len(found) != 1:
+            raise self._lacks(label)
+        return found[0]
 
     def folder(self, label: str) -> str:
         """The folder under `images/` of the attack with this label.
@@ -106,10 +106,10 @@ class Manifest:
         Raises:
             UsageError: If the run has no such attack.
         """
-        for entry in self.attacks:
-            if entry.identity == identity:
-                return entry.label
-        return self.attack(identity.label).label
+        entry = _entry_of(self.attacks, identity)
+        if entry is None:
+            raise self._lacks(identity.label)
+        return entry.label
 
     def families(self) -> dict[str, tuple[str, ...]]:
         """The labels of attacks that differ in their budget alone, under what they have in common.
@@ -138,17 +138,10 @@ class Manifest:
             UsageError: If another attack has the same label already.
         """
         entries = list(self.attacks)
-        for identity in dict.fromkeys(attacks):
-            if any(entry.identity == identity for entry in entries):
-                continue
-            for entry in entries:
-                if entry.label == identity.label:
-                    raise UsageError(
-                        f"attack {entry.label} is not the one of this name in the run "
-                        f"({_change(entry.identity, identity)}); choose another --out"
-                    )
-            taken = [entry.folder for entry in entries]
-            entries.append(AttackEntry(identity, attack_folder(identity.label, taken)))
+        for identity in attacks:
+            if _entry_of(entries, identity) is None:
+                taken = [entry.folder for entry in entries]
+                entries.append(AttackEntry(identity, attack_folder(identity.label, taken)))
         return replace(self, attacks=tuple(entries))
 
     def with_metrics(self, metrics: Iterable[MetricColumn]) -> Manifest:
@@ -175,6 +168,9 @@ class Manifest:
             for name in mine
             if name in theirs and mine[name] != theirs[name]
         ]
+
+    def _lacks(self, label: str) -> UsageError:
+        return UsageError(f"the run has no attack {label!r}; it has: {', '.join(self.labels) or 'none'}")
 
     def _decisive(self) -> dict[str, object]:
         return {
@@ -244,6 +240,24 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
         ) from None
     write_whole(directory / FILE, content)
     sync_folder(directory)
+
+
+def _entry_of(entries: Sequence[AttackEntry], identity: Identity) -> AttackEntry | None:
+    """The entry of an attack, if there is one.
+
+    Raises:
+        UsageError: If another attack has its label.
+    """
+    for entry in entries:
+        if entry.identity == identity:
+            return entry
+    for entry in entries:
+        if entry.label == identity.label:
+            raise UsageError(
+                f"attack {entry.label} is not the one of this name in the run "
+                f"({_change(entry.identity, identity)}); choose another --out"
+            )
+    return None
 
 
 def _change(old: Identity, new: Identity) -> str:

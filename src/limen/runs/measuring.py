@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from filelock import FileLock
 
 from limen.document import Document, pictures_of, to_json
 from limen.errors import UsageError
@@ -32,8 +29,9 @@ from limen.runs.evaluations import (
 )
 from limen.runs.files import (
     RunError,
-    acquire,
+    encode_parquet,
     encode_png,
+    locked,
     make_folders,
     sync_folder,
     unfinished,
@@ -82,8 +80,12 @@ class Measurement:
 
     @property
     def finished(self) -> frozenset[Pair]:
-        """The attacks and images that have rows."""
+        """The attacks and images that have rows now."""
         return frozenset(self._finished)
+
+    def __contains__(self, pair: Pair) -> bool:
+        """Whether an attack and image have rows."""
+        return pair in self._finished
 
     def note(self, name: str, value: str) -> None:
         """Keep what the values depend on besides the options; call it before any part is written.
@@ -111,9 +113,7 @@ class Measurement:
         strangers = found.difference(self._order)
         if strangers:
             raise UsageError(f"an evaluation measured {min(strangers)}, which the run has no record of")
-        stream = io.BytesIO()
-        pq.write_table(part.records, stream)
-        write_whole(self._work / _PARTS / f"{self._next:08d}.parquet", stream.getvalue())
+        write_whole(self._work / _PARTS / f"{self._next:08d}.parquet", encode_parquet(part.records))
         self._next += 1
         self._finished |= found
 
@@ -128,12 +128,11 @@ class Measurement:
             UsageError: If the parts do not fit together, or the document names pictures that are not there.
             RunError: If the folder cannot be written; an older evaluation is then still whole.
         """
-        stream = io.BytesIO()
-        pq.write_table(self._table(wanted), stream)
-        write_whole(self._work / RECORDS, stream.getvalue())
+        records = encode_parquet(self._table(wanted))
+        write_whole(self._work / RECORDS, records)
         stored = Stored(self.run, self._work, self._header)
         document = describe(stored)
-        made = self._work.with_name(f".{self.folder.name}.new.limen.tmp")
+        made = unfinished(self.folder.with_name(f"{self.folder.name}.new"))
         with writing(self.folder.parent):
             shutil.rmtree(made, ignore_errors=True)
             (made / PICTURES).mkdir(parents=True)
@@ -141,7 +140,7 @@ class Measurement:
                 if picture.parent != self._work / PICTURES or not picture.is_file():
                     raise UsageError(f"a document names {picture.name}, a picture that was not made")
                 _link(picture, made / PICTURES / picture.name)
-            write_whole(made / RECORDS, stream.getvalue())
+            write_whole(made / RECORDS, records)
             write_whole(made / DOCUMENT, to_json(document).encode())
             write_whole(made / HEADER, self._header.to_json().encode())
             sync_folder(made)
@@ -156,7 +155,7 @@ class Measurement:
 
     def _table(self, wanted: frozenset[Pair]) -> pa.Table:
         rows: dict[Pair, list[int]] = {}
-        parts = [read_rows(path) for path in self._part_paths()]
+        parts = [read_rows(self.run, path) for path in self._part_paths()]
         if not parts:
             return pa.table({"attack": pa.array([], pa.string()), "id": pa.array([], pa.string())})
         start = 0
@@ -174,18 +173,13 @@ class Measurement:
         return table.take([place for pair in kept for place in rows[pair]])
 
     def _resume(self) -> None:
-        try:
-            header = read_header(self._work, self.run.manifest.labels)
-        except RunError:
+        header = self._header_in(self._work)
+        if header is None:
             self._start()
-            self._seed()
-            return
-        if not self._same(header):
-            self._start()
-            self._seed()
-            return
-        self._header = replace(self._header, notes=header.notes)
-        self._read_parts()
+            self._go_on_from_finished()
+        else:
+            self._header = replace(self._header, notes=header.notes)
+            self._read_parts()
 
     def _start(self) -> None:
         with writing(self._work.parent):
@@ -194,30 +188,34 @@ class Measurement:
         self._header = replace(self._header, notes={})
         self._read_parts()
 
-    def _seed(self) -> None:
-        """Go on from a finished evaluation: new attacks and images may have come since."""
-        if (self.folder / HEADER).is_file():
+    def _go_on_from_finished(self) -> None:
+        """Take over what a finished evaluation has: new attacks and images may have come since."""
+        header = self._header_in(self.folder)
+        if header is not None:
             with suppress(RunError):  # what is broken is measured again
-                header = read_header(self.folder, self.run.manifest.labels)
-                if self._same(header):
-                    rows = read_rows(self.folder / RECORDS)
-                    with writing(self._work):
-                        for picture in (self.folder / PICTURES).glob("*.png"):
-                            check_inside(resolved(self.run.directory), picture)
-                            _link(picture, self._work / PICTURES / picture.name)
-                        if rows.num_rows:
-                            _link(self.folder / RECORDS, self._work / _PARTS / f"{0:08d}.parquet")
-                    self._header = replace(self._header, notes=header.notes)
+                rows = read_rows(self.run, self.folder / RECORDS)
+                with writing(self._work):
+                    for picture in (self.folder / PICTURES).glob("*.png"):
+                        check_inside(resolved(self.run.directory), picture)
+                        _link(picture, self._work / PICTURES / picture.name)
+                    if rows.num_rows:
+                        _link(self.folder / RECORDS, self._work / _PARTS / f"{0:08d}.parquet")
+                self._header = replace(self._header, notes=header.notes)
         self._read_parts()
         write_whole(self._work / HEADER, self._header.to_json().encode())
 
-    def _same(self, header: Header) -> bool:
-        return (header.identity, header.limen) == (self._header.identity, self._header.limen)
+    def _header_in(self, folder: Path) -> Header | None:
+        """What an earlier process wrote there, if that is of this evaluation and by this Limen."""
+        with suppress(RunError):
+            header = read_header(self.run, folder)
+            if (header.identity, header.limen) == (self._header.identity, self._header.limen):
+                return header
+        return None
 
     def _read_parts(self) -> None:
         paths = self._part_paths()
         self._next = 1 + max((int(path.stem) for path in paths), default=-1)
-        self._finished = {pair for path in paths for pair in _pairs(read_rows(path))}
+        self._finished = {pair for path in paths for pair in _pairs(read_rows(self.run, path))}
 
     def _part_paths(self) -> list[Path]:
         return sorted(path for path in (self._work / _PARTS).glob("*.parquet") if path.stem.isdecimal())
@@ -237,20 +235,16 @@ def measuring(run: Run, identity: Identity, limit: int | None = None) -> Iterato
     """
     folder = folder_of(run, identity)
     make_folders(run.directory, [folder.parent])
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"), blocking=False)
-    acquire(lock, "it measures this; wait for it")
-    try:
+    with locked(folder.with_name(f".{folder.name}.lock"), "it measures this; wait for it"):
         measurement = Measurement(run, identity, limit)
         try:
             yield measurement
         finally:
             measurement.close()
-    finally:
-        lock.release()
 
 
 def _pairs(table: pa.Table) -> Iterator[Pair]:
-    yield from zip(table["attack"].to_pylist(), table["id"].to_pylist(), strict=True)
+    return zip(table["attack"].to_pylist(), table["id"].to_pylist(), strict=True)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -262,7 +256,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _replace(made: Path, folder: Path) -> None:
     """Put a folder where another may be, which no system does in one step."""
-    old = folder.with_name(f".{folder.name}.old.limen.tmp")
+    old = unfinished(folder.with_name(f"{folder.name}.old"))
     shutil.rmtree(old, ignore_errors=True)
     with suppress(FileNotFoundError):
         os.rename(folder, old)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from limen.decoding import check_format
 from limen.errors import UsageError, reason
 from limen.runs.columns import NEEDED, MetricColumn, record_schema
-from limen.runs.files import RunError
+from limen.runs.files import RunError, encode_parquet
 from limen.runs.manifest import FORMAT
 from limen.safety import opened, resolved
 
@@ -30,10 +29,10 @@ def encode_part(results: Mapping[str, Sequence[Mapping[str, Any]]], metrics: Seq
             fit its column.
     """
     schema = record_schema(metrics)
-    known = {*schema.names}
+    known = set(schema.names)
     rows = [{"attack": label, **row} for label, of_attack in results.items() for row in of_attack]
     for row in rows:
-        differing = (known & NEEDED - row.keys()) | (row.keys() - known)
+        differing = (NEEDED - row.keys()) | (row.keys() - known)
         if differing:
             raise UsageError(f"a record's columns differ from the run's in {sorted(differing)}")
     try:
@@ -41,10 +40,7 @@ def encode_part(results: Mapping[str, Sequence[Mapping[str, Any]]], metrics: Seq
         _check_nulls(table, schema)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"a record of {', '.join(results)} does not fit its columns: {error}") from error
-    table = table.replace_schema_metadata({_FORMAT_KEY: str(FORMAT).encode()})
-    stream = io.BytesIO()
-    pq.write_table(table, stream)
-    return stream.getvalue()
+    return encode_parquet(table.replace_schema_metadata({_FORMAT_KEY: str(FORMAT).encode()}))
 
 
 def part_paths(directory: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from filelock import FileLock
 from limen.errors import RunError, UsageError
 from limen.runs import records
 from limen.runs.files import (
-    acquire,
+    acquired,
     encode_png,
     make_folders,
     remove_unfinished,
@@ -28,7 +27,7 @@ from limen.runs.names import ORIGINAL, image_name
 LOCK = "run.lock"
 
 Results = tuple[Sequence[Mapping[str, Any]], Mapping[str, np.ndarray]]
-"""Of an attack on a batch: a record an image, and the adversarial pixels by id, each (H, W, C) uint8."""
+"""Of an attack on a batch: a record per image, and the adversarial pixels by id, each (H, W, C) uint8."""
 
 
 class RunWriter:
@@ -51,9 +50,7 @@ class RunWriter:
     def __enter__(self) -> RunWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -66,8 +63,7 @@ class RunWriter:
         Raises:
             UsageError: If the run has no such attack.
         """
-        self.manifest.folder(label)
-        return frozenset(self._finished[label])
+        return frozenset(self._finished[self.manifest.attack(label).label])
 
     def source(self, image_id: str) -> str | None:
         """The column `source` of the image with this id; None if no attack is done with it."""
@@ -112,8 +108,9 @@ class RunWriter:
             UsageError: If rows and images do not fit each other, the columns or the run.
             RunError: If the folder cannot be written.
         """
+        results = {self.manifest.attack(label).label: result for label, result in results.items()}
         for label, (rows, images) in results.items():
-            self._check_new(label, [row["id"] for row in rows], images)
+            self._check_new(label, [row.get("id") for row in rows], images)
         part = records.encode_part(
             {label: rows for label, (rows, _) in results.items()}, self.manifest.metrics
         )
@@ -129,11 +126,10 @@ class RunWriter:
         written = {image_id for _, images in results.values() for image_id in images}
         self._set_skipped(each for each in self.manifest.skipped if each.id not in written)
 
-    def _check_new(self, label: str, ids: Sequence[str], images: Mapping[str, np.ndarray]) -> None:
+    def _check_new(self, label: str, ids: Sequence[str | None], images: Mapping[str, np.ndarray]) -> None:
         if len(set(ids)) < len(ids) or set(ids) != images.keys():
             raise UsageError("the records and the images of a batch need the same ids, each once")
-        self.manifest.folder(label)
-        again = self._finished[label].intersection(ids)
+        again = self._finished[label].intersection(images)
         if again:
             raise UsageError(f"{label!r} has finished these images already: {', '.join(sorted(again)[:5])}")
 
@@ -186,8 +182,7 @@ def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
     """Open a run for writing: a new one, or the one that is there if its results would be the same.
 
     Attacks and metrics that an existing run does not have yet are added to it; older records have no values
-    of such a metric. The device, and which images are
-    attacked in which batches, may differ.
+    of such a metric. The device, and which images are attacked in which batches, may differ.
 
     Args:
         directory: Where the run is or shall be; made if missing.
@@ -216,8 +211,7 @@ def create_or_resume(directory: Path | str, manifest: Manifest) -> RunWriter:
         strangers = {path.name for path in directory.iterdir()} - {LOCK, unfinished(directory / FILE).name}
     if strangers and FILE not in strangers:
         raise UsageError(f"{directory}: not empty and not a run; choose another --out")
-    lock = FileLock(directory / LOCK, blocking=False)
-    acquire(lock)
+    lock = acquired(directory / LOCK)
     try:
         if (directory / FILE).exists():
             manifest = _merge(directory, manifest)
