@@ -58,7 +58,7 @@ def test_a_run_resumes_with_its_aim_alone(limen, tmp_path):
     ("arguments", "message"),
     [
         (("--targeted",), "--targeted least_likely"),
-        (("--targeted", "10"), "the model has 10 classes"),
+        (("--targeted", "10"), "no class 10 to aim at: the model has 10 classes"),
         (("--targeted", "target=-1"), "none of least_likely, random"),
         (("--targeted", "sometimes"), "none of least_likely, random"),
         (("--targeted="), "none of least_likely, random"),

@@ -367,6 +367,14 @@ def test_progress_starts_at_what_is_finished(attack_run):
     assert seen == [("a", 2, 4), ("b", 0, 4), ("b", 2, 4), ("a", 4, 4), ("b", 4, 4)]
 
 
+def test_an_image_that_went_bad_counts_for_the_attack_alone_that_had_finished_it(attack_run):
+    attack_run(grey(90, 91), [Brighten(0.2, name="a")])
+    seen: list[tuple[str, int, int]] = []
+    both = [Brighten(0.2, name="a"), Brighten(0.1)]
+    attack_run(grey(90, 91, bad=[1]), both, progress=lambda *values: seen.append(values))
+    assert seen == [("a", 2, 2), ("b", 0, 2), ("b", 0, 1), ("b", 1, 1)]
+
+
 def test_memory_is_bounded_by_a_batch(attack_run):
     alive: list[int] = []
     made: list[weakref.ref] = []

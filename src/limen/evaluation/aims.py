@@ -57,6 +57,9 @@ def aimed(aim: str, labels: Tensor, logits: Tensor, seed: int, ids: Sequence[str
         seed: Of the run; with an image's id, it draws that image's class among all but its own.
         ids: The names of the images.
 
+    Raises:
+        UsageError: If the model has no such class.
+
     Example:
         >>> logits = torch.tensor([[0.0, 2.0, 1.0], [0.0, 2.0, 1.0]])
         >>> aimed("least_likely", torch.tensor([1, 0]), logits, 0, "ab").tolist()
@@ -64,8 +67,10 @@ def aimed(aim: str, labels: Tensor, logits: Tensor, seed: int, ids: Sequence[str
     """
     if aim == LEAST_LIKELY:
         return logits.scatter(1, labels[:, None], torch.inf).argmin(1)
+    classes = logits.shape[1]
     if aim == RANDOM:
-        classes = logits.shape[1]
         steps = 1 + sample_seeds(seed, [f"target of {each}" for each in ids]) % (classes - 1)
         return (labels + steps) % classes
+    if int(aim) >= classes:
+        raise UsageError(f"no class {aim} to aim at: the model has {classes} classes (0 to {classes - 1})")
     return torch.full_like(labels, int(aim))

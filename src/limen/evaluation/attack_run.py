@@ -154,35 +154,35 @@ def run_attacks(
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
     settings, measures, ids = run.manifest.settings, tuple(metrics), dataset.ids[:limit]
-    of_attack = [
-        tuple(run.manifest.label_of(identity) for identity in identities_of([attack])) for attack in attacks
-    ]
+    of_attack = [tuple(map(run.manifest.label_of, identities_of([attack]))) for attack in attacks]
     finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
-    done, total = {label: len(each.intersection(ids)) for label, each in finished.items()}, len(ids)
+    done = {label: len(each.intersection(ids)) for label, each in finished.items()}
+    total = dict.fromkeys(done, len(ids))
 
     def tell(labels: Iterable[str]) -> None:
         if progress is not None:
             for label in labels:
-                progress(label, done[label], total)
+                progress(label, done[label], total[label])
 
     def is_done(image_id: str) -> bool:
         return all(image_id in each for each in finished.values())
 
     def skip(image_id: str, reason: str) -> None:
-        nonlocal total
-        if not is_done(image_id):
+        lacking = [label for label, each in finished.items() if image_id not in each]
+        if lacking:
             run.skip(image_id, reason)
-            total -= 1
-            tell(done)
+            for label in lacking:
+                total[label] -= 1
+            tell(lacking)
 
     tell(done)
     read_newer(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
     for batch in _batches(dataset, ids, batch_size, is_done, skip):
         cleans = classify(classifier, dataset.spec, batch, settings)
-        if there := cleans.reached():
-            for place in there:
+        if reached := cleans.reached():
+            for place in reached:
                 skip(cleans.ids[place], "it is of the class to reach already")
-            cleans = cleans.at([place for place in range(len(cleans.ids)) if place not in there])
+            cleans = cleans.at([place for place in range(len(cleans.ids)) if place not in reached])
         run.write_originals(dict(zip(cleans.ids, to_uint8(cleans.images), strict=True)))
         for attack, labels in zip(attacks, of_attack, strict=True):
             for call, piece, of_row in pieces(attack, labels, cleans, finished, batch_size):

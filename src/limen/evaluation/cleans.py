@@ -62,39 +62,41 @@ def classify(classifier: Classifier, spec: str, batch: Batch, settings: Settings
         UsageError: If a label or target is none of the model's classes, or targets are missing.
     """
     pixels = to_uint8(batch.images)
-    images = load(pixels, classifier)
+    images = as_stored(pixels, classifier)
     logits = logits_of(classifier, images)
     confidences, predictions = logits.softmax(1).max(1)
-    right = right_labels(batch, predictions.tolist())
-    _check_classes(spec, "label", batch.ids, right, logits.shape[1])
-    nothing, goals = [None] * len(batch.ids), torch.tensor(right)
-    own = batch.targets if settings.targeted and settings.aim is None else None
-    if settings.targeted and settings.aim is not None:
-        goals = aimed(settings.aim, goals, logits.cpu(), settings.seed, batch.ids)
-    elif settings.targeted:
-        if own is None:
-            raise UsageError(
-                f"{spec}: names no target classes; say which to aim at with --targeted least_likely, "
-                "--targeted random, or --targeted target=N"
-            )
-        goals = own
-    masks = nothing if batch.masks is None else batch.masks.numpy()
-    if settings.targeted:
-        _check_classes(spec, "target", batch.ids, goals.tolist(), logits.shape[1])
+    labels = torch.tensor(right_labels(batch, predictions.tolist()))
+    _check_classes(spec, "label", batch.ids, labels, logits.shape[1])
+    targets = _targets(spec, batch, settings, labels, logits.cpu()) if settings.targeted else None
+    nothing = [None] * len(batch.ids)
+    # What the data says, by which a changed image is noticed; the run's own aim is none of that.
+    own_targets = nothing if targets is None or settings.aim is not None else targets.tolist()
+    own_masks = nothing if batch.masks is None else batch.masks.numpy()
     columns = {
         "index": batch.indices,
         "id": batch.ids,
-        "label": right,
+        "label": labels.tolist(),
         "group": nothing if batch.groups is None else batch.groups,
-        "target": goals.tolist() if settings.targeted else nothing,
-        "source": [
-            *map(source_of, pixels, batch.labels.tolist(), nothing if own is None else own.tolist(), masks)
-        ],
+        "target": nothing if targets is None else targets.tolist(),
+        "source": [*map(source_of, pixels, batch.labels.tolist(), own_targets, own_masks)],
         "clean_prediction": predictions.tolist(),
         "clean_confidence": confidences.tolist(),
     }
-    given = None if batch.masks is None else batch.masks.to(classifier.device)
-    return Cleans(images, goals.to(classifier.device), columns, given)
+    goals = (labels if targets is None else targets).to(classifier.device)
+    return Cleans(images, goals, columns, None if batch.masks is None else batch.masks.to(classifier.device))
+
+
+def _targets(spec: str, batch: Batch, settings: Settings, labels: Tensor, logits: Tensor) -> Tensor:
+    """The class (N,) that each image is to be taken for: the run's aim, or what the data says."""
+    if settings.aim is not None:
+        return aimed(settings.aim, labels, logits, settings.seed, batch.ids)
+    if batch.targets is None:
+        raise UsageError(
+            f"{spec}: names no target classes; say which to aim at with --targeted least_likely, "
+            "--targeted random, or --targeted target=N"
+        )
+    _check_classes(spec, "target", batch.ids, batch.targets, logits.shape[1])
+    return batch.targets
 
 
 def right_labels(batch: Batch, predictions: Sequence[int]) -> list[int]:
@@ -109,8 +111,8 @@ def right_labels(batch: Batch, predictions: Sequence[int]) -> list[int]:
     ]
 
 
-def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Sequence[int], count: int) -> None:
-    for image_id, value in zip(ids, classes, strict=True):
+def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Tensor, count: int) -> None:
+    for image_id, value in zip(ids, classes.tolist(), strict=True):
         if not 0 <= value < count:
             raise UsageError(
                 f"{spec}: image {image_id!r} has {what} {value}, but the model has {count} classes "
@@ -118,7 +120,7 @@ def _check_classes(spec: str, what: str, ids: Sequence[str], classes: Sequence[i
             )
 
 
-def load(pixels: np.ndarray, classifier: Classifier) -> Tensor:
+def as_stored(pixels: np.ndarray, classifier: Classifier) -> Tensor:
     """The images (N, C, H, W) that PNGs of these pixels (N, H, W, C) hold, where the model is."""
     return from_uint8(pixels).to(classifier.device, classifier.dtype)
 

@@ -39,6 +39,11 @@ class Batch:
     originals: Tensor
     attacked: Mapping[str, tuple[int, ...]]
 
+    def remaining(self) -> Iterator[tuple[str, list[int], list[str]]]:
+        """What is still to be measured: each attack's label, the places of its images, and their ids."""
+        for label, places in self.attacked.items():
+            yield label, list(places), [self.ids[place] for place in places]
+
 
 class Context:
     """What an evaluation is given beside the run.
@@ -94,6 +99,10 @@ class Context:
             raise UsageError(f"{self.run.directory}: {entry.spec} is not what it was when the run was made")
         return dataset
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {image_id: place for place, image_id in enumerate(self.dataset.ids)}
+
     def model(self, spec: str) -> Classifier:
         """Another classifier; its weights are noted, so that nothing measured with others is mixed in."""
         made = catalog.model(spec, self.device)
@@ -112,7 +121,7 @@ class Context:
 
     def every(self) -> Images:
         """For each attack, all of its images."""
-        return self._images(pc.field("id").is_valid())
+        return self._images(pc.scalar(True))
 
     def correct(self) -> Images:
         """For each attack, the images that the run's classifier had right before it."""
@@ -124,7 +133,7 @@ class Context:
 
     def finished(self, label: str, image_id: str) -> bool:
         """Whether an earlier process has measured this attack and image."""
-        return (label, image_id) in self._measurement.finished
+        return (label, image_id) in self._measurement
 
     def want(self, images: Images) -> None:
         """Say which attacks and images the evaluation is of; rows of others do not count any more."""
@@ -147,16 +156,12 @@ class Context:
         ids = together(images)
         for start in range(0, len(ids), self.batch_size):
             batch = tuple(ids[start : start + self.batch_size])
-            left = {
-                label: tuple(
-                    place
-                    for place, image_id in enumerate(batch)
-                    if image_id in of_attack and not self.finished(label, image_id)
-                )
-                for label, of_attack in images.items()
-            }
-            if any(left.values()):
-                attacked = {label: places for label, places in left.items() if places}
+            attacked = {}
+            for label, of_attack in images.items():
+                left = [each in of_attack and not self.finished(label, each) for each in batch]
+                if any(left):
+                    attacked[label] = tuple(place for place, is_left in enumerate(left) if is_left)
+            if attacked:
                 yield Batch(batch, self.originals(batch, like), attacked)
 
     def originals(self, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
@@ -177,8 +182,7 @@ class Context:
         Raises:
             UsageError: If the data is not what it was when the run was made.
         """
-        places = {image_id: place for place, image_id in enumerate(self.dataset.ids)}
-        found = [self.dataset.load(places[image_id]).mask for image_id in ids]
+        found = [self.dataset.load(self._places[image_id]).mask for image_id in ids]
         known = [mask for mask in found if mask is not None]
         return torch.stack(known).to(self.device) if found and len(known) == len(found) else None
 

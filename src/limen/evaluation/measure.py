@@ -13,7 +13,7 @@ from torch import Tensor
 from limen.attacks import Outcome
 from limen.attacks.factory import known_masks
 from limen.classifier import Classifier
-from limen.evaluation.cleans import Cleans, load, logits_of
+from limen.evaluation.cleans import Cleans, as_stored, logits_of
 from limen.images import to_uint8
 from limen.metrics import Metric
 from limen.metrics.metric import measured
@@ -48,7 +48,7 @@ def measure(
     claimed = outcome.success.tolist()  # also waits for a GPU, so the time below is the attack's
     seconds = (time.perf_counter() - begin) / len(cleans.ids)
     pixels = to_uint8(outcome.images)
-    stored = load(pixels, classifier)
+    stored = as_stored(pixels, classifier)
     confidences, predictions = logits_of(classifier, stored).softmax(1).max(1)
     success = (predictions == cleans.goals) == settings.targeted
     columns: dict[str, Sequence[Any]] = {
@@ -62,7 +62,7 @@ def measure(
         "still": _still(outcome),
         "unconfirmed": _unconfirmed(classifier, outcome, success),
         "seconds": [seconds] * len(cleans.ids),
-        **_both(metrics, cleans.images, stored, success, outcome),
+        **_stored_and_own(metrics, cleans.images, stored, success, outcome),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return rows, pixels
@@ -84,7 +84,7 @@ def _unconfirmed(classifier: Classifier, outcome: Outcome, success: Tensor) -> S
     return (outcome.success & (outcome.unconfirmed.bool() | ~success)).tolist()
 
 
-def _both(
+def _stored_and_own(
     metrics: Sequence[Metric], originals: Tensor, stored: Tensor, success: Tensor, outcome: Outcome
 ) -> dict[str, list[float | None]]:
     """What each metric says of the stored images that fool, and of the attack's own."""
@@ -98,14 +98,14 @@ def distances(
     metrics: Sequence[Metric], originals: Tensor, images: Tensor, chosen: Tensor
 ) -> dict[str, list[float | None]]:
     """By its key, what each metric says of N images; None where they are not chosen or too small for it."""
-    reached = chosen.nonzero().flatten().tolist()
+    rows = chosen.nonzero().flatten().tolist()
     columns: dict[str, list[float | None]] = {each.column.key: [None] * len(images) for each in metrics}
-    if reached:
-        pair = originals[reached], images[reached]
+    if rows:
+        pair = originals[rows], images[rows]
         fitting = [each for each in metrics if min(images.shape[2:]) >= each.least_side]
         with torch.no_grad():
             found = measured(fitting, *pair)
         for key, values in found.items():
-            for i, value in zip(reached, values.tolist(), strict=True):
-                columns[key][i] = value
+            for row, value in zip(rows, values.tolist(), strict=True):
+                columns[key][row] = value
     return columns

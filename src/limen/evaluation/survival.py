@@ -12,10 +12,10 @@ from torch import Tensor
 from limen import catalog
 from limen.classifier import Classifier
 from limen.evaluation.adaptive_attack import AdaptiveAttack
-from limen.evaluation.cleans import load as as_stored
-from limen.evaluation.cleans import logits_of
+from limen.evaluation.cleans import as_stored, logits_of
 from limen.evaluation.context import Context
 from limen.evaluation.defence_rates import describe
+from limen.evaluation.defence_success import ADAPTIVE, UNAWARE
 from limen.evaluation.protocol import evaluation
 from limen.evaluation.shields import SWEEPS, Shield, read_shields
 from limen.images import to_uint8
@@ -65,27 +65,22 @@ def defenses(
     for each in (link for shield in shields for link in shield.chain):
         context.note_code(f"defense {each.identity.name}", each.identity)
     targeted = run.manifest.settings.targeted
-    attacks = {each.label: each.identity for each in run.manifest.attacks}
-    goals = {
-        row["id"]: (row["label"], row["target"])
-        for row in run.table().select(["id", "label", "target"]).to_pylist()
-    }
+    recorded = {row["id"]: row for row in run.table().select(["id", "label", "target"]).to_pylist()}
     for batch in context.batches(context.correct(), classifier):
         clean = [_predictions(classifier, each, batch.originals, batch.ids, seed) for each in shields]
-        for label, places in batch.attacked.items():
-            rows, ids = list(places), [batch.ids[place] for place in places]
-            labels, wanted = zip(*(goals[image_id] for image_id in ids), strict=True)
-            of_mode = {"unaware": [context.adversarial(label, ids, classifier)] * len(shields)}
+        for label, rows, ids in batch.remaining():
+            labels = [recorded[image_id]["label"] for image_id in ids]
+            goals = [recorded[image_id]["target"] for image_id in ids] if targeted else labels
+            images_of = {UNAWARE: [context.adversarial(label, ids, classifier)] * len(shields)}
             if adaptive:
-                attack = AdaptiveAttack(catalog.ATTACKS.restore(attacks[label]), draws)
+                attack = AdaptiveAttack(catalog.ATTACKS.restore(run.manifest.attack(label).identity), draws)
+                given = batch.originals[rows], torch.tensor(goals, device=classifier.device)
                 masks = context.masks(ids)
-                aims = torch.tensor(wanted if targeted else labels, device=classifier.device)
-                of_mode["adaptive"] = [
-                    _attacked(run, attack, each.before(classifier), batch.originals[rows], aims, ids, masks)
-                    for each in shields
+                images_of[ADAPTIVE] = [
+                    _attacked(run, attack, each.before(classifier), *given, ids, masks) for each in shields
                 ]
-            found: list[dict[str, Any]] = []
-            for mode, made in of_mode.items():
+            tables = []
+            for mode, made in images_of.items():
                 for shield, before, images in zip(shields, clean, made, strict=True):
                     after = _predictions(classifier, shield, images, ids, seed)
                     columns = {
@@ -93,13 +88,10 @@ def defenses(
                         "label": labels,
                         "clean_prediction": [before[row] for row in rows],
                         "prediction": after,
-                        "success": [
-                            (p == aim) == targeted
-                            for p, aim in zip(after, wanted if targeted else labels, strict=True)
-                        ],
+                        "success": [(p == goal) == targeted for p, goal in zip(after, goals, strict=True)],
                     }
-                    found += _rows(label, mode, shield, columns)
-            yield Part(pa.Table.from_pylist(found, _SCHEMA))
+                    tables.append(_records(label, mode, shield, columns))
+            yield Part(pa.concat_tables(tables))
 
 
 _SCHEMA = pa.schema(
@@ -118,9 +110,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def _rows(
-    label: str, mode: str, shield: Shield, columns: Mapping[str, Sequence[Any]]
-) -> list[dict[str, Any]]:
+def _records(label: str, mode: str, shield: Shield, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
     common = {
         "attack": label,
         "mode": mode,
@@ -128,9 +118,8 @@ def _rows(
         "parameter": shield.parameter,
         "strength": shield.strength,
     }
-    return [
-        common | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
+    repeated = {name: [value] * len(columns["id"]) for name, value in common.items()}
+    return pa.table({**repeated, **columns}, _SCHEMA)
 
 
 def _predictions(
@@ -145,12 +134,12 @@ def _attacked(
     attack: AdaptiveAttack,
     defended: Classifier,
     images: Tensor,
-    aims: Tensor,
+    goals: Tensor,
     ids: Sequence[str],
     masks: Tensor | None,
 ) -> Tensor:
     """What the attack makes of images, as files would store it."""
     settings = run.manifest.settings
     how = {"targeted": settings.targeted, "seed": settings.seed, "lattice": settings.lattice}
-    outcome = attack(defended, images, aims, ids=ids, masks=masks, **how)
+    outcome = attack(defended, images, goals, ids=ids, masks=masks, **how)
     return as_stored(to_uint8(outcome.images), defended)
