@@ -42,6 +42,10 @@ class Estimate:
     low: np.ndarray
     high: np.ndarray
 
+    def __iter__(self) -> Iterator[Measured]:
+        """Each mean with its interval."""
+        return map(Measured, self.mean.tolist(), self.low.tolist(), self.high.tolist())
+
 
 def resamples(images: int, count: int, seed: int) -> Iterator[np.ndarray]:
     """How often each resample of the images, drawn with replacement, holds each of them.

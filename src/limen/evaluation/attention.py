@@ -14,6 +14,7 @@ from limen.analysis import Estimate
 from limen.catalog import ATTENTION
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Mark, Pictures, Table
 from limen.errors import UsageError
+from limen.evaluation.cells import bands, measured_cell
 from limen.evaluation.context import Context, Images
 from limen.evaluation.fooled import most_fooled, picture_rows
 from limen.evaluation.overlap import (
@@ -68,8 +69,7 @@ def attention(
     look, wanted = _method(run, context, method), context.fooled()
     for batch in context.batches(wanted, context.classifier):
         maps = look(batch.ids, batch.originals)
-        for label, places in batch.attacked.items():
-            rows, ids = list(places), [batch.ids[place] for place in places]
+        for label, rows, ids in batch.remaining():
             noise = 1 - ssim_map(batch.originals[rows], context.adversarial(label, ids, context.classifier))
             measures = overlap_measures(noise, maps[rows], attention_threshold=threshold)
             yield Part(_records(label, ids, noise, measures))
@@ -118,26 +118,27 @@ def _records(label: str, ids: Sequence[str], noise: Tensor, measures: Mapping[st
 def _compose(
     run: Run, wanted: Images, image_id: str, attended: np.ndarray, region: np.ndarray
 ) -> dict[tuple[str | None, str], np.ndarray]:
-    original = run.original(image_id)
-    made = {label: run.image(label, image_id) for label in wanted if image_id in wanted[label]}
-    maps = {label: pictures.lost_structure(original, pixels) for label, pixels in made.items()}
-    lost = {label: each for label, each in maps.items() if each is not None}
+    original, lost = run.original(image_id), {}
+    for label, ids in wanted.items():
+        if image_id in ids and (
+            (heights := pictures.lost_structure(original, run.image(label, image_id))) is not None
+        ):
+            lost[label] = heights
     top = pictures.common_top(list(lost.values()))
     composed = {None: pictures.overlaid(original, attended, region)}
-    composed |= {label: pictures.outlined(each, top, region) for label, each in lost.items()}
-    return {(label, image_id): np.asarray(made.convert("RGB")) for label, made in composed.items()}
+    composed |= {label: pictures.outlined(heights, top, region) for label, heights in lost.items()}
+    return {(label, image_id): np.asarray(image.convert("RGB")) for label, image in composed.items()}
 
 
 def _table(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Estimate]]) -> Table:
     at = THRESHOLDS.index(TABLE_THRESHOLD)
     rows = []
     for label, overlap in overlaps.items():
-        estimates = [means[label][name] for name in MEASURES] if overlap.ids else []
-        cells = [Cell(value=e.mean[at], low=e.low[at], high=e.high[at]) for e in estimates]
-        empty = Cell(value=overlap.empty[at], form="count") if overlap.ids else Cell()
-        blank = [Cell()] * (len(MEASURES) - len(cells))
-        count = Cell(value=len(overlap.ids), form="count")
-        rows.append([Cell(label, series=label), count, *cells, *blank, empty])
+        cells = [Cell()] * (len(MEASURES) + 1)
+        if overlap.ids:
+            measured = [[*means[label][name]][at] for name in MEASURES]
+            cells = [*map(measured_cell, measured), Cell(value=overlap.empty[at], form="count")]
+        rows.append([Cell(label, series=label), Cell(value=len(overlap.ids), form="count"), *cells])
     return Table(
         f"Where 1 − SSIM exceeds {TABLE_THRESHOLD}",
         "Means over the images that were classified correctly and fooled, with 95 % intervals. "
@@ -152,15 +153,13 @@ def _charts(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Es
     for measure, (title, about) in MEASURES.items():
         lines = []
         for label, overlap in overlaps.items():
-            each = means[label][measure] if overlap.ids else Estimate(*[np.array([])] * 3)
-            arrays = (overlap.thresholds, each.mean, each.low, each.high)
-            values = [array.tolist() for array in arrays]
-            lines.append(Line(label, *values, series=label))
+            heights = bands(means[label][measure])
+            lines.append(Line(label, overlap.thresholds.tolist(), *heights, series=label))
         charts.append(_chart(f"{title}: {about}", "mean", lines))
-    shares = [
-        Line(label, each.thresholds.tolist(), _shares(each).tolist(), series=label)
-        for label, each in overlaps.items()
-    ]
+    shares = []
+    for label, overlap in overlaps.items():
+        share = 1 - overlap.empty / max(len(overlap.ids), 1)
+        shares.append(Line(label, overlap.thresholds.tolist(), share.tolist(), series=label))
     title = "Images perturbed: of the fooled images, the share with any such pixel"
     return Charts(
         "Over the threshold that makes a pixel count as perturbed",
@@ -168,10 +167,6 @@ def _charts(overlaps: Mapping[str, Overlap], means: Mapping[str, Mapping[str, Es
         "precision, says little: see the last chart.",
         [*charts, _chart(title, "share", shares)],
     )
-
-
-def _shares(overlap: Overlap) -> np.ndarray:
-    return 1 - overlap.empty / max(len(overlap.ids), 1)
 
 
 def _chart(title: str, y_label: str, lines: Sequence[Line]) -> Chart:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from limen.analysis import Measured, certified_accuracy, certified_radii, estimate_means, wilson
+from limen.analysis import certified_accuracy, certified_radii, estimate_means, share
 from limen.classifier import Classifier
 from limen.defenses import defenses_of
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Table
 from limen.errors import UsageError
+from limen.evaluation.cells import bands, measured_cell, share_cell
 from limen.evaluation.context import Context
 from limen.evaluation.protocol import evaluation
 from limen.runs import Part, Run, Stored
@@ -86,10 +87,9 @@ def certified(
         }
         settings = {"sigma": smoothed.sigma, "n": n, "alpha": alpha}
         values |= {name: pa.array([value] * len(batch.ids)) for name, value in settings.items()}
-        for label, places in batch.attacked.items():
-            names = {"attack": [label] * len(places), "id": [batch.ids[place] for place in places]}
-            rows = pa.array(places, pa.int64())
-            yield Part(pa.table({**names, **{key: each.take(rows) for key, each in values.items()}}))
+        for label, rows, ids in batch.remaining():
+            of_rows = {name: column.take(pa.array(rows)) for name, column in values.items()}
+            yield Part(pa.table({"attack": [label] * len(ids), "id": ids, **of_rows}))
 
 
 def _smoothed(classifier: Classifier, sigma: float | None, seed: int, batch_size: int) -> Smoothed:
@@ -110,22 +110,21 @@ def _smoothed(classifier: Classifier, sigma: float | None, seed: int, batch_size
 
 
 def _shares(right: np.ndarray, abstained: np.ndarray, radii: np.ndarray, about: str) -> Table:
-    counts = (right, ~right & ~abstained, abstained)
-    mean = estimate_means(np.nan_to_num(radii)[:, None])
-    radius = Cell(value=mean.mean[0], low=mean.low[0], high=mean.high[0])
-    shares = [_cell(wilson(int(each.sum()), len(each))) for each in counts]
+    shares = [share_cell(share(counted)) for counted in (right, ~right & ~abstained, abstained)]
+    (radius,) = estimate_means(np.nan_to_num(radii)[:, None])
+    count = Cell(value=len(right), form="count")
     return Table(
         "What is certified",
         f"{about} The mean radius counts an image that is not certified as its label with 0. With 95 % "
         "intervals over the images: Wilson's, and for the mean of the bootstrap.",
         ("Classifier", "Images", "Certified as labelled", "As another class", "Abstained", "Mean radius"),
-        [Group("", [[Cell("smoothed"), Cell(value=len(right), form="count"), *shares, radius]])],
+        [Group("", [[Cell("smoothed"), count, *shares, measured_cell(radius)]])],
     )
 
 
 def _by_radius(radii: np.ndarray, most: float) -> Table:
     at = [radius for radius in RADII if radius <= most]
-    shares = [_cell(each) for each in certified_accuracy(radii, at)]
+    shares = map(share_cell, certified_accuracy(radii, at))
     return Table(
         "Certified accuracy",
         "The share of images that are certified as labelled with an L2 radius of at least so much, with "
@@ -137,13 +136,11 @@ def _by_radius(radii: np.ndarray, most: float) -> Table:
 
 def _curve(radii: np.ndarray, most: float) -> Charts:
     x = np.linspace(0, most, _POINTS).tolist()
-    shares = certified_accuracy(radii, x)
-    value, low, high = ([getattr(each, name) for each in shares] for name in ("value", "low", "high"))
     chart = Chart(
         "Certified accuracy",
         "L2 radius",
         "certified as labelled",
-        [Line("smoothed", x, value, low, high)],
+        [Line("smoothed", x, *bands(certified_accuracy(radii, x)))],
         x_range=(0, most),
         y_range=(0, 1),
         percent=True,
@@ -154,7 +151,3 @@ def _curve(radii: np.ndarray, most: float) -> Charts:
         "over the images, at each radius by itself.",
         [chart],
     )
-
-
-def _cell(share: Measured) -> Cell:
-    return Cell(value=share.value, low=share.low, high=share.high, form="share")

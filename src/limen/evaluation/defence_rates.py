@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from limen.analysis import Measured, sweeps
+from limen.analysis import sweeps
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Notes, Table
 from limen.document.numbers import percent
+from limen.evaluation.cells import bands, share_cell
 from limen.evaluation.defence_success import ADAPTIVE, NO_ATTACK, UNAWARE, Rates, Strengths, rates_of
 from limen.evaluation.defence_sweeps import over_attacks, some
 from limen.runs import Stored
@@ -52,7 +53,7 @@ def _over_strengths(
 ) -> Table:
     strengths = some([*next(iter(rates.values()))])
     rows = [
-        [_attack(label, mode), *(_cell(of.get(strength)) for strength in strengths)]
+        [_attack(label, mode), *(share_cell(of.get(strength)) for strength in strengths)]
         for (label, mode), of in rates.items()
     ]
     return Table(
@@ -67,7 +68,7 @@ def _over_strengths(
 def _side_by_side(rates: Rates, counted: str) -> Table:
     attacks = dict.fromkeys(each for of in rates.values() for each in of)
     rows = [
-        [_attack(*attack), *(_cell(of.get(attack, {}).get(None)) for of in rates.values())]
+        [_attack(*attack), *(share_cell(of.get(attack, {}).get(None)) for of in rates.values())]
         for attack in attacks
     ]
     return Table(
@@ -81,11 +82,10 @@ def _side_by_side(rates: Rates, counted: str) -> Table:
 def _chart(name: str, parameter: str, rates: Mapping[tuple[str, str], Strengths]) -> Chart:
     lines = []
     for (label, mode), of in rates.items():
-        known = sorted((x, each) for x, each in of.items() if x is not None)
-        bands = ([getattr(each, end) for _, each in known] for end in ("value", "low", "high"))
+        strengths = sorted(strength for strength in of if strength is not None)
+        heights = bands(of[strength] for strength in strengths)
         title = label if mode == UNAWARE else f"{label}, adaptive"
-        xs, dashed = [x for x, _ in known], mode == ADAPTIVE
-        lines.append(Line(title, xs, *bands, series=_series(label), dashed=dashed))
+        lines.append(Line(title, strengths, *heights, series=_series(label), dashed=mode == ADAPTIVE))
     return Chart(name, parameter, "fooled", lines, y_range=(0, 1), percent=True)
 
 
@@ -125,9 +125,3 @@ def _attack(label: str, mode: str) -> Cell:
 def _series(label: str) -> str:
     """The attack whose colour a row or line has."""
     return "" if label == NO_ATTACK else label
-
-
-def _cell(rate: Measured | None) -> Cell:
-    if rate is None:
-        return Cell()
-    return Cell(value=rate.value, low=rate.low, high=rate.high, form="share")

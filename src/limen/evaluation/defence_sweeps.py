@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from limen.analysis import Sweep
 from limen.document import Chart, Charts, Line
+from limen.evaluation.cells import bands
 from limen.evaluation.defence_success import UNAWARE, Rates, Strengths
 
 _MOST = 7
@@ -36,10 +37,9 @@ def over_attacks(found: Sequence[Sweep], rates: Rates, parameters: Mapping[str, 
 def _chart(name: str, parameter: str, sweep: Sweep, rates: Mapping[tuple[str, str], Strengths]) -> Chart:
     lines = []
     for strength in some(list(rates[sweep.labels[0], UNAWARE])):
-        found = [rates[label, UNAWARE][strength] for label in sweep.labels]
-        y, low, high = ([getattr(each, end) for each in found] for end in ("value", "low", "high"))
+        heights = bands(rates[label, UNAWARE][strength] for label in sweep.labels)
         title = name if strength is None else f"{parameter} {strength:g}"
-        lines.append(Line(title, sweep.values, y, low, high))
+        lines.append(Line(title, sweep.values, *heights))
     return Chart(name, sweep.parameter, "fooled", lines, y_range=(0, 1), log_x=sweep.wide, percent=True)
 
 

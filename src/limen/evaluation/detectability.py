@@ -11,6 +11,7 @@ from limen.analysis import Detection, Measured, Roc, mean_roc, over_repeats
 from limen.analysis import detection as figures
 from limen.analysis.detection import DETECTED, Scores
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Notes, Table
+from limen.evaluation.cells import measured_cell, share_cell
 from limen.runs import Stored
 
 CLEAN: str | None = None
@@ -81,13 +82,13 @@ def _table(own: Mapping[str, Sequence[Scores]], clean: Sequence[Scores], pairs: 
 
 def _figures(name: Cell, pairs: int, scores: Sequence[Scores]) -> list[Cell]:
     found: Detection = figures(scores)
-    rates = (found.accuracy, found.best_accuracy)
     return [
         name,
         Cell(value=pairs, form="count"),
-        *(_cell(each) for each in rates),
-        Cell(value=found.area.value, low=found.area.low, high=found.area.high),
-        _cell(found.false_alarms),
+        share_cell(found.accuracy),
+        share_cell(found.best_accuracy),
+        measured_cell(found.area),
+        share_cell(found.false_alarms),
     ]
 
 
@@ -121,7 +122,7 @@ def _matrix(labels: Sequence[str], shown: Shown) -> Table:
     rows = []
     for label in labels:
         rates = [_rate(shown.get((label, each), [])) for each in labels]
-        rows.append([Cell(label, series=label), *map(_cell, rates)])
+        rows.append([Cell(label, series=label), *map(share_cell, rates)])
     return Table(
         "Detectors shown other attacks",
         "A row per detector, by the attack that it was trained on, and a column per attack that it is shown. "
@@ -134,10 +135,6 @@ def _matrix(labels: Sequence[str], shown: Shown) -> Table:
 
 def _rate(scores: Sequence[Scores]) -> Measured:
     return over_repeats([Roc(*each).accuracy() for each in scores])
-
-
-def _cell(rate: Measured) -> Cell:
-    return Cell(value=rate.value, low=rate.low, high=rate.high, form="share")
 
 
 def _notes(own: Mapping[str, Sequence[Scores]], pairs: Mapping[str, int]) -> list[str]:

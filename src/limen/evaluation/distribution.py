@@ -43,13 +43,12 @@ def distribution(
         context.note_code(f"metric {made.column.key}", made.identity)
     schema, known, fooled = _schema(columns), _known(run, columns), context.fooled()
     for batch in context.batches(context.correct() if failures else fooled):
-        for label, places in batch.attacked.items():
-            ids = [batch.ids[place] for place in places]
+        for label, rows, ids in batch.remaining():
             found = {
                 each.key: [known.get((label, image_id), {}).get(each.key) for image_id in ids]
                 for each in columns
             }
-            pair = batch.originals[list(places)], context.adversarial(label, ids)
+            pair = batch.originals[rows], context.adversarial(label, ids)
             for made in measures:
                 values = found[made.column.key]
                 missing = torch.tensor([value is None for value in values])

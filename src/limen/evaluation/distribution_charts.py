@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow.compute as pc
 
-from limen.analysis import Distribution, Measured, caveats, cumulative
+from limen.analysis import Distribution, caveats, cumulative
 from limen.analysis import distribution as summed_up
 from limen.document import AnyChart, Block, Box, BoxPlot, Cell, Chart, Charts, Group, Line, Notes, Table
+from limen.evaluation.cells import measured_cell
 from limen.runs import MetricColumn, Stored, metrics_of
 
 READING = (
@@ -66,8 +67,8 @@ def charts(found: Found, metric: MetricColumn, *, log: bool = False) -> Iterator
         metric: The metric. Its axis is that of distortion, which grows to the right.
         log: Whether the axis is logarithmic.
     """
-    drawn = {label: _plotted(each, metric) for label, each in found.items()}
-    span = _span([value for values in drawn.values() for value in values], metric, log)
+    drawn = [value for each in found.values() for value in metric.plotted(each.values)]
+    span = _span(drawn, metric, log)
     boxes = [_box(label, each, metric) for label, each in found.items()]
     yield BoxPlot(f"{metric.title}: quartiles", metric.axis, boxes, span, log)
     lines = [_line(label, each, metric, span) for label, each in found.items()]
@@ -79,20 +80,11 @@ def _row(label: str, found: Distribution, metric: MetricColumn, count: int) -> l
     missing = count - len(found.values)
     note = f"{missing} without a value" if missing else ""
     form = "near_one" if metric.complement else "number"
-
-    def cell(quartile: Measured) -> Cell:
-        value, low, high = (end * metric.scale for end in (quartile.value, quartile.low, quartile.high))
-        return Cell(value=value, low=low, high=high, form=form)
-
     return [
         Cell(label, series=label),
         Cell(value=count, form="count", note=note),
-        *map(cell, found.quartiles),
+        *(measured_cell(quartile, form, scale=metric.scale) for quartile in found.quartiles),
     ]
-
-
-def _plotted(found: Distribution, metric: MetricColumn) -> np.ndarray:
-    return metric.plotted(found.values)
 
 
 def _span(values: list[float], metric: MetricColumn, log: bool) -> tuple[float, float] | None:

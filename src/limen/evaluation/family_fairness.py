@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -58,9 +59,8 @@ class FamilyFairness:
 
     def mean(self, values: np.ndarray) -> Measured:
         """The mean of a figure (M,) over the models, with its interval over them."""
-        found = estimate_means(values[:, None])
-        low, high = (found.low, found.high) if len(values) > 1 else (np.full(1, np.nan),) * 2
-        return Measured(float(found.mean[0]), float(low[0]), float(high[0]))
+        (mean,) = estimate_means(values[:, None])
+        return mean if len(values) > 1 else Measured(mean.value, math.nan, math.nan)
 
 
 @dataclass(frozen=True)

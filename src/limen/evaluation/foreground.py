@@ -53,8 +53,7 @@ def foreground(
     correct, fooled = context.correct(), context.fooled()
     for batch in context.batches(correct):
         masks, before = find(batch.ids, batch.originals), gaze(batch.originals)
-        for label, places in batch.attacked.items():
-            rows, ids = list(places), [batch.ids[place] for place in places]
+        for label, rows, ids in batch.remaining():
             after = gaze(context.adversarial(label, ids))
             hits = [image_id in fooled[label] for image_id in ids]
             yield Part(_records(label, ids, hits, masks[rows], before[rows], after))

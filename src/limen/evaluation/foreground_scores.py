@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from limen.analysis import Sweep, estimate_means, share_interval, sweeps
+from limen.analysis import Sweep, estimate_means, share, sweeps
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Pictures, Table, number
+from limen.evaluation.cells import bands, measured_cell, share_cell
 from limen.evaluation.fooled import picture_rows
 from limen.runs import Stored
 from limen.spec import value_text
@@ -59,13 +60,12 @@ def describe(stored: Stored) -> list[Block]:
 def _foregrounds(stored: Stored) -> Table:
     rows = stored.records().select(["id", "share", "empty", "full"]).to_pylist()
     images = {row["id"]: row for row in rows}.values()
-    sizes = estimate_means(np.array([[row["share"]] for row in images]))
-    counts = (sum(row[name] for row in images) for name in ("empty", "full"))
+    (size,) = estimate_means(np.array([[row["share"]] for row in images]))
     cells = [
         Cell(value_text(stored.identity.parameters["mask"])),
         Cell(value=len(images), form="count"),
-        Cell(value=sizes.mean[0], low=sizes.low[0], high=sizes.high[0], form="share"),
-        *(Cell(value=count, form="count") for count in counts),
+        share_cell(size),
+        *(Cell(value=sum(row[name] for row in images), form="count") for name in ("empty", "full")),
     ]
     return Table(
         "The foregrounds",
@@ -102,7 +102,7 @@ def _means(scores: Scores, counted: np.ndarray) -> list[Cell]:
     note = f"{undivided} left out" if undivided else ""
     return [
         Cell(value=int(kept.sum()), form="count", note=note),
-        *(Cell("", "", *ends) for ends in zip(means.mean, means.low, means.high, strict=True)),
+        *map(measured_cell, means),
     ]
 
 
@@ -125,19 +125,16 @@ def _trade(sweep: Sweep, scores: Sequence[Scores]) -> Iterator[Chart]:
     before, after, fooled, divided = _aligned(scores)
     kept, series, log_x = fooled.all(0) & divided.all(0), sweep.labels[0], sweep.wide
     if kept.any():
-        means = estimate_means(after[:, kept].T)
-        mean, low, high = (each.tolist() for each in (means.mean, means.low, means.high))
+        heights = bands(estimate_means(after[:, kept].T))
         known = before[:, kept].mean(1).tolist()
         lines = [
-            Line(f"after the attack, {kept.sum()} images", sweep.values, mean, low, high, series=series),
+            Line(f"after the attack, {kept.sum()} images", sweep.values, *heights, series=series),
             Line("their originals", sweep.values, known, dashed=True, series=series),
         ]
         yield Chart("Foreground score", sweep.parameter, "foreground score", lines, log_x=log_x)
     count = fooled.shape[1]
     if count:
-        rates = fooled.mean(1)
-        low, high = (each.tolist() for each in share_interval(rates, count))
-        line = Line(f"of {count} images", sweep.values, rates.tolist(), low, high, series=series)
+        line = Line(f"of {count} images", sweep.values, *bands(map(share, fooled)), series=series)
         yield Chart("Success", sweep.parameter, "fooled", [line], y_range=(0, 1), log_x=log_x, percent=True)
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from limen import pictures
 from limen.analysis import estimate_means, share
-from limen.document import Block, Cell, Form, Group, Picture, Pictures, Row, Table
+from limen.document import Block, Cell, Group, Picture, Pictures, Row, Table
+from limen.evaluation.cells import measured_cell, share_cell
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.fooled import most_fooled
 from limen.evaluation.gaze import Finder
@@ -88,8 +89,8 @@ def gradients(
         # Before the rows, by which an evaluation that goes on knows what it has finished.
         yield Part(pictures=_composed(batch, masks, found, shown))
         values = pa.concat_tables([_values(batch.ids, *each, masks) for each in found.items()])
-        for label, places in batch.attacked.items():
-            rows = values.filter(pc.field("id").isin([batch.ids[place] for place in places]))
+        for label, _, ids in batch.remaining():
+            rows = values.filter(pc.field("id").isin(ids))
             yield Part(rows.add_column(0, "attack", pa.array([label] * len(rows))))
 
 
@@ -132,20 +133,18 @@ def _row(name: str, rows: Sequence[Mapping[str, Any]], masked: bool) -> list[Cel
     columns = {
         key: np.array([row[key] for row in rows], float) for key in ("right", "length", "energy", "share")
     }
-    right = share(columns["right"] == 1)
-    means = estimate_means(np.stack([columns["length"], columns["share"], columns["energy"]], 1))
-    forms: tuple[Form, ...] = ("number", "share", "share")
+    stacked = np.stack([columns["length"], columns["share"], columns["energy"]], 1)
+    length, foreground, energy = estimate_means(stacked)
     cells = [
-        Cell(value=mean, low=low, high=high, form=form)
-        for mean, low, high, form in zip(means.mean, means.low, means.high, forms, strict=True)
-    ]
-    blank = Cell(value=int(np.isnan(columns["energy"]).sum()), form="count")
-    return [
         Cell(name),
         Cell(value=len(rows), form="count"),
-        Cell(value=right.value, low=right.low, high=right.high, form="share"),
-        *([*cells, blank] if masked else cells[:1]),
+        share_cell(share(columns["right"] == 1)),
+        measured_cell(length),
     ]
+    if masked:
+        blank = Cell(value=int(np.isnan(columns["energy"]).sum()), form="count")
+        cells += [share_cell(foreground), share_cell(energy), blank]
+    return cells
 
 
 def _pictures(stored: Stored, models: Sequence[str]) -> Iterator[Pictures]:

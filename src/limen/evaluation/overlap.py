@@ -36,7 +36,6 @@ THRESHOLDS = (
 ATTENTION_THRESHOLD = 0.75
 """The threshold on class activation maps of the paper."""
 
-
 _COLUMNS = ("threshold", *MEASURES, "peak")
 
 

@@ -61,8 +61,7 @@ def saliency(
 
     for batch in context.batches(context.correct() if failures else fooled):
         before = maps(batch.originals)
-        for label, places in batch.attacked.items():
-            rows, ids = list(places), [batch.ids[place] for place in places]
+        for label, rows, ids in batch.remaining():
             found = map_distances(before[rows], maps(context.adversarial(label, ids)))
             columns = {
                 name: pa.array(values.cpu().numpy(), from_pandas=True) for name, values in found.items()

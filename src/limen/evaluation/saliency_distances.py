@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from limen.analysis import estimate_means
 from limen.document import Block, Cell, Group, Pictures, Table, number
+from limen.evaluation.cells import measured_cell
 from limen.evaluation.fooled import picture_rows
 from limen.runs import Stored
 
@@ -31,12 +32,10 @@ def _table(stored: Stored) -> Table:
     rows = []
     for label in stored.attacks:
         of = records.filter(pc.field("attack") == label)
-        values = np.stack([of[name].to_numpy() for name in DISTANCES], 1)
-        means = estimate_means(values)
+        means = estimate_means(np.stack([of[name].to_numpy() for name in DISTANCES], 1))
         fooled = f"{of['fooled'].to_numpy().sum()} fooled" if options["failures"] else ""
         count = Cell(value=len(of), form="count", note=fooled)
-        ends = zip(means.mean, means.low, means.high, strict=True)
-        rows.append([Cell(label, series=label), count, *(Cell("", "", *three) for three in ends)])
+        rows.append([Cell(label, series=label), count, *map(measured_cell, means)])
     counted = (
         "all images that the model had right; one that an attack did not fool is stored as it was, and has "
         "a distance of 0"

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from limen import catalog
-from limen.analysis import Measured, Outcomes, characteristic, figures, outcomes_by_name
+from limen.analysis import Outcomes, characteristic, figures, outcomes_by_name
 from limen.classifier import Classifier
-from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Table
+from limen.document import Block, Cell, Chart, Charts, Group, Line, Table
 from limen.errors import UsageError
+from limen.evaluation.cells import measured_cell, share_cell
 from limen.evaluation.cleans import logits_of
 from limen.evaluation.context import Context
 from limen.evaluation.measure import distances
@@ -35,7 +36,7 @@ def describe(stored: Stored) -> list[Block]:
     names = dict.fromkeys(records["model"].to_pylist())
     there = {name: outcomes_by_name(records.filter(pc.field("model") == name), families) for name in names}
     details = _details(stored, here, there)
-    return [details] if len(there) == 1 else [_matrix(here, there), _curves(there), details]
+    return [details] if len(there) == 1 else [_matrix(here, there), *_curves(there), details]
 
 
 Found = Mapping[str, Outcomes]
@@ -70,8 +71,8 @@ def _matrix(here: Found, there: Mapping[str, Found]) -> Table:
     rows = [
         [
             Cell(name, series=name),
-            _cell(figures(own, draws=0).success),
-            *(_cell(figures(found[name], draws=0).success) for found in there.values()),
+            share_cell(figures(own, draws=0).success),
+            *(share_cell(figures(found[name], draws=0).success) for found in there.values()),
         ]
         for name, own in here.items()
     ]
@@ -84,13 +85,16 @@ def _matrix(here: Found, there: Mapping[str, Found]) -> Table:
     )
 
 
-def _curves(there: Mapping[str, Found]) -> Charts:
-    return Charts(
-        "Success on each classifier within a distortion",
-        "The share of images that an attack fools the other classifier on with at most a given distortion. "
-        "Bands: 95 % intervals.",
-        [chart for model, found in there.items() if (chart := _chart(model, found)) is not None],
-    )
+def _curves(there: Mapping[str, Found]) -> Iterator[Charts]:
+    """Success over the distortion, where any image fools another classifier."""
+    charts = [chart for model, found in there.items() if (chart := _chart(model, found)) is not None]
+    if charts:
+        yield Charts(
+            "Success on each classifier within a distortion",
+            "The share of images that an attack fools the other classifier on with at most a given "
+            "distortion. Bands: 95 % intervals.",
+            charts,
+        )
 
 
 def _chart(model: str, found: Found) -> Chart | None:
@@ -143,8 +147,7 @@ def transfer(
     table, targeted = run.table(), run.manifest.settings.targeted
     for batch in context.batches(context.correct()):
         before = {name: _answers(other, batch.originals) for name, other in others.items()}
-        for label, places in batch.attacked.items():
-            rows, ids = list(places), [batch.ids[place] for place in places]
+        for label, rows, ids in batch.remaining():
             records, originals = _of(table, label, ids), batch.originals[rows]
             stored = context.adversarial(label, ids)
             goals = records["target" if targeted else "label"].to_numpy()
@@ -200,16 +203,14 @@ def _with(records: pa.Table, columns: Mapping[str, np.ndarray]) -> pa.Table:
 
 
 def _row(name: str, here: Outcomes, there: Outcomes, metrics: Sequence[MetricColumn]) -> list[Cell]:
-    measured = [figures(there, metric.key) for metric in metrics]
-    success = figures(there, draws=0).success
-    means = [
-        _cell(each.mean, "near_one" if metric.complement else "number", metric.scale)
-        for each, metric in zip(measured, metrics, strict=True)
+    means = []
+    for metric in metrics:
+        form = "near_one" if metric.complement else "number"
+        means.append(measured_cell(figures(there, metric.key).mean, form, scale=metric.scale))
+    return [
+        Cell(name, series=name),
+        share_cell(figures(here, draws=0).success),
+        Cell(value=int(there.correct.sum()), form="count"),
+        share_cell(figures(there, draws=0).success),
+        *means,
     ]
-    count = Cell(value=int(there.correct.sum()), form="count")
-    return [Cell(name, series=name), _cell(figures(here, draws=0).success), count, _cell(success), *means]
-
-
-def _cell(measured: Measured, form: Form = "share", scale: float = 1.0) -> Cell:
-    value, low, high = (each * scale for each in (measured.value, measured.low, measured.high))
-    return Cell(value=value, low=low, high=high, form=form)
