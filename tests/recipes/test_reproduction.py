@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 import shutil
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from limen import catalog, data
-from limen.errors import UsageError
+from limen.errors import LimenError, UsageError
 from limen.images import ImageFileError
 from limen.recipes import FLOATS, RECIPES, Budgets, Entry, Rows, described, one, reproduce
 
@@ -69,6 +70,25 @@ def test_records_are_kept_first_and_the_page_is_made_from_their_file_alone(own, 
     changed = table.set_column(table.column_names.index("value"), "value", pa.array([0.25, 0.5]))
     pq.write_table(changed, files["parquet"])
     assert described(files["parquet"]).blocks[0].groups[0].rows[0][1].value == 0.25
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("smooth-table-2:robust=demo:digits,,weights=no.pt", "no.pt: no such file of weights"),
+        ("superpixel-table-1:model=demo:digits,,weights=no.pt", "no.pt: no such file of weights"),
+        ("hua-table-3.1:judge=lpips:backbone=no.pt", "no.pt: no such file of weights"),
+        ("hua-table-3.2:saliency=u2net:weights=no.pt", "no.pt: no such file of weights"),
+        ("hua-figure-4.2:pgd=pgd_l3", "attack spec 'pgd_l3': unknown attack"),
+    ],
+    ids=lambda text: text.partition(":")[0],
+)
+def test_what_an_option_names_is_missed_before_anything_is_attacked(bench_in, told, spec, message):
+    bench = bench_in()
+    with pytest.raises(LimenError, match=re.escape(message)):
+        reproduce(spec, bench)
+    assert not told.labels
+    assert not bench.out.exists()
 
 
 def test_files_are_named_by_what_was_asked_for(own, bench_in):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from torch import Tensor
 
 from limen.analysis import to_csv
-from limen.catalog import Catalog
+from limen.catalog import SALIENCY, Catalog, attack, metric, model
 from limen.document import Document
 from limen.errors import UsageError
 from limen.recipes.bench import Bench
@@ -22,12 +26,13 @@ from limen.recipes.hua import fairness
 from limen.recipes.hua import pictures as hua_pictures
 from limen.recipes.hua import tables as hua_tables
 from limen.recipes.pgap import attention, quality
-from limen.recipes.recipe import about, ready, saying
+from limen.recipes.recipe import Recipe, about, ready, saying
 from limen.recipes.smooth import curves, tables, visibility
 from limen.recipes.superpixel import ability, detectability, foreground, robustness
 from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole, writing
 from limen.runs.names import attack_folder
+from limen.structure import saliency_maps
 
 _ALL = (
     *(attention.pgap_table_1, quality.pgap_table_2, quality.pgap_table_3),
@@ -72,6 +77,7 @@ def reproduce(spec: str, bench: Bench) -> tuple[Document, dict[str, Path]]:
         LimenError: If a file cannot be read or written.
     """
     made = RECIPES.make(spec)
+    _try_named(made, bench)
     records = saying(made.measure(bench), recipe=spec)
     # Of a user's own, the name without the path to its file.
     identity = replace(made.identity, name=made.identity.name.rpartition(":")[2])
@@ -87,6 +93,29 @@ def reproduce(spec: str, bench: Bench) -> tuple[Document, dict[str, Path]]:
     document = described(files["parquet"])
     write_sheet(document, files["html"])
     return document, files
+
+
+def _try_named(recipe: Recipe, bench: Bench) -> None:
+    """Make what options name that attacks do not, so that what is missing is told before hours of them."""
+    makers: dict[str, Callable[[str], object]] = {
+        "model": lambda spec: model(spec, bench.device),
+        "robust": lambda spec: model(spec, bench.device),
+        "judge": metric,
+        "saliency": lambda spec: _looked(spec, bench),
+        "imperceptible": attack,
+        "pgd": attack,
+    }
+    for name, make in makers.items():
+        value = recipe.identity.parameters.get(name)
+        for spec in value if isinstance(value, tuple) else (value,):
+            if isinstance(spec, str):
+                make(spec)
+
+
+def _looked(spec: str, bench: Bench) -> Tensor:
+    """A saliency model's map of a ramp: it reads its weights when it first looks."""
+    ramp = torch.linspace(0, 1, math.prod(bench.shape)).reshape(1, *bench.shape)
+    return saliency_maps(SALIENCY.make(spec), ramp, bench.classifier)
 
 
 def described(path: Path | str) -> Document:
