@@ -54,6 +54,9 @@ def net(classes: int = 4):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, classes))
 
 def nothing(): return None
+
+class Strict:
+    def __init__(self, images: Tensor): ...
 """
 
 
@@ -127,6 +130,8 @@ def test_an_attack_of_a_file_knows_what_it_is(file):
             r"python:my.py:nothing returned NoneType; .* limen.data.Dataset",
         ),
         (lambda: catalog.attack("python:my.py:nothing"), r"returned NoneType; it must return an attack"),
+        (lambda: catalog.attack("python:my.py:Strict"), r"python:my.py:Strict raised TypeError: .*missing 1"),
+        (lambda: catalog.model("python:my.py:Strict"), r"python:my.py:Strict raised TypeError: .*missing 1"),
         (
             lambda: catalog.attack("python:my.py:strong,stpes=3"),
             "unknown parameter 'stpes'; did you mean 'steps'",

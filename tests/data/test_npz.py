@@ -60,6 +60,7 @@ def test_class_names_come_from_a_file_and_bound_the_labels(tmp_path):
         ({"x": np.zeros((1, 4, 4, 3)), "y": np.array([0])}, r"floats are \(N, C, H, W\)"),
         ({"x": np.zeros((3, 4, 4)), "y": np.array([0])}, r"floats of shape \(3, 4, 4\)"),
         ({"x": np.zeros((1, 4, 4, 3), np.uint8), "y": np.array([-1])}, "label -1 .* at least 0"),
+        ({"x": np.zeros((1, 4, 4, 3), np.uint8), "y": np.array([2**63], np.uint64)}, "out of range"),
         ({"x": np.array([object()]), "y": np.array([0])}, "not a NumPy archive of plain arrays"),
         ({"x": np.array(["text"]), "y": np.array([0])}, "the images are <U4"),
     ],

@@ -6,6 +6,7 @@ from PIL import Image
 
 from limen import catalog
 from limen.data import DataError, batches, segment6
+from limen.images import ImageFileError
 
 ROWS = "image,label,partition\n1.png,bird,train\n2.png,clock,test\n3.jpg,train,test\n"
 
@@ -55,6 +56,12 @@ def test_a_broken_table_is_refused(cut_outs, text, message):
     (cut_outs / "partition.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         segment6(cut_outs)
+
+
+def test_a_cell_that_names_a_folder_is_an_image_that_cannot_be_used(cut_outs):
+    (cut_outs / "partition.csv").write_text("image,label,partition\n/,bird,test\n")
+    with pytest.raises(ImageFileError, match="a folder, where a file belongs"):
+        segment6(cut_outs).load(0)
 
 
 def test_a_missing_part_is_refused(cut_outs):

@@ -6,7 +6,7 @@ import functools
 import importlib.metadata
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from limen.catalog.parameters import REQUIRED, parameters
 from limen.errors import LimenError, UnknownNameError, UsageError, reason, shown
 from limen.identity import Identity, Named
 from limen.spec import Spec, spec_name, value_texts
-from limen.user_code import find
+from limen.user_code import find, telling
 
 PYTHON = "python"
 """The name that stands for the user's files: `python:FILE.py:NAME`."""
@@ -153,14 +153,17 @@ class Catalog:
         return self._made(request, {})
 
     def _made(self, request: Request, given: Mapping[str, Any]) -> Any:
-        arguments = [] if request.argument is None else [request.argument]
+        entry = request.entry
         # Not every thing of a kind knows what all may be told.
-        unknown = {*self.hidden} - {*inspect.signature(request.entry.function).parameters}
-        keywords = {**request.keywords, **{key: it for key, it in given.items() if key not in unknown}}
+        unknown = self.hidden - {*inspect.signature(entry.function).parameters}
+        told = {key: value for key, value in given.items() if key not in unknown}
+        keywords = {**request.keywords, **told}
         if self.takes:
-            made = Named(request.identity, functools.partial(request.entry.function, **keywords))
+            made = Named(request.identity, functools.partial(entry.function, **keywords))
         else:
-            made = request.entry.thing(*arguments, **keywords)
+            arguments = [] if request.argument is None else [request.argument]
+            with nullcontext() if entry.origin == "limen" else telling(f"{entry.name} raised"):
+                made = entry.thing(*arguments, **keywords)
         return made if self.finish is None else self.finish(made, request)
 
     def _request(

@@ -247,12 +247,12 @@ def spec_of(source: str, argument: object, **values: object) -> str:
 
 
 def check_labels(spec: str, labels: np.ndarray, classes: int | None, first: int = 0) -> None:
-    """Refuse labels (N,) under `first`, or, where the number of classes is known, of none of these.
+    """Refuse labels (N,) under `first`, or above the last class where the number of classes is known.
 
     Raises:
         DataError: With the first wrong label and where it is.
     """
-    last = np.inf if classes is None else first + classes - 1
+    last = np.iinfo(np.int64).max if classes is None else first + classes - 1
     wrong = np.flatnonzero((labels < first) | (labels > last))
     if wrong.size:
         span = f"from {first} to {last}" if classes is not None else f"at least {first}"

@@ -8,6 +8,7 @@ masks are stored: a spec may name the former, and the latter are taken for PNG.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +69,7 @@ def segment6(
             row.where,
             {
                 "image": f"{images.name}/{row.filled(image)}",
-                "mask": Path(masks.name, row.filled(image)).with_suffix(".png").as_posix(),
+                "mask": f"{masks.name}/{os.path.splitext(row.filled(image))[0]}.png",
                 "label": row.cells[label],
             },
         )
