@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -45,6 +46,31 @@ class Place:
     count: float = 0.0
     seconds: float = 0.0
     rate: float = 0.0
+
+
+class Clock:
+    """How long an epoch has taken, and when its state is to be kept within it.
+
+    Args:
+        before: The seconds that it had taken before an interruption.
+        every: The seconds from one time that the state is kept to the next.
+    """
+
+    def __init__(self, before: float, every: float) -> None:
+        self._start = self._kept = time.perf_counter()
+        self._before, self._every = before, every
+
+    @property
+    def seconds(self) -> float:
+        """What the epoch has taken so far."""
+        return self._before + time.perf_counter() - self._start
+
+    def is_due(self) -> bool:
+        """Whether the state is to be kept now; the next time is counted from here if so."""
+        due = time.perf_counter() - self._kept >= self._every
+        if due:
+            self._kept = time.perf_counter()
+        return due
 
 
 @dataclass(frozen=True)

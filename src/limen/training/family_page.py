@@ -97,10 +97,10 @@ def _curves(histories: Mapping[int, Sequence[Epoch]]) -> list[Chart]:
     charts = []
     for name, form, value in _COLUMNS:
         values = [[value(epoch) for epoch in history] for history in histories.values()]
-        if any(each is None for row in values for each in row):
+        if any(None in row for row in values):
             continue
         table = np.array(values, float)
-        line = Line("mean", epochs, *(each.tolist() for each in (table.mean(0), table.min(0), table.max(0))))
+        line = Line("mean", epochs, table.mean(0).tolist(), table.min(0).tolist(), table.max(0).tolist())
         share = form == "share"
         charts.append(
             Chart(name.capitalize(), "epoch", name, [line], y_range=(0, 1) if share else None, percent=share)

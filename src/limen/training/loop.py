@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from limen.analysis.surrogate import Dual
 from limen.classifier import Classifier
 from limen.data import Dataset, held
 from limen.training.checkpoint import Checkpoint, make_folder
-from limen.training.course import Course, Place, Stepper
+from limen.training.course import Clock, Course, Place, Stepper
 from limen.training.dual import Lagrangian
 from limen.training.objective import Objective, Prepared
 from limen.training.objectives import CrossEntropy
@@ -102,18 +101,15 @@ def train(
     note = keep if keep is not None and team.leads else _untold
     kept = kept if team.leads else None
     while place.epoch <= settings.epochs:
-        start = saved = time.perf_counter()
-        before = place.seconds
+        clock = Clock(place.seconds, every)
         with stepper.learning.training():
             plan = course.plan(place.epoch, stepper.augment)
             for reached, step, _ in stepper.steps(place, plan, workers, on_skip):
-                place = replace(reached, seconds=before + time.perf_counter() - start)
+                place = replace(reached, seconds=clock.seconds)
                 tell(step, history)
-                if time.perf_counter() - saved >= every and step.number < step.steps:
-                    saved = time.perf_counter()
+                if step.number < step.steps and clock.is_due():
                     _save(kept, place, history)
-        epoch = course.measure(place)
-        epoch = replace(epoch, seconds=before + time.perf_counter() - start)
+        epoch = replace(course.measure(place), seconds=clock.seconds)
         place, history = Place(place.epoch + 1), (*history, epoch)
         note(epoch, history)
         _save(kept, place, history)

@@ -28,7 +28,6 @@ from limen.training.network import metadata_of
 from limen.training.reading import OnSkip
 from limen.training.robust.folder import write_clean
 from limen.training.robust.growing import CHECKPOINT, Builder, GrowthListener
-from limen.training.robust.growth import Growth
 from limen.training.settings import Settings
 from limen.training.task import Task
 from limen.training.team import Team, assemble
@@ -46,11 +45,18 @@ class Growing:
         literal: Whether it follows the text to the letter: what is drawn is attacked itself, so that attacks
             nest, clean samples have the weight 1, and each gradient is multiplied by its sample's weight.
         clean_share: How often a clean sample is drawn, unless it is literal.
+
+    Raises:
+        UsageError: If `clean_share` is not from 0 to below 1.
     """
 
     attack: str
     literal: bool = False
     clean_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.clean_share < 1:
+            raise UsageError(f"clean_share is {self.clean_share}; expected a number from 0, and below 1")
 
 
 def grow_robust_set(
@@ -108,7 +114,6 @@ def grow_robust_set(
     train_set = replace(train_set, redraw=None)
     classifier = task.classifier(train_set, settings.seed, team)
     train_set, test_set = task.numbered((train_set, test_set), classifier)
-    Growth((), growing.literal, growing.clean_share)  # which refuses a wrong share
     manifest = _manifest(task, growing, attack, settings, classifier, train_set)
     _check_place(folder)
     make_folder(folder)

@@ -82,6 +82,13 @@ def write_images(folder: Path, rows: Sequence[RobustRow], pixels: np.ndarray) ->
     sync_folder(place)
 
 
+def write_mask(folder: Path, number: int, mask: Tensor) -> None:
+    """Write the mask, bool (1, H, W), of the clean sample with this number, from 1."""
+    file = mask_file(folder, number)
+    make_folders(folder, [file.parent])
+    write_whole(file, encode_png(mask.permute(1, 2, 0).numpy().astype(np.uint8) * 255))
+
+
 def write_clean(
     folder: Path, dataset: Dataset, on_skip: OnSkip | None
 ) -> tuple[list[RobustRow], bool, list[SkippedImage]]:
@@ -101,7 +108,7 @@ def write_clean(
     """
     rows: list[RobustRow] = []
     skipped: list[SkippedImage] = []
-    masks: list[Tensor | None] = []
+    masked = True
     for index in range(len(dataset)):
         try:
             sample = dataset.load(index)
@@ -114,14 +121,12 @@ def write_clean(
         known = (sample.label, sample.target, sample.group)
         rows.append(RobustRow(sample.id, sample.id, None, 0, 0, len(rows) + 1, 1.0, *known))
         write_images(folder, rows[-1:], to_uint8(sample.image[None]))
-        masks.append(sample.mask)
+        if sample.mask is None:
+            masked = False
+        elif masked:
+            write_mask(folder, len(rows), sample.mask)
     if not rows:
         raise LimenError(f"{dataset.spec}: none of the images can be used")
-    masked = [mask for mask in masks if mask is not None]
-    if len(masked) == len(rows):
-        make_folders(folder, [folder / "masks"])
-        for row, mask in zip(rows, masked, strict=True):
-            grey = mask.permute(1, 2, 0).numpy().astype(np.uint8) * 255
-            write_whole(mask_file(folder, row.i), encode_png(grey))
+    if masked:
         sync_folder(folder / "masks")
-    return rows, len(masked) == len(rows), skipped
+    return rows, masked, skipped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from limen.data.robust import Grown, RobustManifest, read_rows, write_rows
 from limen.images import LATTICE, from_uint8, to_uint8
 from limen.training.attacking import ended
 from limen.training.checkpoint import Checkpoint
-from limen.training.course import Place, Stepper
+from limen.training.course import Clock, Place, Stepper
 from limen.training.dual import Lagrangian
 from limen.training.objectives import CrossEntropy
 from limen.training.reading import Plan
@@ -77,32 +76,28 @@ class Builder:
         """Take the outer steps that are left; returns what all came to."""
         test_set = held(test_set, fixed=True)
         while self._place.epoch <= self._settings.epochs:
-            start, before = time.perf_counter(), self._place.seconds
-            self._outer_step(every, listen, workers, start, before)
+            clock = Clock(self._place.seconds, every)
+            self._outer_step(clock, listen, workers)
             place = self._place
             made = self._growth.rows[-self._growth.clean :]
             success = sum(bool(row.success) for row in made) / len(made)
             found = None if dual is None else self._dual(dual, test_set)
-            seconds = before + time.perf_counter() - start
-            grown = Grown(place.epoch, place.loss / place.count, success, seconds, found)
+            grown = Grown(place.epoch, place.loss / place.count, success, clock.seconds, found)
             self._place, self._steps = Place(place.epoch + 1), (*self._steps, grown)
             self._save()
             if listen is not None:
                 listen(grown, self._steps)
         return self._steps
 
-    def _outer_step(
-        self, every: float, listen: GrowthListener | None, workers: int, start: float, before: float
-    ) -> None:
-        number, saved = self._place.epoch, time.perf_counter()
+    def _outer_step(self, clock: Clock, listen: GrowthListener | None, workers: int) -> None:
+        number = self._place.epoch
         with self._stepper.learning.training():
             for reached, step, lesson in self._stepper.steps(self._place, self._plan(number), workers):
                 self._attacked(lesson.indices, number, (step.number - 1) * self._settings.batch_size + 1)
-                self._place = replace(reached, seconds=before + time.perf_counter() - start)
+                self._place = replace(reached, seconds=clock.seconds)
                 if listen is not None:
                     listen(step, self._steps)
-                if time.perf_counter() - saved >= every and step.number < step.steps:
-                    saved = time.perf_counter()
+                if step.number < step.steps and clock.is_due():
                     self._save()
 
     def _plan(self, number: int) -> Plan:

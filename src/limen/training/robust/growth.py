@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from limen.data.robust import RobustRow
-from limen.errors import UsageError
 from limen.training.sampling import draw_positions
 
 
@@ -25,10 +24,7 @@ class Growth:
         rows: The clean samples, then those that were made so far.
         literal: Whether what is drawn is attacked itself, so that attacks nest, and weights are the text's;
             else its clean source is attacked.
-        clean_share: How often a clean sample is drawn, unless it is literal.
-
-    Raises:
-        UsageError: If `clean_share` is no share below 1.
+        clean_share: How often a clean sample is drawn, unless it is literal: from 0 to below 1.
 
     Source:
         Algorithm 4.1 of the paper on imperceptible attacks, distributionally robust optimization and fairness
@@ -43,8 +39,6 @@ class Growth:
     """
 
     def __init__(self, rows: Sequence[RobustRow], literal: bool = False, clean_share: float = 0.5) -> None:
-        if not 0 <= clean_share < 1:
-            raise UsageError(f"clean_share is {clean_share}; expected a number from 0, and below 1")
         self.rows = list(rows)
         self.literal, self.clean_share = literal, clean_share
         self.clean = sum(row.k == 0 for row in rows)
