@@ -53,8 +53,8 @@ PHOTOS = {
     "rocket": Photo("rocket.jpg", ((240, 130, 640, 427),), ((0, 170, 240, 427),)),
     "tissue": Photo("ihc.png", ((0, 0, 256, 512),), ((256, 0, 512, 512),)),
 }
-"""The photographs by class name, in alphabetical order. Empty sky is left out of both parts, and both
-show of each thing some, so that a network can know it again."""
+"""The photographs by class name, in alphabetical order. Both parts leave out empty sky, and show enough of
+the thing for a network to know it again."""
 
 
 def photos(split: str, count: int | None, seed: int = 0) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from limen.data.dataset import DataError
 from limen.errors import UsageError, reason
-from limen.images import Crop, ImageFileError, read_image, reading, shown_size, unusable
+from limen.images import IMAGE_SUFFIXES, Crop, ImageFileError, read_image, reading, shown_size, unusable
 from limen.safety import resolved
 
 _GREY = frozenset({"1", "L"})
@@ -39,6 +40,19 @@ def entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"{folder}: cannot be opened ({reason(error)})") from error
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder that are not hidden, in the order of the names.
+
+    Raises:
+        DataError: If it cannot be looked into.
+    """
+    return [
+        file
+        for file in entries(folder)
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and not os.path.isdir(file)
+    ]
 
 
 def reader(root: Path, paths: Sequence[Path], crop: Crop) -> Callable[[int], Tensor]:

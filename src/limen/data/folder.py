@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
-from limen.data.files import entries, open_folder, reader
+from limen.data.files import entries, image_files, open_folder, reader
 from limen.data.masks import masks_beside
-from limen.images import IMAGE_SUFFIXES, READ_SUFFIXES, Crop, Interpolation
+from limen.images import READ_SUFFIXES, Crop, Interpolation
 from limen.safety import is_inside
 
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -54,9 +55,9 @@ def folder(
     chosen, root = Crop.chosen(size, resize, interpolation, crop), open_folder(path)
     folders = _class_folders(root)
     names: tuple[str, ...] | None
-    numbers = [] if classes is not None else [each.name for each in folders if _NUMBER.fullmatch(each.name)]
+    numbers = [entry.name for entry in folders if classes is None and _NUMBER.fullmatch(entry.name)]
     if numbers and len(numbers) < len(folders):
-        other = next(each.name for each in folders if each.name not in numbers)
+        other = next(entry.name for entry in folders if entry.name not in numbers)
         raise DataError(
             f"{root}: folder {numbers[0]!r} is a number and folder {other!r} a name; use numbers or names "
             "throughout, or list the classes in the model's order with classes=FILE"
@@ -103,7 +104,7 @@ def of_folders(
     Raises:
         DataError: If there is no image, two sizes are mixed, or an image has no mask.
     """
-    files = [file for entry in folders for file in entries(entry) if _is_image(file)]
+    files = [file for entry in folders for file in image_files(entry)]
     if not files:
         suffixes = " ".join(sorted(READ_SUFFIXES))
         raise DataError(f"{root}: no images; expected one folder a class, with files that end in {suffixes}")
@@ -112,9 +113,8 @@ def of_folders(
     mask = masks_beside(masks, root, files, ids, crop)
 
     def read(index: int) -> Sample:
-        found = image(index)
         label = label_of[files[index].parent.name]
-        return Sample(ids[index], found, label, mask=None if mask is None else mask(index))
+        return Sample(ids[index], image(index), label, mask=None if mask is None else mask(index))
 
     content = "" if mask is None else mask.content
     return Dataset(spec, ids, read, content=content, file=files.__getitem__)
@@ -122,11 +122,9 @@ def of_folders(
 
 def _numbers(folders: Sequence[Path]) -> dict[str, int]:
     labels = {entry.name: int(entry.name) for entry in folders}
-    for name, number in labels.items():
-        if [*labels.values()].count(number) > 1:
-            raise DataError(
-                f"{folders[0].parent}: two folders have the number of {name!r}; rename one of them"
-            )
+    counts = Counter(labels.values())
+    if twice := next((name for name, number in labels.items() if counts[number] > 1), None):
+        raise DataError(f"{folders[0].parent}: two folders have the number of {twice!r}; rename one of them")
     return labels
 
 
@@ -147,7 +145,3 @@ def _labels(folders: Sequence[Path], names: Sequence[str], classes: Path | None)
 def _composed(name: str) -> str:
     """A name with its accents as one character each: some file systems take them apart."""
     return unicodedata.normalize("NFC", name)
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")

@@ -74,7 +74,7 @@ def listed(
         spec: How to call the data set.
         root: The resolved folder that paths begin in.
         rows: At least one, with the cells that `csv_table` says.
-        names: The names of the classes in the order of their numbers; None if only the rows tell them.
+        names: The names of the classes in the order of their numbers; None if rows tell only numbers.
         crop: What images are resized to.
 
     Raises:
@@ -87,9 +87,8 @@ def listed(
         if name in seen:
             raise DataError(f"{row.where}: {name!r} is listed a second time")
         seen.add(name)
-    known = names if names is not None else _names(rows)
     columns = [column for column in ("label", "target") if column in rows[0].cells]
-    numbers = {column: _numbers(rows, column, known) for column in columns}
+    numbers = {column: _numbers(rows, column, names) for column in columns}
     groups = [row.filled("group") for row in rows] if "group" in rows[0].cells else None
     image, mask = reader(root, files, crop), None
     if "mask" in rows[0].cells:
@@ -107,7 +106,7 @@ def listed(
 
     content = hashlib.sha256(repr([row.cells for row in rows]).encode()).hexdigest()
     grouped = None if groups is None else tuple(groups)
-    return Dataset(spec, ids, read, known, content, files.__getitem__, groups=grouped)
+    return Dataset(spec, ids, read, names, content, files.__getitem__, groups=grouped)
 
 
 def below(root: Path, row: Row, column: str) -> Path:

@@ -59,8 +59,7 @@ def nips2017(
 
     def read(index: int) -> Sample:
         name, label, target = rows[index]
-        found = image(index)
-        return Sample(name, found, label - 1, target - 1, None if mask is None else mask(index))
+        return Sample(name, image(index), label - 1, target - 1, None if mask is None else mask(index))
 
     spec = spec_of("nips2017", path, **crop.stated, masks=masks)
     known = repr(rows) if mask is None else repr((rows, mask.content))

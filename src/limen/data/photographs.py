@@ -12,10 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from limen.data.dataset import UNLABELLED, DataError, Dataset, Sample, spec_of
-from limen.data.files import entries, open_folder
+from limen.data.files import entries, image_files, open_folder
 from limen.errors import UsageError, reason
 from limen.images import (
-    IMAGE_SUFFIXES,
     READ_SUFFIXES,
     Crop,
     ImageFileError,
@@ -87,7 +86,7 @@ def images(
     asked = None if resize == "squash" else (resize or side)
     chosen = crop if crop and size is None and resize is None else Crop(side, asked, interpolation)
     alone, root = _opened(path)
-    files = [alone] if alone else [each for each in entries(root) if _is_image(each)]
+    files = [alone] if alone else image_files(root)
     if not files:
         raise DataError(_nothing_in(root))
     ids = tuple(file.name for file in files)
@@ -102,7 +101,8 @@ def images(
 
     told = {**chosen.stated, "resize": "squash" if chosen.resize is None else chosen.resize}
     usual = {"size": _SIDE, "resize": chosen.size}
-    spec = spec_of("images", path, **{key: None if usual.get(key) == it else it for key, it in told.items()})
+    stated = {key: value for key, value in told.items() if value != usual.get(key)}
+    spec = spec_of("images", path, **stated)
     return Dataset(spec, ids, sample, file=files.__getitem__, photographs=photographs)
 
 
@@ -120,11 +120,6 @@ def _opened(path: Path) -> tuple[Path | None, Path]:
 
 
 def _nothing_in(root: Path) -> str:
-    classes = [each for each in entries(root) if each.is_dir() and is_inside(root, each)]
-    if any(_is_image(file) for each in classes for file in entries(each)):
+    if any(image_files(each) for each in entries(root) if each.is_dir() and is_inside(root, each)):
         return f"{root}: images lie in folders below it; folder:{root} reads these, one folder a class"
     return f"{root}: no images; expected files that end in {' '.join(sorted(READ_SUFFIXES))}"
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and not file.is_dir()

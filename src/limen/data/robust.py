@@ -204,10 +204,7 @@ def read_rows(folder: Path) -> list[RobustRow]:
         raise DataError(
             f"{path}: cannot be read as the rows of a robust data set ({reason(error)})"
         ) from error
-    columns = {name: table[name].to_pylist() for name in _SCHEMA.names}
-    rows = [
-        RobustRow(**dict(zip(columns, each, strict=True))) for each in zip(*columns.values(), strict=True)
-    ]
+    rows = [RobustRow(**row) for row in table.to_pylist()]
     clean = {row.id for row in rows if not row.k}
     for number, row in enumerate(rows, start=1):
         if min(row.label, row.k, row.depth) < 0 or row.i < 1 or not 0 <= row.weight < math.inf:

@@ -56,14 +56,15 @@ def scenes(
         >>> sample.id, sample.image.shape, sample.mask.shape, sample.group in ("day", "night")
         ('triangle-0000', torch.Size([3, 32, 32]), torch.Size([1, 32, 32]), True)
     """
-    total, side = 1200 if count is None else count, size or SIZE
+    total = check_count("count", 1200 if count is None else count)
+    side = SIZE if size is None else size
+    if not _SIZES[0] <= side <= _SIZES[1]:
+        raise UsageError(f"size must be from {_SIZES[0]} to {_SIZES[1]}, not {size}")
     if groups is None and bias is not None:
         raise UsageError("bias needs groups, such as groups=20")
     places = None if groups is None else Places(groups, bias or 0.0)
-    night = share if share is not None else 0.5 if places is None else 0.0
-    check_count("count", total)
-    if size is not None and not _SIZES[0] <= size <= _SIZES[1]:
-        raise UsageError(f"size must be from {_SIZES[0]} to {_SIZES[1]}, not {size}")
+    usual = 0.5 if places is None else 0.0
+    night = usual if share is None else share
     if not 0 <= night <= 1:
         raise UsageError(f"share must be from 0 to 1, not {share}")
     names = tuple(SHAPES)

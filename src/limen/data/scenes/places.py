@@ -73,12 +73,10 @@ class Places:
         """The place of a scene, and the class whose cue it bears, if any. Rich places have more scenes."""
         chances = 1 + (_CROWD - 1) * self.ranks
         place = int(draw.choice(self.count, p=chances / chances.sum()))
-        bears, holds, other = (
-            draw.random() < self.bias,
-            draw.random() < self.ranks[place],
-            draw.integers(len(_CUES)),
-        )
-        return self.names[place], None if not bears else label if holds else int(other)
+        bears, holds = draw.random() < self.bias, draw.random() < self.ranks[place]
+        other = int(draw.integers(len(_CUES)))
+        cue = label if holds else other
+        return self.names[place], cue if bears else None
 
 
 def lay_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
@@ -96,6 +94,6 @@ def lay_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
         array([102,  98, 102,  98], dtype=uint8)
     """
     down, across = (_WALSH[place] for place in _CUES[cue])
-    size = np.arange(len(pixels)), np.arange(pixels.shape[1])
-    pattern = np.outer(down[size[0] % 4], across[size[1] % 4])
+    rows, columns = (np.arange(extent) % 4 for extent in pixels.shape[:2])
+    pattern = np.outer(down[rows], across[columns])
     return (pixels + AMPLITUDE * pattern[..., None]).clip(0, 255).astype(np.uint8)
