@@ -114,8 +114,7 @@ def test_a_finished_set_is_not_made_again_and_another_is_refused(task, tmp_path)
     with pytest.raises(UsageError, match="no robust data set; choose another --out"):
         grow_robust_set(task, GROWING, tmp_path / "other", SETTINGS)
     with pytest.raises(UsageError, match="clean_share is 1"):
-        grow_robust_set(task, Growing(GROWING.attack, clean_share=1.0), tmp_path / "new", SETTINGS)
-    assert not (tmp_path / "new").exists()
+        Growing(GROWING.attack, clean_share=1.0)
 
 
 def test_the_set_has_the_samples_of_its_sources_and_what_was_made_of_them(task, tmp_path):

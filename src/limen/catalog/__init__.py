@@ -180,13 +180,12 @@ def model_of(
         code = None if bare.identity is None else bare.identity.code
     else:
         bare, classifier, code = undefended(given), given, entry.code
-    same = {
-        "weights": bare.fingerprint() == entry.weights,
-        "code": code == entry.code,
-        "defences": defenses_of(classifier) == entry.defenses,
-    }
-    if not all(same.values()):
-        changed = " and ".join(what for what, kept in same.items() if not kept)
+    compared = [
+        ("weights", bare.fingerprint(), entry.weights),
+        ("code", code, entry.code),
+        ("defences", defenses_of(classifier), entry.defenses),
+    ]
+    if changed := " and ".join(what for what, now, then in compared if now != then):
         raise UsageError(
             f"{entry.spec} has other {changed} now than when the run was made; restore what was there, or "
             "attack again into another folder"
