@@ -13,7 +13,7 @@ import torch
 
 from limen.attacks import ddn
 from limen.errors import UsageError
-from limen.identity import Identity, as_value, identify
+from limen.identity import Identity, Named, as_value, identify
 
 
 def pgd(eps: float = 3.0, steps: int = 40, step_size: float | None = None):
@@ -61,6 +61,17 @@ def test_without_a_budget_no_two_identities_are_of_one_family():
 
 def test_the_code_of_a_user_s_file_is_part_of_what_a_thing_is():
     assert Identity.of(pgd, {}, code="aa") != Identity.of(pgd, {}, code="bb")
+
+
+def test_the_user_s_files_of_what_a_thing_is_made_with_are_part_of_it():
+    first, second = (Named(Identity("python:my.py:metric", {}, code=code), pgd) for code in ("aa", "bb"))
+    assert identity(step_size=first).label == identity(step_size=second).label
+    assert identity(step_size=first) != identity(step_size=second)
+    assert identity(step_size=first).code == Identity.of(pgd, {"step_size": first}, code="aa").code == "aa"
+    both = {
+        Identity.of(pgd, {"eps": first, "step_size": second}, code=code).code for code in (None, "aa", "cc")
+    }
+    assert len(both) == 2
 
 
 def test_what_was_made_in_python_is_told_by_the_file_that_it_is_from():

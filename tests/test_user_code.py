@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 
 import pytest
 
 from limen.errors import LimenError, UnknownNameError, UsageError
-from limen.user_code import find
+from limen.user_code import find, named_by
 
 FILE = """
 import limen_test_neighbour
@@ -53,6 +54,26 @@ def test_neighbours_are_found_whenever_the_file_s_code_runs_and_by_nobody_else(f
     with pytest.raises(LimenError):
         find(f"{file}:broken").value()
     assert sys.path == before
+
+
+def test_a_file_that_others_name_runs_only_where_the_user_has_named_it(tmp_path):
+    file, ran = tmp_path / "given.py", tmp_path / "ran"
+    code = f"from pathlib import Path\nPath({str(ran)!r}).touch()\nanswer = 42\n"
+    file.write_text(code)
+    refusal = rf"^runs/given names code in {file}, which would run with all .* allow it by --trust {file}, or"
+    with named_by("runs/given"), pytest.raises(LimenError, match=refusal):
+        find(f"{file}:answer")
+    assert not ran.exists()
+    with named_by("runs/given", [file]):
+        assert find(f"{file}:answer").value == 42
+        with pytest.raises(LimenError, match="names code in"):
+            find(f"{os.__file__}:getcwd")
+    with named_by("runs/other"):  # by now the user has named it
+        assert find(f"{file}:answer").value == 42
+        file.write_text(code + "# changed")
+        with pytest.raises(LimenError, match="names code in"):
+            find(f"{file}:answer")
+    assert ran.exists()
 
 
 def test_two_files_of_one_name_are_two(file, tmp_path):

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class Identity:
         budget: Which parameter bounds the perturbation, so that an attack may run under several values of
             it and count at the best; None where there is no such bound.
         stated: The parameters whose value is not their default; labels show these.
-        code: The SHA-256 of the user's file that it comes from; None for what is installed.
+        code: The SHA-256 of the user's file that it, or an argument of it, comes from, or of the hashes of
+            several files; None for what is installed.
 
     Example:
         >>> pgd = Identity("pgd_l2", {"eps": 3.0, "steps": 40}, budget="eps")
@@ -84,6 +85,7 @@ class Identity:
                 default = parameter.default
                 if default is parameter.empty or parameters[key] != as_value(default):
                     stated.append(key)
+        code = _joined([code, *(_code_inside(arguments.get(key)) for key in parameters)])
         return cls(name or factory.__name__, parameters, budget, tuple(stated), code)
 
     @property
@@ -171,6 +173,22 @@ def identify(thing: Any, hidden: Collection[str] = ()) -> Identity:
     if module.partition(".")[0] == "limen":
         return Identity.of(function, given, name=name, hidden=hidden)
     return Identity.of(function, given, name=f"{module}:{name}", code=_code(function), hidden=hidden)
+
+
+def _code_inside(value: Any) -> str | None:
+    """The hash of the user's files that an argument comes from, as a metric or a network may."""
+    if isinstance(value, list | tuple):
+        return _joined(map(_code_inside, value))
+    found = getattr(value, "identity", None)
+    return found.code if isinstance(found, Identity) else None
+
+
+def _joined(codes: Iterable[str | None]) -> str | None:
+    """One hash for those of several files."""
+    found = list(dict.fromkeys(code for code in codes if code is not None))
+    if len(found) < 2:
+        return found[0] if found else None
+    return hashlib.sha256(" ".join(found).encode()).hexdigest()
 
 
 def _code(function: Callable[..., Any]) -> str | None:

@@ -1,6 +1,7 @@
 """`python:FILE.py:NAME`: what a user's own file defines.
 
-The file is run with all the rights of the user, as `python FILE.py` would run it.
+The file is run with all the rights of the user, as `python FILE.py` would run it. So it is for the user to
+name it: one that only a run of somebody else names is refused (`named_by`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import hashlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +25,7 @@ from limen.errors import LimenError, UnknownNameError, UsageError, is_interrupt,
 from limen.safety import MOST_TEXT, expanded, read_bytes, resolved
 
 _loaded: dict[Path, tuple[str, ModuleType]] = {}
+_namer: ContextVar[tuple[str, frozenset[Path]] | None] = ContextVar("namer", default=None)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def find(reference: str) -> UserThing:
     Raises:
         UsageError: If the reference is malformed.
         UnknownNameError: If the file has nothing of this name.
-        LimenError: If the file is missing or raises; the message names it, in one line.
+        LimenError: If the file is missing or raises, or it is not the user who names it; the message names
+            it, in one line.
 
     Example:
         >>> find("nets.py")
@@ -90,6 +94,7 @@ def _run(file: Path) -> tuple[str, ModuleType]:
     code = hashlib.sha256(content).hexdigest()
     if place in _loaded and _loaded[place][0] == code:
         return _loaded[place]
+    _check_named(file, place)
     # Under a name of its own, which the file cannot share with an installed package or another file.
     name = f"_limen_{file.stem}_{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
     module = ModuleType(name)
@@ -105,6 +110,47 @@ def _run(file: Path) -> tuple[str, ModuleType]:
         raise
     _loaded[place] = code, module
     return _loaded[place]
+
+
+@contextmanager
+def named_by(source: str, trusted: Iterable[str | Path] = ()) -> Iterator[None]:
+    """While a file that anyone may have written says what is made, run only files that the user has named.
+
+    A hash would not tell: whoever wrote a run's manifest chose it, and may have chosen a file of an installed
+    package, such as Python's own `os.py`, with any function of it. What this process has run before, the user
+    has named.
+
+    Args:
+        source: What says it, for an error.
+        trusted: The files that the user names.
+
+    Raises:
+        UsageError: If one of these leads nowhere.
+
+    Example:
+        >>> with named_by("runs/given"):
+        ...     find(f"{os.__file__}:getcwd")
+        Traceback (most recent call last):
+        limen.errors.LimenError: runs/given names code in ...os.py, which would run with all your rights; ...
+    """
+    try:
+        places = frozenset(resolved(expanded(file)) for file in trusted)
+    except OSError as error:
+        raise UsageError(f"a file to trust leads nowhere ({reason(error)})") from error
+    token = _namer.set((source, places))
+    try:
+        yield
+    finally:
+        _namer.reset(token)
+
+
+def _check_named(file: Path, place: Path) -> None:
+    source, trusted = _namer.get() or ("", {place})
+    if place not in trusted:
+        raise LimenError(
+            f"{source} names code in {file}, which would run with all your rights; read it first, and allow "
+            f"it by --trust {file}, or trust= in Python"
+        )
 
 
 @contextmanager

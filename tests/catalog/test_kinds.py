@@ -93,7 +93,8 @@ def test_everything_of_a_run_comes_from_one_file(file):
     codes = {each.identity.code for each in run.manifest.attacks} | {
         each.code for each in run.manifest.metrics
     }
-    assert codes == {run.manifest.model.code, run.manifest.model.defenses[0].code}
+    assert codes == {run.manifest.model.code, run.manifest.model.defenses[0].code, run.manifest.data.code}
+    assert len(codes) == 1
     rows = [row for row in run.table().to_pylist() if row["success"] and "shift" in row["attack"]]
     assert rows
     for row in rows:

@@ -46,17 +46,21 @@ def test_pictures_go_beside_the_page_if_asked_to(limen, workshop, runs):
     assert limen("report", "first", "--pictures", "apart").exit_code == 2
 
 
-def test_to_read_a_run_runs_no_file_that_it_names_and_to_measure_more_does(limen, workshop, runs):
-    (workshop / "nets.py").write_text("open('ran', 'w').close()\n")
+def test_a_file_that_a_run_names_runs_only_when_more_is_measured_and_the_user_names_it_too(
+    limen, workshop, runs
+):
+    (workshop / "given.py").write_text("open('ran', 'w').close()\n")
     manifest = workshop / "first" / "run.json"
-    manifest.write_text(manifest.read_text().replace("folder:photos", "python:nets.py:photos"))
+    manifest.write_text(manifest.read_text().replace("folder:photos", "python:given.py:photos"))
     for command in ("evaluate", "report"):
         assert limen(command, "first").exit_code == 0
+    for command in (["evaluate", "first", "-e", "fairness"], ["fairness", "first"]):
+        refused = limen(*command)
+        assert refused.exit_code == 1
+        assert "first names code in given.py" in refused.stderr
     assert not (workshop / "ran").exists()
-    assert (
-        limen("evaluate", "first", "-e", "transfer:defense=bit_depth").exit_code > 0
-    )  # the file has no such name
-    assert (workshop / "ran").exists()  # as SECURITY.md warns
+    assert "unknown function in given.py 'photos'" in limen(*command, "--trust", "given.py").stderr
+    assert (workshop / "ran").exists()
 
 
 def test_as_many_images_are_shown_as_in_python_unless_told_otherwise():

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import limen
+from limen import user_code
 from limen.catalog import ATTENTION
-from limen.errors import UsageError
+from limen.errors import LimenError, UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.evaluation.overlap import THRESHOLDS, overlap_measures, overlaps_of
 from limen.images import from_uint8
@@ -17,6 +18,7 @@ from limen.metrics import ssim_map
 from limen.runs import Run, open_run
 from limen.spec import write_spec
 from limen.structure import gradcam_plus_plus
+from limen.weights import networks
 
 FGSM = "fgsm:eps=0.06"
 CODE = """
@@ -137,3 +139,36 @@ def test_the_model_of_a_run_stands_behind_its_defences_again(tmp_path):
     bare = limen.catalog.model("demo:photos")
     with pytest.raises(UsageError, match="has other defences now"):
         evaluate(run, EVALUATIONS.make("attention:images=1"), classifier=bare)
+
+
+NETS = """
+import limen
+import torch
+
+
+class Bright(torch.nn.Module):
+    def forward(self, images):
+        grey = images.mean(1)
+        return torch.stack([grey, 1 - grey], 1)
+
+
+def net():
+    return limen.catalog.model("demo:digits")
+"""
+
+
+def test_code_that_only_the_run_names_is_not_run(tmp_path, monkeypatch):
+    file = tmp_path / "nets.py"
+    file.write_text(NETS)
+    classifier, dataset = limen.catalog.model(f"python:{file}:net"), limen.data.demo("digits", count=3)
+    mask = f"segmentation:network=python:{file}:Bright"  # which is made when the attack runs
+    attacks = [limen.catalog.attack(f"dual_perturbation:steps=1,mask={mask}")]
+    with limen.runs.create_or_resume(tmp_path / "run", describe_run(classifier, dataset, attacks)) as writer:
+        run_attacks(classifier, dataset, attacks, writer)
+    run, adaptive = open_run(tmp_path / "run"), "defenses:defense=bit_depth,adaptive=true"
+    for spec, given in (("transfer:defense=bit_depth", None), (adaptive, classifier)):
+        monkeypatch.setattr(user_code, "_loaded", {})  # as in another process
+        networks._loaded.cache_clear()
+        with pytest.raises(LimenError, match=r"run names code in .*nets\.py"):
+            evaluate(run, EVALUATIONS.make(spec), classifier=given)
+        assert evaluate(run, EVALUATIONS.make(spec), classifier=given, trust=[file]).records().num_rows

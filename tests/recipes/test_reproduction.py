@@ -17,6 +17,7 @@ from limen import catalog, data
 from limen.errors import LimenError, UsageError
 from limen.images import ImageFileError
 from limen.recipes import FLOATS, RECIPES, Budgets, Entry, Rows, described, one, reproduce
+from limen.recipes.recipe import saying
 
 OWN = '''
 import pyarrow as pa
@@ -89,6 +90,18 @@ def test_what_an_option_names_is_missed_before_anything_is_attacked(bench_in, to
         reproduce(spec, bench)
     assert not told.labels
     assert not bench.out.exists()
+
+
+def test_records_run_no_recipe_in_a_file_that_only_they_name(tmp_path):
+    file, stored = tmp_path / "given.py", tmp_path / "given.parquet"
+    file.write_text(
+        "from limen.document import Document\nfrom limen.recipes import recipe\n\n"
+        "@recipe(lambda made: Document('Small'))\ndef small(bench):\n    'Small.'\n"
+    )
+    pq.write_table(saying(pa.table({"value": [0.25]}), recipe=f"python:{file}:small"), stored)
+    with pytest.raises(LimenError, match=r"given\.parquet names code in .*given\.py"):
+        described(stored)
+    assert described(stored, trust=[file]).title == "Small"
 
 
 def test_files_are_named_by_what_was_asked_for(own, bench_in):

@@ -37,7 +37,7 @@ def known_data(dataset: Any, request: Request) -> Dataset:
         return dataset
     if not isinstance(dataset, Dataset):
         raise LimenError(_returned(request, dataset, "a limen.data.Dataset"))
-    return dataclasses.replace(dataset, spec=request.identity.label)
+    return dataclasses.replace(dataset, spec=request.identity.label, code=request.identity.code)
 
 
 def known_attack(attack: Any, request: Request) -> NamedAttack:

@@ -148,7 +148,8 @@ class Catalog:
         values = [(key, value_texts(identity.parameters.get(key))) for key in identity.stated]
         request = self._request(entry, "", values, ())
         if request.identity != identity:
-            change = "its file has changed" if entry.code != identity.code else "its defaults have changed"
+            made = request.identity
+            change = "its file has changed" if made.code != identity.code else "its defaults have changed"
             raise UsageError(f"{self.kind} {identity.label} is not what it was: {change}")
         return self._made(request, {})
 

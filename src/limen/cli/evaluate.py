@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, option
+from limen.cli.options import BatchSize, Device, Limit, Trust, option
 
 if TYPE_CHECKING:
     from limen.evaluation import Evaluation
@@ -40,6 +40,7 @@ def evaluate(
     limit: Limit = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
+    trust: Trust = None,
     report: Annotated[bool, typer.Option(help="Make the page again at the end.")] = True,
 ) -> None:
     """Compare the attacks of runs by success and distortion, and make the runs' pages again.
@@ -49,6 +50,7 @@ def evaluate(
 
     With -e more is measured, kept in the run and shown on its page; `limen list evaluations` names all.
     The same command again resumes. Where the run's own model is needed it must have the weights that it had.
+    Code in files that a run names is run only if you name the file by --trust.
     """
     machine.prepare()
     from limen import analysis
@@ -70,7 +72,7 @@ def evaluate(
         write_csv(csv, figures)
     show(*tables)
     for what in wanted:
-        measure(what, stored, device=device, batch_size=batch_size, limit=limit)
+        measure(what, stored, device=device, batch_size=batch_size, limit=limit, trust=trust or ())
     for name in stored:
         output().print(f"run  {name}")
         if report:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, option
+from limen.cli.options import BatchSize, Device, Limit, Trust, option
 from limen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def fairness(
     limit: Limit = None,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
+    trust: Trust = None,
 ) -> None:
     """Test whether accuracy follows a number that is known of each group, such as GDP per capita.
 
@@ -73,7 +74,7 @@ def fairness(
     if all(runs):
         if data or out or json_ or recheck or paired:
             raise UsageError("--data, --out, --json, --recheck and --paired are of models, not of runs")
-        _runs(what, covariate, value, group, log, variances, limit, batch_size)
+        _runs(what, covariate, value, group, log, variances, limit, batch_size, trust)
         return
     if any(runs):
         raise UsageError("give folders of runs alone, or models alone")
@@ -110,6 +111,7 @@ def _runs(
     variances: str,
     limit: int | None,
     batch_size: int,
+    trust: list[Path] | None,
 ) -> None:
     from limen.cli.console import output
     from limen.cli.evaluate import measure
@@ -127,7 +129,8 @@ def _runs(
     }
     changed = [(name, given) for name, given in options.items() if given is not None]
     wanted = EVALUATIONS.make(write_spec("fairness", changed))
-    measure(wanted, {name: open_run(name) for name in what}, limit=limit, batch_size=batch_size)
+    stored = {name: open_run(name) for name in what}
+    measure(wanted, stored, limit=limit, batch_size=batch_size, trust=trust or ())
     for name in what:
         output().print(f"page {write_page([name])}")
 

@@ -30,6 +30,10 @@ Device = Annotated[str, option("NAME", "Where to compute: cpu, cuda, cuda:1, mps
 BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory.", **COUNT)]
 Limit = Annotated[int | None, option("N", "Only the first so many images.", min=1)]
 Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0, max=_MOST_SEED)]
+Trust = Annotated[
+    list[Path] | None,
+    option("FILE", "A file of code that the runs name, which you have read and let run; repeatable."),
+]
 
 Figures = Annotated[
     Path | None,

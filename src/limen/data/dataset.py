@@ -102,6 +102,7 @@ class Dataset:
         groups: The group of each sample, where that is known without reading one.
         covariates: A number of each group, where the data set knows one.
         photographs: Where samples are what is shown of larger photographs without labels, these.
+        code: The SHA-256 of the user's file that makes it; None where none does.
 
     Example:
         >>> from limen.data import from_arrays
@@ -123,6 +124,7 @@ class Dataset:
     groups: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
     covariates: Covariates | None = field(default=None, repr=False, compare=False)
     photographs: Photographs | None = field(default=None, repr=False, compare=False)
+    code: str | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)

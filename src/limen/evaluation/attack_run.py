@@ -83,6 +83,7 @@ def describe_run(
             dataset.class_names,
             dataset.fingerprint(),
             labelled=dataset.photographs is None,
+            code=dataset.code,
         ),
         settings=Settings(
             seed, lattice, targeted, adaptive, None if aim is None else read_aim(aim, classifier.class_names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from limen.evaluation.fooled import load
 from limen.identity import Identity
 from limen.runs import Measurement
 from limen.safety import resolved
+from limen.user_code import named_by
 
 Images = Mapping[str, Mapping[str, int]]
 """By an attack's label, the index in the data set of each image by its id."""
@@ -53,6 +55,7 @@ class Context:
         device: Where to compute.
         batch_size: Images looked at side by side; memory is bounded by one batch.
         limit: Only so many first images of the data set; None for all.
+        trust: The files whose code the run may name, as of `evaluate`.
     """
 
     def __init__(
@@ -64,12 +67,14 @@ class Context:
         batch_size: int = 32,
         limit: int | None = None,
         progress: Progress | None = None,
+        trust: Iterable[str | Path] = (),
     ) -> None:
         if limit is not None and limit < 0:
             raise UsageError(f"limit must be at least 0, not {limit}")
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, not {batch_size}")
         self.run, self.batch_size, self.limit = measurement.run, batch_size, limit
+        self.trust = tuple(trust)
         self.device = checked_device(device)
         self._measurement, self._given, self._progress = measurement, classifier, progress
         self._wanted: dict[str, frozenset[str]] | None = None
@@ -80,9 +85,11 @@ class Context:
 
         Raises:
             UsageError: If it is not what it was when the run was made.
+            LimenError: If code would run that only the run names.
         """
         try:
-            return catalog.model_of(self.run.manifest.model, self.device, self._given)
+            with self.named_by_run():
+                return catalog.model_of(self.run.manifest.model, self.device, self._given)
         except UsageError as error:
             raise UsageError(f"{self.run.directory}: {error}") from error
 
@@ -92,16 +99,22 @@ class Context:
 
         Raises:
             UsageError: If it is not what it was when the run was made.
+            LimenError: If code would run that only the run names.
         """
         entry = self.run.manifest.data
-        dataset = catalog.data(entry.spec)
-        if entry.fingerprint not in (None, dataset.fingerprint()):
+        with self.named_by_run():
+            dataset = catalog.data(entry.spec)
+        if entry.fingerprint not in (None, dataset.fingerprint()) or entry.code != dataset.code:
             raise UsageError(f"{self.run.directory}: {entry.spec} is not what it was when the run was made")
         return dataset
 
     @cached_property
     def _places(self) -> dict[str, int]:
         return {image_id: place for place, image_id in enumerate(self.dataset.ids)}
+
+    def named_by_run(self) -> AbstractContextManager[None]:
+        """While what the run names is made and used, run no code but in files that the user has named."""
+        return named_by(str(self.run.directory), self.trust)
 
     def model(self, spec: str) -> Classifier:
         """Another classifier; its weights are noted, so that nothing measured with others is mixed in."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -70,6 +71,7 @@ def evaluate(
     batch_size: int = 32,
     limit: int | None = None,
     progress: Progress | None = None,
+    trust: Iterable[str | Path] = (),
 ) -> Stored:
     """Do what is left of an evaluation of a run, and store it in the run's folder.
 
@@ -81,9 +83,12 @@ def evaluate(
         batch_size: Images looked at side by side; memory is bounded by one batch.
         limit: Only so many first images of the data set; None for all.
         progress: Called with each attack's label, finished images and all images.
+        trust: The files of `python:FILE.py:NAME` that the run may name, if its model or data must be made
+            again; those that this process has run already need not be told.
 
     Raises:
         UsageError: If an option is wrong, or the model has other weights than the run's.
+        LimenError: If code would run that only the run names.
         RunError: If something in the run cannot be read or written; what was finished before is kept.
     """
     with measuring(run, what.identity, limit) as measurement:
@@ -94,6 +99,7 @@ def evaluate(
             batch_size=batch_size,
             limit=limit,
             progress=progress,
+            trust=trust,
         )
         for part in what.measure(run, context):
             measurement.write(part)

@@ -73,12 +73,15 @@ def defenses(
             goals = [recorded[image_id]["target"] for image_id in ids] if targeted else labels
             images_of = {UNAWARE: [context.adversarial(label, ids, classifier)] * len(shields)}
             if adaptive:
-                attack = AdaptiveAttack(catalog.ATTACKS.restore(run.manifest.attack(label).identity), draws)
-                given = batch.originals[rows], torch.tensor(goals, device=classifier.device)
                 masks = context.masks(ids)
-                images_of[ADAPTIVE] = [
-                    _attacked(run, attack, each.before(classifier), *given, ids, masks) for each in shields
-                ]
+                given = batch.originals[rows], torch.tensor(goals, device=classifier.device)
+                with context.named_by_run():
+                    bare = catalog.ATTACKS.restore(run.manifest.attack(label).identity)
+                    attack = AdaptiveAttack(bare, draws)
+                    images_of[ADAPTIVE] = [
+                        _attacked(run, attack, each.before(classifier), *given, ids, masks)
+                        for each in shields
+                    ]
             tables = []
             for mode, made in images_of.items():
                 for shield, before, images in zip(shields, clean, made, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole, writing
 from limen.runs.names import attack_folder
 from limen.structure import saliency_maps
+from limen.user_code import named_by
 
 _ALL = (
     *(attention.pgap_table_1, quality.pgap_table_2, quality.pgap_table_3),
@@ -118,11 +119,17 @@ def _looked(spec: str, bench: Bench) -> Tensor:
     return saliency_maps(SALIENCY.make(spec), ramp, bench.classifier)
 
 
-def described(path: Path | str) -> Document:
+def described(path: Path | str, trust: Iterable[str | Path] = ()) -> Document:
     """What the records of a recipe show, from their Parquet file alone.
+
+    Args:
+        path: The file.
+        trust: The files of `python:FILE.py:NAME` that it may name as its recipe's; one that this process has
+            run already need not be told.
 
     Raises:
         UsageError: If the file cannot be read, or holds no records of a recipe.
+        LimenError: If code would run that only the file names.
     """
     try:
         records = pq.read_table(path)
@@ -130,4 +137,5 @@ def described(path: Path | str) -> Document:
         raise UsageError(f"{path}: cannot be read as the records of a recipe ({error})") from error
     if "recipe" not in about(records):
         raise UsageError(f"{path}: not the records of a recipe")
-    return RECIPES.make(about(records)["recipe"]).describe(records)
+    with named_by(str(path), trust):
+        return RECIPES.make(about(records)["recipe"]).describe(records)

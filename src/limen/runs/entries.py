@@ -43,6 +43,7 @@ class DataEntry:
         fingerprint: The SHA-256 of what is known of it without reading every image: the names of images and
             classes, and the labels or the archive where these are. Each record has the hash of its image.
         labelled: Whether it has labels; where it has none, they are what the model itself says.
+        code: The SHA-256 of the user's file that makes it; None where none does.
     """
 
     spec: str
@@ -50,6 +51,7 @@ class DataEntry:
     class_names: tuple[str, ...] | None = None
     fingerprint: str | None = None
     labelled: bool = True
+    code: str | None = None
 
 
 @dataclass(frozen=True)

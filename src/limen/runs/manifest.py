@@ -180,6 +180,7 @@ class Manifest:
             "defenses": self.model.chain,
             "files of the defenses": [defense.code for defense in self.model.defenses],
             "data": self.data.spec,
+            "file of the data": self.data.code,
             "number of images": self.data.count,
             "names, classes or labels of the data": self.data.fingerprint,
             **asdict(self.settings),

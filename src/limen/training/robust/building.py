@@ -147,7 +147,7 @@ def _manifest(
     code = None if known is None else known.code
     return RobustManifest(
         model=ModelEntry(task.model, classifier.fingerprint(), classifier.class_names, code=code),
-        data=DataEntry(train_set.spec, len(train_set), names, train_set.fingerprint()),
+        data=DataEntry(train_set.spec, len(train_set), names, train_set.fingerprint(), code=train_set.code),
         attack=identify(attack),
         literal=growing.literal,
         clean_share=growing.clean_share,
