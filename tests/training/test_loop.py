@@ -357,12 +357,32 @@ def test_a_loss_that_diverges_is_one_clear_error():
         train(fresh(), *digits(32), Settings(epochs=1), objective=diverges)
 
 
-def test_an_objective_that_gives_no_loss_per_sample_is_one_clear_error():
-    def mean(learner, lesson):
-        return cross_entropy(learner(lesson.images), lesson.labels)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (torch.mean, r"shape \(\) for 32 images; expected one loss per sample"),
+        (torch.detach, r"shape \(32,\) without a gradient for 32 images"),
+        (torch.Tensor.tolist, "list for 32 images"),
+    ],
+    ids=["mean", "detached", "list"],
+)
+def test_an_objective_that_gives_no_loss_per_sample_is_one_clear_error(given, message):
+    def objective(learner, lesson):
+        return given(cross_entropy(learner(lesson.images), lesson.labels, reduction="none"))
 
-    with pytest.raises(LimenError, match=r"the objective returned shape \(\) for 32 images"):
-        train(fresh(), *digits(32), Settings(epochs=1), objective=mean)
+    with pytest.raises(LimenError, match=f"the objective returned {message}"):
+        train(linear(), *digits(32), Settings(epochs=1), objective=objective)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"), [("optimizer", "Optimizer"), ("sampling", "Drawn"), ("augment", "Sample")]
+)
+def test_what_a_users_own_function_returns_is_refused_where_it_is_of_no_use(tmp_path, setting, wanted):
+    (tmp_path / "mine.py").write_text("def mine(*given):\n    return 3\n")
+    spec = f"python:{tmp_path / 'mine.py'}:mine"
+    settings = Settings(epochs=1, **{setting: (spec,) if setting == "augment" else spec})
+    with pytest.raises(LimenError, match=rf"mine\.py:mine returned int; it must return a {wanted}$"):
+        train(linear(), *digits(32), settings)
 
 
 def test_a_label_outside_of_the_classes_is_one_clear_error():

@@ -53,17 +53,29 @@ def known_attack(attack: Any, request: Request) -> NamedAttack:
     return Named(request.identity, attack)
 
 
-def tried_on(arguments: Callable[[], tuple[Any, ...]]) -> Callable[[Named, Request], Named]:
+def tried_on(
+    arguments: Callable[[], tuple[Any, ...]], returns: type | None = None
+) -> Callable[[Named, Request], Named]:
     """What tries a thing, so that a value that Limen's own refuses is refused where the spec is known.
 
     Args:
         arguments: Makes what the thing is later called with.
+        returns: What a user's own must return then; None where that is checked by who uses it.
     """
 
     def tried(thing: Named, request: Request) -> Named:
         if request.entry.origin == "limen":
             thing(*arguments())
-        return thing
+        if request.entry.origin == "limen" or returns is None:
+            return thing
+
+        def checked(*given: Any, **keywords: Any) -> Any:
+            made = thing(*given, **keywords)
+            if not isinstance(made, returns):
+                raise LimenError(_returned(request, made, f"a {returns.__name__}"))
+            return made
+
+        return Named(thing.identity, checked)
 
     return tried
 

@@ -93,7 +93,7 @@ AUGMENTATIONS = Catalog(
     "limen.augmentations",
     argument=False,
     takes=2,
-    finish=tried_on(_a_sample),
+    finish=tried_on(_a_sample, Sample),
 )
 """The augmentations that a spec can name; a user's own is a function of a sample and a generator that returns
 a sample, and of keywords of its own."""

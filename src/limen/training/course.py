@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from limen.analysis.surrogate import Dual
 from limen.classifier import Classifier, check_labels
@@ -213,10 +214,13 @@ class Stepper:
     def _step(self, lesson: Lesson, epoch: int) -> tuple[float, float]:
         """One step; returns the sum of the losses over all processes, and how many images they are of."""
         losses = self._objective(self.learning, lesson)
-        if losses.shape != lesson.labels.shape:
+        if getattr(losses, "shape", None) != lesson.labels.shape or not losses.requires_grad:
+            given = type(losses).__name__
+            if isinstance(losses, Tensor):
+                given = f"shape {tuple(losses.shape)}{'' if losses.requires_grad else ' without a gradient'}"
             raise LimenError(
-                f"the objective returned shape {tuple(losses.shape)} for {len(lesson.ids)} images; "
-                "expected one loss per sample"
+                f"the objective returned {given} for {len(lesson.ids)} images; expected one loss per sample, "
+                "with the gradient of the network's weights"
             )
         weighted = (losses * lesson.weights).sum()
         loss, count = self._team.total(torch.stack([weighted.detach(), lesson.weights.sum()])).tolist()

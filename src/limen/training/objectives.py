@@ -57,7 +57,7 @@ class Adversarial:
 
     Attributes:
         attack: Any attack; its random numbers come from the seed, the epoch and each image's id.
-        share: How much of each batch is attacked; the rest stays clean.
+        share: How much of each batch is attacked, in whole images, rounded down; the rest stays clean.
         weight: How much an attacked image counts against a clean one.
         mode: The mode of the network under attack. In `train`, batch norms use the attacked batch's own
             statistics and update their running ones, and dropout drops, as in Madry et al.'s program.
@@ -99,7 +99,7 @@ class StepLeastLikely:
 
     Attributes:
         eps: The greatest length in L∞.
-        share: How much of each batch is attacked.
+        share: How much of each batch is attacked, as of `Adversarial`.
         weight: How much an attacked image counts against a clean one.
 
     Raises:

@@ -146,7 +146,7 @@ OPTIMIZERS = Catalog(
     "limen.optimizers",
     argument=False,
     takes=1,
-    finish=tried_on(_a_parameter),
+    finish=tried_on(_a_parameter, torch.optim.Optimizer),
 )
 """The optimizers that a spec can name; a user's own is a function of parameters that returns one of torch's
 kind, and of keywords of its own."""

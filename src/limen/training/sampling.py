@@ -174,7 +174,7 @@ SAMPLINGS = Catalog(
     "limen.samplings",
     argument=False,
     takes=2,
-    finish=tried_on(_a_set),
+    finish=tried_on(_a_set, Drawn),
 )
 """The samplings that a spec can name; a user's own is a function of a data set and a generator that returns a
 `Drawn`, and of keywords of its own."""

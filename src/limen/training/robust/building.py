@@ -85,7 +85,7 @@ def grow_robust_set(
         task: The network, the data, and perhaps a dual; its objective and validation are not used.
         growing: The attack, and how what it makes is weighed.
         folder: Where D_rob goes.
-        settings: Of the steps of the network; its epochs are the outer steps.
+        settings: Of the steps of the network; its epochs are the outer steps, and its sampling is not used.
         every: Seconds between two checkpoints within an outer step.
         listen: Called after every batch and outer step.
         on_skip: Called for every clean image that cannot be used, which is left out; if None, that is an
