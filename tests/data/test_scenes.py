@@ -45,7 +45,7 @@ def test_an_outline_is_one_piece_with_its_holes(shape, holes):
     assert components(~mask, connectivity=1).max() == 1 + holes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), shape=st.sampled_from([*SHAPES]), group=st.sampled_from([*GROUPS]))
 def test_the_mask_lies_inside_of_the_image_and_is_where_the_class_changes_it(seed, shape, group):
     pixels, mask = draw_scene(shape, group, 48, np.random.default_rng(seed))

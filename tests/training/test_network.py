@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -161,15 +162,19 @@ def test_robust_accuracy_is_that_of_the_images_that_the_attack_leaves_right():
         Validation(attack, 0)
 
 
-@pytest.fixture
-def learned(tmp_path, plain):
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
     """The classifier that an objective arrives at, and its last epoch."""
+    folder = tmp_path_factory.mktemp("learned")
+    (folder / "nets.py").write_text(NETS)
+    plain, out = f"python:{folder / 'nets.py'}:plain", folder / "a.safetensors"
 
+    @functools.cache
     def train_for(objective: str) -> tuple[Classifier, Epoch]:
         task = Task(plain, "demo:digits,count=400", objective=objective, validate="fgsm:eps=0.1")
         settings = Settings(epochs=8, optimizer="adamw:learning_rate=0.01")
-        history = train_network(task, tmp_path / "a.safetensors", settings)
-        return catalog.model(f"{plain},weights={tmp_path / 'a.safetensors'}"), history[-1]
+        history = train_network(task, out, settings)
+        return catalog.model(f"{plain},weights={out}"), history[-1]
 
     return train_for
 

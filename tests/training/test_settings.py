@@ -33,7 +33,6 @@ def test_settings_out_of_range_are_refused(wrong, message):
 
 
 def test_no_two_epochs_of_near_seeds_share_their_random_numbers():
-    seeds = {
-        Settings(epochs=1, seed=seed).epoch_seed(number) for seed in range(50) for number in range(1, 50)
-    }
+    settings = [Settings(epochs=1, seed=seed) for seed in range(50)]
+    seeds = {each.epoch_seed(number) for each in settings for number in range(1, 50)}
     assert len(seeds) == 50 * 49
