@@ -27,8 +27,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 
-pytestmark = pytest.mark.xdist_group("extending")
-
 
 def commands(heading: str) -> list[list[str]]:
     """The commands of a section, each as its words after `limen`."""

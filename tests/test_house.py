@@ -123,13 +123,6 @@ def site(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.xdist_group("site")
-def test_tests_of_one_group_share_a_process_and_so_what_it_has_made(request):
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        assert request.node.nodeid.endswith("@site")
-
-
-@pytest.mark.xdist_group("site")
 def test_the_documentation_builds_without_a_warning_and_fetches_nothing(site):
     tags = re.compile(r"<(?:script|img|iframe|link)\b[^>]*>")
     for page in site.rglob("*.html"):
@@ -137,7 +130,6 @@ def test_the_documentation_builds_without_a_warning_and_fetches_nothing(site):
             assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag), f"{page}: {tag}"
 
 
-@pytest.mark.xdist_group("site")
 def test_the_reference_holds_every_attack_metric_and_defence(site):
     tables = {"attacks": attacks.FACTORIES, "metrics": metrics.METRICS, "defenses": defenses.DEFENSES}
     for name, table in tables.items():
@@ -147,7 +139,6 @@ def test_the_reference_holds_every_attack_metric_and_defence(site):
             assert f'id="{factory.__module__}.{factory.__qualname__}"' in page
 
 
-@pytest.mark.xdist_group("site")
 def test_the_reference_holds_everything_public(site):
     known = documented(site)
     missing = {
@@ -159,7 +150,6 @@ def test_the_reference_holds_everything_public(site):
     assert missing == set()
 
 
-@pytest.mark.xdist_group("site")
 def test_the_reference_holds_every_part(site):
     page = (site / "reference" / "parts" / "index.html").read_text(encoding="utf-8")
     kinds = parts_of("limen.attacks")

@@ -112,14 +112,12 @@ def least(demo) -> dict[str, Tensor]:
     return {name: costs for name, (_, costs) in found.items()}
 
 
-@pytest.mark.xdist_group("least")
 def test_the_least_dissimilarity_is_far_below_that_of_the_least_length(least):
     assert (least["diagonal"] < least["ddn"]).all()
     assert least["diagonal"].mean() < 0.8 * least["ddn"].mean()
     assert least["solved"].mean() < 0.3 * least["ddn"].mean()
 
 
-@pytest.mark.xdist_group("least")
 def test_where_perturbations_are_many_levels_solving_finds_less_than_the_diagonal(least):
     assert (least["solved"] <= 1.02 * least["diagonal"]).all()
     assert least["solved"].mean() < 0.4 * least["diagonal"].mean()

@@ -80,14 +80,7 @@ def killed(what: Evaluation, parts: int) -> Evaluation:
     return replace(what, measure=stopping)
 
 
-every = pytest.mark.parametrize(
-    "what",
-    # Tests of one evaluation share what `whole` measured, so they belong to one process.
-    [
-        pytest.param(EVALUATIONS.make(spec), id=name, marks=pytest.mark.xdist_group(f"contract {name}"))
-        for name, spec in SPECS.items()
-    ],
-)
+every = pytest.mark.parametrize("what", [EVALUATIONS.make(spec) for spec in SPECS.values()], ids=SPECS.keys())
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ from limen.structure.saliency.isnet import ISNet
 from limen.structure.saliency.u2net import U2Net
 from limen.weights import WeightsError
 
-pytestmark = pytest.mark.xdist_group("saliency-networks")
-
 
 @functools.cache
 def made(name: str) -> nn.Module:
