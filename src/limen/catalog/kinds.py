@@ -66,18 +66,20 @@ def tried_on(
     def tried(thing: Named, request: Request) -> Named:
         if request.entry.origin == "limen":
             thing(*arguments())
-        if request.entry.origin == "limen" or returns is None:
             return thing
-
-        def checked(*given: Any, **keywords: Any) -> Any:
-            made = thing(*given, **keywords)
-            if not isinstance(made, returns):
-                raise LimenError(_returned(request, made, f"a {returns.__name__}"))
-            return made
-
-        return Named(thing.identity, checked)
+        return thing if returns is None else _checked(thing, request, returns)
 
     return tried
+
+
+def _checked(thing: Named, request: Request, returns: type) -> Named:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        made = thing(*arguments, **keywords)
+        if not isinstance(made, returns):
+            raise LimenError(_returned(request, made, f"a {returns.__name__}"))
+        return made
+
+    return Named(thing.identity, call)
 
 
 def no_images() -> tuple[Tensor]:
