@@ -97,6 +97,10 @@ def test_what_was_computed_is_kept(families, limen, monkeypatch):
     assert limen("fairness", *MODELS, *TABLE).exit_code == 0
     assert [path.stat().st_mtime_ns == time for path, time in zip(kept, times, strict=True)].count(False) == 1
     assert Path("out/fairness.html").read_bytes() == page
+    kept[0].write_bytes(b"broken")
+    result = limen("fairness", *MODELS, *TABLE)
+    assert result.exit_code == 1
+    assert f"{kept[0]}: cannot be read as a model's answers" in result.stderr
 
 
 def test_one_model_shows_its_groups_and_what_it_gets_wrong(families, limen):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import io
 import json
 import os
 import re
@@ -19,12 +18,12 @@ from limen import catalog
 from limen.classifier import Classifier
 from limen.data import Dataset, batches, numbered_as
 from limen.data.memory import held
-from limen.errors import UsageError
+from limen.errors import RunError, UsageError, reason
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.cleans import classify
 from limen.models import read_metadata
 from limen.runs import Settings
-from limen.runs.files import write_whole, writing
+from limen.runs.files import encode_parquet, write_whole, writing
 from limen.spec import Spec
 
 OnSkip = Callable[[str, str], None]
@@ -132,6 +131,7 @@ def judgements(
     Raises:
         UsageError: If a label is none of the model's classes, or an image has no group.
         DataError: If a class of the data is none of the model's by its name.
+        RunError: If the folder cannot be written, or what is there cannot be read.
     """
     classifier = catalog.model(spec, device)
     numbered = numbered_as(dataset, classifier.class_names)
@@ -143,12 +143,11 @@ def judgements(
         cut = range(start, min(start + _CHUNK, total))
         path = place / f"{cut.start:08d}-{cut.stop:08d}.parquet"
         if not path.is_file():
-            made = io.BytesIO()
-            pq.write_table(_judge(classifier, numbered, cut, batch_size, on_skip), made)
+            judged = _judge(classifier, numbered, cut, batch_size, on_skip)
             with writing(place):
                 place.mkdir(parents=True, exist_ok=True)
-            write_whole(path, made.getvalue())
-        parts.append(pq.read_table(path, schema=_SCHEMA))
+            write_whole(path, encode_parquet(judged))
+        parts.append(_read(path))
         if progress is not None:
             progress(spec, cut.stop, total)
     return pa.concat_tables([_SCHEMA.empty_table(), *parts])
@@ -162,17 +161,31 @@ def in_memory(dataset: Dataset) -> Dataset:
 def _judge(
     classifier: Classifier, dataset: Dataset, cut: range, batch_size: int, on_skip: OnSkip
 ) -> pa.Table:
-    rows = []
+    parts = [_SCHEMA.empty_table()]
     for batch in batches(dataset, cut, batch_size, on_skip):
         if batch.groups is None:
             raise UsageError(
                 f"{dataset.spec}: names no groups; fairness needs that of each image, such as the column "
                 "group of csv: has it"
             )
-        said = classify(classifier, dataset.spec, batch, Settings()).columns
-        names = ("id", "group", "label", "clean_prediction", "clean_confidence")
-        rows += [
-            {**dict(zip(_SCHEMA.names, found, strict=False)), "right": found[2] == found[3]}
-            for found in zip(*(said[name] for name in names), strict=True)
-        ]
-    return pa.Table.from_pylist(rows, _SCHEMA)
+        clean = classify(classifier, dataset.spec, batch, Settings()).columns
+        labels, predictions = clean["label"], clean["clean_prediction"]
+        answers = {
+            "id": clean["id"],
+            "group": clean["group"],
+            "label": labels,
+            "prediction": predictions,
+            "confidence": clean["clean_confidence"],
+            "right": [label == prediction for label, prediction in zip(labels, predictions, strict=True)],
+        }
+        parts.append(pa.table(answers, _SCHEMA))
+    return pa.concat_tables(parts)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=_SCHEMA)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: cannot be read as a model's answers ({reason(error)}); remove it, then run again"
+        ) from error

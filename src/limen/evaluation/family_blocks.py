@@ -10,8 +10,9 @@ import scipy
 
 from limen.data import Covariates
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Table, number
+from limen.evaluation.cells import measured_cell, share_cell
 from limen.evaluation.family_fairness import Compared, FamilyFairness
-from limen.evaluation.group_blocks import Finding, blocks_of, bounds, scatter
+from limen.evaluation.group_blocks import Finding, blocks_of, groups_table, limits, scatter
 
 SEEDS = (
     "The t-test and the permutation ask what other seeds of these trainings would give, on these images and "
@@ -46,7 +47,6 @@ def family_blocks(
         made.append(_pairs(pairs))
     if several:
         made.append(_slopes(several))
-    *rest, said = blocks_of(findings, numbers.name, [*([SEEDS] if pairs else []), *notes])
     figures = Charts(
         f"Groups over {numbers.name}",
         "Each point is a group, with its mean accuracy over the models of the family; its colour says of how "
@@ -57,10 +57,8 @@ def family_blocks(
         "The mean accuracy of each group over the models of a family, and where 95 % of the models lie; of a "
         "single model, Wilson's 95 % interval."
     )
-    tables = [
-        replace(each, caption=about) for each in rest if isinstance(each, Table) and each.title == "Groups"
-    ]
-    return [*made, figures, *tables, said]
+    seeds = [SEEDS] if pairs else []
+    return [*made, figures, groups_table(findings, numbers.name, about), limits([*seeds, *notes])]
 
 
 def _finding(each: FamilyFairness, numbers: Covariates) -> Finding:
@@ -78,10 +76,10 @@ def _families(families: Sequence[FamilyFairness]) -> Table:
         [
             Cell(each.family.name, series=each.family.name),
             Cell(value=len(each.trends), form="count"),
-            bounds(each.mean(each.overall), "share"),
-            bounds(each.mean(each.worst), "share"),
-            bounds(each.mean(each.gap), "share"),
-            bounds(each.mean(each.slopes)),
+            share_cell(each.mean(each.overall)),
+            share_cell(each.mean(each.worst)),
+            share_cell(each.mean(each.gap)),
+            measured_cell(each.mean(each.slopes)),
             Cell(value=float(np.mean([line.p < 0.05 for line in each.trends])), form="share"),
         ]
         for each in families
@@ -99,12 +97,12 @@ def _pairs(pairs: Sequence[Compared]) -> Table:
     rows = [
         [
             Cell(f"{each.second} less {each.first}"),
-            bounds(each.test.difference),
+            measured_cell(each.test.difference),
             Cell(value=each.test.t, note=f"{each.test.degrees:.1f} degrees of freedom"),
             Cell(value=each.test.p, note=f"one-sided {number(each.test.one_sided, 2)}"),
             Cell(value=each.test.permutation),
             Cell(value=each.test.effect),
-            bounds(each.over_groups),
+            measured_cell(each.over_groups),
         ]
         for each in pairs
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from limen.analysis import GroupFigures, Measured, Trend, Variances, gaps, trend
 from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Notes, Table, number
+from limen.evaluation.cells import measured_cell, share_cell
 
 LIMITS = (
     "That a figure follows no covariate is necessary for fairness, and not enough: groups can differ in ways "
@@ -19,6 +20,7 @@ LIMITS = (
 )
 """What must stand beside every test of groups."""
 
+_INTERVALS = "With 95 % intervals over the images: Wilson's of shares, Student's of means."
 _SHADES = 4
 _POINTS = 50
 
@@ -82,12 +84,12 @@ def blocks_of(found: Sequence[Finding], name: str, notes: Sequence[str]) -> list
     shares = [each for each in found if each.share and len(each.figures.names) > 1]
     if shares:
         made.append(_gaps(shares))
-    return [*made, _groups(found, name), Notes("What this does and does not say", [*notes, *LIMITS])]
+    return [*made, groups_table(found, name), limits(notes)]
 
 
-def bounds(value: Measured, form: Form = "number", note: str = "") -> Cell:
-    """A figure with its interval."""
-    return Cell(value=value.value, low=value.low, high=value.high, form=form, note=note)
+def limits(notes: Sequence[str]) -> Notes:
+    """What must stand beside every test of groups, below other notes."""
+    return Notes("What this does and does not say", [*notes, *LIMITS])
 
 
 def _trends(found: Sequence[Finding], name: str) -> Table:
@@ -95,7 +97,7 @@ def _trends(found: Sequence[Finding], name: str) -> Table:
         [
             Cell(each.title),
             Cell(value=len(each.figures.names), form="count"),
-            bounds(line.slope),
+            measured_cell(line.slope),
             Cell(value=line.f, note=f"1 and {line.degrees} degrees of freedom"),
             Cell(value=line.p),
         ]
@@ -161,9 +163,9 @@ def _gaps(found: Sequence[Finding]) -> Table:
         rows.append(
             [
                 Cell(each.title),
-                bounds(gap.overall, "share"),
+                share_cell(gap.overall),
                 Cell(value=gap.mean, form="share"),
-                bounds(gap.least, "share", note=gap.worst),
+                share_cell(gap.least, gap.worst),
                 Cell(value=gap.difference, form="share", note=f"to overall: {gap.difference_to_overall:.1%}"),
                 Cell(value=gap.expected, form="share", note=f"p = {number(gap.p, 2)}"),
                 Cell(value=gap.ratio, note=f"to overall: {gap.ratio_to_overall:.3g}"),
@@ -180,26 +182,26 @@ def _gaps(found: Sequence[Finding]) -> Table:
     )
 
 
-def _groups(found: Sequence[Finding], name: str) -> Table:
-    first, rows = found[0], []
-    places = [{group: place for place, group in enumerate(each.figures.names)} for each in found]
-    covariate = first.covariate or {}
-    names = sorted(first.figures.names, key=lambda group: (covariate.get(group, 0.0), group))
-    for group in names:
-        cells = []
-        for each, of in zip(found, places, strict=True):
-            place = of.get(group)
-            columns = (each.figures.values, each.figures.low, each.figures.high)
-            cells.append(
-                Cell() if place is None else bounds(Measured(*(float(c[place]) for c in columns)), each.form)
-            )
-        images = Cell(value=int(first.figures.images[places[0][group]]), form="count")
-        known = [Cell(value=covariate[group])] if first.covariate is not None else []
-        rows.append([Cell(group), *known, images, *cells])
-    columns = ("Group", *([name] if first.covariate is not None else []), "Images")
-    return Table(
-        "Groups",
-        "With 95 % intervals over the images: Wilson's of shares, Student's of means.",
-        (*columns, *(each.title for each in found)),
-        [Group("", rows)],
-    )
+def groups_table(found: Sequence[Finding], name: str, about: str = _INTERVALS) -> Table:
+    """The figures of each group, in the order of the covariate where there is one.
+
+    Args:
+        found: The figures; the first has all groups.
+        name: What the covariate is called.
+        about: The caption.
+    """
+    covariate, figures = found[0].covariate, found[0].figures
+    images = dict(zip(figures.names, figures.images.tolist(), strict=True))
+    measured = [_by_group(each.figures) for each in found]
+    rows = []
+    for group in sorted(images, key=lambda group: (0.0 if covariate is None else covariate[group], group)):
+        known = [] if covariate is None else [Cell(value=covariate[group])]
+        cells = [measured_cell(of.get(group), each.form) for each, of in zip(found, measured, strict=True)]
+        rows.append([Cell(group), *known, Cell(value=images[group], form="count"), *cells])
+    columns = ("Group", *([] if covariate is None else [name]), "Images", *(each.title for each in found))
+    return Table("Groups", about, columns, [Group("", rows)])
+
+
+def _by_group(figures: GroupFigures) -> dict[str, Measured]:
+    ends = map(Measured, figures.values.tolist(), figures.low.tolist(), figures.high.tolist())
+    return dict(zip(figures.names, ends, strict=True))
