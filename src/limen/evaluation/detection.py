@@ -22,10 +22,9 @@ from limen.runs import Part, Run
 from limen.safety import check_count
 
 _MOST_REPEATS = 10_000
+_FEWEST = 2  # pairs that an ensemble can be trained on
 
 _Train = Callable[..., Ensemble]
-
-_FEWEST = 2  # pairs that an ensemble can be trained on
 
 
 @evaluation("Detection by steganalysis", describe)
@@ -92,7 +91,7 @@ def detection(
             continue  # a part holds all rows of an attack
         rows = [row for each in range(repeats) for row in _tested(plan, label, each, known, train)]
         if place == 0:
-            rows += [row for each in range(repeats) for row in _untold(plan, label, each, known, train)]
+            rows += [row for each in range(repeats) for row in _clean(plan, label, each, known, train)]
         yield Part(pa.Table.from_pylist(rows, _SCHEMA))
 
 
@@ -159,7 +158,7 @@ class _Plan:
             if image_id not in self.trained[repeat] and image_id in self.recorded[label]
         ]
 
-    def untold(self, label: str, repeat: int) -> tuple[list[str], list[str]]:
+    def clean(self, label: str, repeat: int) -> tuple[list[str], list[str]]:
         """Photographs in pairs to train on and to test on; the second of each pair is called attacked."""
         generator = np.random.default_rng([self.seed, repeat])
         known = [each for each in self.photographs if each in self.recorded[label]]
@@ -175,7 +174,7 @@ class _Plan:
             if self.training(label, repeat):
                 found.update(*(self.tested(label, shown, repeat) for shown in self.pairs))
             if label == next(iter(self.pairs)):
-                found.update(self.untold(label, repeat)[1])
+                found.update(self.clean(label, repeat)[1])
         indices = {image_id: index for ids in self.pairs.values() for image_id, index in ids.items()}
         return {image_id: indices[image_id] for image_id in self.photographs if image_id in found}
 
@@ -193,15 +192,16 @@ def _tested(plan: _Plan, label: str, repeat: int, known: RunFeatures, train: _Tr
                 yield _row(label, image_id, repeat, shown, original, attacked)
 
 
-def _untold(plan: _Plan, label: str, repeat: int, known: RunFeatures, train: _Train) -> Iterator[dict]:
+def _clean(plan: _Plan, label: str, repeat: int, known: RunFeatures, train: _Train) -> Iterator[dict]:
     """The rows of a detector of no attack: half of the originals are called attacked."""
-    training, testing = plan.untold(label, repeat)
+    training, testing = plan.clean(label, repeat)
     if not training:
         return
-    clean, called = (known.of(None, training[side::2]) for side in (0, 1))
-    scores = train(clean, called, seed=plan.seed + repeat).scores(known.of(None, testing))
+    original, attacked = (known.of(None, training[side::2]) for side in (0, 1))
+    scores = train(original, attacked, seed=plan.seed + repeat).scores(known.of(None, testing))
     for place, (image_id, score) in enumerate(zip(testing, scores, strict=True)):
-        yield _row(label, image_id, repeat, CLEAN, *((None, score) if place % 2 else (score, None)))
+        as_original, as_attacked = (score, None) if place % 2 == 0 else (None, score)
+        yield _row(label, image_id, repeat, CLEAN, as_original, as_attacked)
 
 
 def _row(

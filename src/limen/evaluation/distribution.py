@@ -44,17 +44,15 @@ def distribution(
     schema, known, fooled = _schema(columns), _known(run, columns), context.fooled()
     for batch in context.batches(context.correct() if failures else fooled):
         for label, rows, ids in batch.remaining():
-            found = {
-                each.key: [known.get((label, image_id), {}).get(each.key) for image_id in ids]
-                for each in columns
-            }
+            recorded = [known[label, image_id] for image_id in ids]
+            found = {column.key: [row.get(column.key) for row in recorded] for column in columns}
             pair = batch.originals[rows], context.adversarial(label, ids)
             for made in measures:
-                values = found[made.column.key]
-                missing = torch.tensor([value is None for value in values])
-                filled = distances([made], *pair, missing)[made.column.key]
-                found[made.column.key] = [
-                    new if old is None else old for old, new in zip(values, filled, strict=True)
+                key = made.column.key
+                missing = torch.tensor([value is None for value in found[key]])
+                measured = distances([made], *pair, missing)[key]
+                found[key] = [
+                    new if old is None else old for old, new in zip(found[key], measured, strict=True)
                 ]
             hits = [image_id in fooled[label] for image_id in ids]
             yield Part(pa.table({"attack": [label] * len(ids), "id": ids, "fooled": hits, **found}, schema))

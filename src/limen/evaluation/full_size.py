@@ -94,25 +94,26 @@ def _one(run: Run, photographs: Photographs, classifier: Classifier, row: dict[s
     if not row["success"] or row["clean_prediction"] == row["prediction"]:
         return FullSize(image_id, label, before, after)
     photo = photographs.read(row["index"])
-    shown, wanted = (
-        from_uint8(pixels[None])[0] for pixels in (run.original(image_id), run.image(label, image_id))
-    )
+    shown = from_uint8(run.original(image_id)[None])[0]
+    wanted = from_uint8(run.image(label, image_id)[None])[0]
     if not torch.equal(quantize(photographs.shown(photo)), shown):
         return FullSize(image_id, label, before, after, exchanged=True)
-    goal = row["label"] if row["target"] is None else row["target"]
     targeted = row["target"] is not None
+    goal = row["target"] if targeted else row["label"]
     stored, prediction, confidence = _enlarged(photographs, classifier, photo, shown, wanted, goal, targeted)
     after = _told(classifier, prediction, confidence)
     if (prediction == goal) != targeted:
         return FullSize(image_id, label, before, after)
-    pixels, change = to_uint8(stored[None])[0], pictures.difference(*to_uint8(torch.stack([photo, stored])))
+    pixels = to_uint8(stored[None])[0]
+    change = pictures.difference(to_uint8(photo[None])[0], pixels)
     path = run.photograph_path(label, image_id)
     make_folders(run.directory, [path.parent])
     write_whole(path, encode_png(pixels))
     shown_change = np.asarray(pictures.magnified(change, pictures.common_factor([change])))
     write_whole(path.with_suffix(".difference.png"), encode_png(shown_change.reshape(pixels.shape)))
-    size, rms = (pixels.shape[1], pixels.shape[0]), float(np.sqrt(np.square(change.astype(float)).mean()))
-    return FullSize(image_id, label, before, after, path, size, int(np.abs(change).max()), rms)
+    height, width = pixels.shape[:2]
+    levels, rms = int(np.abs(change).max()), float(np.sqrt(np.square(change.astype(float)).mean()))
+    return FullSize(image_id, label, before, after, path, (width, height), levels, rms)
 
 
 def _enlarged(

@@ -123,8 +123,8 @@ def _values(ids: Sequence[str], model: str, found: LossGradients, masks: Tensor 
     energy = found.gradients.double().square().sum(1)
     nothing = torch.full((len(ids),), torch.nan)
     on = nothing if masks is None else (energy * masks[:, 0].cpu()).sum((1, 2)) / energy.sum((1, 2))
-    share = nothing if masks is None else masks.double().mean((1, 2, 3)).cpu()
-    columns = {"right": found.right, "length": found.lengths, "energy": on, "share": share}
+    size = nothing if masks is None else masks.double().mean((1, 2, 3)).cpu()
+    columns = {"right": found.right, "length": found.lengths, "energy": on, "share": size}
     made = {name: pa.array(values.numpy(), from_pandas=True) for name, values in columns.items()}
     return pa.table({"id": list(ids), "model": [model] * len(ids), **made})
 

@@ -55,11 +55,11 @@ def evaluation(title: str, describe: Describe) -> Callable[[F], F]:
         'How bright are the images?'
     """
 
-    def public(measure: F) -> F:
+    def declared(measure: F) -> F:
         vars(measure).update(title=title, describe=describe)
         return measure
 
-    return public
+    return declared
 
 
 def evaluate(

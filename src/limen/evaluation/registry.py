@@ -19,7 +19,7 @@ from limen.evaluation.transfer import transfer
 from limen.identity import Named
 
 
-def _known(measure: Named, request: Request) -> Evaluation:
+def _evaluation(measure: Named, request: Request) -> Evaluation:
     title, describe = (getattr(request.entry.thing, name, None) for name in ("title", "describe"))
     if title is None or describe is None:
         raise UsageError(
@@ -46,6 +46,6 @@ EVALUATIONS = Catalog(
     "limen.evaluations",
     argument=False,
     takes=2,
-    finish=_known,
+    finish=_evaluation,
 )
 """The evaluations that a spec can name; a user's own is a function made one by `evaluation`."""

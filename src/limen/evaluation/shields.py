@@ -77,26 +77,28 @@ def read_shields(specs: Sequence[str]) -> list[Shield]:
 
 def _swept(chain: str) -> Iterator[Shield]:
     links = [catalog.DEFENSES.parse(text) for text in split_chain(chain)]
-    swept = [(place, key, texts) for place, key, texts in _values(links) if len(texts) > 1]
+    swept = [
+        (place, key, texts)
+        for place, link in enumerate(links)
+        for key, texts in link.values
+        if len(texts) > 1
+    ]
     if len(swept) > 1:
         raise UsageError(f"defense spec {chain!r}: several values are for one parameter of a chain")
     if not swept:
         made = tuple(catalog.DEFENSES.make(str(link)) for link in links)
         yield Shield("+".join(each.identity.label for each in made), "", None, made)
         return
-    place, key, texts = swept[0]
-    name = "+".join(str(_without(link, key) if place == at else link) for at, link in enumerate(links))
+    ((place, key, texts),) = swept
+    before, link, after = links[:place], links[place], links[place + 1 :]
+    name = "+".join(map(str, (*before, _without(link, key), *after)))
     for text in texts:
-        values = tuple((each, (text,) if each == key else given) for each, given in links[place].values)
-        one = replace(links[place], values=values)
-        made = tuple(catalog.DEFENSES.make(str(each)) for each in (*links[:place], one, *links[place + 1 :]))
+        made = tuple(catalog.DEFENSES.make(str(each)) for each in (*before, _with(link, key, text), *after))
         yield Shield(name, key, _number(made[place], key), made)
 
 
-def _values(links: Sequence[Spec]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    for place, link in enumerate(links):
-        for key, texts in link.values:
-            yield place, key, texts
+def _with(link: Spec, key: str, text: str) -> Spec:
+    return replace(link, values=tuple((k, (text,) if k == key else texts) for k, texts in link.values))
 
 
 def _without(link: Spec, key: str) -> Spec:

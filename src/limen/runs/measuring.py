@@ -160,10 +160,10 @@ class Measurement:
             return pa.table({"attack": pa.array([], pa.string()), "id": pa.array([], pa.string())})
         start = 0
         for part in parts:
-            here: dict[Pair, list[int]] = {}
+            of_part: dict[Pair, list[int]] = {}
             for place, pair in enumerate(_pairs(part), start):
-                here.setdefault(pair, []).append(place)
-            rows |= here
+                of_part.setdefault(pair, []).append(place)
+            rows |= of_part
             start += part.num_rows
         try:
             table = pa.concat_tables(parts, promote_options="permissive")
