@@ -32,14 +32,15 @@ def merge(documents: Mapping[str, Document]) -> Document:
         ['a', 'b']
     """
     if len(documents) == 1:
-        return next(iter(documents.values()))
+        return _first(documents)
     parts: dict[object, dict[str, Block]] = {}
     for run, document in documents.items():
         for block in document.blocks:
             columns = block.columns if isinstance(block, Table) else ()
             parts.setdefault((type(block), block.title, columns), {}).setdefault(run, block)
     first = next(iter(documents.values()), Document(""))
-    return replace(first, settings=_settings(documents), blocks=[_merged(part) for part in parts.values()])
+    blocks = [_MERGERS[type(_first(part))](part) for part in parts.values()]
+    return replace(first, settings=_settings(documents), blocks=blocks)
 
 
 def of_run(name: str, run: str) -> str:
@@ -64,10 +65,6 @@ def _settings(documents: Mapping[str, Document]) -> list[tuple[str, str]]:
         else:
             merged += [(of_run(name, run), value) for run, value in of_runs.items()]
     return merged
-
-
-def _merged(blocks: Mapping[str, Block]) -> Block:
-    return _MERGERS[type(next(iter(blocks.values())))](blocks)
 
 
 def _tables(blocks: Mapping[str, Table]) -> Table:

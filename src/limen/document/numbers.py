@@ -16,9 +16,9 @@ def written(value: float | None, form: Form) -> str:
         >>> written(0.25, "number"), written(0.25, "share"), written(1234.0, "count"), written(None, "share")
         ('0.25', '25.0\N{NO-BREAK SPACE}%', '1,234', '–')
     """
-    if form == "count":
-        return "–" if value is None or math.isnan(value) else f"{value:,.0f}"
-    writers = {"number": number, "share": percent, "near_one": near_one}
+    if form == "count" and value is not None and math.isfinite(value):
+        return f"{value:,.0f}"
+    writers = {"number": number, "count": number, "share": percent, "near_one": near_one}
     return writers[form](value)
 
 
@@ -45,11 +45,12 @@ def number(value: float | None, digits: int = 3) -> str:
     """
     if value is None or math.isnan(value):
         return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if abs(value) >= 10**digits:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}".replace("e-0", "e-").replace("-", "−", value < 0)
+    sign, size = "−" if value < 0 else "", abs(value)
+    if math.isinf(size):
+        return f"{sign}∞"
+    text = f"{size:.{digits}g}".replace("e-0", "e-")
+    # Of the rounded number: 999.7 is a thousand, too.
+    return sign + (f"{size:,.0f}" if float(text) >= 10**digits else text)
 
 
 def near_one(value: float | None) -> str:
