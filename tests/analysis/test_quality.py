@@ -75,6 +75,12 @@ def test_a_budget_that_fools_none_has_no_quality():
     assert rate_at(found, 0.9).rate == 1.0
 
 
+def test_a_budget_that_fools_none_does_not_part_those_beside_it():
+    found = rate_at(curve([(0.99, 0.2), (math.nan, 0.0), (0.97, 0.6)]), 0.98)
+    assert (found.side, found.rate) == ("within", pytest.approx(0.4))
+    assert found.low == found.high == pytest.approx(0.4)
+
+
 def test_infinite_psnr_does_not_break_the_average():
     rows = [record("a", i, value, metric="psnr") for i, value in enumerate((40.0, math.inf, 50.0))]
     found = quality_curve(table(rows), ["a"], "psnr")

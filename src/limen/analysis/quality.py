@@ -150,17 +150,22 @@ def rate_at(curve: QualityCurve, quality: float) -> RateAt:
         (0.4, 'worse', 0.6)
     """
     moved_to = curve.metric.distortion
-    target, moved = float(moved_to(np.array(quality))), moved_to(curve.quality)
-    known = ~np.isnan(moved)
-    reached = curve.rate[known & (moved <= target)]
+    # A budget that fools no image has no quality, in no resample either.
+    known = ~np.isnan(curve.quality)
+    target, moved, rates = (
+        float(moved_to(np.array(quality))),
+        moved_to(curve.quality[known]),
+        curve.rate[known],
+    )
+    reached = rates[moved <= target]
     at_least = float(reached.max()) if reached.size else math.nan
-    rate = float(_crossing(curve.rate, moved, target))
+    rate = float(_crossing(rates, moved, target))
     if math.isnan(rate):
         side = "worse" if reached.size else "better"
         return RateAt(quality, math.nan, math.nan, math.nan, side, at_least)
-    resampled = _crossing(curve.rates, moved_to(curve.qualities), target)
-    low, high = interval(resampled[:, None])
-    return RateAt(quality, rate, float(low[0]), float(high[0]), "within", at_least)
+    resampled = _crossing(curve.rates[:, known], moved_to(curve.qualities[:, known]), target)
+    low, high = interval(resampled)
+    return RateAt(quality, rate, float(low), float(high), "within", at_least)
 
 
 def _crossing(rates: np.ndarray, distortions: np.ndarray, target: float) -> np.ndarray:
@@ -174,5 +179,5 @@ def _crossing(rates: np.ndarray, distortions: np.ndarray, target: float) -> np.n
         np.where((share >= 0) & (share <= 1), between, -np.inf),
         np.where(distortions == target, rates, -np.inf),
     ]
-    highest = np.concatenate(candidates, axis=-1).max(axis=-1)
+    highest = np.concatenate(candidates, axis=-1).max(axis=-1, initial=-np.inf)
     return np.where(np.isneginf(highest), np.nan, highest)
