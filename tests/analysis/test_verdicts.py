@@ -58,6 +58,7 @@ def test_it_counts_as_one_would_by_hand(images: list[tuple[bool, bool, bool]]):
         most,
     )
     assert (found.strongest is None) == (most == 0)
+    assert len(found.equals) == (most > 0 and len({sum(of[place] for of in right) for place in (1, 2)}) == 1)
     if right:
         ends = binomtest(most, len(right)).proportion_ci(method="wilson")
         assert (found.success.low, found.success.high) == pytest.approx((ends.low, ends.high))
@@ -123,10 +124,14 @@ def test_what_did_not_hold_when_asked_again_is_told():
     some = rows("a", 6, 8)
     for place, each in enumerate(some):
         each["unconfirmed"] = place in (1, 2, 7)
-    assert (
-        "On 2 of these it did not hold when the model was asked again."
-        in verdict(run_of(some, "a")).sentences
-    )
+    asked = "On 2 of these it did not hold when the model was asked again."
+    assert verdict(run_of(some, "a")).sentences[2] == asked
+    # "These" are those that it fooled, also where others could not move.
+    some[6] |= {"still": True}
+    assert [sentence[:17] for sentence in verdict(run_of(some, "a")).sentences[2:4]] == [
+        "On 2 of these it ",
+        "On 1 of the other",
+    ]
 
 
 @pytest.mark.parametrize(

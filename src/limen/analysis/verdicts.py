@@ -77,8 +77,9 @@ class Verdict:
         if not self.images:
             return ("No image has been attacked yet.",)
         right = f"{_of(self.correct, self.images)} right{_sure(self.clean, self.images)}"
-        said = [f"Before any attack the model had {right}."]
-        if not self.labelled:
+        if self.labelled:
+            said = [f"Before any attack the model had {right}."]
+        else:
             which = "the image" if self.images == 1 else f"the {self.images:,} images"
             said = [f"What counts as right is what the model itself said of {which} before any attack."]
         if not self.counted:
@@ -88,14 +89,14 @@ class Verdict:
             verb = "fooled it on none" if self.attacks == 1 else "fooled it on any"
             said.append(f"{tried} {verb} of these{_sure(self.success, self.counted)}.")
         else:
-            said += [self._success(self.strongest), self._notice()]
+            said.append(self._success(self.strongest))
         if self.unconfirmed:
-            said.insert(
-                2, f"On {self.unconfirmed:,} of these it did not hold when the model was asked again."
-            )
+            said.append(f"On {self.unconfirmed:,} of these it did not hold when the model was asked again.")
         if self.stuck:
             which = "the others" if self.fooled else "these"
-            said.insert(2, f"On {self.stuck:,} of {which} it could not move, which is no robustness; {_WHY}.")
+            said.append(f"On {self.stuck:,} of {which} it could not move, which is no robustness; {_WHY}.")
+        if self.fooled:
+            said.append(self._notice())
         return tuple(said)
 
     def _success(self, name: str) -> str:
@@ -143,10 +144,11 @@ def verdict(run: Run) -> Verdict:
     columns = (records[name].to_pylist() for name in ("id", "label", "clean_prediction"))
     right = {image_id: label == seen for image_id, label, seen in zip(*columns, strict=True)}
     found = list(outcomes_by_name(records, run.manifest.families()).values())
-    best = strongest(found, next((key for key in (*CHANGES, *metrics) if key in metrics), None))
-    fooled, counted = (int(best.fooled.sum()), int(best.correct.sum())) if best else (0, 0)
+    first = strongest(found, next((key for key in (*CHANGES, *metrics) if key in metrics), None))
+    fooled, counted = (int(first.fooled.sum()), int(first.correct.sum())) if first else (0, 0)
+    best = first if fooled else None
     changes, noticed, faint, unconfirmed = (), None, 0, 0
-    if best and fooled:
+    if best:
         changes = tuple((metrics[key], figures(best, key).median) for key in CHANGES if key in metrics)
         noticed, faint = _noticed(best)
         unconfirmed = int(np.count_nonzero(best.fooled & (best.unconfirmed == 1)))
@@ -155,13 +157,11 @@ def verdict(run: Run) -> Verdict:
         clean=wilson(sum(right.values()), len(right)),
         attacks=len(found),
         targeted=run.manifest.settings.targeted,
-        strongest=best.name if best and fooled else None,
-        equals=tuple(
-            each.name for each in found if best and each is not best and int(each.fooled.sum()) == fooled
-        ),
+        strongest=best.name if best else None,
+        equals=tuple(one.name for one in found if best and one is not best and one.fooled.sum() == fooled),
         counted=counted,
         success=wilson(fooled, counted),
-        stuck=max(map(_stuck, [best] if best and fooled else found), default=0),
+        stuck=max(map(_stuck, [best] if best else found), default=0),
         unconfirmed=unconfirmed,
         changes=changes,
         noticed=noticed,
