@@ -95,3 +95,5 @@ def test_one_group_has_no_gap_and_groups_and_images_must_match():
         gaps(group_shares(["a"], right([1])))
     with pytest.raises(UsageError, match="1 groups for 2 images"):
         group_shares(["a"], right([1, 0]))
+    with pytest.raises(UsageError, match="1 groups for 2 images"):
+        group_means(["a"], np.ones(2))

@@ -156,19 +156,17 @@ def compare(outcomes: Outcomes, against: Outcomes, metric: str = "l2") -> Compar
     Raises:
         UsageError: If there is no such metric.
     """
-    _, values = pairs(outcomes, against, metric)
-    placed, column = ~np.isnan(values).any(0), outcomes.metric(metric)
-    mine, other = column.distortion(values[:, placed])
+    _, distances = pairs(outcomes, against, metric)
+    known, column = ~np.isnan(distances).any(0), outcomes.metric(metric)
+    mine, other = column.distortion(distances[:, known])
     lower, ties = int((mine < other).sum()), int((mine == other).sum())
-    median, median_against = (
-        float(np.median(column.distortion(values))) if values.size else math.nan for values in (mine, other)
-    )
+    median, median_against = np.median(distances[:, known], axis=1).tolist() if mine.size else (math.nan,) * 2
     return Comparison(
         name=outcomes.name,
         against=against.name,
         metric=column,
         images=mine.size,
-        unmeasured=int((~placed).sum()),
+        unmeasured=int((~known).sum()),
         lower=lower,
         ties=ties,
         share=wilson(lower, mine.size),

@@ -128,21 +128,21 @@ def slopes_over_groups(
     """
     weights = weights_of(images, variances)
 
-    def difference(held: np.ndarray, drawn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        # A slope is linear in the heights, so that a mean of slopes is the slope of the mean.
-        heights = (mean @ each for mean, each in zip(drawn, (first, second), strict=True))
-        one, other = (fit(x, height, held * weights)[0] for height in heights)
-        return other - one
+    def drawn(count: int, offset: int) -> np.ndarray:
+        return np.concatenate([*resamples(count, draws, seed + offset)])
 
-    def shares(models: int, offset: int) -> np.ndarray:
-        return np.concatenate([*resamples(models, draws, seed + offset)]) / models
+    def slopes(accuracies: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return fit(x, accuracies, groups * weights)[0]
 
-    models = shares(len(first), 1)
-    drawn = (models, models if paired else shares(len(second), 2))
-    whole = tuple(np.full((1, len(each)), 1 / len(each)) for each in (first, second))
-    value = difference(np.ones((1, len(x))), (whole[0], whole[1]))
-    low, high = interval(difference(np.concatenate([*resamples(len(x), draws, seed)]), drawn)[:, None])
-    return Measured(float(value.item()), float(low.item()), float(high.item()))
+    # A slope is linear in the heights, so that a mean of slopes is the slope of the mean.
+    value = slopes(second.mean(0), np.ones(len(x))) - slopes(first.mean(0), np.ones(len(x)))
+    groups, of_first = drawn(len(x), 0), drawn(len(first), 1)
+    of_second = of_first if paired else drawn(len(second), 2)
+    resampled = slopes(of_second @ second / len(second), groups) - slopes(
+        of_first @ first / len(first), groups
+    )
+    low, high = interval(resampled)
+    return Measured(float(value), float(low), float(high))
 
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
@@ -153,10 +153,8 @@ def _pairs(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
 
 def _apart(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """Likewise of two families with variances of their own."""
-    variances, sizes = (
-        np.array([each.var(ddof=1) for each in (first, second)]),
-        np.array([*map(len, (first, second))]),
-    )
+    variances = np.array([first.var(ddof=1), second.var(ddof=1)])
+    sizes = np.array([len(first), len(second)])
     parts, both = variances / sizes, float(sizes.sum()) - 2
     below = float((parts**2 / (sizes - 1)).sum())
     degrees = float(parts.sum()) ** 2 / below if below else both
@@ -190,4 +188,6 @@ def _permuted(first: np.ndarray, second: np.ndarray, paired: bool, draws: int, s
 
 def _ratio(part: float, whole: float) -> float:
     """A quotient; of a difference by no deviation infinite, and 0 of none."""
-    return part / whole if whole else math.copysign(math.inf, part) if part else 0.0
+    if whole:
+        return part / whole
+    return math.copysign(math.inf, part) if part else 0.0

@@ -80,10 +80,11 @@ def group_shares(groups: Sequence[str], counted: np.ndarray) -> GroupFigures:
         >>> found.names, found.values
         (('a', 'b'), array([1. , 0.5]))
     """
-    names, images, hits = _sums(groups, np.asarray(counted, float))
-    ends = [wilson(round(count), total) for count, total in zip(hits, images.tolist(), strict=True)]
-    low, high = (np.array([getattr(end, name) for end in ends]) for name in ("low", "high"))
-    return GroupFigures(names, images, hits / np.maximum(images, 1), low, high)
+    names, places = np.unique(_names(groups, counted), return_inverse=True)
+    images, hits = np.bincount(places), np.bincount(places, counted)
+    intervals = [wilson(round(count), total) for count, total in zip(hits, images.tolist(), strict=True)]
+    low, high = (np.array([getattr(each, end) for each in intervals]) for end in ("low", "high"))
+    return GroupFigures(tuple(names.tolist()), images, hits / images, low, high)
 
 
 def group_means(groups: Sequence[str], values: np.ndarray) -> GroupFigures:
@@ -100,15 +101,14 @@ def group_means(groups: Sequence[str], values: np.ndarray) -> GroupFigures:
     """
     values = np.asarray(values, float)
     known = np.isfinite(values)
-    chosen = [group for group, keep in zip(groups, known.tolist(), strict=True) if keep]
-    names, images, sums = _sums(chosen, values[known])
-    means = sums / np.maximum(images, 1)
-    places = np.searchsorted(names, chosen) if names else np.zeros(0, int)
-    squares = np.bincount(places, (values[known] - means[places]) ** 2, len(names))
+    names, places = np.unique(_names(groups, values)[known], return_inverse=True)
+    images = np.bincount(places)
+    means = np.bincount(places, values[known]) / images
+    squares = np.bincount(places, (values[known] - means[places]) ** 2)
     # One value says nothing of how far others lie from it.
     degrees = np.where(images > 1, images - 1.0, np.nan)
-    half = scipy.stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(squares / degrees / np.maximum(images, 1))
-    return GroupFigures(names, images, means, means - half, means + half)
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(squares / degrees / images)
+    return GroupFigures(tuple(names.tolist()), images, means, means - half, means + half)
 
 
 def gaps(shares: GroupFigures, *, draws: int = 2000, seed: int = 0) -> Gaps:
@@ -157,13 +157,11 @@ def gaps(shares: GroupFigures, *, draws: int = 2000, seed: int = 0) -> Gaps:
     )
 
 
-def _sums(groups: Sequence[str], values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """The groups' names, how many images each has, and the sum of their values."""
+def _names(groups: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """The name of each image's group, (N,) str."""
     if len(groups) != len(values):
         raise UsageError(f"{len(groups)} groups for {len(values)} images; each image needs one")
-    names, places = np.unique(np.array(groups, dtype=str), return_inverse=True)
-    count = len(names)
-    return tuple(names.tolist()), np.bincount(places, minlength=count), np.bincount(places, values, count)
+    return np.array(groups, str)
 
 
 def _share(part: np.ndarray | float, whole: np.ndarray | float) -> np.ndarray:

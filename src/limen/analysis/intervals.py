@@ -108,13 +108,11 @@ def share_interval(shares: np.ndarray, images: int) -> tuple[np.ndarray, np.ndar
         (array([0.  , 0.4 , 0.96]), array([0.04, 0.6 , 1.  ]))
     """
     shares = np.asarray(shares, float)
-    if not images:
-        return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
-    counts = np.rint(shares * images)
-    known, places = np.unique(counts, return_inverse=True)
-    ends = np.array([(each.low, each.high) for each in (wilson(int(count), images) for count in known)])
-    low, high = ends.reshape(-1, 2)[places.reshape(counts.shape)].transpose(-1, *range(counts.ndim))
-    return low, high
+    # A share of no images is NaN, which is no count.
+    counts = np.rint(np.nan_to_num(shares) * images).astype(int)
+    intervals = [wilson(count, images) for count in counts.ravel().tolist()]
+    low, high = (np.array([getattr(each, end) for each in intervals]) for end in ("low", "high"))
+    return low.reshape(shares.shape), high.reshape(shares.shape)
 
 
 def share(counted: np.ndarray) -> Measured:

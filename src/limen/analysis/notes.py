@@ -64,8 +64,9 @@ def notes(
     found = []
     for row in rows_of(figures):
         statistic, attack, count, images = row["statistic"], row["attack"], row["value"] or 0, row["images"]
-        told = count if statistic != "unconfirmed" else row["value"] is not None and images
-        if not told or statistic not in statistics:
+        # That a model's answers vary is worth a note also where all successes held.
+        unsteady = statistic == "unconfirmed" and row["value"] is not None and images
+        if statistic not in statistics or not (count or unsteady):
             continue
         if statistic in _OF_IMAGES:
             which = f"{round(count * images)} of {images} images"

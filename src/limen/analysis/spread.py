@@ -48,8 +48,8 @@ def cumulative(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         values: A finite value per image, (N,).
 
     Returns:
-        The values at which it rises, (K,), the share from there on, and the ends of its 95 % bootstrap
-        interval at each value by itself.
+        The values at which it rises, (K,), the share from there on, and the ends of its 95 % interval,
+        Wilson's, at each value by itself.
 
     Example:
         >>> x, share, _, _ = cumulative(np.array([2.0, 1.0, 2.0, 4.0]))

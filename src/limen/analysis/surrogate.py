@@ -75,9 +75,8 @@ def estimate_dual(
     gains = np.where(known, attacked - weight * np.where(known, costs, 0.0), -np.inf)
     moved = gains > clean  # the supremum is over all images, so also over staying
     surrogate = np.where(moved, gains, clean)
-    estimate = estimate_means(surrogate[:, None], seed=seed)
-    value, low, high = (
-        weight * radius + float(each[0]) for each in (estimate.mean, estimate.low, estimate.high)
-    )
+    (mean,) = estimate_means(surrogate[:, None], seed=seed)
+    spent = weight * radius
+    value, low, high = mean.value + spent, mean.low + spent, mean.high + spent
     loss, cost = np.where(moved, attacked, clean).mean(), np.where(moved, costs, 0.0).mean()
     return Dual(value, low, high, float(clean.mean()), float(loss), float(cost), weight, radius, len(clean))
