@@ -16,7 +16,7 @@ import torch
 from limen import catalog, data
 from limen.errors import LimenError, UsageError
 from limen.images import ImageFileError
-from limen.recipes import FLOATS, RECIPES, Budgets, Entry, Rows, described, one, reproduce
+from limen.recipes import FLOATS, RECIPES, Budgets, Entry, Rows, described, one, reproduce, table
 from limen.recipes.recipe import saying
 
 OWN = '''
@@ -202,6 +202,12 @@ def test_a_dash_in_a_table_says_over_how_many_images_it_is():
     assert (one(statistic="mean")(rows).shown, one(statistic="mean")(rows).note) == ("–", "images: 0")
     assert one(statistic="rate")(rows).note == ""
     assert one(statistic="median")(rows).shown == "–"
+
+
+def test_a_table_shows_rows_that_no_bench_made():
+    shown = table("Rates", "Of all.", Rows([{"attack": "FGSM", "value": 0.5}]), {"Rate": one()})
+    (name, rate), *_ = shown.groups[0].rows
+    assert (shown.groups[0].title, name.text, name.note, rate.value) == ("", "FGSM", "", 0.5)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,7 @@ from limen.analysis.comparison import Comparison, Figures, compare, figures, pai
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
 from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
-from limen.analysis.intervals import (
-    Estimate,
-    Measured,
-    estimate_mean,
-    estimate_means,
-    share,
-    share_interval,
-    wilson,
-)
+from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
@@ -62,7 +54,6 @@ __all__ = [
     "decided",
     "detection",
     "distribution",
-    "estimate_mean",
     "estimate_means",
     "figures",
     "gaps",

@@ -36,6 +36,9 @@ FLOATS = "floats"
 STORED = "8 bits"
 """The setting in which they count as files store them."""
 
+RIGHT = pc.field("clean_prediction") == pc.field("label")
+"""Whether an image was classified correctly before it was attacked, so that it counts."""
+
 Row = Mapping[str, Any]
 """A figure with its interval, what it is of, and beside it what the paper printed."""
 
@@ -224,8 +227,7 @@ class Bench:
 def facts(ran: Sequence[Ran]) -> dict[str, str]:
     """What every page says of how it was made."""
     manifest, records = ran[0].run.manifest, ran[0].records
-    correct = records.filter(pc.field("clean_prediction") == pc.field("label"))
-    images, right = (len(set(table["id"].to_pylist())) for table in (records, correct))
+    images, right = (len(table["id"].unique()) for table in (records, records.filter(RIGHT)))
     in_floats = "in floats, and " if any(each.columns["pixels"] == FLOATS for each in ran) else ""
     found = {
         "Model": manifest.model.spec,

@@ -81,22 +81,27 @@ def table(
     Args:
         title: What the table shows.
         caption: What its figures are.
-        rows: The rows.
+        rows: The rows; `group`, `spec`, `pixels` and `eps` are shown where they have them.
         columns: From the rows of an attack to its cell, by the column's title.
         heading: What stands above the attacks; of parts of one, for example, another word.
     """
     groups = [
-        Group(group, [[_named(of), *(find(of) for find in columns.values())] for _, of in rows.by("attack")])
-        for group, rows in rows.by("group")
+        Group(
+            group or "",
+            [[_named(of), *(find(of) for find in columns.values())] for _, of in of_group.by("attack")],
+        )
+        for group, of_group in rows.by("group")
     ]
     return Table(title, caption, (heading, *columns), groups)
 
 
 def lines(
-    rows: Rows, titles: Sequence[str], plotted: Callable[[np.ndarray], np.ndarray] = np.asarray
+    rows: Rows,
+    titles: Sequence[str] | None = None,
+    plotted: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> list[Line]:
-    """A line for each of these attacks: values over `at` as axes have it, with their intervals."""
-    found = {title: rows.where(attack=title) for title in titles}
+    """A line for each of these attacks, or of all: values over `at` as axes have it, with their intervals."""
+    found = dict(rows.by("attack")) if titles is None else {each: rows.where(attack=each) for each in titles}
     return [
         Line(title, plotted(np.array(of.column("at"))).tolist(), *of.band()) for title, of in found.items()
     ]
@@ -113,10 +118,15 @@ def page(
 
 def _named(rows: Rows) -> Cell:
     """What the paper calls an attack, its spec, and the ends of its budgets, by setting where they differ."""
-    budgets = {pixels: of[0]["eps"].split(",") for pixels, of in rows.by("pixels") if of[0]["eps"]}
-    ends = {pixels: f"eps {texts[0]} to {texts[-1]}" for pixels, texts in budgets.items()}
-    by_setting = [f"{pixels}: {end}" for pixels, end in ends.items()]
-    told = by_setting if len(set(ends.values())) > 1 else [*ends.values()][:1]
+    ends: dict[str, str] = {}
+    for pixels, of in rows.by("pixels"):
+        if eps := of[0].get("eps"):
+            budgets = eps.split(",")
+            ends[pixels] = f"eps {budgets[0]} to {budgets[-1]}"
+    told = [*ends.values()][:1]
+    if len(set(ends.values())) > 1:
+        told = [f"{pixels}: {end}" for pixels, end in ends.items()]
     # With spaces after its commas, a long spec finds places to be broken at, and is still the same spec;
     # not after doubled ones, which stand for a comma inside a value.
-    return Cell(rows[0]["attack"], "\n".join((re.sub("(?<!,),(?!,)", ", ", rows[0]["spec"]), *told)))
+    spec = re.sub("(?<!,),(?!,)", ", ", rows[0].get("spec") or "")
+    return Cell(rows[0]["attack"], "\n".join(filter(None, (spec, *told))))

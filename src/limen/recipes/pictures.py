@@ -25,12 +25,14 @@ def pictures(
         image_id: The image.
         wanted: Of each picture its title, its attack, None for none, and the name that it is stored by.
     """
-    kept = {**ran.columns, "group": "", "attack": "", "statistic": PICTURE, "id": image_id}
-    found = [(title, stored.picture(label, name)) for title, label, name in wanted]
+    common = {**ran.columns, "group": "", "attack": "", "statistic": PICTURE, "id": image_id}
     rows: list[Row] = []
-    for title, path in found:
-        rows += [] if path is None else [{**kept, "title": title, "png": path.read_bytes()}]
-    return rows if len(rows) == len(found) else []
+    for title, label, name in wanted:
+        path = stored.picture(label, name)
+        if path is None:
+            return []
+        rows.append({**common, "title": title, "png": path.read_bytes()})
+    return rows
 
 
 def figures(rows: Rows) -> Rows:

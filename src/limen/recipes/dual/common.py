@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from limen import analysis
 from limen.document import Block, Document
 from limen.recipes import blocks as of_any
-from limen.recipes.bench import Bench, Ran, Row, facts
+from limen.recipes.bench import RIGHT, Bench, Ran, Row, facts
+from limen.recipes.blocks import Rows
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import records
 from limen.spec import value_text, write_spec
@@ -31,7 +32,6 @@ class Sweep:
 
     Attributes:
         title: What the chart is called.
-        axis: What the parameter is.
         name: The attack.
         parameter: The parameter that is varied.
         values: Its values, as the paper states them.
@@ -40,7 +40,6 @@ class Sweep:
     """
 
     title: str
-    axis: str
     name: str
     parameter: str
     values: Sequence[float]
@@ -61,14 +60,19 @@ def budget(bench: Bench, value: float, levels: bool = False) -> str:
     return value_text(float(f"{value * (channels * height * width / _VALUES) ** 0.5:.4g}"))
 
 
+def both_budgets(bench: Bench, levels: bool = False) -> list[tuple[str, str]]:
+    """The paper's budgets of foreground and background, as parameters of the attack."""
+    front, back = (LEVELS_FOREGROUND, LEVELS_BACKGROUND) if levels else (EPS_FOREGROUND, EPS_BACKGROUND)
+    return [
+        ("eps_foreground", budget(bench, front, levels)),
+        ("eps_background", budget(bench, back, levels)),
+    ]
+
+
 def benches(bench: Bench, models: Sequence[str]) -> Iterator[tuple[str, Bench]]:
     """The bench of the model and of each other, by what pages call it."""
     for spec in dict.fromkeys((bench.model, *models)):
         yield spec, bench.of(spec)
-
-
-RIGHT = pc.field("clean_prediction") == pc.field("label")
-"""Whether an image was classified correctly before it was attacked."""
 
 
 def accuracy(
@@ -86,10 +90,9 @@ def accuracy(
     """
     of = ran.records.filter(pc.field("attack") == label)
     fooled = pc.field("success") if spent is None else pc.field("success") & spent
-    found = analysis.wilson(of.filter(RIGHT & ~fooled).num_rows, of.num_rows)
-    ends = {"value": found.value, "low": found.low, "high": found.high, "images": of.num_rows}
-    kept = {"group": title, "attack": name, "statistic": "accuracy", "at": float(at), "spec": label}
-    return ran.row(**kept, **ends)
+    share = analysis.wilson(of.filter(RIGHT & ~fooled).num_rows, of.num_rows)
+    columns = {"group": title, "attack": name, "statistic": "accuracy", "at": float(at), "spec": label}
+    return ran.row(**columns, **asdict(share), images=of.num_rows)
 
 
 def made_of(ran: Sequence[Ran], rows: Sequence[Row], mask: str) -> pa.Table:
@@ -115,10 +118,15 @@ SCALED = (
     "mean square are run; the records have them."
 )
 
-ALONE = (
+_ALONE = (
     "Only one classifier was given. Given further ones by model=SPEC, which may stand several times, such as "
     "one trained against PGD and one against dual perturbations, they stand beside it."
 )
+
+
+def alone(rows: Rows) -> tuple[str, ...]:
+    """The note for a page with a single classifier; none where several stand there."""
+    return (_ALONE,) if len({row["attack"] for row in rows}) == 1 else ()
 
 
 def page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from limen.analysis import estimate_means
 from limen.document import Document
 from limen.recipes.bench import Bench, Ran, Row
 from limen.recipes.blocks import Rows, one, table
-from limen.recipes.dual.common import ALONE, made_of, page
+from limen.recipes.dual.common import alone, made_of, page
 from limen.recipes.entries import Entry
 from limen.recipes.pictures import figures, pictured, pictures
 from limen.recipes.recipe import recipe
@@ -40,9 +41,8 @@ def _figure_6(records: pa.Table) -> Document:
         "±3 standard deviations of its mean, which is mid-grey.",
         rows,
     )
-    names = {row["attack"] for row in measured}
-    notes = () if len(names) > 1 else (ALONE,)
-    return page(records, "What does the loss of each classifier heed?", "Figure 6", [made, *shown], notes)
+    title = "What does the loss of each classifier heed?"
+    return page(records, title, "Figure 6", [made, *shown], alone(measured))
 
 
 @recipe(describe=_figure_6)
@@ -67,7 +67,6 @@ def dual_figure_6(
 def _means(ran: Ran, name: str, of: pa.Table) -> Iterator[Row]:
     for statistic in ("right", "length", "share", "energy"):
         values = of[statistic].cast(pa.float64()).to_numpy()
-        means = estimate_means(np.array(values, float)[:, None])
-        ends = {"value": means.mean[0], "low": means.low[0], "high": means.high[0]}
-        count = int(np.isfinite(values).sum())
-        yield {**ran.row(statistic=statistic, images=count, **ends), "group": "", "attack": name, "spec": ""}
+        found = {"statistic": statistic, "images": int(np.isfinite(values).sum())}
+        (mean,) = estimate_means(values[:, None])
+        yield ran.row(group="", attack=name, spec="", **found, **asdict(mean))

@@ -12,7 +12,6 @@ from limen.document import Chart, Charts, Document
 from limen.recipes.bench import Bench, Ran, Row
 from limen.recipes.blocks import Rows, lines
 from limen.recipes.dual.common import (
-    ALONE,
     EPS_BACKGROUND,
     EPS_FOREGROUND,
     LEVELS_BACKGROUND,
@@ -20,8 +19,9 @@ from limen.recipes.dual.common import (
     SCALED,
     Sweep,
     accuracy,
+    alone,
     benches,
-    budget,
+    both_budgets,
     made_of,
     page,
 )
@@ -32,33 +32,32 @@ FRONTS, BACKS, PLAIN = "Foreground", "Background", "PGD"
 JSMA = "JSMA"
 
 SHARES = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+"""The shares of an image's values that JSMA may change."""
+
 _JSMA_STEPS = 2000
 """JSMA changes a value a step: where more are needed for the greatest share, it is left out."""
+
+_NEVER = pc.scalar(False)
+"""Of which successes count without an attack: none."""
 
 
 def _sweeps(bench: Bench, norm: str, steps: int, restarts: int, mask: str) -> list[Sweep]:
     """Both budgets of the dual attack, and PGD's, in one norm."""
     levels = norm == "linf"
-    front, back = (LEVELS_FOREGROUND, LEVELS_BACKGROUND) if levels else (EPS_FOREGROUND, EPS_BACKGROUND)
-    fronts, backs, plain = (
-        ((0, 2, 4, 6, 8, 10), (4, 10, 20, 30, 40), (1, 2, 4, 6, 8))
-        if levels
-        else ((0, 1, 2, 3, 4, 5), (2, 5, 10, 20, 30), (1, 2, 3, 4, 5))
-    )
+    if levels:
+        fronts, backs, plain = (0, 2, 4, 6, 8, 10), (4, 10, 20, 30, 40), (1, 2, 4, 6, 8)
+    else:
+        fronts, backs, plain = (0, 1, 2, 3, 4, 5), (2, 5, 10, 20, 30), (1, 2, 3, 4, 5)
+    front, back = both_budgets(bench, levels)
     fixed = [("steps", steps), ("restarts", restarts)]
-    dual = [("norm", norm), ("mask", mask), *fixed]
-    one_front, one_back = (
-        (name, budget(bench, value, levels))
-        for name, value in (("eps_foreground", front), ("eps_background", back))
-    )
-    unit = " in levels" if levels else ""
-    sweeps = [
-        Sweep(FRONTS, f"ε_F{unit}", "dual_perturbation", "eps_foreground", fronts, [one_back, *dual], levels),
-        Sweep(BACKS, f"ε_B{unit}", "dual_perturbation", "eps_background", backs, [one_front, *dual], levels),
-        Sweep(PLAIN, f"ε{unit}", f"pgd_{norm}", "eps", plain, [*fixed, ("random_start", True)], levels),
+    more = [("norm", norm), ("mask", mask), *fixed]
+    dual = [
+        Sweep(FRONTS, "dual_perturbation", "eps_foreground", fronts, [back, *more], levels),
+        Sweep(BACKS, "dual_perturbation", "eps_background", backs, [front, *more], levels),
     ]
+    pgd = Sweep(PLAIN, f"pgd_{norm}", "eps", plain, [*fixed, ("random_start", True)], levels)
     # In the order of each figure.
-    return [sweeps[2], *sweeps[:2]] if levels else sweeps
+    return [pgd, *dual] if levels else [*dual, pgd]
 
 
 def _measured(
@@ -82,9 +81,6 @@ def _measured(
     return all_ran, rows
 
 
-_NEVER = pc.scalar(False)
-
-
 def _by_share(ran: Ran, name: str, most: int) -> Iterator[Row]:
     """JSMA stops where it fools, so that its longest run holds the accuracy at each lesser share."""
     yield accuracy(ran, name, JSMA, 0, ran.labels[0], _NEVER)
@@ -93,36 +89,24 @@ def _by_share(ran: Ran, name: str, most: int) -> Iterator[Row]:
         yield accuracy(ran, name, JSMA, share, ran.labels[0], within)
 
 
-def _charts(records: pa.Table, axes: dict[str, str], title: str, caption: str) -> Charts:
-    rows = Rows(records.to_pylist())
+def _charts(rows: Rows, axes: dict[str, str], title: str, caption: str) -> Charts:
     charts = [
-        Chart(
-            name,
-            axes[name],
-            "accuracy",
-            lines(of, [each for each, _ in of.by("attack")]),
-            y_range=(0, 1),
-            percent=True,
-        )
+        Chart(name, axes[name], "accuracy", lines(of), y_range=(0, 1), percent=True)
         for name, of in rows.by("group")
     ]
     return Charts(title, caption, charts)
 
 
-def _alone(records: pa.Table) -> tuple[str, ...]:
-    return () if len(set(records["attack"].to_pylist())) > 1 else (ALONE,)
-
-
 def _figure_4(records: pa.Table) -> Document:
+    rows = Rows(records.to_pylist())
     caption = (
         "The share of all images that each classifier has right under attack. Foreground: over ε_F, with "
         f"ε_B = {EPS_BACKGROUND:g}. Background: over ε_B, with ε_F = {EPS_FOREGROUND:g}. PGD: over one "
         "budget for all of the image; at 0, without an attack. Bands: Wilson's 95 % intervals."
     )
     axes = {FRONTS: "ε_F", BACKS: "ε_B", PLAIN: "ε"}
-    made = _charts(records, axes, "Accuracy under attacks in L2", caption)
-    notes = (SCALED, *_alone(records))
-    return page(records, "Who withstands two budgets?", "Figure 4", [made], notes)
+    made = _charts(rows, axes, "Accuracy under attacks in L2", caption)
+    return page(records, "Who withstands two budgets?", "Figure 4", [made], (SCALED, *alone(rows)))
 
 
 @recipe(describe=_figure_4)
@@ -141,6 +125,7 @@ def dual_figure_4(
 
 
 def _figure_5(records: pa.Table) -> Document:
+    rows = Rows(records.to_pylist())
     caption = (
         "The share of all images that each classifier has right under attack. Foreground: over ε_F, with "
         f"ε_B = {LEVELS_BACKGROUND}/255. Background: over ε_B, with ε_F = {LEVELS_FOREGROUND}/255. PGD: over "
@@ -148,13 +133,13 @@ def _figure_5(records: pa.Table) -> Document:
         "an attack. Bands: Wilson's 95 % intervals."
     )
     axes = {FRONTS: "ε_F in levels", BACKS: "ε_B in levels", PLAIN: "ε in levels", JSMA: "share of values"}
-    made = _charts(records, axes, "Accuracy under attacks in L∞ and L0", caption)
-    missing = JSMA not in set(records["group"].to_pylist())
+    made = _charts(rows, axes, "Accuracy under attacks in L∞ and L0", caption)
+    missing = not rows.where(group=JSMA)
     notes = (
         "JSMA changes one value of one channel a step; the paper counts pixels, and does not say how it "
         "changes them.",
         *((f"JSMA is left out: it would take more than {_JSMA_STEPS} steps an image.",) if missing else ()),
-        *_alone(records),
+        *alone(rows),
     )
     return page(records, "Does the defence carry over to other norms?", "Figure 5", [made], notes)
 

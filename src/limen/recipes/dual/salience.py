@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +14,15 @@ from limen.document import Chart, Charts, Document
 from limen.recipes.bench import Bench, Ran, Row
 from limen.recipes.blocks import Find, Rows, lines, one, table
 from limen.recipes.dual.common import (
-    ALONE,
     EPS_BACKGROUND,
     EPS_FOREGROUND,
     LEVELS_BACKGROUND,
     LEVELS_FOREGROUND,
     SCALED,
     accuracy,
+    alone,
     benches,
-    budget,
+    both_budgets,
     made_of,
     page,
 )
@@ -77,11 +78,8 @@ def dual_figure_1(
     images: int = 4,
 ) -> pa.Table:
     """Pictures of dual perturbations with λ = 0 and 10, and of the gaze (Tong et al., Figure 1)."""
-    eps = [
-        (name, budget(bench, levels, levels=True))
-        for name, levels in (("eps_foreground", LEVELS_FOREGROUND), ("eps_background", LEVELS_BACKGROUND))
-    ]
-    entry = _entry(eps, _SHOWN, [("norm", "linf"), ("steps", steps), ("mask", mask), ("saliency", saliency)])
+    more = [("norm", "linf"), ("steps", steps), ("mask", mask), ("saliency", saliency)]
+    entry = _entry(both_budgets(bench, levels=True), _SHOWN, more)
     (ran,) = bench.attacked("dual-pictures", {"": [entry]})
     looked = write_spec("foreground", [("mask", mask), ("saliency", saliency), ("images", images)])
     stored = bench.stored(ran.run, looked, "foreground score")
@@ -100,13 +98,7 @@ def _figure_3(records: pa.Table) -> Document:
     scored |= {f"λ = {value_text(at)}": one(count=True, at=at) for at in SALIENCES}
     judged: dict[str, Find] = {f"λ = {value_text(at)}": one("share", count=True, at=at) for at in SALIENCES}
     tables = [
-        table(
-            SCORE,
-            _SCORED,
-            rows.where(statistic="score"),
-            scored,
-            "Classifier",
-        ),
+        table(SCORE, _SCORED, rows.where(statistic="score"), scored, "Classifier"),
         table(
             ACCURACY,
             "The share of all images that a classifier still has right, with Wilson's 95 % intervals.",
@@ -117,7 +109,7 @@ def _figure_3(records: pa.Table) -> Document:
     ]
     wide = Rows(row for row in rows if row["at"] > 0)
     charts = [
-        Chart(title, "λ", title.lower(), _drawn(wide.where(statistic=of)), log_x=True, percent=percent)
+        Chart(title, "λ", title.lower(), lines(wide.where(statistic=of)), log_x=True, percent=percent)
         for title, of, percent in ((SCORE, "score", False), (ACCURACY, "accuracy", True))
     ]
     drawn = Charts("Over λ", "The same, where λ is not 0.", charts)
@@ -125,14 +117,10 @@ def _figure_3(records: pa.Table) -> Document:
         f"ε_F = {EPS_FOREGROUND:g} and ε_B = {EPS_BACKGROUND:g}. {SCALED}",
         "The paper scores every image that the attack made. Here one that failed is stored as it was, so "
         "only those count that fool.",
-        *(() if len({*(row["attack"] for row in rows)}) > 1 else (ALONE,)),
+        *alone(rows),
     )
     title = "What does keeping eyes on the foreground cost?"
     return page(records, title, "Figure 3", [*tables, drawn], notes)
-
-
-def _drawn(rows: Rows) -> list:
-    return lines(rows, [name for name, _ in rows.by("attack")])
 
 
 @recipe(describe=_figure_3)
@@ -145,9 +133,8 @@ def dual_figure_3(
     steps: int = 100,
 ) -> pa.Table:
     """Foreground score and accuracy over λ for several classifiers (Tong et al., Figure 3)."""
-    front, back = budget(bench, EPS_FOREGROUND), budget(bench, EPS_BACKGROUND)
-    eps = [("eps_foreground", front), ("eps_background", back)]
-    entry = _entry(eps, SALIENCES, [("steps", steps), ("mask", mask), ("saliency", saliency)])
+    more = [("steps", steps), ("mask", mask), ("saliency", saliency)]
+    entry = _entry(both_budgets(bench), SALIENCES, more)
     looked = write_spec("foreground", [("mask", mask), ("saliency", saliency)])
     all_ran, rows = [], []
     for name, of in benches(bench, model):
@@ -176,6 +163,6 @@ def _scores(ran: Ran, name: str, found: pa.Table, saliences: Sequence[float]) ->
     columns = {-1.0: [by_label[0][each]["before"] for each in ids]}
     columns |= {at: [of[each]["after"] for each in ids] for at, of in zip(saliences, by_label, strict=True)}
     for at, scores in columns.items():
-        means = estimate_means(np.array(scores).reshape(-1, 1))
-        ends = {"value": means.mean[0], "low": means.low[0], "high": means.high[0], "images": len(ids)}
-        yield ran.row(group="", attack=name, statistic="score", at=at, spec="", **ends)
+        (mean,) = estimate_means(np.array(scores).reshape(-1, 1))
+        found = {"statistic": "score", "at": at, **asdict(mean), "images": len(ids)}
+        yield ran.row(group="", attack=name, spec="", **found)

@@ -17,13 +17,12 @@ from limen.document import Chart, Charts, Document
 from limen.errors import UsageError
 from limen.evaluation.defence_success import NO_ATTACK, Strengths, rates_of
 from limen.evaluation.distribution_charts import BANDS, READING, charts
-from limen.recipes.bench import Bench, Ran, Row
+from limen.recipes.bench import RIGHT, Bench, Ran, Row
 from limen.recipes.blocks import Rows, lines, one, table
 from limen.recipes.hua.common import (
     CONFIDENCES,
     COST,
     OURS,
-    RIGHT,
     at_hand,
     attacked,
     judged,
@@ -107,15 +106,13 @@ def _figure_3_5(records: pa.Table) -> Document:
             f"{axis} {value}": one("share", count=value == values[0], at=float(value)) for value in values
         }
         tables.append(table(title, _COUNTED, of, columns))
-        drawn = lines(of, [attack for attack, _ in of.by("attack")])
-        strengths.append(Chart(title, axis, "fooled", drawn, y_range=(0, 1), percent=True))
+        strengths.append(Chart(title, axis, "fooled", lines(of), y_range=(0, 1), percent=True))
         ours = Rows(
             {**of.one(attack=attack, at=float(value)), "attack": f"{axis} {value}", "at": float(confidence)}
             for value in values
             for attack, confidence in zip(OURS, CONFIDENCES, strict=True)
         )
-        over = lines(ours, [f"{axis} {value}" for value in values])
-        confidences.append(Chart(title, "confidence a", "fooled", over, y_range=(0, 1), percent=True))
+        confidences.append(Chart(title, "confidence a", "fooled", lines(ours), y_range=(0, 1), percent=True))
     blocks = [
         *tables,
         Charts("Success over the strength of a defence", f"{_COUNTED} Bands: these intervals.", strengths),

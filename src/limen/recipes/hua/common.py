@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from limen.catalog import metric as metric_of
 from limen.document import Block, Document
 from limen.metrics import METRICS
 from limen.recipes import blocks as of_any
 from limen.recipes.bench import Bench, Ran, Row, facts
-from limen.recipes.entries import Entry
+from limen.recipes.entries import Entry, beside
 from limen.recipes.recipe import records
 from limen.runs import MetricColumn, metrics_of
 from limen.spec import write_spec
@@ -38,16 +37,19 @@ LEARNED = ("lpips", "dists", "pieapp")
 JUDGES = ("ssim", "ms_ssim", "fsim", "ciede2000", "mad", "noticed")
 """Judges that need none, beyond the paper's."""
 
-RIGHT = pc.field("clean_prediction") == pc.field("label")
-"""Whether an image was classified correctly before it was attacked, so that it counts."""
 
-
-def entries(
-    cost: str, steps: int, colour_steps: int, bound_steps: int, printed: Mapping[str, Sequence[float]]
-) -> list[Entry]:
-    """The attacks, with what the paper prints of them.
+def attacked(
+    bench: Bench,
+    cost: str,
+    steps: int,
+    colour_steps: int,
+    bound_steps: int,
+    printed: Mapping[str, Sequence[float]] | None = None,
+) -> list[Ran]:
+    """The run of all attacks, with what the paper prints of them.
 
     Args:
+        bench: What to measure on.
         cost: Spec of the metric that the paper's attack keeps low.
         steps: How many steps that attack and PGD have.
         colour_steps: How many PerC_AL has.
@@ -62,22 +64,8 @@ def entries(
         write_spec("lpa", [("steps", bound_steps)]),
         *(write_spec("perceptual_gradient", [*ours, ("confidence", each)]) for each in CONFIDENCES),
     )
-    return [
-        Entry(title, spec, printed={"paper": {name: values[place] for name, values in printed.items()}})
-        for place, (title, spec) in enumerate(zip(ATTACKS, specs, strict=True))
-    ]
-
-
-def attacked(
-    bench: Bench,
-    cost: str,
-    steps: int,
-    colour_steps: int,
-    bound_steps: int,
-    printed: Mapping[str, Sequence[float]] | None = None,
-) -> list[Ran]:
-    """The run of all attacks; arguments are as of `entries`."""
-    return bench.attacked(FOLDER, {"": entries(cost, steps, colour_steps, bound_steps, printed or {})})
+    entries = beside(map(Entry, ATTACKS, specs), {"paper": printed or {}})
+    return bench.attacked(FOLDER, {"": entries})
 
 
 def at_hand(metric: str) -> bool:

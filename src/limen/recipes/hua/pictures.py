@@ -8,15 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from limen.analysis import statistics
 from limen.document import Document
 from limen.evaluation.fooled import most_fooled
 from limen.evaluation.saliency import Scale
 from limen.pictures import difference, stacked
-from limen.recipes.bench import Bench, Ran, Row, facts
+from limen.recipes.bench import RIGHT, Bench, Ran, Row, facts
 from limen.recipes.blocks import Rows, one, table
 from limen.recipes.entries import Entry
-from limen.recipes.hua.common import COST, RIGHT, attacked, made_of, page
+from limen.recipes.hua.common import COST, attacked, made_of, page
 from limen.recipes.hua.tables import SCALES, looked
 from limen.recipes.pictures import PICTURE, figures, pictured, pictures
 from limen.recipes.recipe import recipe, records
@@ -59,24 +58,19 @@ def hua_figure_3_1(bench: Bench, *, eps: float = 10.0, digit: int | None = 1, im
     """One step along the Hessian of 1 − SSIM beside one along the gradient (Hua et al., Figure 3.1)."""
     made = [Entry(title, write_spec(name, [("eps", value_text(eps))])) for title, name in ONE_STEP]
     ran = bench.attacked(f"hua-one-step-{eps:g}", {"": made})
-    rows = [
-        each.row(**found)
-        for each in ran
-        for found in statistics(each.outcomes(), ("l2", "ssim"))
-        if found["statistic"] in ("success", "mean")
-    ]
-    fooled = [_fooled(each, digit) for each in ran]
-    for image_id in [image_id for image_id in fooled[0] if image_id in fooled[1]][:images]:
+    rows = [row for each in ran for row in each.figures(("l2", "ssim"))]
+    rows = [row for row in rows if row["statistic"] in ("success", "mean")]
+    first, second = (_fooled(each, digit) for each in ran)
+    for image_id in [image_id for image_id in first if image_id in second][:images]:
         rows += _drawn(ran, image_id)
     return records(rows, facts=facts(ran))
 
 
 def _fooled(ran: Ran, digit: int | None = None) -> list[str]:
     """The images that an attack fools the model on, in the order of the data set; of one class, if given."""
-    of = ran.records.filter((pc.field("attack") == ran.labels[0]) & RIGHT & pc.field("success")).sort_by(
-        "index"
-    )
-    return [row["id"] for row in of.to_pylist() if digit is None or row["label"] == digit]
+    fooled = ran.records.filter((pc.field("attack") == ran.labels[0]) & RIGHT & pc.field("success"))
+    rows = fooled.sort_by("index").to_pylist()
+    return [row["id"] for row in rows if digit is None or row["label"] == digit]
 
 
 def _figure_3_2(records: pa.Table) -> Document:
@@ -105,13 +99,19 @@ def hua_figure_3_2(
     """Pictures of seven attacks, with a part enlarged (Hua et al., Figure 3.2)."""
     ran = attacked(bench, metric, steps, colour_steps, bound_steps)
     rows: list[Row] = []
-    for image_id in most_fooled(map(_fooled, ran), images):
-        hits = [each for each in ran if image_id in _fooled(each)]
+    for image_id, hits in _most_fooled(ran, images):
         at = most_changed(
             ran[0].run.original(image_id), [each.run.image(each.labels[0], image_id) for each in hits]
         )
         rows += _drawn(hits, image_id, lambda pixels, at=at: stacked([pixels, enlarged(pixels, *at)]))
     return made_of(ran, rows, metric)
+
+
+def _most_fooled(ran: Sequence[Ran], count: int) -> Iterator[tuple[str, list[Ran]]]:
+    """The images that most attacks fool the model on, each with these attacks."""
+    fooled = [_fooled(each) for each in ran]
+    for image_id in most_fooled(fooled, count):
+        yield image_id, [each for each, ids in zip(ran, fooled, strict=True) if image_id in ids]
 
 
 def most_changed(original: np.ndarray, attacked: Sequence[np.ndarray]) -> tuple[int, int]:
@@ -187,8 +187,7 @@ def hua_figure_3_4(
     ran = attacked(bench, metric, steps, colour_steps, bound_steps)
     stored = bench.stored(ran[0].run, looked(saliency, scale, images), "saliency")
     rows: list[Row] = []
-    for image_id in most_fooled(map(_fooled, ran), images):
-        wanted = [("Original", None, image_id)]
-        wanted += [(each.entry.title, each.labels[0], image_id) for each in ran if image_id in _fooled(each)]
+    for image_id, hits in _most_fooled(ran, images):
+        wanted = [("Original", None, image_id), *((hit.entry.title, hit.labels[0], image_id) for hit in hits)]
         rows += pictures(ran[0], stored, image_id, wanted)
     return made_of(ran, rows, metric, {"Saliency": saliency.replace(",", ", "), "Maps": SCALES[scale]})

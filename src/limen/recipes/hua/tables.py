@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from limen.analysis import caveats, estimate_means, statistics
+from limen.analysis import caveats, estimate_means
 from limen.catalog import metric as metric_of
 from limen.document import Cell, Document, Notes
 from limen.evaluation.saliency import Scale
@@ -110,9 +111,9 @@ def hua_table_3_1(
 
 def _of(ran: Ran, metrics: Sequence[str], cost: str) -> Iterator[Row]:
     own = optimised(ran, cost)
-    for found in statistics(ran.outcomes(), metrics):
-        if found["statistic"] in ("success", "mean") and not (own and found.get("metric") == own):
-            yield ran.row(**found)
+    for row in ran.figures(metrics):
+        if row["statistic"] in ("success", "mean") and row.get("metric") != own:
+            yield row
     if own in metrics:
         yield ran.row(statistic=_OPTIMISED, metric=own, value=None)
 
@@ -160,14 +161,11 @@ def looked(saliency: str, scale: str, images: int) -> str:
 
 
 def _success(ran: Ran) -> Iterator[Row]:
-    for found in statistics(ran.outcomes(), ()):
-        if found["statistic"] == "success":
-            yield ran.row(**found)
+    yield from (row for row in ran.figures(()) if row["statistic"] == "success")
 
 
 def _distances(ran: Ran, found: pa.Table) -> Iterator[Row]:
     of = found.filter(pc.field("attack") == ran.labels[0])
     means = estimate_means(np.stack([of[name].to_numpy() for name in DISTANCES], 1))
-    for place, name in enumerate(DISTANCES):
-        ends = {"value": means.mean[place], "low": means.low[place], "high": means.high[place]}
-        yield ran.row(statistic="mean", metric=name, images=len(of), **ends)
+    for name, mean in zip(DISTANCES, means, strict=True):
+        yield ran.row(statistic="mean", metric=name, images=len(of), **asdict(mean))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -71,11 +72,10 @@ def _measure(bench: Bench) -> pa.Table:
 def _rows(ran: Ran, overlap: Overlap) -> Iterator[Row]:
     yield from ran.figures(["ssim"])
     for measure, of in overlap.means().items():
-        for place, at in enumerate(overlap.thresholds):
+        for at, empty, mean in zip(overlap.thresholds, overlap.empty, of, strict=True):
             # An image that is nowhere perturbed above the threshold has no precision.
-            images = len(overlap.ids) - (overlap.empty[place] if measure == "precision" else 0)
-            ends = {"value": of.mean[place], "low": of.low[place], "high": of.high[place]}
-            row = {"statistic": measure, "at": at, "images": images, **ends}
+            images = len(overlap.ids) - (empty if measure == "precision" else 0)
+            row = {"statistic": measure, "at": at, "images": images, **asdict(mean)}
             yield ran.row(**row) if at == TABLE_THRESHOLD else {**ran.columns, **row}
 
 

@@ -31,8 +31,8 @@ def _curve(ran: Ran, records: pa.Table, classifier: str | None = None) -> Iterat
         for at, value, low, high in zip(curve.distances, curve.shares, *curve.band(), strict=True):
             yield ran.row(statistic="rise", at=at, value=value, low=low, high=high, **common)
         if metric == "l2":
-            share = curve.at(np.array(LENGTH))
-            low, high = curve.band(share)
+            share = float(curve.at(np.array(LENGTH)))
+            low, high = map(float, curve.band(np.array(share)))
             yield ran.row(statistic="within", at=LENGTH, value=share, low=low, high=high, **common)
 
 
@@ -90,11 +90,10 @@ def _chart(metric: str, rows: Rows) -> Chart | None:
 
 def _line(title: str, rows: Rows, ends: tuple[float, float]) -> Line:
     start = [row for row in rows if _across(row) <= 0][-1]
-    steps = [row for row in rows if 0 < _across(row) < math.inf]
-    # Each step has two corners: the share before it, and the share from it on.
-    x = [ends[0], *(across for row in steps for across in (_across(row),) * 2), ends[1]]
-    shares = Rows(each for row in (start, *steps) for each in (row, row))
-    return Line(title, x, *shares.band())
+    rises = [row for row in rows if 0 < _across(row) < math.inf]
+    shares = [start, *rises]
+    heights = Rows((*shares, shares[-1])).band()
+    return Line(title, [ends[0], *map(_across, rises), ends[1]], *heights, steps=True)
 
 
 def _across(row: Row) -> float:

@@ -111,7 +111,7 @@ def _figure_8(records: pa.Table) -> Document:
 
 
 def _chart(title: str, axis: str, rows: Rows, best: float, scale: int = 1) -> Chart:
-    drawn = lines(rows, [name for name, _ in rows.by("attack")], lambda values: (scale * values).round(9))
+    drawn = lines(rows, plotted=lambda values: (scale * values).round(9))
     marks = [Mark(best, "the paper's best")]
     return Chart(title, axis, "fooled", drawn, y_range=(0, 1), percent=True, marks=marks)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +13,7 @@ from limen.analysis import detection, wilson
 from limen.analysis.detection import Scores
 from limen.document import Block, Document
 from limen.recipes import blocks as of_any
-from limen.recipes.bench import Bench, Ran, Row, facts
+from limen.recipes.bench import RIGHT, Bench, Ran, Row, facts
 from limen.recipes.blocks import Rows
 from limen.recipes.entries import Entry
 from limen.recipes.recipe import records
@@ -29,9 +30,6 @@ ATTACKS = (FGM, SA_FGM, I_FGM, SAI_FGM, MI_FGM, M_SAI_FGM)
 
 DELTAS = (4, 8, 16)
 """The budgets that all are run under: those of Figure 4, of which Table 1 has the last."""
-
-RIGHT = pc.field("clean_prediction") == pc.field("label")
-"""Whether an image was classified correctly before it was attacked, so that it counts."""
 
 Printed = Mapping[str, float]
 """What the paper prints of a figure, by column of the records, such as `paper`."""
@@ -96,9 +94,8 @@ def counted(table: pa.Table, *keys: str) -> Counts:
 
 def rate(ran: Ran, count: Count, printed: Printed | None = None, **columns: object) -> Row:
     """The row of a share of images, with Wilson's interval."""
-    found = wilson(*count)
-    ends = {"value": found.value, "low": found.low, "high": found.high, "images": count[1]}
-    return ran.row(**{"statistic": "success", **columns}, **ends, **(printed or {}))
+    found = {"statistic": "success", **columns, **asdict(wilson(*count)), "images": count[1]}
+    return ran.row(**found, **(printed or {}))
 
 
 def images(rows: Rows) -> str:
@@ -131,8 +128,7 @@ def _detection(table: pa.Table, label: str) -> Row:
         return {"statistic": "detection", "value": None, "low": None, "high": None, "images": 0}
     own = table.filter((pc.field("attack") == label) & (pc.field("shown") == label))
     accuracy = detection([*_scores(own)]).accuracy
-    ends = {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high}
-    return {"statistic": "detection", **ends, "images": len(own["id"].unique())}
+    return {"statistic": "detection", **asdict(accuracy), "images": len(own["id"].unique())}
 
 
 def _scores(own: pa.Table) -> Iterator[Scores]:

@@ -133,7 +133,6 @@ def superpixel_table_4(
     ran = bench.attacked("superpixel-methods", groups)
     plain, found = counted(ran[0].records, "attack"), detected(bench, ran, features, repeats)
     shielded = behind(bench, ran, [*_BEHIND.values()])
-
     rows = (row for each in ran for row in _measured(each, plain, found, shielded))
     return made_of(ran, rows, attention, Detectors=_told(features, repeats))
 

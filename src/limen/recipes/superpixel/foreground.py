@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -11,17 +13,17 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from limen.analysis import wilson
+from limen.analysis import Measured, wilson
 from limen.analysis.intervals import interval, medians, resamples
 from limen.catalog import ATTENTION as METHODS
 from limen.document import Document
 from limen.evaluation.cleans import logits_of
 from limen.evaluation.fooled import load
 from limen.images import LATTICE, norm, quantize
-from limen.recipes.bench import Bench, Ran, Row
+from limen.recipes.bench import RIGHT, Bench, Ran, Row
 from limen.recipes.blocks import Rows, one, table
 from limen.recipes.recipe import recipe
-from limen.recipes.superpixel.common import ATTENTION, I_FGM, RIGHT, attack, counted, made_of, page, rate
+from limen.recipes.superpixel.common import ATTENTION, I_FGM, attack, counted, made_of, page, rate
 from limen.structure import empty_or_full, foreground, hill
 
 DELTA = 2.0
@@ -189,10 +191,8 @@ def _medians(ran: Ran, costs: np.ndarray) -> Iterator[Row]:
     for part, own, other in zip(HILL, costs.T, costs.T[::-1], strict=True):
         columns = {"group": "", "attack": part, "spec": ""}
         drawn = [medians(weights, own) for weights in resamples(count, 2000, seed=0)]
-        low, high = interval(np.concatenate([*drawn, np.empty(0)])[:, None])
-        value = float(np.median(own)) if count else None
-        ends = {"value": value, "low": low[0], "high": high[0]}
-        yield ran.row(**columns, statistic="median", **ends, images=count, paper_mean=HILL[part])
+        low, high = interval(np.concatenate([*drawn, np.empty(0)]))
+        median = Measured(float(np.median(own)) if count else math.nan, float(low), float(high))
+        yield ran.row(**columns, statistic="median", **asdict(median), images=count, paper_mean=HILL[part])
         cheaper = wilson(int((own < other).sum()), count)
-        ends = {"value": cheaper.value, "low": cheaper.low, "high": cheaper.high}
-        yield ran.row(**columns, statistic="cheaper", **ends)
+        yield ran.row(**columns, statistic="cheaper", **asdict(cheaper))

@@ -200,10 +200,10 @@ def _over_strengths(name: str, rows: Rows) -> Iterator[Chart]:
     for delta, of in rows.by("delta"):
         title = f"{DEFENSES[name].title}, δ = {delta:g}"
         for pair in _PAIRS:
-            if pairs := Rows(row for row in of if row["attack"] in pair):
-                yield _chart(
-                    title if len(of) == len(pairs) else f"{title}, {pair[1]}", DEFENSES[name].axis, pairs
-                )
+            shown = Rows(row for row in of if row["attack"] in pair)
+            if shown:
+                guided = "" if len(of) == len(shown) else f", {pair[1]}"
+                yield _chart(title + guided, DEFENSES[name].axis, shown)
 
 
 def _over_budgets(name: str, rows: Rows) -> Chart:
@@ -211,8 +211,7 @@ def _over_budgets(name: str, rows: Rows) -> Chart:
 
 
 def _chart(title: str, axis: str, rows: Rows) -> Chart:
-    drawn = lines(rows, [name for name, _ in rows.by("attack")])
-    return Chart(title, axis, "fooled", drawn, y_range=(0, 1), percent=True)
+    return Chart(title, axis, "fooled", lines(rows), y_range=(0, 1), percent=True)
 
 
 def _figure_4(records: pa.Table) -> Document:
