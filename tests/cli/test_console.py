@@ -11,8 +11,7 @@ from rich.cells import cell_len
 
 from limen.cli.console import complain, output, show
 from limen.cli.progress import showing
-from limen.cli.tables import wrapped
-from limen.document import Cell, Group, Table
+from limen.document import Cell, Group, Table, wrapped
 
 LABELS = (
     "carlini_wagner_l2:steps=30,search_steps=3,learning_rate=0.05,initial_constant=1",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +31,7 @@ from limen.document import (
 )
 from limen.errors import LimenError, UsageError
 from limen.report.figures import strip, write_figures, write_run_figures
-from limen.report.figures.latex import escaped
+from limen.report.figures.latex import _SPECIAL, escaped, tabular
 from limen.runs.files import encode_png
 
 CHART = Chart("L₂", "x", "fooled", [Line("pgd", [0, 1], [0, 1], series="pgd")])
@@ -65,8 +68,8 @@ def test_each_block_is_files_under_names_that_say_what_it_is(tmp_path: Path):
     assert names(tmp_path / "out") == sorted([*(path.name for path in written), "figures.json"])
     assert all(path.stat().st_size > 50 for path in written)
     included = (tmp_path / "out" / "figures.tex").read_text("utf-8")
-    assert r"\includegraphics{success-against-distortion-l2}" in included
-    assert r"\caption{Attacks \& more. 50 \% of all}" in included
+    assert r"\limenfit{\includegraphics{\limenfolder success-against-distortion-l2}}" in included
+    assert r"\caption{Attacks \& more. 50 \% of all.}" in included
     assert included.count(r"\begin") == included.count(r"\end") == 4
 
 
@@ -83,9 +86,45 @@ def test_a_table_is_read_back_from_csv_and_has_the_rules_of_booktabs(tmp_path: P
     lines = (tmp_path / "attacks-more.tex").read_text("utf-8").splitlines()
     assert lines[3:6] == [
         r"\midrule",
-        r"=1+1 & 50.0~\% {\scriptsize [25.0~\%, 75.0~\%]} & -- \\",
-        r"\bottomrule",
+        r"=1+1 & 50.0~\% & -- \\",
+        r" & {\scriptsize [25.0~\%, 75.0~\%]} &  \\",
     ]
+
+
+def wide_table(columns: int) -> Table:
+    rows = [[Cell("pgd_l2:eps=1"), *[Cell(value=place / 10, low=0, high=1) for place in range(columns)]]]
+    return Table(
+        "Wide", "One.\nTwo", ["attack", *(f"c{place}" for place in range(columns))], [Group("", rows)]
+    )
+
+
+def test_columns_that_do_not_fit_on_a_page_stand_below_the_others_behind_the_first():
+    lines = tabular(wide_table(20)).splitlines()
+    parts = [line.removesuffix(r" \\").split(" & ") for line in lines if line.startswith("attack")]
+    assert [part[0] for part in parts] == ["attack"] * 2
+    assert [name for part in parts for name in part[1:]] == [f"c{place}" for place in range(20)]
+
+
+def test_what_is_wider_than_a_column_is_of_both_columns(tmp_path: Path):
+    picture = Picture(encode_png(np.zeros((8, 8, 3), np.uint8)), "a")
+    strips = Pictures("Maps", "", [Row("three", [picture] * 3), Row("four", [picture] * 4)])
+    write_figures(document(strips, wide_table(3), wide_table(9)), tmp_path, ["svg"])
+    included = (tmp_path / "figures.tex").read_text("utf-8")
+    assert re.findall(r"\\begin{(.*?)}", included) == ["figure", "figure*", "table", "table*"]
+    assert included.count(r"\caption{Wide. One. Two.}") == 2
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
+def test_latex_takes_every_character_and_no_line_is_too_long(tmp_path: Path):
+    odd = Table('"a" & <b>', "[c]", ["[x]", "λ, φ"], [Group("", [[Cell("[q]"), Cell("".join(_SPECIAL))]])])
+    write_figures(document(odd, wide_table(20), Charts("d", "", [CHART])), tmp_path / "made", ["pdf"])
+    text = r"\documentclass{article}\usepackage{booktabs,graphicx}\newcommand{\limenfolder}{made/}"
+    (tmp_path / "paper.tex").write_text(rf"{text}\begin{{document}}\input{{made/figures}}\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    said = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, said[-2000:]
+    assert "Overfull" not in said
 
 
 @pytest.mark.parametrize(
@@ -95,8 +134,10 @@ def test_a_table_is_read_back_from_csv_and_has_the_rules_of_booktabs(tmp_path: P
         ("{x}_$1^2#", r"\{x\}\_\$1\textasciicircum{}2\#"),
         ("1 − L₂ × ∞ ~", r"1 $-$ L$_2$ $\times$ $\infty$ \textasciitilde{}"),
         ("日本", "日本"),
+        ("a--b,,c", "a-{}-b,{},c"),
+        ("a\n\x1b", r"a \textbackslash{}x1b"),
     ],
-    ids=["backslash", "special", "symbols", "letters"],
+    ids=["backslash", "special", "symbols", "letters", "ligatures", "control"],
 )
 def test_latex_prints_what_is_written(text, shown):
     assert escaped(text) == shown

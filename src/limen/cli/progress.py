@@ -18,8 +18,7 @@ from rich.progress import (
 from rich.table import Column
 
 from limen.cli.console import complain
-from limen.cli.tables import wrapped
-from limen.document import harmless
+from limen.document import harmless, wrapped
 from limen.evaluation import Progress as Listener
 from limen.training.settings import Epoch, Step
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -13,9 +11,8 @@ from rich.constrain import Constrain
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from limen.document import Table, harmless
+from limen.document import Table, harmless, line_pieces, side_by_side, wrapped
 
-_BREAKS = re.compile(r" +|(?<=[,:\\]) *|(?<=\D/)(?=\D)")
 _NAME, _CELL = 20, 16
 _BORDERS = 3
 _READ = 80
@@ -71,34 +68,6 @@ class Shown:
             yield Constrain(Text(harmless(line), style="dim italic"), min(width, max(wide, _READ)))
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Lines no wider than `width`: broken at spaces, after commas and slashes, and anywhere if need be.
-
-    Example:
-        >>> wrapped("pgd_l2:eps=3,steps=40", 14)
-        ['pgd_l2:eps=3,', 'steps=40']
-    """
-    lines, line = [], ""
-    for piece in _pieces(text):
-        if cell_len((line + piece).rstrip()) <= width:
-            line += piece
-            continue
-        if line:
-            lines.append(line.rstrip())
-        while cell_len(piece.rstrip()) > width:
-            taken = next(n for n in range(len(piece), 0, -1) if n == 1 or cell_len(piece[:n]) <= width)
-            lines.append(piece[:taken])
-            piece = piece[taken:]
-        line = piece
-    return [*lines, line.rstrip()]
-
-
-def _pieces(text: str) -> list[str]:
-    """What `text` consists of when broken wherever it may be; together they are the text."""
-    ends = [0, *(place.end() for place in _BREAKS.finditer(text)), len(text)]
-    return [text[a:b] for a, b in pairwise(ends) if b > a]
-
-
 def _longest(texts: Iterable[str]) -> int:
     return max((cell_len(text.rstrip()) for text in texts), default=1)
 
@@ -110,7 +79,7 @@ def _columns(table: Table) -> list[Column]:
         cells = [(harmless(row[place].shown), *map(harmless, row[place].lines)) for row in rows]
         titles = [harmless(group.title) for group in table.groups if not place]
         lines = [line for cell in cells for line in cell]
-        pieces = [*heading.split(" "), *(piece for line in [*lines, *titles] for piece in _pieces(line))]
+        pieces = [*heading.split(" "), *(piece for line in [*lines, *titles] for piece in line_pieces(line))]
         texts = [cell[0] for cell in cells if cell[0] and cell[0] != "–"]
         right = place > 0 and not (texts and all(not text[0].isdecimal() for text in texts))
         made.append(Column(heading, tuple(cells), min(_longest(pieces), _CELL if place else _NAME), right))
@@ -119,12 +88,8 @@ def _columns(table: Table) -> list[Column]:
 
 def _parts(columns: Sequence[Column], count: int, width: int) -> list[list[Column]]:
     """The columns in so many parts that fit, the first of them in each; none if they do not fit."""
-    first, others = columns[0], list(columns[1:])
-    parts: list[list[Column]] = [[first]]
-    for column in others:
-        if _least([*parts[-1], column]) > width:
-            parts.append([first])
-        parts[-1].append(column)
+    places = side_by_side([column.least + _BORDERS for column in columns], width - 1)
+    parts = [[columns[place] for place in part] for part in places]
     return parts if len(parts) <= count and all(_least(part) <= width for part in parts) else []
 
 

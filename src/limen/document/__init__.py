@@ -15,6 +15,7 @@ from limen.document.blocks import (
     Table,
 )
 from limen.document.charts import AnyChart, Box, BoxPlot, Chart, Line, Mark
+from limen.document.layout import line_pieces, side_by_side, wrapped
 from limen.document.merging import merge, of_run
 from limen.document.numbers import Form, finite, near_one, number, percent
 from limen.document.plain import harmless
@@ -41,11 +42,14 @@ __all__ = [
     "finite",
     "from_json",
     "harmless",
+    "line_pieces",
     "merge",
     "near_one",
     "number",
     "of_run",
     "percent",
     "pictures_of",
+    "side_by_side",
     "to_json",
+    "wrapped",
 ]

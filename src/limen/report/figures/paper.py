@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 
-from limen.document import AnyChart, BoxPlot
+from limen.document import AnyChart, BoxPlot, wrapped
 from limen.report.figures.drawing import draw
 from limen.report.figures.fonts import families, glyphs_told
 
@@ -26,6 +25,7 @@ COLUMN = 3.35
 """The width of a column of a paper, in inches."""
 
 _HEIGHT, _ROW = 2.1, 0.3
+_DENSITY = 14.5  # characters of a legend in an inch
 _MOST = 30  # entries of a legend: more are no help, and leave no room for the chart
 _SIZE = 8.0
 _SETTINGS: Mapping[Any, Any] = {
@@ -121,7 +121,8 @@ def _legend_height(made: Figure) -> float:
         # A name without a line: what is left out is told.
         found.append(Patch(visible=False))
         labels.append(f"and {left} more")
-    labels = ["\n".join(wrapped(label, made.get_figwidth() - 0.5)) for label in labels]
+    room = max(8, int(_DENSITY * (made.get_figwidth() - 0.5)))
+    labels = ["\n".join(wrapped(label, room)) for label in labels]
     legend: Legend | None = None
     for columns in (3, 2, 1):
         if legend is not None:
@@ -133,23 +134,6 @@ def _legend_height(made: Figure) -> float:
     for text in legend.get_texts():
         text.set_parse_math(False)
     return extent.height / made.dpi + 0.1
-
-
-def wrapped(label: str, width: float, rate: float = 14.5) -> list[str]:
-    """A label in lines, broken after commas and at spaces.
-
-    Args:
-        label: The label.
-        width: How wide the lines may be, in inches.
-        rate: How many characters an inch has.
-
-    Example:
-        >>> wrapped("pgd_l2:eps=3,steps=40", 1)
-        ['pgd_l2:eps=3,', 'steps=40']
-    """
-    mark = "\N{ZERO WIDTH SPACE}"  # a space that was none
-    pieces = textwrap.wrap(label.replace(",", f", {mark}"), max(8, int(rate * width)))
-    return [piece.replace(f" {mark}", "").replace(mark, "") for piece in pieces] or [label]
 
 
 def texts_of(chart: AnyChart) -> str:

@@ -11,10 +11,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
-from limen.document import Picture, Row, harmless, number
+from limen.document import Picture, Row, harmless, number, wrapped
 from limen.pictures import scale_colours
 from limen.report.blocks import content, png_size
-from limen.report.figures.paper import COLUMN, settings, wrapped
+from limen.report.figures.paper import COLUMN, settings
 
 WIDE = 6.9
 """The width of a page of a paper with two columns, in inches."""
@@ -23,6 +23,7 @@ _FEW, _MOST = 3, 6  # pictures side by side in a column, and on the page
 _PIXELS = 2**25
 _GAP, _LINE = 0.06, 0.115  # inches: between pictures, and of a line of type
 _TYPE = 6.5
+_DENSITY = 19  # characters of that in an inch
 
 
 def strip(row: Row) -> Figure:
@@ -36,17 +37,13 @@ def strip(row: Row) -> Figure:
     """
     shown = row.pictures or (Picture(None, ""),)
     width = COLUMN if len(shown) <= _FEW else WIDE
-    columns = (
-        len(shown)
-        if len(shown) <= _FEW
-        else min(_MOST, math.ceil(len(shown) / math.ceil(len(shown) / _MOST)))
-    )
+    lines = math.ceil(len(shown) / _MOST)
+    columns = math.ceil(len(shown) / lines)
     cell = (width - _GAP * (columns - 1)) / columns
     pixels = [_pixels(picture) for picture in shown]
     high = cell * max((each.shape[0] / each.shape[1] for each in pixels if each is not None), default=1.0)
     words = [_words(picture, cell) for picture in shown]
     told = _LINE * max(len(each.splitlines()) for each in words) + 0.05
-    lines = math.ceil(len(shown) / columns)
     scale = 0.32 if row.scale else 0.0
     height = lines * (high + told) + scale
     with settings("".join((row.scale, *words)), {"font.size": _TYPE}):
@@ -98,4 +95,5 @@ def _pixels(picture: Picture) -> np.ndarray | None:
 
 def _words(picture: Picture, width: float) -> str:
     lines = [picture.title, *picture.note.splitlines()]
-    return "\n".join(part for line in lines for part in wrapped(harmless(line), width, 19))
+    room = max(8, int(_DENSITY * width))
+    return "\n".join(part for line in lines for part in wrapped(harmless(line), room))

@@ -10,16 +10,17 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pyarrow as pa
+from matplotlib.figure import Figure
 
 from limen import __version__
 from limen.analysis import to_csv
 from limen.document import Charts, Document, Pictures, Table
 from limen.errors import LimenError, RunError, UsageError, reason
-from limen.report.figures.latex import floating, tabular
-from limen.report.figures.paper import Format, encoded, figure, texts_of
+from limen.report.figures.latex import HEAD, floating, is_wide, tabular
+from limen.report.figures.paper import COLUMN, Format, encoded, figure, texts_of
 from limen.report.figures.strips import strip, texts
 from limen.runs.files import write_whole
 from limen.safety import read_bytes, resolved
@@ -84,8 +85,7 @@ def write_figures(
                 _add_pictures(files, block)
             elif isinstance(block, Table):
                 _add_table(files, block)
-    head = "% Written by Limen. Needs \\usepackage{booktabs,graphicx}.\n"
-    files.content["figures.tex"] = (head + "\n\n".join(files.included) + "\n").encode(errors="replace")
+    files.content["figures.tex"] = "\n\n".join([HEAD, *files.included, ""]).encode(errors="replace")
     _write(folder, files.content, known)
     return [folder / name for name in files.content]
 
@@ -93,31 +93,37 @@ def write_figures(
 def _add_charts(files: _Files, block: Charts, colours: Colours | None) -> None:
     for chart in block.charts:
         stem = _stem(files.stems, block.title, chart.title)
-        made, words = figure(chart, colours), texts_of(chart)
-        for form in files.formats:
-            files.content[f"{stem}.{form}"] = encoded(made, form, words)
-        _include(files, stem, f"{block.title}: {chart.title}", block.caption)
+        _add_figure(files, stem, figure(chart, colours), texts_of(chart))
+        _include(files, "figure", stem, f"{block.title}: {chart.title}", block.caption)
 
 
 def _add_pictures(files: _Files, block: Pictures) -> None:
     for row in block.rows:
         stem = _stem(files.stems, block.title, row.title)
         made = strip(row)
-        for form in files.formats:
-            files.content[f"{stem}.{form}"] = encoded(made, form, texts(row))
-        _include(files, stem, f"{block.title}: {row.title}", block.caption)
+        _add_figure(files, stem, made, texts(row))
+        title, wide = f"{block.title}: {row.title}", made.get_figwidth() > COLUMN
+        _include(files, "figure", stem, title, block.caption, wide)
 
 
 def _add_table(files: _Files, block: Table) -> None:
     stem = _stem(files.stems, block.title or "table")
     files.content[f"{stem}.csv"] = _csv(block)
     files.content[f"{stem}.tex"] = f"{tabular(block)}\n".encode(errors="replace")
-    files.included.append(floating("table", rf"\input{{{stem}}}", block.title, block.caption, f"tab:{stem}"))
+    _include(files, "table", stem, block.title, block.caption, is_wide(block))
 
 
-def _include(files: _Files, stem: str, title: str, caption: str) -> None:
-    inner = rf"\includegraphics{{{stem}}}"
-    files.included.append(floating("figure", inner, title, caption, f"fig:{stem}"))
+def _add_figure(files: _Files, stem: str, made: Figure, words: str) -> None:
+    for form in files.formats:
+        files.content[f"{stem}.{form}"] = encoded(made, form, words)
+
+
+def _include(
+    files: _Files, kind: Literal["figure", "table"], stem: str, title: str, caption: str, wide: bool = False
+) -> None:
+    command = "includegraphics" if kind == "figure" else "input"
+    inner = rf"\{command}{{\limenfolder {stem}}}"
+    files.included.append(floating(kind, inner, title, caption, f"{kind[:3]}:{stem}", wide))
 
 
 def _stem(taken: set[str], *titles: str) -> str:
