@@ -149,7 +149,7 @@ def test_images_that_no_step_changed_by_a_level_are_told():
     assert len(told) == 1
     assert outcome.still.all()
     assert not outcome.stuck.any()
-    with pytest.warns(LimenWarning, match=r"^For 4 of 4 images no multiplier sufficed"):
+    with pytest.warns(LimenWarning, match=r"^carlini_wagner_l2: For 4 of 4 images no multiplier sufficed"):
         moved = short(problem.classifier, problem.images, problem.labels, lattice=None)
     assert not moved.still.any()
 

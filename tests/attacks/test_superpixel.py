@@ -209,7 +209,7 @@ def test_a_perturbation_that_draws_its_own_start_needs_no_constraint_that_can():
     assert (outcome.images != images).flatten(1).any(1).all()
 
 
-@pytest.mark.filterwarnings("ignore:On .* the mask says nothing:limen.errors.LimenWarning")
+@pytest.mark.filterwarnings("ignore:.*On .* the mask says nothing:limen.errors.LimenWarning")
 def test_the_passes_that_attention_takes_are_counted():
     classifier, images = pooled_net(torch.float32), scenes(dtype=torch.float32)
     labels = classifier(images).argmax(1)

@@ -57,7 +57,7 @@ def test_options_reach_the_recipe(limen, workshop, own):
     result = limen("reproduce", f"{own},rate=0.5", *OPTIONS, *options)
     assert result.exit_code == 0, result.stderr
     page = (workshop / "out" / "small-rate=0.5.html").read_text()
-    expected = {"model": "demo:digits", "data": "demo:digits,count=4", "device": "cpu:0"}
+    expected = {"model": "demo:digits", "data": "demo:digits,<wbr>count=4", "device": "cpu:0"}
     for name, value in {**expected, "limit": 3, "batch_size": 2, "seed": 7}.items():
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     assert "50.0\N{NO-BREAK SPACE}%" in result.stdout

@@ -34,7 +34,7 @@ FEW = "steps=12,search_steps=3"
 DISTANCES = ("l2", "mad", "ssim")
 
 # Climbs are cut short here, so some images stay out of reach, which is said.
-pytestmark = pytest.mark.filterwarnings("ignore:For .* no multiplier sufficed:limen.errors.LimenWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*For .* no multiplier sufficed:limen.errors.LimenWarning")
 
 
 def labels(row: Row) -> tuple[str, ...]:

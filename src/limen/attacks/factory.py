@@ -44,6 +44,7 @@ class Attack:
         identity: What it is: an identity, its name alone, or a function that makes it once it is asked for.
         search: What is tried.
         per_sample: Tensors that it was made with, by the names of its parameters, which errors call them by.
+        name: Its name, if not that of the identity, which cannot be told where a parameter has no spec.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Attack:
         identity: Identity | str | Callable[[], Identity],
         search: Search,
         per_sample: Mapping[str, Tensor] | None = None,
+        name: str | None = None,
     ) -> None:
         self._identity = Identity(identity, {}) if isinstance(identity, str) else identity
         self.search = search
         self._per_sample = per_sample or {}
+        self._name = name
 
     @functools.cached_property
     def identity(self) -> Identity:
@@ -64,7 +67,7 @@ class Attack:
     @property
     def name(self) -> str:
         """The factory's name."""
-        return self.identity.name
+        return self._name or self.identity.name
 
     def __repr__(self) -> str:
         return f"<attack {self.identity.label}>"
@@ -113,7 +116,7 @@ class Attack:
         roomy = self._warn_of_small_budgets(problem)
         bests = self._run(problem, Best)
         if text := doubts(bests, still=roomy):
-            warnings.warn(text, LimenWarning, stacklevel=1)
+            warnings.warn(f"{self.name}: {text}", LimenWarning, stacklevel=1)
         return Outcome.joined([best.outcome() for best in bests])
 
     def perturb(
@@ -152,7 +155,7 @@ class Attack:
     def select(self, rows: Tensor) -> Attack:
         """The attack with those of its settings per sample that are at `rows`."""
         per_sample = {name: value[rows] for name, value in self._per_sample.items() if value.ndim}
-        return Attack(self._identity, self.search.select(rows), per_sample)
+        return Attack(self._identity, self.search.select(rows), per_sample, self._name)
 
     def _problem(
         self,
@@ -194,7 +197,7 @@ class Attack:
         small = int(((room > 0) & (room < 1 - 1e-4)).sum())
         if small:
             text = TOO_SMALL.format(small=small, count=count, lattice=problem.lattice)
-            warnings.warn(text, LimenWarning, stacklevel=2)
+            warnings.warn(f"{self.name}: {text}", LimenWarning, stacklevel=2)
         return small == 0 and bool((room > 0).all())
 
     def _run(self, problem: Problem, kind: type[B]) -> list[B]:
@@ -278,7 +281,7 @@ def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory
             # Only once it is asked for: a budget per sample on a GPU would be waited for.
             identity = functools.partial(Identity.of, make, arguments, budget=budget)
             tensors = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
-            return Attack(identity, make(*bound.args, **bound.kwargs), tensors)
+            return Attack(identity, make(*bound.args, **bound.kwargs), tensors, make.__name__)
 
         named = cast(Factory[P], factory)
         named.budget = budget

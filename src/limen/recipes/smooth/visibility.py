@@ -57,7 +57,7 @@ def _describe(records: pa.Table) -> Document:
         ("Image", f"MAD, {CW}", f"MAD, {SMOOTH_CW}", f"L2, {CW}", f"L2, {SMOOTH_CW}"),
         [_worse(group, of) for group, of in groups.items()],
     )
-    pictures = [_pictures(group, of) for group, of in groups.items()]
+    pictures = [_pictures(group, of) for group, of in groups.items() if of]
     return page(records, "Which is less visible, sC&W or C&W? ", "Figure 4", [scatters, worse, *pictures])
 
 
@@ -67,15 +67,20 @@ def _scatter(group: str, rows: Rows, ends: tuple[float, float]) -> Chart:
     drawn = [Line("images", rough, soft, joined=False), Line("equal MAD", diagonal, diagonal, dashed=True)]
     axes = {"x_range": ends, "y_range": ends, "log_x": True, "log_y": True}
     unseen = sum(row["mad_cw"] == row["mad_scw"] == 0 for row in rows)
-    title = f"{group}: {len(rows)} images, {unseen} of them with MAD 0 under both"
+    images = "1 image" if len(rows) == 1 else f"{len(rows)} images"
+    title = f"{group}: {images}, {unseen} of them with MAD 0 under both"
     return Chart(title, f"MAD of {CW}", f"MAD of {SMOOTH_CW}", drawn, **axes)
 
 
 def _worse(group: str, rows: Rows) -> Group:
     worse = [row for row in rows if row["mad_scw"] > row["mad_cw"]]
-    share = percent(1 - len(worse) / len(rows)) if rows else "–"
+    if rows:
+        share = percent(1 - len(worse) / len(rows))
+        found = f"{len(worse)} of {len(rows)}, so on {share} it is no more visible"
+    else:
+        found = "none is fooled by both"
     return Group(
-        f"{group}: {len(worse)} of {len(rows)}, so on {share} it is no more visible",
+        f"{group}: {found}",
         [[Cell(row["id"]), *(Cell(value=row[key]) for key in (*_MAD, *_L2))] for row in worse[:_WORSE]],
     )
 

@@ -119,8 +119,8 @@ def _draw_mark(mark: Mark, axes: Axes, look: Look) -> None:
     left = (start + end) / 2 > 0.7
     axes.annotate(
         harmless(mark.text),
-        (mark.x, 1),  # above the axes, where no line can be
-        (3 if left else -3, 2),
+        (mark.x, 1),  # above the axes, and above a point on their upper edge
+        (3 if left else -3, 5),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         horizontalalignment="right" if left else "left",
