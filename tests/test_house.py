@@ -285,18 +285,25 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys, tmp_pa
     assert says in capsys.readouterr().out
 
 
-def test_the_picture_fits_the_readme_and_can_be_drawn_again(tmp_path):
+def drawn_again(script: str, file: Path, monkeypatch) -> None:
+    """Run a script of docs/images, which draws into a file."""
+    path = str(ROOT / "docs" / "images" / script)
+    monkeypatch.setattr(sys, "argv", [path, str(file)])
+    runpy.run_path(path, run_name="__main__")
+
+
+def test_the_picture_fits_the_readme_and_can_be_drawn_again(tmp_path, monkeypatch):
     shown, drawn = ROOT / "docs" / "images" / "limen.png", tmp_path / "limen.png"
-    run(sys.executable, "docs/images/make_picture.py", str(drawn))
+    drawn_again("make_picture.py", drawn, monkeypatch)
     with Image.open(shown) as first, Image.open(drawn) as second:
         assert first.size == second.size
         assert 1100 <= first.width <= 1300
     assert shown.stat().st_size < 400_000
 
 
-def test_the_picture_of_the_scenes_shows_what_is_drawn(tmp_path):
+def test_the_picture_of_the_scenes_shows_what_is_drawn(tmp_path, monkeypatch):
     shown, drawn = ROOT / "docs" / "images" / "scenes.png", tmp_path / "scenes.png"
-    run(sys.executable, "docs/images/make_scenes.py", str(drawn))
+    drawn_again("make_scenes.py", drawn, monkeypatch)
     with Image.open(shown) as first, Image.open(drawn) as second:
         extrema = ImageChops.difference(first, second).getextrema()
     assert max(highest for _, highest in extrema) <= 1  # the rounding of another machine

@@ -73,6 +73,8 @@ def on_small_networks(factory: Callable[..., Any]) -> dict[str, Any]:
     small = {"attention": None, "superpixels": None, "delta": 45.0, "network": features, "metric": "l2"}
     # A climb of a thousand steps, or along a metric, takes its time whatever the network.
     brief = {"steps": 25, "eps": 1.0} if {"metric", "colour_step"} & set(names) else {}
+    if "search_steps" in names:
+        brief = {"search_steps": 2}
     return {name: value for name, value in (small | brief).items() if name in names}
 
 

@@ -107,7 +107,8 @@ def least(demo) -> dict[str, Tensor]:
         "diagonal": ssim_ddn(steps=30),
         "solved": ssim_ddn(steps=30, solver="conjugate_gradient"),
     }
-    found = {name: attacked(attack, demo) for name, attack in attacks.items()}
+    some = demo.at(torch.arange(0, 12, 3))
+    found = {name: attacked(attack, some) for name, attack in attacks.items()}
     assert all(outcome.success.all() for outcome, _ in found.values())
     return {name: costs for name, (_, costs) in found.items()}
 
@@ -134,12 +135,13 @@ def test_a_budget_of_dissimilarity_holds_on_the_file(demo, solver):
 
 
 def test_at_equal_success_natural_ascent_is_far_less_visible_than_ascent_in_l2(demo):
-    plain, visible = attacked(pgd_l2(eps=3.0, steps=30, step_size=0.1, early_stop=True), demo)
+    some = demo.at(torch.arange(0, 12, 2))
+    plain, visible = attacked(pgd_l2(eps=3.0, steps=30, step_size=0.1, early_stop=True), some)
     solved = ssim_pgd(eps=0.02, steps=30, solver="conjugate_gradient", early_stop=True)
-    natural, hidden = attacked(solved, demo)
+    natural, hidden = attacked(solved, some)
     assert natural.success.sum() >= plain.success.sum()
     both = natural.success & plain.success
-    assert both.sum() >= 9
+    assert both.sum() >= 4
     assert hidden[both].mean() < 0.4 * visible[both].mean()
 
 
@@ -150,12 +152,13 @@ def share_in_frame(outcome: Outcome, demo: Task, pixels: int = 5) -> Tensor:
 
 
 def test_windows_inside_the_image_alone_drive_the_perturbation_into_its_frame(demo):
-    valid, seen = attacked(ssim_ddn(steps=30, border="valid"), demo)
-    reflect, everywhere = attacked(ssim_ddn(steps=30), demo)
+    some = demo.at(torch.arange(0, 12, 2))
+    valid, seen = attacked(ssim_ddn(steps=30, border="valid"), some)
+    reflect, everywhere = attacked(ssim_ddn(steps=30), some)
     rows = valid.success & reflect.success
-    assert rows.sum() >= 9
-    assert (share_in_frame(valid, demo)[rows] > 0.9).all()
-    assert (share_in_frame(reflect, demo)[rows] < 0.25).all()
+    assert rows.sum() >= 4
+    assert (share_in_frame(valid, some)[rows] > 0.9).all()
+    assert (share_in_frame(reflect, some)[rows] < 0.25).all()
     assert seen[rows].mean() < 0.5 * everywhere[rows].mean()
-    mirrored = 1 - ssim_map(valid.images.double(), demo.images.double()).mean((1, 2, 3))
+    mirrored = 1 - ssim_map(valid.images.double(), some.images.double()).mean((1, 2, 3))
     assert (mirrored[rows] > 5 * seen[rows]).all()

@@ -294,8 +294,8 @@ def test_a_real_network_finds_birds(real_data, nets):
     places = [(7, 24), (80, 100), (127, 146)]
     birds = sum((batch.labels >= first) & (batch.labels <= last) for first, last in places).bool()
     method = functools.partial(segmentation, network=nets.DeepLabV3().eval(), size=257)
-    found = masks_of(functools.partial(method, classes=(3,)), batch.images[birds])
-    others = masks_of(functools.partial(method, classes=(3,)), batch.images[~birds][:20])
-    assert birds.sum() > 5
+    found = masks_of(functools.partial(method, classes=(3,)), batch.images[birds][:6])
+    others = masks_of(functools.partial(method, classes=(3,)), batch.images[~birds][:6])
+    assert len(found) == 6
     assert found.double().mean() > 0.1 > 5 * others.double().mean()
-    assert (masks_of(method, batch.images[birds]) | ~found).all()
+    assert (masks_of(method, batch.images[birds][:6]) | ~found).all()
