@@ -94,7 +94,7 @@ def keywords(
     known = {parameter.name: parameter for parameter in entry.parameters}
     read: dict[str, Any] = {}
     for key, texts in values:
-        if key not in known and not known:
+        if not known:
             raise UsageError(entry.accepts)
         if key not in known:
             raise UnknownNameError("parameter", key, known)

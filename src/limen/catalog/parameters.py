@@ -83,7 +83,7 @@ def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozens
     """Read what a spec may give to a function.
 
     Args:
-        function: Anything with a signature. A parameter without a type has that of its default.
+        function: Anything with a signature. A parameter without a type has that of its default, or is text.
         hidden: Parameters that the program sets, not the spec.
 
     Returns:
@@ -103,11 +103,7 @@ def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozens
     for parameter in found:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in hidden:
             continue
-        hint = parameter.annotation
-        if hint is REQUIRED or isinstance(hint, str):
-            untold = parameter.default is REQUIRED or parameter.default is None
-            untyped = object if isinstance(hint, str) else str if untold else type(parameter.default)
-            hint = hints.get(parameter.name, untyped)
+        hint = _hint(parameter, hints)
         several = get_origin(hint) is tuple and get_args(hint)[1:] == (...,)
         kinds = _flatten(get_args(hint)[0] if several else hint)
         if all(kind is None for kind in kinds):
@@ -116,6 +112,17 @@ def parameters(function: Callable[..., Any], *, hidden: frozenset[str] = frozens
         per_sample = Tensor in get_args(hint) and float in kinds
         read.append(Parameter(parameter.name, kinds, parameter.default, per_sample, several))
     return read
+
+
+def _hint(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
+    """The type of a parameter, `object` if its annotation names one that cannot be found."""
+    annotated = parameter.annotation is not REQUIRED
+    if annotated and not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    if annotated or parameter.name in hints:
+        return hints.get(parameter.name, object)
+    untold = parameter.default is REQUIRED or parameter.default is None
+    return str if untold else type(parameter.default)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -149,12 +156,10 @@ def _flatten(hint: Any) -> tuple[Any, ...]:
         kinds = [hint] if hint in READERS else []
     # Single words first, and what takes any text last: the others would never be reached.
     order = [int, float, Path, str]
-
-    def rank(kind: Any) -> int:
-        return order.index(kind) if kind in order else -1 if isinstance(kind, type) else -2
-
-    named = any(rank(kind) == -1 for kind in kinds)
-    return tuple(kind for kind in sorted(kinds, key=rank) if not (named and kind is str))
+    words = [kind for kind in kinds if not isinstance(kind, type)]
+    named = [kind for kind in kinds if isinstance(kind, type) and kind not in order]
+    plain = [kind for kind in order if kind in kinds and not (named and kind is str)]
+    return (*words, *named, *plain)
 
 
 def _type_name(kind: Any) -> str:
