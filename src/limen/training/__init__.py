@@ -11,7 +11,7 @@ from limen.training.family_page import describe_family
 from limen.training.learner import Learning
 from limen.training.logs import Logs
 from limen.training.loop import Listener, train
-from limen.training.network import EPOCHS, Files, best, settings_for, train_network
+from limen.training.network import Files, best, settings_for, train_network
 from limen.training.objective import Learner, Objective, Prepared, Stateful, Telling
 from limen.training.objectives import (
     OBJECTIVES,
@@ -41,7 +41,6 @@ from limen.training.validation import Validation, accuracy, robust_accuracy
 __all__ = [
     "AUGMENTATIONS",
     "DUALS",
-    "EPOCHS",
     "OBJECTIVES",
     "OPTIMIZERS",
     "SAMPLINGS",

@@ -44,9 +44,10 @@ def describe(
         lines = {name: [each.figures[name] for each in epochs] for name in figures}
         charts.append(_chart("State of the objective", "value", epochs, lines))
     charts += dual_chart([(each.number, each.dual) for each in epochs], "epoch")
-    columns = ["", "epoch", "loss", "accuracy", *(["robust accuracy"] if _robust(epochs) else []), "seconds"]
+    robust = ["robust accuracy"] if epochs[-1].robust_accuracy is not None else []
+    columns = ["", "epoch", "loss", "accuracy", *robust, "seconds"]
     rows = [_row("last", epochs[-1]), _row("best", best(epochs))]
-    judged = "robust accuracy" if _robust(epochs) else "accuracy"
+    judged = "robust accuracy" if robust else "accuracy"
     caption = f"Of all epochs, the best has the greatest {judged}; the loss is a mean before each step."
     blocks = [Table("Epochs", caption, columns, [Group("", rows)]), *_dual(epochs[-1].dual)]
     return Document(title, settings=told, blocks=[*blocks, Charts("Curves", "", charts)])
@@ -95,10 +96,6 @@ def _dual(dual: Dual | None) -> list[Table]:
     columns = ["", "dual", "loss there", "cost there", "clean loss"]
     row = [Cell("after the last epoch"), *dual_cells(dual), Cell(value=dual.clean)]
     return [Table("Robust surrogate", caption, columns, [Group("", [row])])]
-
-
-def _robust(epochs: Sequence[Epoch]) -> bool:
-    return epochs[-1].robust_accuracy is not None
 
 
 def _accuracies(epochs: Sequence[Epoch]) -> dict[str, list[float]]:

@@ -157,6 +157,7 @@ def _check(path: Path, task: Task, settings: Settings, train_set: Dataset) -> No
 
 
 Left = tuple[int, Path, Settings]
+"""A model that is still to be trained: its number, its file and its settings."""
 
 
 def _trained(

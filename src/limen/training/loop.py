@@ -97,9 +97,9 @@ def train(
         make_folder(checkpoint.parent)
         kept = Checkpoint(checkpoint, course.conditions(), stepper.states())
     place, history = _resumed(kept)
-    tell = listen if listen is not None and team.leads else _untold
-    note = keep if keep is not None and team.leads else _untold
-    kept = kept if team.leads else None
+    if not team.leads:
+        kept, listen, keep = None, None, None
+    tell, note = listen or _untold, keep or _untold
     while place.epoch <= settings.epochs:
         clock = Clock(place.seconds, every)
         with stepper.learning.training():
