@@ -20,7 +20,7 @@ GROUPS = ("a", "b", "c", "d", "e")
 GDP = {"a": 500.0, "b": 2000.0, "c": 9000.0, "d": 30000.0}
 
 
-def attacked(folder: Path, groups=GROUPS) -> limen.runs.Run:
+def attacked(folder: Path, groups=GROUPS, by_ddn: int | None = None) -> limen.runs.Run:
     """Noise of two classes, of which a linear model has the more right the later the group is."""
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (75, 12, 12, 3), dtype=np.uint8)
@@ -36,7 +36,8 @@ def attacked(folder: Path, groups=GROUPS) -> limen.runs.Run:
     metrics = [limen.metrics.METRICS["l2"], limen.metrics.METRICS["ssim"]]
     manifest = describe_run(classifier, dataset, attacks, model_spec="linear", metrics=metrics)
     with limen.runs.create_or_resume(folder, manifest) as writer:
-        run_attacks(classifier, dataset, attacks, writer, metrics=metrics)
+        for attack, limit in zip(attacks, (None, by_ddn), strict=True):
+            run_attacks(classifier, dataset, [attack], writer, limit=limit, metrics=metrics)
     return limen.runs.open_run(folder)
 
 
@@ -87,6 +88,15 @@ def test_accuracy_and_robustness_follow_the_covariate_as_statsmodels_says(run, g
         assert p.value == pytest.approx(expected.f_pvalue)
         if title.startswith("acc"):
             assert f.value == pytest.approx(expected.fvalue, abs=1e-9)
+
+
+def test_an_attack_on_images_of_too_few_groups_is_left_out_and_it_is_said(tmp_path, gdp):
+    run = attacked(tmp_path / "run", by_ddn=2)
+    document = measured(run, f"fairness:covariate={gdp},group=country")
+    assert "accuracy under pgd_l2:steps=4" in rows(table(document, "Does it follow gdp?"))
+    (notes,) = [each for each in document.blocks if isinstance(each, Notes)]
+    assert "Left out, as it has images of too few groups: ddn:steps=8." in notes.items
+    assert not any("ddn" in column for column in table(document, "Groups").columns)
 
 
 def test_options_change_what_is_fitted(run, gdp):

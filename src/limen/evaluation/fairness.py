@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ def describe(stored: Stored) -> list[Block]:
     right = group_shares([row["group"] for row in every], np.array([row["correct"] for row in every]))
     found = [finding("accuracy", right, **options)]
     metric = metric_of(stored.run, said["metric"])
+    notes = [*said["notes"].splitlines(), *([SYNTHETIC] if said["synthetic"] else [])]
     for name, labels in manifest.families().items():
         rows = [of[label] for label in labels if label in of and of[label].num_rows]
-        if rows:
-            found += _under(name, rows, metric, options)
-    notes = [*said["notes"].splitlines(), *([SYNTHETIC] if said["synthetic"] else [])]
+        under = _under(name, rows, metric, options) if rows else []
+        if rows and not under:
+            notes.append(f"Left out, as it has images of too few groups: {name}.")
+        found += under
     return blocks_of(found, said["covariate_name"] or "the covariate", notes)
 
 
@@ -172,7 +175,10 @@ def _groups_of(records: pa.Table, context: Context) -> dict[str, str]:
 def _under(
     name: str, rows: Sequence[pa.Table], metric: MetricColumn, options: Mapping[str, Any]
 ) -> list[Finding]:
-    """Robust accuracy by group, and the mean least distortion, under an attack at the best of its budgets."""
+    """Robust accuracy by group, and the mean least distortion, under an attack at the best of its budgets.
+
+    Either is left out where too few groups have one.
+    """
     shared = sorted(set.intersection(*(set(each["id"].to_pylist()) for each in rows)))
     ordered = [dict(zip(each["id"].to_pylist(), each.to_pylist(), strict=True)) for each in rows]
     found = [[of[image_id] for of in ordered] for image_id in shared]
@@ -181,13 +187,13 @@ def _under(
     success = np.array([[row["success"] for row in each] for each in found], bool).reshape(-1, len(rows))
     values = np.array([[row["distance"] for row in each] for each in found], float).reshape(-1, len(rows))
     least = np.fmin.reduce(np.where(success, metric.distortion(values), np.nan), axis=1)
-    robust = finding(f"accuracy under {name}", group_shares(groups, correct & ~success.any(1)), **options)
+    robust = group_shares(groups, correct & ~success.any(1))
     distance = group_means(groups, np.where(correct, metric.distortion(least) * metric.scale, np.nan))
-    try:
-        mean = finding(f"mean {metric.heading} that fools, {name}", distance, **options, share=False)
-    except UsageError:  # too few groups in which any image is fooled
-        return [robust]
-    return [robust, mean]
+    made = []
+    with suppress(UsageError):
+        made.append(finding(f"accuracy under {name}", robust, **options))
+        made.append(finding(f"mean {metric.heading} that fools, {name}", distance, **options, share=False))
+    return made
 
 
 _SCHEMA = pa.schema(
