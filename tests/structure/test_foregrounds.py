@@ -259,6 +259,10 @@ def test_wrong_networks_are_refused():
         segmentation(image, network=colours(), classes=(1, 7))
     with pytest.raises(UsageError, match="weights are for a network that is named"):
         segmentation(image, network=colours(), weights="w.pt")
+    with pytest.raises(UsageError, match="size must be 1 or more, not 0"):
+        segmentation(image, network=colours(), size=0)
+    with pytest.raises(UsageError, match="1 or 3 channels; the images have 2"):
+        segmentation(image[:, :2], network=colours())
     with pytest.raises(LimenError, match=r"w\.pt: no such file of weights"):
         catalog.FOREGROUNDS.make("segmentation:network=fcn_resnet50,weights=w.pt")(image)
 

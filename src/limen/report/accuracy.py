@@ -46,19 +46,18 @@ def accuracy(runs: Mapping[str, Run]) -> Charts | None:
 def _by_unit(
     curves: Mapping[str, AccuracyCurve], runs: Mapping[str, Run]
 ) -> dict[str, dict[str, AccuracyCurve]]:
-    """The curves of one attack by what their axis is called, a budget that counts values as a share of them.
+    """The curves of one attack under each run's name, by the title of their axis.
 
-    Whether it counts them is a matter of the attack, so that a run in which nothing fools, and which cannot
-    tell, takes it from the others.
+    A budget that counts changed values becomes a share of an image's values. Whether it counts them is the
+    same in all runs, but a run in which nothing was fooled cannot tell.
     """
-    told = {each.counts for each in curves.values()}
-    found: dict[str, dict[str, AccuracyCurve]] = {}
-    counts = True in told and False not in told
+    known = {curve.counts for curve in curves.values()} - {None}
+    by_title: dict[str, dict[str, AccuracyCurve]] = {}
     for name, curve in curves.items():
-        size = _values(runs[name]) if counts else None
+        size = _values(runs[name]) if known == {True} else None
         drawn = curve if size is None else replace(curve, sweep=_as_shares(curve.sweep, size))
-        found.setdefault(drawn.sweep.parameter, {})[name] = drawn
-    return found
+        by_title.setdefault(drawn.sweep.parameter, {})[name] = drawn
+    return by_title
 
 
 def _values(run: Run) -> int | None:

@@ -29,11 +29,11 @@ class Look:
 
     Attributes:
         ink: The colour of titles.
-        quiet: That of numbers beside the axes.
-        strong: That of the axes.
-        rule: That of the grid.
-        paper: That of what lies below.
-        series: Those of the series, by their numbers.
+        quiet: The colour of numbers beside the axes.
+        strong: The colour of the axes.
+        rule: The colour of the grid.
+        paper: The colour of the background.
+        series: The colours of the series, by their numbers.
         markers: The shapes of points, by matplotlib's names and the numbers of the series.
         width: How wide lines are, in points.
         sparse: Whether a line of many points has a few of them, so that its shape tells it from others.

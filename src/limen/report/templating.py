@@ -22,7 +22,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(number=number, breakable=breakable)
+    made.filters.update(number=number, breakable=breakable, css_class=palette.css_class)
     return made
 
 

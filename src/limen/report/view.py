@@ -21,6 +21,8 @@ from limen.report.series import series_of
 from limen.report.shelf import Shelf
 from limen.runs import Manifest, MetricColumn, Run
 
+_TOLD = ("stuck", "faded", "still", "unmasked", "unconfirmed", "unfinished")  # statistics that are notes
+
 
 @dataclass(frozen=True)
 class RunView:
@@ -46,7 +48,7 @@ class AttackRow:
     Attributes:
         run: Name of the run.
         label: The attack's label, or what those of all budgets have in common.
-        family: Position, among the page's families, of the one that it is of.
+        family: The number of its family, in the order of `View.families`.
         budgets: The budgets, where the line is that of several together.
         figures: Rows of `limen.analysis.table` by metric and statistic.
     """
@@ -67,11 +69,18 @@ class AttackRow:
 class View:
     """The whole page: runs, the gallery, the table of attacks, curves, accuracy, the stored evaluations.
 
-    Attacks that differ in their budget alone are one family, also where there is just one of them.
-    `attacks` is in the one order that tiles refer to; `families` and the lines of each set of curves are in
-    another. `spans` has the ends of their axes, `bands` the width of the lines by the number of their images.
-    `accuracy` is empty where no attack ran under several values of a number. `notes` are what must be read
-    beside the figures.
+    Attributes:
+        runs: What is said of each run.
+        metrics: The metrics of all runs.
+        attacks: A line of the table for each attack; tiles of the gallery refer to them by number.
+        families: A line for each family: attacks that differ in their budget alone, or one attack.
+        notes: What must be read beside the figures.
+        curves: The lines of each metric, by what they are a share of, in the order of `families`.
+        spans: The ends of their axes.
+        bands: How sure the lines are, by their number of images.
+        accuracy: Charts of accuracy over a setting; empty where no attack ran under several values of one.
+        sections: The stored evaluations.
+        gallery: The pictures.
     """
 
     runs: tuple[RunView, ...]
@@ -112,14 +121,7 @@ def build(runs: Mapping[str, Run], pictures: int, shelf: Shelf, limit: int | Non
         metrics=metrics,
         attacks=attacks,
         families=families,
-        notes=tuple(
-            dict.fromkeys(
-                [
-                    *notes(figures, ("stuck", "faded", "still", "unmasked", "unconfirmed", "unfinished")),
-                    *caveats(metrics),
-                ]
-            )
-        ),
+        notes=tuple(dict.fromkeys([*notes(figures, _TOLD), *caveats(metrics)])),
         curves=lines,
         spans=spans(lines, metrics),
         bands=bands(line for of_metric in lines.values() for each in of_metric.values() for line in each),

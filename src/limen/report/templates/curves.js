@@ -123,7 +123,7 @@ if (document.getElementById("curve-data")) {
     const shown = lines.map((line, i) => [i, line]).filter(([i, line]) => isShown(i) && !isUnknown(line));
     const [under, over] = [svg("g"), svg("g")];
     for (const [i, line] of shown) {
-      const look = `s${i % 8}${i >= 8 ? " dotted" : ""}`;
+      const look = legend[i].querySelector(".swatch").getAttribute("class").replace("swatch ", "");
       const found = corners(line, scale, metric.reverse);
       under.append(svg("path", { class: `band ${look}`, "data-line": i, d: area(line, found, y, right) }));
       over.append(svg("path", { class: `line ${look}`, "data-line": i, d: path(found, y, right) }));

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from limen.compat import declare_torchvision_operators
 from limen.errors import UnknownNameError, UsageError
-from limen.images import check_images
+from limen.structure.saliency.objects import as_colour, resized
 from limen.user_code import find
 from limen.weights.networks import network_of, normalized
 
@@ -30,7 +30,7 @@ def segmentation(
     """Where a segmentation network finds one of the classes, or anything but background.
 
     Args:
-        images: (N, C, H, W) in [0, 1]; grey ones are given to the network as colour.
+        images: (N, C, H, W) in [0, 1], of 1 or 3 channels; grey ones are given to the network as colour.
         network: A name in `torchvision.models.segmentation`, `python:FILE.py:NAME`, which is a function that
             returns a module, or the module itself. It takes RGB images in [0, 1], or normalised ones if it is
             torchvision's, and gives logits (N, K, h, w), or a dictionary with them under `out`.
@@ -44,8 +44,9 @@ def segmentation(
         Masks, bool (N, 1, H, W), by the logits enlarged to the images.
 
     Raises:
-        UsageError: If there is no such network, its weights are missing, its output is none of a segmentation
-            network, or a class is not among its own.
+        UsageError: If the images are none of 1 or 3 channels, the size is not above 0, there is no such
+            network, its weights are missing, its output is none of a segmentation network, or a class is not
+            among its own.
         WeightsError: If the weights do not fit.
 
     Source:
@@ -59,10 +60,9 @@ def segmentation(
         >>> segmentation(images, network=red)
         tensor([[[[ True,  True, False, False]]]])
     """
-    check_images(images)
+    colour = as_colour(images)
     if not len(images):
         return images.new_zeros(0, 1, *images.shape[2:], dtype=torch.bool)
-    given = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
     if not isinstance(network, str):
         if weights is not None:
             raise UsageError(
@@ -71,12 +71,10 @@ def segmentation(
     elif network.startswith("python:"):
         network = network_of(_Own(network.removeprefix("python:")), weights, images)
     else:
-        given = normalized(given)
+        colour = normalized(colour)
         network = network_of(_Torchvision(network), _needed(weights, network), images)
     with torch.no_grad():
-        if size is not None:
-            given = interpolate(given, (size, size), mode="bilinear", antialias=True)
-        logits = _logits(network(given), images)
+        logits = _logits(network(resized(colour, size, antialias=True)), images)
         found = interpolate(logits, images.shape[2:], mode="bilinear").argmax(1, keepdim=True)
     known = range(logits.shape[1])
     if wrong := [each for each in (*classes, background) if each not in known]:

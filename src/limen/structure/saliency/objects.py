@@ -28,6 +28,23 @@ def as_colour(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1)
 
 
+def resized(images: Tensor, size: int | None, antialias: bool) -> Tensor:
+    """Images at the side that a network wants, without keeping their shape; None for their own sides.
+
+    Raises:
+        UsageError: If the size is not above 0.
+
+    Example:
+        >>> resized(torch.rand(1, 3, 4, 6), 2, antialias=True).shape
+        torch.Size([1, 3, 2, 2])
+    """
+    if size is None:
+        return images
+    if size < 1:
+        raise UsageError(f"size must be 1 or more, not {size}")
+    return interpolate(images, (size, size), mode="bilinear", antialias=antialias)
+
+
 def object_maps(
     network: Callable[[Tensor], Tensor], images: Tensor, size: int | None, antialias: bool = False
 ) -> Tensor:
@@ -50,12 +67,7 @@ def object_maps(
         tensor([[[0.5000, 0.5000],
                  [0.5000, 0.5000]]])
     """
-    if size is not None and size < 1:
-        raise UsageError(f"size must be 1 or more, not {size}")
     if not len(images):
         return images[:, 0]
-    given = (
-        images if size is None else interpolate(images, (size, size), mode="bilinear", antialias=antialias)
-    )
-    maps = torch.sigmoid(network(given))
+    maps = torch.sigmoid(network(resized(images, size, antialias)))
     return interpolate(maps, images.shape[2:], mode="bilinear")[:, 0]
