@@ -63,6 +63,10 @@ def test_figure_4_2_trains_four_families_and_compares_each_two(scenes, made):
         "Slopes of the models",
         "Groups over wealth",
     ]
+    (slopes,) = document.blocks[3].charts
+    # Of two models there is no density: its axis begins at 0 all the same.
+    assert [line.name.partition(" ")[0] for line in slopes.lines] == ["models"] * 4
+    assert slopes.y_range == (-0.15, 1.0)
     pairs = [row[0].text for row in document.blocks[2].groups[0].rows]
     assert len(pairs) == 6
     assert "PGD less Imperceptible" in pairs

@@ -143,8 +143,11 @@ def _slopes(families: Sequence[FamilyFairness]) -> Charts:
         )
         for place, each in enumerate(families)
     ]
+    # Where no family has models enough for a density, its axis stays one, with the points below it.
+    span = None if lines else (-1.25 * _DEPTH, 1.0)
     return Charts(
         "Slopes of the models",
-        "The distribution of β over the models of each family, by a kernel density; below it, each model.",
-        [Chart("Distribution of β", "slope β", "density", [*lines, *points])],
+        "The distribution of β over the models of each family, by a kernel density, for which it needs three "
+        "of different β; below it, each model.",
+        [Chart("Distribution of β", "slope β", "density", [*lines, *points], y_range=span)],
     )
