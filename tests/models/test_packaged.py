@@ -38,3 +38,14 @@ def test_a_package_of_other_weights_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(packaged, "_file_of", lambda name: tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="install the package again"):
         packaged.imagenet("efficientnet_lite0")
+
+
+def test_a_file_of_weights_such_as_training_writes_goes_in_place_of_the_packages(tmp_path):
+    other = catalog.model("timm:tf_efficientnet_lite0,weights=random,num_classes=3")
+    torch.save(other.module.state_dict(), tmp_path / "tuned.pth")
+    with pytest.raises(WeightsError, match="shape"):
+        catalog.model(f"imagenet:efficientnet_lite0,weights={tmp_path / 'tuned.pth'}")
+    whole = catalog.model("timm:tf_efficientnet_lite0,weights=random")
+    torch.save(whole.module.state_dict(), tmp_path / "whole.pth")
+    read = catalog.model(f"imagenet:efficientnet_lite0,weights={tmp_path / 'whole.pth'}")
+    assert read.fingerprint() == whole.fingerprint()

