@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -83,6 +84,12 @@ def test_budgets_in_l2_are_those_of_the_same_root_mean_square(photos):
     assert one.parameters["eps"] == pytest.approx(side, rel=1e-3)
     assert two.parameters["eps"] == pytest.approx(2 * side, rel=1e-3)
     assert common.budget(photos, 20, levels=True) == "20/255"
+
+
+@pytest.mark.parametrize("share", robustness.SHARES)
+def test_a_share_allows_as_many_values_as_exact_arithmetic_says(share):
+    part, counts = Fraction(str(share)) / Fraction(str(robustness.SHARES[-1])), range(2001)
+    assert [robustness.allowed(share, most) for most in counts] == [int(part * most) for most in counts]
 
 
 def test_jsma_at_a_share_is_jsma_with_that_many_values(bench_in, made):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import scipy
 
 from limen.runs import Run
@@ -23,6 +24,13 @@ def near_chance(correct: int, images: int, classes: int) -> bool:
     return chance**images <= _LEVEL < float(scipy.stats.binom.sf(correct - 1, images, chance))
 
 
+def clean_answers(records: pa.Table) -> list[tuple[int, int]]:
+    """The label of each image, and the class that the model gave it before any attack."""
+    columns = (records[name].to_pylist() for name in ("id", "label", "clean_prediction"))
+    by_id = {image_id: (label, prediction) for image_id, label, prediction in zip(*columns, strict=True)}
+    return list(by_id.values())
+
+
 def clean_warning(run: Run) -> str | None:
     """What to say where the model classified a run's images, before any attack, no better than by chance.
 
@@ -31,16 +39,14 @@ def clean_warning(run: Run) -> str | None:
     Raises:
         RunError: If the run's records cannot be read.
     """
-    table, manifest = run.table(), run.manifest
-    names = manifest.model.class_names or manifest.data.class_names
-    columns = [table[name].to_pylist() for name in ("id", "label", "clean_prediction")]
-    seen = {image_id: (label, prediction) for image_id, label, prediction in zip(*columns, strict=True)}
-    classes = max(2, len(names or ()), *(1 + max(each) for each in seen.values()))
-    correct = sum(label == prediction for label, prediction in seen.values())
-    if not near_chance(correct, len(seen), classes):
+    answers = clean_answers(run.table())
+    names = run.manifest.model.class_names or run.manifest.data.class_names
+    classes = max(2, len(names or ()), *(1 + max(answer) for answer in answers))
+    correct = sum(label == prediction for label, prediction in answers)
+    if not near_chance(correct, len(answers), classes):
         return None
     return (
-        f"the model classified only {correct} of {len(seen)} images as they are labelled, no better than by "
-        f"chance among {classes} classes: model and data may number their classes differently, or the model "
-        "may want other preprocessing"
+        f"the model classified only {correct} of {len(answers)} images as they are labelled, no better than "
+        f"by chance among {classes} classes: model and data may number their classes differently, or the "
+        "model may want other preprocessing"
     )

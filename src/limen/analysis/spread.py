@@ -93,7 +93,7 @@ def distribution(
     first, median, third = (Measured(*map(float, each)) for each in ends)
     reach = _WHISKER * (third.value - first.value)
     within = (values >= first.value - reach) & (values <= third.value + reach)
+    inner = values[within]
     # A quartile may lie between two values of which the outer one is an outlier.
-    low, high = float(values[within][0]), float(values[within][-1])
-    whiskers = min(low, first.value), max(high, third.value)
+    whiskers = min(float(inner[0]), first.value), max(float(inner[-1]), third.value)
     return Distribution(values, (first, median, third), whiskers, values[~within])

@@ -106,8 +106,8 @@ def accuracy_curve(records: pa.Table, sweep: Sweep) -> AccuracyCurve:
         records: The records of a run, `run.table()`.
         sweep: One of the run's `sweeps`.
     """
-    told = ("l0",) if "l0" in records.column_names else ()
-    columns = ("label", "clean_prediction", "prediction", *told)
+    judged = sweep.budget and "l0" in records.column_names
+    columns = ("label", "clean_prediction", "prediction", *(("l0",) if judged else ()))
     ids, rows, unfinished = align(records, sweep.labels, columns)
     right, count = rows["prediction"] == rows["label"], len(ids)
     accuracy = right.mean(1) if count else np.full(len(sweep.labels), np.nan)
@@ -119,12 +119,14 @@ def accuracy_curve(records: pa.Table, sweep: Sweep) -> AccuracyCurve:
         accuracy,
         *share_interval(accuracy, count),
         unfinished,
-        counts=_counted(np.array(sweep.values), rows["l0"]) if sweep.budget and told else False,
+        counts=_bound_counts(np.array(sweep.values), rows["l0"]) if judged else False,
     )
 
 
-def _counted(values: np.ndarray, changed: np.ndarray) -> bool | None:
-    """Whether numbers (B,) are whole and bound how many values changed, (B, N); None where none did."""
-    if (values != values.round()).any():
+def _bound_counts(budgets: np.ndarray, changed: np.ndarray) -> bool | None:
+    """Whether budgets (B,) are whole and no image changed in more values (B, N); None where none changed."""
+    if (budgets != budgets.round()).any():
         return False
-    return not (changed > values[:, None]).any() if (changed > 0).any() else None
+    if not (changed > 0).any():
+        return None
+    return not (changed > budgets[:, None]).any()

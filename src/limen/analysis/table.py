@@ -33,10 +33,11 @@ SCHEMA = pa.schema(
 )
 """One row per run, attack, metric and statistic.
 
-`attack` is a label, or what labels have in common that differ in their budget alone, and `budgets` are then
-their budgets, else null. `family` is what a label has in common with others; if there are none, the label.
-`low` and `high` are the ends of the 95 % interval, and `images` says over how many images the value is.
-`metric` is null where a statistic has none, and `against` names the other attack of a comparison."""
+`attack` is the label of an attack. Those that differ in their budget alone have rows together, too, under
+their label without the budget, and `budgets` are then theirs, else null. `family` is this common label; of an
+attack without such others, its own. `low` and `high` are the ends of the 95 % interval, and `images` says
+over how many images the value is. `metric` is null where a statistic has none, and `against` names the other
+attack of a comparison."""
 
 Row = dict[str, Any]
 
@@ -55,7 +56,8 @@ def attacks_of(run: Run) -> Iterator[Attack]:
     """The attacks of a run by family: first all budgets together where there are several, then each label."""
     for name, labels in run.manifest.families().items():
         if len(labels) > 1:
-            yield Attack(name, name, labels, tuple(run.manifest.attack(each).budget or "" for each in labels))
+            budgets = tuple(run.manifest.attack(label).budget or "" for label in labels)
+            yield Attack(name, name, labels, budgets)
         for label in labels:
             yield Attack(label, name, (label,))
 

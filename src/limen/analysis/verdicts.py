@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.analysis.chance import clean_warning
+from limen.analysis.chance import clean_answers, clean_warning
 from limen.analysis.comparison import figures
 from limen.analysis.intervals import Measured, wilson
 from limen.analysis.outcomes import Outcomes, outcomes_by_name
@@ -141,8 +141,7 @@ def verdict(run: Run) -> Verdict:
         RunError: If the run's records cannot be read.
     """
     records, metrics = run.table(), {each.key: each for each in run.manifest.metrics}
-    columns = (records[name].to_pylist() for name in ("id", "label", "clean_prediction"))
-    right = {image_id: label == seen for image_id, label, seen in zip(*columns, strict=True)}
+    right = [label == prediction for label, prediction in clean_answers(records)]
     found = list(outcomes_by_name(records, run.manifest.families()).values())
     first = strongest(found, next((key for key in (*CHANGES, *metrics) if key in metrics), None))
     fooled, counted = (int(first.fooled.sum()), int(first.correct.sum())) if first else (0, 0)
@@ -154,7 +153,7 @@ def verdict(run: Run) -> Verdict:
         unconfirmed = int(np.count_nonzero(best.fooled & (best.unconfirmed == 1)))
     return Verdict(
         images=len(right),
-        clean=wilson(sum(right.values()), len(right)),
+        clean=wilson(sum(right), len(right)),
         attacks=len(found),
         targeted=run.manifest.settings.targeted,
         strongest=best.name if best else None,

@@ -148,7 +148,9 @@ class Bench:
     def kind(self) -> Kind:
         """The papers' data set that the images are like: grey ones MNIST, small ones CIFAR-10."""
         channels, *sides = self.shape
-        return "mnist" if channels == 1 else "cifar10" if max(sides) < 64 else "imagenet"
+        if channels == 1:
+            return "mnist"
+        return "cifar10" if max(sides) < 64 else "imagenet"
 
     def attacked(self, folder: str, groups: Groups, budgets: int = 1, pixels: str = STORED) -> list[Ran]:
         """Do what is left of a run of these attacks.
@@ -163,20 +165,19 @@ class Bench:
             UsageError: If a spec cannot be followed, or the folder holds another run.
         """
         lattice, name = (LATTICE, folder) if pixels == STORED else (None, f"{folder}-{pixels}")
-        planned = [
-            (group, entry, () if entry.budgets is None else entry.budgets.texts(budgets, lattice))
-            for group, entries in groups.items()
-            for entry in entries
-        ]
-        attacks = {spec: catalog.attack_or_grid(spec) for spec in (each.under(at) for _, each, at in planned)}
+        planned = []
+        for group, entries in groups.items():
+            for entry in entries:
+                texts = () if entry.budgets is None else entry.budgets.texts(budgets, lattice)
+                planned.append((group, entry, texts, entry.under(texts)))
+        attacks = {spec: catalog.attack_or_grid(spec) for *_, spec in planned}
         run = self._run(name, [*attacks.values()], lattice)
         records = run.table() if pixels == STORED else analysis.in_memory(run.table())
         if self.limit is not None:
             # An earlier bench may have gone further.
             records = records.filter(pc.field("index") < self.limit)
         ran = []
-        for group, entry, texts in planned:
-            spec = entry.under(texts)
+        for group, entry, texts, spec in planned:
             named = {"pixels": pixels, "group": group, "attack": entry.title, "spec": entry.spec}
             columns = {**named, "eps": ",".join(texts) or None}
             ran.append(Ran(entry, columns, texts, labels_of([attacks[spec]]), run, records))

@@ -81,12 +81,22 @@ def _measured(
     return all_ran, rows
 
 
+def allowed(share: float, most: int) -> int:
+    """How many values may change at a share, where `most` may at the greatest of `SHARES`.
+
+    Example:
+        >>> allowed(0.1, 43), allowed(0.05, 43)
+        (43, 21)
+    """
+    # 43 · 0.1 / 0.1 is a little less than 43.
+    return int(round(most * share / SHARES[-1], 6))
+
+
 def _by_share(ran: Ran, name: str, most: int) -> Iterator[Row]:
     """JSMA stops where it fools, so that its longest run holds the accuracy at each lesser share."""
     yield accuracy(ran, name, JSMA, 0, ran.labels[0], _NEVER)
     for share in SHARES:
-        within = pc.field("l0") <= most * share / SHARES[-1]
-        yield accuracy(ran, name, JSMA, share, ran.labels[0], within)
+        yield accuracy(ran, name, JSMA, share, ran.labels[0], pc.field("l0") <= allowed(share, most))
 
 
 def _charts(rows: Rows, axes: dict[str, str], title: str, caption: str) -> Charts:

@@ -154,15 +154,16 @@ def _entry(
 
 def _scores(ran: Ran, name: str, found: pa.Table, saliences: Sequence[float]) -> Iterator[Row]:
     """The mean score of the originals, as at −1, and under each λ."""
-    kept = found.filter(pc.field("fooled") & ~pc.field("empty") & ~pc.field("full"))
-    by_label: Sequence[dict[str, dict]] = [
-        {row["id"]: row for row in kept.filter(pc.field("attack") == label).to_pylist()}
+    scored = found.filter(pc.field("fooled") & ~pc.field("empty") & ~pc.field("full"))
+    by_label = [
+        {row["id"]: row for row in scored.filter(pc.field("attack") == label).to_pylist()}
         for label in ran.labels
     ]
-    ids = [each for each in by_label[0] if all(each in of for of in by_label)]
-    columns = {-1.0: [by_label[0][each]["before"] for each in ids]}
-    columns |= {at: [of[each]["after"] for each in ids] for at, of in zip(saliences, by_label, strict=True)}
-    for at, scores in columns.items():
+    ids = [image_id for image_id in by_label[0] if all(image_id in rows for rows in by_label)]
+    by_salience = {-1.0: [by_label[0][image_id]["before"] for image_id in ids]}
+    for at, rows in zip(saliences, by_label, strict=True):
+        by_salience[at] = [rows[image_id]["after"] for image_id in ids]
+    for at, scores in by_salience.items():
         (mean,) = estimate_means(np.array(scores).reshape(-1, 1))
         found = {"statistic": "score", "at": at, **asdict(mean), "images": len(ids)}
         yield ran.row(group="", attack=name, spec="", **found)

@@ -92,9 +92,9 @@ def judged(bench: Bench, ran: Sequence[Ran], metrics: Sequence[str]) -> list[Ran
 def _joined(table: pa.Table, found: pa.Table) -> pa.Table:
     """Records of a run with the metrics that an evaluation has and they have not."""
     pairs = list(zip(table["attack"].to_pylist(), table["id"].to_pylist(), strict=True))
+    measured = list(zip(found["attack"].to_pylist(), found["id"].to_pylist(), strict=True))
     for key in metrics_of(found).keys() - metrics_of(table).keys():
-        keys = zip(found["attack"].to_pylist(), found["id"].to_pylist(), strict=True)
-        values = dict(zip(keys, found[key].to_pylist(), strict=True))
+        values = dict(zip(measured, found[key].to_pylist(), strict=True))
         column = pa.array([values.get(pair) for pair in pairs], pa.float64())
         table = table.append_column(found.schema.field(key), column)
     return table

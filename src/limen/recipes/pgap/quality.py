@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from limen.analysis import quality_curve, rate_at
 from limen.document import Block, Cell, Chart, Charts, Document, Mark, percent
 from limen.metrics import METRICS
 from limen.recipes.bench import DATA_SETS, FLOATS, STORED, Bench, Kind, Like, Ran, Row, facts
-from limen.recipes.blocks import Rows, cell, lines, page, table
+from limen.recipes.blocks import Find, Rows, cell, lines, page, table
 from limen.recipes.entries import Budgets, Entry, Groups, beside
 from limen.recipes.recipe import about, recipe, records
 
@@ -123,15 +124,20 @@ def _tables(records: pa.Table) -> Document:
         f"strongest budget. The paper's figures are for {DATA_SETS[kind]} at average {name} "
         f"{QUALITIES[metric][kind]:g}."
     )
-    cells = {"Rate": _rate, "Weakest": lambda of: _budget(of, 0), "Strongest": lambda of: _budget(of, -1)}
+    cells = {"Rate": _rate, "Weakest": partial(_budget, place=0), "Strongest": partial(_budget, place=-1)}
     columns = {
-        f"{title}, {pixels}": lambda of, pixels=pixels, find=find: find(of.where(pixels=pixels))
+        f"{title}, {pixels}": _in_setting(pixels, find)
         for pixels in (FLOATS, STORED)
         for title, find in cells.items()
     }
     number = {"ssim": "Table II", "psnr": "Table III"}[metric]
     made = table(f"Fooling rate at average {name} {target:g}", caption, rows, columns)
     return _page(records, f"Fooling rate at equal {name}", number, [made])
+
+
+def _in_setting(pixels: str, find: Find) -> Find:
+    """What finds its cell among the rows of one setting alone."""
+    return lambda rows: find(rows.where(pixels=pixels))
 
 
 def _rate(rows: Rows) -> Cell:

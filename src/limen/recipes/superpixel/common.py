@@ -72,7 +72,8 @@ def attack(
         options = {"attention": attention, **options}
     else:
         options = {"superpixels": None, "attention": None}
-        options |= {} if made == "sa_fgm" else {"random_start": False}
+        if made != "sa_fgm":
+            options["random_start"] = False
     budgets = tuple(value_text(float(each)) for each in deltas)
     return Entry(title or name, write_spec(made, [("delta", budgets), *options.items()]))
 
