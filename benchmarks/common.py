@@ -27,6 +27,7 @@ from torch.nn import functional  # noqa: E402
 
 from limen import catalog, data  # noqa: E402
 from limen.classifier import Classifier  # noqa: E402
+from limen.errors import LimenError  # noqa: E402
 
 # Each network of nets.py, and the images it was trained for: a source, its folder and parameters.
 NETWORKS = {
@@ -60,7 +61,10 @@ def data_folder() -> Path:
 
 def load_network(name: str) -> nn.Module:
     """A network on RGB or grey images in [0, 1]; its parameters need no gradient on any side."""
-    module = catalog.model(f"python:{data_folder() / 'nets.py'}:{name}").module
+    try:
+        module = catalog.model(f"python:{data_folder() / 'nets.py'}:{name}").module
+    except LimenError as error:
+        sys.exit(f"error: {error}")
     return module.eval().requires_grad_(False)
 
 

@@ -32,6 +32,15 @@ def test_ratios_are_formed_pair_by_pair(script):
     assert script("common").paired_ratio([2.0, 30.0, 4.0], [1.0, 10.0, 4.0]) == "2.000 [1.000, 3.000]"
 
 
+def test_a_network_that_nets_py_lacks_ends_a_script_in_one_line(script, monkeypatch, tmp_path):
+    (tmp_path / "nets.py").write_text("def small(): ...\n", encoding="utf-8")
+    monkeypatch.setenv("LIMEN_TEST_DATA", str(tmp_path))
+    with pytest.raises(
+        SystemExit, match=r"^error: .*unknown function in .*nets\.py 'cifar_resnet'\. Known: small"
+    ):
+        script("common").load_network("cifar_resnet")
+
+
 def test_passes_are_those_that_every_image_took_part_in(script):
     assert script("overhead").passes_of(outcome(torch.zeros(2, 1, 2, 2), [5, 5])) == (5, 0)
 
