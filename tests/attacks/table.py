@@ -239,10 +239,17 @@ Maker = Callable[..., Callable[..., Outcome]]
 
 
 def solved(make: Maker, row: Row, problem: Task, **changes: Any) -> Outcome:
-    """The attack's outcome on a problem within its reach, after checking that it fooled every image."""
+    """The attack's outcome on a problem within its reach.
+
+    Checked are that every image is fooled, and that what the attack was given is left as it was.
+    """
     call = {name: changes.pop(name) for name in ("seed", "lattice", "ids") if name in changes}
     attack = make(**{**row.arguments, **changes})
+    given = problem.images.clone(), problem.labels.clone()
     outcome = attack(problem.classifier, problem.images, problem.labels, problem.targeted, **call)
+    assert torch.equal(problem.images, given[0])
+    assert torch.equal(problem.labels, given[1])
+    assert not outcome.images.requires_grad
     assert outcome.success.all()
     assert problem.fooled(outcome.images).all()
     assert (outcome.images != problem.images).flatten(1).any(1).all()

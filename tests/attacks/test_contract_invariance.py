@@ -30,11 +30,10 @@ class Raised(nn.Module):
 
 
 def contract_batch_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
-    problem = task(conv_net(), photos(6), targeted)
+    problem = task(conv_net(), photos(4), targeted)
     ids, attack = problem.ids, make(**row.arguments)
     whole = solved(make, row, problem, ids=ids)
-    order = torch.tensor([4, 1, 5, 0, 3, 2])
-    for rows in (order, order[:3], order[3:4]):
+    for rows in (torch.tensor([3, 0, 2]), torch.tensor([1])):
         part = attack(
             problem.classifier,
             problem.images[rows],
@@ -54,33 +53,20 @@ def contract_a_constant_on_all_logits_does_not_matter(make: Maker, row: Row, tar
     assert alike(plain, raised)
 
 
-def contract_global_random_state_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
+def contract_the_seed_decides_random_attacks_and_global_random_state_none(
+    make: Maker, row: Row, targeted: bool
+) -> None:
     problem = task(smooth_mlp(), photos(3), targeted)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        first = solved(make, row, problem)
+        first = solved(make, row, problem, seed=5, lattice=None)
         torch.manual_seed(2)
         before = torch.get_rng_state()
-        second = solved(make, row, problem)
+        second = solved(make, row, problem, seed=5, lattice=None)
         assert torch.equal(torch.get_rng_state(), before)
     assert same(first, second)
-
-
-def contract_the_seed_decides_random_attacks_alone(make: Maker, row: Row, targeted: bool) -> None:
-    problem = task(smooth_mlp(), photos(3), targeted)
-    first = solved(make, row, problem, seed=5, lattice=None)
-    assert same(solved(make, row, problem, seed=5, lattice=None), first)
     other = solved(make, row, problem, seed=6, lattice=None)
     assert torch.equal(other.images, first.images) == (not row.random)
-
-
-def contract_images_are_untouched(make: Maker, row: Row, targeted: bool) -> None:
-    problem = task(smooth_mlp(), photos(3), targeted)
-    images, labels = problem.images.clone(), problem.labels.clone()
-    outcome = solved(make, row, problem)
-    assert torch.equal(problem.images, images)
-    assert torch.equal(problem.labels, labels)
-    assert not outcome.images.requires_grad
 
 
 def budgeted(row: Row) -> bool:
@@ -93,10 +79,10 @@ def contract_a_budget_per_sample_is_each_budget_alone(make: Maker, row: Row, tar
     eps = row.arguments.get(row.budget, 1.0)
     budgets = row.geometry.fractions(eps)
     rows = [slice(index, index + 1) for index in range(3)]
-    solved(make, row, problem)
     together = make(**{**row.arguments, row.budget: torch.tensor(budgets)})(
         problem.classifier, problem.images, problem.labels, targeted, ids=problem.ids
     )
+    assert problem.fooled(together.images).any()
     for one, mine in zip(budgets, rows, strict=True):
         alone = make(**{**row.arguments, row.budget: one})(
             problem.classifier, problem.images[mine], problem.labels[mine], targeted, ids=problem.ids[mine]

@@ -287,12 +287,19 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
+def trained(*arguments: str) -> str:
+    """What is told on the error stream while this process runs the command."""
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
 
 
 def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_path, plain):
-    task = ("-m", "limen", "train", "--model", plain, "--data", "demo:digits,count=96", "--epochs", "2")
+    task = ("train", "--model", plain, "--data", "demo:digits,count=96", "--epochs", "2")
     objective = (
         "--objective",
         "adversarial:attack=pgd_linf:eps=0.05,,steps=3",
@@ -301,12 +308,10 @@ def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_pat
     )
     often = ("--batch-size", "16", "--checkpoint-every", "0", "--out")
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
-    subprocess.run(
-        command(*task, *objective, *often, str(whole)), env=environment(), check=True, capture_output=True
-    )
+    trained(*task, *objective, *often, str(whole))
     state = tmp_path / "parts.safetensors.checkpoint"
     running = subprocess.Popen(
-        command(*task, *objective, *often, str(parts)),
+        command("-m", "limen", *task, *objective, *often, str(parts)),
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -319,14 +324,7 @@ def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_pat
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not parts.exists()
-    done = subprocess.run(
-        command(*task, *objective, *often, str(parts)),
-        env=environment(),
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert "epoch 2" in done.stderr
+    assert "epoch 2" in trained(*task, *objective, *often, str(parts))
     assert equal(whole, parts)
     assert not state.exists()
 
