@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from limen import user_code
 from limen.evaluation.families import family_of
 from limen.training.checkpoint import write_weights
 
@@ -59,7 +60,7 @@ def families(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-MODELS = ("fair=fair", "biased=biased", "--data", "npz:groups.npz", "--out", "out")
+MODELS = ("fair=fair", "biased=biased", "--data", "npz:groups.npz", "--out", "out", "--trust", "nets.py")
 TABLE = ("--covariate", "gdp.csv", "--group", "country")
 
 
@@ -148,7 +149,7 @@ def test_a_run_is_tested_like_its_evaluation(families, limen):
         (("fair", "x=fair", "fair=biased", *MODELS[2:], *TABLE), 2, "two families are called 'fair'"),
         (("no/*.safetensors", *MODELS[2:], *TABLE), 2, "no models here"),
         ((*MODELS, "--covariate", "gdp.csv"), 1, "columns group"),
-        (("fair", "--data", "demo:digits,count=4", "--out", "out", *TABLE), 2, "demo:digits,count=4"),
+        (("fair", "--data", "demo:digits,count=4", *MODELS[4:], *TABLE), 2, "demo:digits,count=4"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_an_exit_code(families, limen, arguments, code, message):
@@ -163,6 +164,14 @@ def test_families_are_folders_patterns_files_and_specs(families):
     assert family_of("A b=fair/00[12].safetensors").seeds == (1, 2)
     assert family_of("demo:photos,weights=x.safetensors").models == ("demo:photos,weights=x.safetensors",)
     assert family_of("mine=torchvision:resnet18").name == "mine"
+
+
+def test_code_that_only_files_of_weights_name_is_not_run(families, limen, monkeypatch):
+    monkeypatch.setattr(user_code, "_loaded", {})  # as in another process
+    refused = limen("fairness", "fair", *MODELS[2:-2], *TABLE)
+    assert (refused.exit_code, "fair names code in nets.py" in refused.stderr) == (1, True)
+    done = limen("fairness", "fair", *MODELS[2:], *TABLE)
+    assert done.exit_code == 0, done.stderr
 
 
 def test_models_of_other_seeds_are_not_paired(families, limen):

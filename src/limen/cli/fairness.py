@@ -96,7 +96,7 @@ def fairness(
     numbers = dataset.covariates if covariate is None else read_covariates(covariate, value, group)
     if numbers is None:
         raise UsageError(f"{dataset.spec}: brings no number of its groups; name a table by --covariate FILE")
-    answers = _judged(families, dataset, out, limit, batch_size, device)
+    answers = _judged(families, dataset, out, limit, batch_size, device, trust)
     _conclude(families, answers, dataset, numbers, out, json_, log=log, variances=variances, paired=paired)
     if recheck is not None:
         _recheck(recheck, dataset, [table for of in answers for table in of])
@@ -142,29 +142,33 @@ def _judged(
     limit: int | None,
     batch_size: int,
     device: str,
+    trust: list[Path] | None,
 ) -> list[list[pa.Table]]:
     """What each model of each family says of the images."""
     from limen.cli.console import complain_of_skipped
     from limen.cli.progress import showing
     from limen.evaluation.families import judgements
 
+    answers = []
     with showing([spec for family in families for spec in family.models]) as progress:
-        return [
-            [
-                judgements(
-                    spec,
-                    dataset,
-                    out / "answers",
-                    device=device,
-                    batch_size=batch_size,
-                    limit=limit,
-                    progress=progress,
-                    on_skip=complain_of_skipped,
+        for family in families:
+            with family.named(trust or ()):
+                answers.append(
+                    [
+                        judgements(
+                            spec,
+                            dataset,
+                            out / "answers",
+                            device=device,
+                            batch_size=batch_size,
+                            limit=limit,
+                            progress=progress,
+                            on_skip=complain_of_skipped,
+                        )
+                        for spec in family.models
+                    ]
                 )
-                for spec in family.models
-            ]
-            for family in families
-        ]
+    return answers
 
 
 def _conclude(

@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from limen.models import read_metadata
 from limen.runs import Settings
 from limen.runs.files import encode_parquet, write_whole, writing
 from limen.spec import Spec
+from limen.user_code import named_by
 
 OnSkip = Callable[[str, str], None]
 """Told the name of an image that is left out, and the reason."""
@@ -50,11 +52,17 @@ class Family:
         name: What to call them.
         models: The spec of each.
         seeds: The seed of each, where its file tells it.
+        source: The folder or pattern of the files that name the models; empty where the user names them.
     """
 
     name: str
     models: tuple[str, ...]
     seeds: tuple[int | None, ...]
+    source: str = ""
+
+    def named(self, trust: Iterable[str | Path] = ()) -> AbstractContextManager[None]:
+        """While the models are made, run no code that only their files name, but in files of `trust`."""
+        return named_by(self.source, trust) if self.source else nullcontext()
 
 
 def family_of(text: str) -> Family:
@@ -81,7 +89,7 @@ def family_of(text: str) -> Family:
         raise UsageError(f"{what}: no models here; limen train --models 50 --out DIR makes them")
     told = [read_metadata(path) for path in paths]
     models = tuple(_spec(path, each) for path, each in zip(paths, told, strict=True))
-    return Family(name or folder.name or what, models, tuple(map(_seed, told)))
+    return Family(name or folder.name or what, models, tuple(map(_seed, told)), what)
 
 
 def _spec(path: Path, told: dict[str, str]) -> str:

@@ -167,7 +167,8 @@ def hua_figure_4_2(
             train_family(what, folder, models, settings, jobs=jobs, tell=tell, device=bench.device)
             whole = family_of(f"{name}={folder}")
             # An earlier call may have trained more.
-            families.append(replace(whole, models=whole.models[:models], seeds=whole.seeds[:models]))
+            own = replace(whole, models=whole.models[:models], seeds=whole.seeds[:models], source="")
+            families.append(own)
     return _records(bench, families, numbers, "hua_figure_4_2", log=log, variances=variances)
 
 
@@ -196,15 +197,16 @@ def _records(
     with bench.showing([spec for family in families for spec in family.models]) as progress:
         for family in families:
             for spec, seed in zip(family.models, family.seeds, strict=True):
-                answers = judgements(
-                    spec,
-                    dataset,
-                    bench.out / "answers",
-                    device=bench.device,
-                    batch_size=bench.batch_size,
-                    limit=bench.limit,
-                    progress=progress,
-                )
+                with family.named():
+                    answers = judgements(
+                        spec,
+                        dataset,
+                        bench.out / "answers",
+                        device=bench.device,
+                        batch_size=bench.batch_size,
+                        limit=bench.limit,
+                        progress=progress,
+                    )
                 named = {"family": family.name, "model": spec, "seed": seed}
                 rows += [{**named, **counted} for counted in _counts(answers, numbers)]
     groups = {row["group"] for row in rows}
