@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from limen.weights import WeightsError, fetch
+from limen.weights import WeightsError, download, fetch
 from limen.weights.download import in_lines
 
 from .conftest import BODY
@@ -44,6 +44,26 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server, tmp_path):
     server.made.answers[:] = [{"stop": HALF}, {"stop": 1000}, {}]
     assert fetch(server.file, tmp_path).read_bytes() == BODY
     assert server.seen == [None, f"bytes={HALF}-", f"bytes={HALF + 1000}-"]
+
+
+def test_an_error_of_the_system_on_the_way_is_the_connection_s_and_not_the_folder_s(
+    tmp_path, monkeypatch, server
+):
+    class Broken:
+        status, length = 200, None
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def read(self, _):
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr(download, "_opened", lambda address, start: Broken())
+    with pytest.raises(WeightsError, match=r"cannot be downloaded: .*\(No route to host\)$"):
+        fetch(server.file, tmp_path)
 
 
 def test_a_server_that_knows_no_ranges_begins_again(server, tmp_path):

@@ -114,13 +114,21 @@ def _write(
 ) -> None:
     expected = target.tell() + (answer.length or 0)
     known = expected if answer.length is not None else file.size
-    while piece := answer.read(_PIECE):
+    while piece := _next(answer):
         target.write(piece)
         progress(file.name, target.tell(), known)
         if file.size is not None and target.tell() > file.size:
             return  # which the check tells, without the rest of what may be endless
     if target.tell() < expected:
         raise ConnectionError(f"it ended after {target.tell()} of {expected} bytes")
+
+
+def _next(answer: http.client.HTTPResponse) -> bytes:
+    """The bytes that come next; an error of the system is the connection's here, and not the folder's."""
+    try:
+        return answer.read(_PIECE)
+    except OSError as error:
+        raise ConnectionError(reason(error)) from error
 
 
 def _opened(address: str, start: int) -> http.client.HTTPResponse:
