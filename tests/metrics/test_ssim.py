@@ -115,7 +115,9 @@ def test_the_gradient_can_be_differentiated_again() -> None:
 @pytest.mark.parametrize("metric", [ssim, ssim_map])
 def test_images_below_the_window_are_refused(metric, size: tuple[int, int]) -> None:
     images = torch.rand(1, 3, *size)
-    with pytest.raises(UsageError, match=f"11×11 pixels, the images only {size[0]}×{size[1]}"):
+    with pytest.raises(
+        UsageError, match=f"SSIM takes sides of 11 pixels or more, the images only have {size[0]}×{size[1]}"
+    ):
         metric(images, images)
 
 

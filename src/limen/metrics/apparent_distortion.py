@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from limen.errors import UsageError
-from limen.images import LATTICE, check_pair, grey
+from limen.images import LATTICE, grey
 from limen.metrics.appearance import appearance_distortion
 from limen.metrics.moments import BLOCK
+from limen.metrics.pairs import check_channels
 from limen.metrics.visibility import detected_distortion
 
 # The weights of the two stages are equal where log₁₀ d_detect is 2.55.
@@ -49,12 +49,7 @@ def mad(a: Tensor, b: Tensor) -> Tensor:
         >>> mad(image, image)
         tensor([0.])
     """
-    check_pair(a, b)
-    if min(a.shape[2:]) < BLOCK:
-        size = f"{a.shape[2]}×{a.shape[3]}"
-        raise UsageError(
-            f"MAD's blocks are {BLOCK}×{BLOCK} pixels, the images only {size}; enlarge them or leave MAD out"
-        )
+    check_channels("MAD", a, b, BLOCK)
     if len(a) == 0:
         return a.new_zeros(0)
     piece = _PIECE.get(a.device.type, _LARGE_PIECE)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from limen.errors import UsageError
-from limen.images import check_pair
+from limen.metrics.pairs import check_sides
 from limen.metrics.structural_similarity import local_dissimilarity, local_terms
 from limen.operators.window import TAPS
 
@@ -42,13 +41,7 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
         >>> ms_ssim(image, image)
         tensor([1.])
     """
-    check_pair(a, b)
-    if min(a.shape[2:]) < _LEAST:
-        size = f"{a.shape[2]}×{a.shape[3]}"
-        raise UsageError(
-            f"MS-SSIM halves the images four times, which takes sides of {_LEAST} pixels, the images only "
-            f"have {size}; enlarge them or leave MS-SSIM out"
-        )
+    check_sides("MS-SSIM", a, b, _LEAST)
     if len(a) == 0:
         return a.new_zeros(0)
     missing = []  # what the terms lack to 1, which has all its digits where they are near 1

@@ -28,9 +28,18 @@ def check_channels(name: str, a: Tensor, b: Tensor, least_side: int) -> None:
         Traceback (most recent call last):
         limen.errors.UsageError: MAD takes sides of 16 pixels or more, the images only have 8×8; ...
     """
-    check_pair(a, b)
+    check_sides(name, a, b, least_side)
     if a.shape[1] not in (1, 3):
         raise UsageError(f"{name} takes 1 or 3 channels; the images have {a.shape[1]}")
+
+
+def check_sides(name: str, a: Tensor, b: Tensor, least_side: int) -> None:
+    """Refuse what is no pair of images large enough for a metric; else as `check_channels`.
+
+    Raises:
+        UsageError: If they are no pair of batches, or are too small.
+    """
+    check_pair(a, b)
     if min(a.shape[2:]) < least_side:
         size = f"{a.shape[2]}×{a.shape[3]}"
         raise UsageError(

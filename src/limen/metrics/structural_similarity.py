@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from limen.errors import UsageError
-from limen.images import check_pair
+from limen.metrics.pairs import check_sides
 from limen.operators.ssim_tensor import C1, C2
 from limen.operators.window import TAPS, mirror_pad, window_mean
 
@@ -33,7 +32,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         >>> ssim(image, image)
         tensor([1.])
     """
-    _check(a, b)
+    check_sides("SSIM", a, b, TAPS)
     return 1 - dissimilarity(a, b)
 
 
@@ -52,7 +51,7 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
         >>> ssim_map(image, image).shape
         torch.Size([1, 3, 16, 16])
     """
-    _check(a, b)
+    check_sides("SSIM", a, b, TAPS)
     return 1 - local_dissimilarity(mirror_pad(a), mirror_pad(b))
 
 
@@ -86,12 +85,3 @@ def local_terms(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
     mean = window_mean(images)
     return mean, window_mean(images.square()) - mean.square()
-
-
-def _check(a: Tensor, b: Tensor) -> None:
-    check_pair(a, b)
-    if min(a.shape[2:]) < TAPS:
-        size = f"{a.shape[2]}×{a.shape[3]}"
-        raise UsageError(
-            f"SSIM's window is {TAPS}×{TAPS} pixels, the images only {size}; enlarge them or leave SSIM out"
-        )
