@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from limen import Classifier
 from limen.classifier import ModelError, check_labels
+from limen.defenses import Adaptive, Defended, jpeg
 from limen.errors import LimenWarning, UsageError
+from limen.smoothing import Smoothed
 
 
 class Answer(nn.Module):
@@ -307,3 +309,22 @@ def test_mean_and_std_of_published_networks_are_nothing_to_warn_of(given):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Classifier(nn.Flatten(), **given)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [lambda inside: Defended(inside, jpeg), Adaptive, Smoothed],
+    ids=["defended", "adaptive", "smoothed"],
+)
+def test_a_classifier_around_another_moves_it_too(around, monkeypatch):
+    inside, moved = Classifier(nn.Flatten()), []
+    made = around(inside)
+    monkeypatch.setattr(inside, "to", moved.append)
+    assert made.to("cpu") is made
+    assert moved == ["cpu"]
+
+
+def test_a_device_is_called_as_its_tensors_call_it():
+    classifier = Classifier(nn.Flatten()).to("cpu:0")
+    batch = torch.rand(2, 1, 2, 2)
+    torch.testing.assert_close(classifier(batch), batch.flatten(1))

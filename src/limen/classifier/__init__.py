@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from limen.classifier.answers import ModelError, logits_of, raising
 from limen.classifier.checks import check_labels, checked_device
-from limen.classifier.model import Classifier
+from limen.classifier.model import Classifier, Wrapped
 from limen.classifier.preprocessing import Channels
 
-__all__ = ["Channels", "Classifier", "ModelError", "check_labels", "checked_device", "logits_of", "raising"]
+__all__ = [
+    "Channels",
+    "Classifier",
+    "ModelError",
+    "Wrapped",
+    "check_labels",
+    "checked_device",
+    "logits_of",
+    "raising",
+]

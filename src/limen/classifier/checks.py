@@ -34,7 +34,7 @@ def check_labels(labels: Tensor, images: Tensor, classes: int | None = None, nam
 
 
 def checked_device(device: str | torch.device) -> torch.device:
-    """The device of this name.
+    """The device of this name, as its tensors call it: `cuda` is the GPU that is the current one.
 
     Raises:
         UsageError: If there is no such kind of device, or torch cannot compute on it here.
@@ -46,12 +46,13 @@ def checked_device(device: str | torch.device) -> torch.device:
     if target.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {str(device)!r} was asked for, but this torch sees no CUDA device; use cpu")
     try:
-        torch.zeros(1, device=target).tolist()
+        tried = torch.zeros(1, device=target)
+        tried.tolist()
     except Exception:  # of a dozen kinds, one for each back end
         raise UsageError(
             f"this torch cannot compute on device {str(device)!r}; use cpu, cuda or cuda:0"
         ) from None
-    return target
+    return tried.device
 
 
 def check_fed(images: Tensor, device: torch.device) -> None:

@@ -221,3 +221,24 @@ class Classifier:
     def _check_fit(self, images: Tensor) -> None:
         check_fed(images, self.device)
         self._preprocessing.check(images)
+
+
+class Wrapped(Classifier):
+    """A classifier around another, with whose module, device and class names it answers otherwise.
+
+    Args:
+        classifier: The classifier inside.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        vars(self).update(vars(classifier))
+        self.classifier = classifier
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the classifier inside, as `Classifier.to` does."""
+        self.classifier.to(device)
+        return super().to(device)
+
+    def fingerprint(self) -> str:
+        """That of the classifier inside."""
+        return self.classifier.fingerprint()

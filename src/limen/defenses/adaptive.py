@@ -10,11 +10,12 @@ from typing import Literal, TypeVar, get_args
 import torch
 from torch import Tensor
 
-from limen.classifier import Classifier
+from limen.classifier import Classifier, Wrapped
 from limen.defenses.defended import Defended, undefended
-from limen.errors import UnknownNameError, UsageError
+from limen.errors import UnknownNameError
 from limen.identity import Named
 from limen.images import straight_through
+from limen.safety import check_count
 from limen.seeds import content_seeds
 
 Defense = Callable[..., Tensor]
@@ -23,7 +24,7 @@ Backward = Literal["own", "identity"]
 """What the gradient goes through where a defence has none: what stands in for it, or nothing at all."""
 
 
-class Adaptive(Classifier):
+class Adaptive(Wrapped):
     """A classifier behind defences, with a gradient through all of them, for attacks that know of them.
 
     Where a defence has a gradient it is taken. Where it has none, the image goes forward through the defence,
@@ -55,12 +56,10 @@ class Adaptive(Classifier):
     """
 
     def __init__(self, classifier: Classifier, draws: int = 1, backward: Backward = "own") -> None:
-        if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-            raise UsageError(f"draws is {draws!r}; expected an integer of 1 or more")
+        check_count("draws", draws)
         if backward not in get_args(Backward):
             raise UnknownNameError("backward", str(backward), get_args(Backward))
-        vars(self).update(vars(classifier))
-        self.classifier = classifier
+        super().__init__(classifier)
         self.chain = _chain(classifier)
         self._rounds = draws if any(map(is_random, self.chain)) else 1
         self.draws = self._rounds * undefended(classifier).draws
@@ -75,10 +74,6 @@ class Adaptive(Classifier):
         """
         answers = [self._answer(images, draw) for draw in range(self._rounds)]
         return answers[0] if len(answers) == 1 else torch.stack(answers).mean(0)
-
-    def fingerprint(self) -> str:
-        """That of the classifier."""
-        return self.classifier.fingerprint()
 
     @property
     def has_stand_ins(self) -> bool:

@@ -6,17 +6,16 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Self
 
 import torch
 from torch import Tensor
 
-from limen.classifier import Classifier
+from limen.classifier import Classifier, Wrapped
 from limen.errors import UsageError
 from limen.identity import Identity, identify
 
 
-class Defended(Classifier):
+class Defended(Wrapped):
     """A classifier that sees every image only after a defence.
 
     The gradient flows through the defence where that has one; where it has none, an attack is refused, as it
@@ -38,8 +37,7 @@ class Defended(Classifier):
     """
 
     def __init__(self, classifier: Classifier, defense: Callable[[Tensor], Tensor]) -> None:
-        vars(self).update(vars(classifier))
-        self.classifier = classifier
+        super().__init__(classifier)
         self.defense = defense
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -58,11 +56,6 @@ class Defended(Classifier):
                 "behind it"
             )
         return self.classifier(defended)
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the classifier inside, as `Classifier.to` does."""
-        self.classifier.to(device)
-        return super().to(device)
 
     def fingerprint(self) -> str:
         """A SHA-256 hex digest of the classifier's own and of what the defence is.

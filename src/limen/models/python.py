@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from limen.classifier import Classifier
@@ -24,7 +23,7 @@ def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
 
     Returns:
         A function with these parameters, and `weights`, a file for the network, and `device`. It raises a
-        LimenError if the function returns something else, or a classifier on another device.
+        LimenError if the function returns something else.
 
     Example:
         >>> def lamp(classes: int = 2) -> nn.Module:
@@ -56,12 +55,7 @@ def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
             return Classifier(module, device=device, class_names=names)
         if names is not None:
             made.class_names = names
-        if device is not None and torch.device(device).type != made.device.type:
-            raise UsageError(
-                f"{_file(function)}{name} returned a classifier on {made.device}, not on {device}; give it a "
-                "parameter device, or return its module"
-            )
-        return made
+        return made if device is None else made.to(device)
 
     own = [each for each in parameters.values() if each.name not in ("weights", "device")]
     added = [inspect.signature(source, eval_str=True).parameters[name] for name in ("weights", "device")]

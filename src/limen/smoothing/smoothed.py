@@ -6,21 +6,20 @@ import functools
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 from torch.utils.checkpoint import checkpoint
 
-from limen.classifier import Classifier
+from limen.classifier import Classifier, Wrapped
 from limen.errors import UsageError
 from limen.images import check_images, straight_through
 from limen.safety import check_count
 from limen.seeds import content_seeds, draw
 
 
-class Smoothed(Classifier):
+class Smoothed(Wrapped):
     """The class that a classifier gives most often to an image under Gaussian noise.
 
     The noise is added before the network's normalisation and is not clipped, so the classifier inside sees
@@ -71,8 +70,7 @@ class Smoothed(Classifier):
             check_count(name, value)
         if isinstance(classifier, Smoothed):
             raise UsageError("the classifier is smoothed already; smooth the one inside")
-        vars(self).update(vars(classifier))
-        self.classifier = classifier
+        super().__init__(classifier)
         self.sigma, self.draws, self.seed, self.batch_size = sigma, draws, seed, batch_size
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -101,11 +99,6 @@ class Smoothed(Classifier):
         ]
         sums, votes = (torch.stack(each) for each in zip(*tallies, strict=True))
         return _elected(sums.logsumexp(0) - math.log(self.draws), votes.sum(0))
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the classifier inside, as `Classifier.to` does."""
-        self.classifier.to(device)
-        return super().to(device)
 
     def votes(self, images: Tensor, draws: range) -> Tensor:
         """How often the classifier inside gives each class to images under some draws of noise.
