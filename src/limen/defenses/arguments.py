@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -12,7 +11,6 @@ from limen.images import check_images
 
 QUALITIES = (1, 100)
 """The least and the greatest quality of a JPEG or WebP file."""
-
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 """How a JPEG file stores colour: at full size, at half the width, or at half the width and height."""
@@ -47,16 +45,6 @@ def check_whole(name: str, value: object, low: int, high: int) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise UsageError(f"{name} must be a whole number from {low} to {high}, not {value}")
-
-
-def check_above(name: str, value: float, low: float) -> None:
-    """Refuse anything but a finite number above `low`.
-
-    Raises:
-        UsageError: With the parameter's name.
-    """
-    if not low < value < math.inf:
-        raise UsageError(f"{name} must be a number above {low:g}, not {value}")
 
 
 def check_grey_or_rgb(images: Tensor, codec: str) -> None:

@@ -45,13 +45,12 @@ def dnn_jpeg(images: Tensor, quality: int = 50) -> Tensor:
         superpixel-guided attentional adversarial attack, CVPR 2020, which leaves its quality undefined.
     """
     check_images(images)
+    check_whole("quality", quality, *QUALITIES)
     return _coded(images.detach(), quality)
 
 
 def _coded(images: Tensor, quality: int) -> Tensor:
-    """Images after the loss, with the gradient of soft rounding where they need one."""
-    check_images(images)
-    check_whole("quality", quality, *QUALITIES)
+    """Images after the loss, unchecked, with the gradient of soft rounding where they need one."""
     if not len(images):
         return images
     height, width = images.shape[2:]

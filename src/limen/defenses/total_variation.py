@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from limen.defenses.arguments import check_above
 from limen.defenses.split_bregman import minimise
 from limen.errors import UsageError
 from limen.images import check_images
@@ -65,7 +66,8 @@ def total_variation(
     check_images(images)
     if not 0 <= drop < 1:
         raise UsageError(f"drop must be a probability below 1, not {drop}")
-    check_above("weight", weight, 0)
+    if not 0 < weight < math.inf:
+        raise UsageError(f"weight must be a number above 0, not {weight}")
     images = images.detach()
     seeds = content_seeds(seed, images) if seeds is None else _fitting(seeds, images)
     shape = (1 if whole_pixels else images.shape[1], *images.shape[2:])

@@ -47,8 +47,7 @@ def torchvision(
     declare_torchvision_operators()
     from torchvision import models
 
-    known = models.list_models(module=models)
-    if name not in known:
+    if name not in (known := models.list_models(module=models)):
         raise UnknownNameError("torchvision model", name, known)
     enum: Any = models.get_model_weights(name)
     default = enum.DEFAULT
@@ -66,9 +65,9 @@ def torchvision(
         module = models.get_model(name, weights=None, **options)
     names = fill(module, weights) if isinstance(weights, Path) else None
     preset = default.transforms()
-    known = names or (default.meta["categories"] if num_classes is None else None)
+    names = names or (default.meta["categories"] if num_classes is None else None)
     crop = crop_of_torchvision(preset)
-    return Classifier(module, preset.mean, preset.std, device=device, class_names=known, crop=crop)
+    return Classifier(module, preset.mean, preset.std, device=device, class_names=names, crop=crop)
 
 
 def timm(
