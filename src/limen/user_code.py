@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +30,7 @@ _namer: ContextVar[tuple[str, frozenset[Path]] | None] = ContextVar("namer", def
 
 @dataclass(frozen=True)
 class UserThing:
-    """Something that a user's file defines.
+    """Something that a user's file defines; equal where file, name and code are.
 
     Attributes:
         value: What it is; of a function, one that may import the file's neighbours when it is called, and
@@ -40,7 +40,7 @@ class UserThing:
         code: The SHA-256 of the file.
     """
 
-    value: Any
+    value: Any = field(compare=False)
     file: Path
     name: str
     code: str

@@ -18,7 +18,6 @@ from limen.metrics import ssim_map
 from limen.runs import Run, open_run
 from limen.spec import write_spec
 from limen.structure import gradcam_plus_plus
-from limen.weights import networks
 
 FGSM = "fgsm:eps=0.06"
 CODE = """
@@ -168,7 +167,6 @@ def test_code_that_only_the_run_names_is_not_run(tmp_path, monkeypatch):
     run, adaptive = open_run(tmp_path / "run"), "defenses:defense=bit_depth,adaptive=true"
     for spec, given in (("transfer:defense=bit_depth", None), (adaptive, classifier)):
         monkeypatch.setattr(user_code, "_loaded", {})  # as in another process
-        networks._loaded.cache_clear()
         with pytest.raises(LimenError, match=r"run names code in .*nets\.py"):
             evaluate(run, EVALUATIONS.make(spec), classifier=given)
         assert evaluate(run, EVALUATIONS.make(spec), classifier=given, trust=[file]).records().num_rows

@@ -216,6 +216,8 @@ def test_networks_are_named_in_specs_and_in_files_of_ones_own(tmp_path):
         segmentation(image, network=f"python:{file}:number")
     own = catalog.FOREGROUNDS.make(f"python:{file}:bright,above=0.2")
     assert torch.equal(masks_of(own, image), image.mean(1, keepdim=True) > 0.2)
+    file.write_text(file.read_text().replace("[[0.0, 1, 0], [1, 0, 0]]", "[[1.0, 0, 0], [0, 1, 0]]"))
+    assert torch.equal(masks_of(method, image), image[:, 1:2] > 0)
     nested = catalog.FOREGROUNDS.make(
         "saliency:model=spectral_residual:prior=none,,deviation=2,logarithm=false"
     )

@@ -103,8 +103,8 @@ class Preprocessing:
 
     def __call__(self, images: Tensor) -> Tensor:
         """What the network is fed for images (N, C, H, W): a tensor of its own, to work in place on."""
-        shown = images.expand(-1, _COLOURS, -1, -1) if self._coloured and images.shape[1] == 1 else images
-        ordered = shown.flip(1) if self._reversed else shown
+        coloured = images.expand(-1, _COLOURS, -1, -1) if self._coloured and images.shape[1] == 1 else images
+        ordered = coloured.flip(1) if self._reversed else coloured
         if self._map is None:
             return ordered.to(self.dtype or images.dtype, copy=not self._reversed)
         wide = torch.promote_types(images.dtype, self.dtype or images.dtype)

@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from limen.errors import UsageError
-from limen.images import check_pair
+from limen.metrics.pairs import check_channels
 
 # sRGB primaries (IEC 61966-2-1) to XYZ, each row divided by the D65 white of the 2° observer, so that
 # white is (1, 1, 1) to four digits.
@@ -48,11 +47,7 @@ def ciede2000_map(a: Tensor, b: Tensor) -> Tensor:
         >>> ciede2000_map(torch.zeros(2, 3, 8, 9), torch.ones(2, 3, 8, 9)).shape
         torch.Size([2, 8, 9])
     """
-    check_pair(a, b)
-    if a.shape[1] not in (1, 3):
-        raise UsageError(
-            f"CIEDE2000 compares colours; the images have {a.shape[1]} channels, neither 1 nor 3"
-        )
+    check_channels("CIEDE2000", a, b, 1)
     return delta_e(rgb_to_lab(a), rgb_to_lab(b))
 
 

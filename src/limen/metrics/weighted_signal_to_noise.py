@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from limen.images import check_pair, grey
+from limen.images import grey
+from limen.metrics.pairs import check_channels
 
 _STRENGTH = 75.0  # D: how much less visible noise is in the busiest place than where the image is flat
 
@@ -33,7 +34,7 @@ def wpsnr(a: Tensor, b: Tensor) -> Tensor:
         >>> wpsnr(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.01))
         tensor([40.])
     """
-    check_pair(a, b)
+    check_channels("wPSNR", a, b, 1)
     weighted = noise_visibility(a)[:, None] * (a - b)
     # In two stages, as torch shares a lone sum of many values among its threads, and several not.
     return -10 * weighted.square().mean(-1).flatten(1).mean(1).log10()

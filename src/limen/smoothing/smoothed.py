@@ -66,8 +66,8 @@ class Smoothed(Wrapped):
     ) -> None:
         if not 0 < sigma < math.inf:
             raise UsageError(f"sigma is {sigma}; expected a number above 0")
-        for name, value in (("draws", draws), ("batch_size", batch_size)):
-            check_count(name, value)
+        check_count("draws", draws)
+        check_count("batch_size", batch_size)
         if isinstance(classifier, Smoothed):
             raise UsageError("the classifier is smoothed already; smooth the one inside")
         super().__init__(classifier)

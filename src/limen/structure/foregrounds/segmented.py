@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from limen.compat import declare_torchvision_operators
 from limen.errors import UnknownNameError, UsageError
 from limen.structure.saliency.objects import as_colour, resized
-from limen.user_code import find
+from limen.user_code import UserThing, find
 from limen.weights.networks import network_of, normalized
 
 
@@ -69,7 +69,7 @@ def segmentation(
                 "weights are for a network that is named; load them into the module that is given"
             )
     elif network.startswith("python:"):
-        network = network_of(_Own(network.removeprefix("python:")), weights, images)
+        network = network_of(_Own(find(network.removeprefix("python:"))), weights, images)
     else:
         colour = normalized(colour)
         network = network_of(_Torchvision(network), _needed(weights, network), images)
@@ -104,13 +104,13 @@ def _needed(weights: Path | None, name: str) -> Path:
 class _Own:
     """The network that a user's file makes."""
 
-    reference: str
+    maker: UserThing
 
     def __call__(self) -> nn.Module:
-        module = find(self.reference).value()
+        module = self.maker.value()
         if not isinstance(module, nn.Module):
-            kind = type(module).__name__
-            raise UsageError(f"python:{self.reference} gives {kind}; expected a torch.nn.Module")
+            kind, maker = type(module).__name__, self.maker
+            raise UsageError(f"python:{maker.file}:{maker.name} gives {kind}; expected a torch.nn.Module")
         return module
 
 
