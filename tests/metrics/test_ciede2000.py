@@ -118,7 +118,7 @@ def test_the_value_is_the_mean_of_the_map() -> None:
 
 def test_other_channel_counts_are_refused() -> None:
     images = torch.rand(1, 4, 8, 8)
-    with pytest.raises(UsageError, match="4 channels"):
+    with pytest.raises(UsageError, match="CIEDE2000 takes 1 or 3 channels; the images have 4"):
         ciede2000(images, images)
 
 

@@ -259,7 +259,7 @@ def test_transposed_images_have_the_same_distortion_in_any_size() -> None:
 def test_three_channels_or_one_and_sixteen_pixels_are_needed() -> None:
     with pytest.raises(UsageError, match="1 or 3 channels"):
         mad(*torch.rand(2, 1, 2, 16, 16))
-    with pytest.raises(UsageError, match="the images only 15×40"):
+    with pytest.raises(UsageError, match="MAD takes sides of 16 pixels or more, the images only have 15×40"):
         mad(*torch.rand(2, 1, 3, 15, 40))
 
 
