@@ -9,10 +9,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import flat
 from limen.attacks.cost import Cost
 from limen.attacks.guided import Guided
-from limen.attacks.part import Problem, rows, setting
+from limen.attacks.part import Problem, flat, rows, setting
 from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm, quantize
 from limen.operators import Operator, Preconditioner, conjugate_gradient
@@ -30,7 +29,7 @@ def _of_length(move: Tensor, order: float = 2) -> tuple[Tensor, Tensor]:
     if bool((length < _FAINT).any()):
         largest = norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny)
         factor = torch.where(length < _FAINT, largest, 1)
-        move = move.div_(factor.reshape(-1, *[1] * (move.ndim - 1)))
+        move = move.div_(column(factor, move.ndim))
         length = norm(move, order)
     return move, length.clamp_min(torch.finfo(move.dtype).tiny)
 
@@ -58,7 +57,7 @@ class Normalize(Transform):
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         move, length = _of_length(move, self.order)
-        return move.div_(length.reshape(-1, *[1] * (move.ndim - 1))), self
+        return move.div_(column(length, move.ndim)), self
 
 
 @dataclass(frozen=True)
@@ -258,7 +257,7 @@ class NearestBoundary(Transform):
         move = move.masked_fill_(((move > 0) & (images >= 1)) | ((move < 0) & (images <= 0)), 0)
         # Squares of faint gradients must not underflow.
         largest = norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny)
-        move = move.div_(largest.reshape(-1, 1, 1, 1, 1))
+        move = move.div_(column(largest, move.ndim))
         lengths = torch.linalg.vector_norm(move.flatten(2), dim=2)
         gaps = (state.values.abs() / largest[:, None]).clamp_max(1e30)
         nearest = (gaps / lengths.clamp_min(1e-12)).masked_fill(lengths == 0, torch.inf).argmin(1)
@@ -281,7 +280,7 @@ class TopSaliency(Transform):
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         # Products of small derivatives must not underflow.
-        move = move / norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny).reshape(-1, 1, 1, 1, 1)
+        move = move / column(norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny), move.ndim)
         target, rest = move[:, 0], move[:, 1]
         images, stored = state.images, quantize(state.problem.originals, state.problem.lattice)
         room = torch.where(target > 0, images < 1, images > 0) & (images == stored)

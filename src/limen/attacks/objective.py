@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from limen.attacks.constraint.boundary import to_linear_boundary
-from limen.attacks.constraint.rounding import flat
-from limen.attacks.part import Problem, other_logits, rows, setting
+from limen.attacks.part import Problem, flat, other_logits, rows, setting
 from limen.attacks.protocols import Kind, Objective, State
 from limen.errors import UsageError
 from limen.images import norm
@@ -68,8 +67,7 @@ class Margin(Objective):
     kappa: float | Tensor = setting(torch.inf)
 
     def __call__(self, state: State) -> Tensor:
-        kappa = self.kappa.flatten() if isinstance(self.kappa, Tensor) else self.kappa
-        return logit_margin(state).clamp(max=kappa)
+        return logit_margin(state).clamp(max=flat(self.kappa))
 
 
 @dataclass(frozen=True)
@@ -167,8 +165,7 @@ class ForegroundScore(Objective):
 
     def __call__(self, state: State) -> Tensor:
         density = density_of(self.model, state.images, state.problem.classifier)
-        weight = self.weight.flatten() if isinstance(self.weight, Tensor) else self.weight
-        return weight * (density * self.mask[:, 0]).flatten(1).sum(1)
+        return flat(self.weight) * (density * self.mask[:, 0]).flatten(1).sum(1)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ def setting(default: Any = MISSING) -> Any:
     return field(default=default, metadata={"per_sample": True, "setting": True})
 
 
+def flat(value: float | Tensor) -> float | Tensor:
+    """A setting as a number or (n,), the shape of distances."""
+    return value.flatten() if isinstance(value, Tensor) else value
+
+
 def rows() -> Any:
     """A field with one row per sample, filled by `bind` or the loop: a tensor, or what has `select`."""
     return field(default=None, kw_only=True, repr=False, metadata={"per_sample": True})
@@ -204,7 +209,7 @@ class Problem(Part):
 
     def attained(self, logits: Tensor) -> Tensor:
         """Which logits (n, K) are what the attack is after: the prediction, by more than the confidence."""
-        least = self.confidence.flatten() if isinstance(self.confidence, Tensor) else self.confidence
+        least = flat(self.confidence)
         # Without one the prediction decides alone, in a tie too, as it does for whoever uses the model.
         return self.adversarial(logits.argmax(1)) & ((self.margin(logits) > least) | (least == 0))
 

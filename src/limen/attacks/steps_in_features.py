@@ -9,9 +9,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import flat
 from limen.attacks.features import FeatureDistance
-from limen.attacks.part import rows, setting
+from limen.attacks.part import flat, rows, setting
 from limen.attacks.protocols import State, Transform
 from limen.images import column, norm
 from limen.operators import conjugate_gradient

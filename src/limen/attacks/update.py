@@ -12,8 +12,7 @@ from torch import Tensor
 
 from limen.attacks.constraint.boundary import to_linear_boundary
 from limen.attacks.constraint.regions import Regions
-from limen.attacks.constraint.rounding import flat
-from limen.attacks.part import rows, setting
+from limen.attacks.part import flat, rows, setting
 from limen.attacks.protocols import Constraint, State, Transform, follow
 from limen.attacks.schedule import cosine
 from limen.images import column, dot, norm
@@ -135,8 +134,7 @@ class FirstToUnit(Transform):
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
         first = norm(move, torch.inf) if self.scale is None else self.scale
-        divisor = torch.where(first > 0, first, 1).reshape(-1, *[1] * (move.ndim - 1))
-        return move.div_(divisor), replace(self, scale=first)
+        return move.div_(column(torch.where(first > 0, first, 1), move.ndim)), replace(self, scale=first)
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ class ShareToBoundary(Transform):
             length = norm(state.perturbation.change(state.variables, move))
             tiny = torch.finfo(move.dtype).tiny
             scale = flat(self.share) * to_linear_boundary(state)[0] / length.clamp_min(tiny)
-        return move.mul_(scale.reshape(-1, *[1] * (move.ndim - 1))), replace(self, scale=scale)
+        return move.mul_(column(scale, move.ndim)), replace(self, scale=scale)
 
 
 @dataclass(frozen=True)

@@ -175,9 +175,9 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).flatten(1).sum(1)  # whose pairwise sum keeps float32's digits
 
 
-def column(numbers: Tensor) -> Tensor:
-    """One number per sample (N,), shaped (N, 1, 1, 1) to broadcast over images."""
-    return numbers.reshape(-1, 1, 1, 1)
+def column(numbers: Tensor, ndim: int = 4) -> Tensor:
+    """One number per sample (N,), shaped (N, 1, 1, 1) to broadcast over images, or over tensors of `ndim`."""
+    return numbers.reshape(-1, *[1] * (ndim - 1))
 
 
 def quantize(images: Tensor, lattice: int | None = LATTICE) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from limen.attacks.constraint.rounding import reaching
 from limen.attacks.protocols import State
-from limen.images import dot, norm
+from limen.images import column, dot, norm
 
 _FARTHEST = 0.15
 """How far a boundary may seem, as a root mean square over an image: a fading gradient says more."""
@@ -22,7 +22,7 @@ def to_linear_boundary(state: State) -> tuple[Tensor, Tensor]:
     """
     largest, tiny = norm(state.gradient, torch.inf), torch.finfo(state.gradient.dtype).tiny
     # Its squares must neither underflow nor overflow.
-    gradient = state.gradient / largest.clamp_min(tiny).reshape(-1, *[1] * (state.gradient.ndim - 1))
+    gradient = state.gradient / column(largest.clamp_min(tiny), state.gradient.ndim)
     change = state.perturbation.change(state.variables, gradient)
     length, most = norm(change).clamp_min(tiny), _FARTHEST * state.exact[0].numel() ** 0.5
     slope = largest * (dot(gradient, gradient) / length)

@@ -8,9 +8,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import flat
 from limen.attacks.cost import Cost
-from limen.attacks.part import Problem, setting
+from limen.attacks.part import Problem, flat, setting
 from limen.attacks.protocols import Constraint, State
 from limen.images import column, norm, per_sample
 

@@ -8,8 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import flat
-from limen.attacks.part import Problem, setting
+from limen.attacks.part import Problem, flat, setting
 from limen.attacks.protocols import Constraint
 from limen.images import norm, quantize
 

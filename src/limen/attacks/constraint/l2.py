@@ -8,15 +8,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import (
-    BISECTIONS,
-    SLACK,
-    flat,
-    radius_before_rounding,
-    steps_within,
-    stretch,
-)
-from limen.attacks.part import Problem, setting
+from limen.attacks.constraint.rounding import BISECTIONS, SLACK, radius_before_rounding, steps_within, stretch
+from limen.attacks.part import Problem, flat, setting
 from limen.attacks.protocols import Constraint
 from limen.images import column, norm
 

@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import SLACK, flat, steps_within
-from limen.attacks.part import Problem, rows, setting
+from limen.attacks.constraint.rounding import SLACK, steps_within
+from limen.attacks.part import Problem, flat, rows, setting
 from limen.attacks.protocols import Constraint
 from limen.images import norm
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from limen.attacks.part import Problem
+from limen.attacks.part import Problem, flat
 from limen.images import column, norm, per_sample, quantize
 
 SLACK = 1e-6
@@ -43,11 +43,6 @@ def stretch(
 
 def _stored(originals: Tensor, delta: Tensor, t: Tensor, lattice: int) -> Tensor:
     return quantize(torch.addcmul(originals, delta, column(t)), lattice).clamp_(0, 1)
-
-
-def flat(value: float | Tensor) -> float | Tensor:
-    """A setting as a number or (n,), the shape of distances."""
-    return value.flatten() if isinstance(value, Tensor) else value
 
 
 def steps_within(eps: float | Tensor, problem: Problem) -> Tensor:

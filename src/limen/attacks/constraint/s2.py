@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from limen.attacks.constraint.ray import ClippedRay, squared, total
-from limen.attacks.constraint.rounding import SLACK, flat, stretch
-from limen.attacks.part import Problem, rows, setting
+from limen.attacks.constraint.rounding import SLACK, stretch
+from limen.attacks.part import Problem, flat, rows, setting
 from limen.attacks.protocols import Constraint, State
 from limen.errors import UsageError
 from limen.images import norm, per_sample

@@ -9,8 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import flat
-from limen.attacks.part import Problem, rows, setting
+from limen.attacks.part import Problem, flat, rows, setting
 from limen.attacks.protocols import Constraint, State
 from limen.attacks.schedule import cosine
 from limen.images import column, norm, per_sample

@@ -7,8 +7,8 @@ from typing import Self
 
 from torch import Tensor
 
-from limen.attacks.constraint.rounding import SLACK, flat, stretch
-from limen.attacks.part import Problem, rows, setting
+from limen.attacks.constraint.rounding import SLACK, stretch
+from limen.attacks.part import Problem, flat, rows, setting
 from limen.attacks.protocols import Constraint
 from limen.images import column, norm, per_sample
 from limen.metrics import dissimilarity
