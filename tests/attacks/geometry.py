@@ -67,7 +67,7 @@ class _Continuous:
 
 @dataclass(frozen=True)
 class Lp(_Continuous):
-    """‖x − x0‖_p, p of 2 or infinity: ⟨w, x⟩ grows by the distance times ‖w‖ in the dual norm."""
+    """‖x − x0‖_p, p of 1, 2 or infinity: ⟨w, x⟩ grows by the distance times ‖w‖ in the dual norm."""
 
     order: float
     reach: float
@@ -82,7 +82,7 @@ class Lp(_Continuous):
         return gap / self._dual(weights)
 
     def _dual(self, weights: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(weights, ord=1 if self.order == math.inf else 2)
+        return torch.linalg.vector_norm(weights, ord={1: math.inf, 2: 2, math.inf: 1}[self.order])
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ class OnSuperpixels(_Along):
         return 255 / originals[0].numel() ** 0.5 if self.rms else 1.0
 
 
-L2, LINF = Lp(2, reach=0.6), Lp(math.inf, reach=0.1)
+L1, L2, LINF = Lp(1, reach=0.3), Lp(2, reach=0.6), Lp(math.inf, reach=0.1)
 
 
 def left(images: Tensor) -> Tensor:

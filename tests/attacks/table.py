@@ -14,6 +14,7 @@ from limen.attacks import FACTORIES, Outcome
 
 from .geometry import (
     L0,
+    L1,
     L2,
     L2_DUAL,
     LINF,
@@ -187,6 +188,26 @@ TABLE = (
         has_optimum=False, variant="multiplier"),
     Row("perceptual_ddn", {"metric": "l2", "steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}),
     Row("least_noticed", {"steps": 25}, L2, (25, 26), minimal=True, has_optimum=False),
+    Row("apgd_linf", {"eps": 0.06, "steps": 8}, LINF, (8, 10), random=True),
+    Row("apgd_linf", {"eps": 0.06, "steps": 8, "loss": "dlr", "restarts": 2, "early_stop": True}, LINF,
+        (16, 19), random=True, stops=True, variant="ratio"),
+    Row("apgd_linf", {"eps": 0.06, "steps": 8, "targets": 2}, LINF, (16, 19), random=True, variant="toward"),
+    Row("apgd_l2", {"eps": 0.7, "steps": 8}, L2, (8, 10), random=True, sharp={"steps": 40}),
+    Row("apgd_l1", {"eps": 6.0, "steps": 20}, L1, (20, 22), random=True, sharp={"steps": 150}),
+    Row("fmn", {"norm": "l0", "steps": 25}, L0(), (25, 26), minimal=True, sharp={"steps": 100}, variant="l0"),
+    Row("fmn", {"norm": "l1", "steps": 25}, L1, (25, 26), minimal=True, sharp={"steps": 100}, variant="l1"),
+    Row("fmn", {"norm": "l2", "steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 100}, variant="l2",
+        awkward={"steps": 60}),
+    Row("fmn", {"steps": 25}, LINF, (25, 26), minimal=True, sharp={"steps": 100}, awkward={"steps": 60}),
+    Row("pdpgd", {"norm": "l1", "steps": 25}, L1, (25, 26), minimal=True, sharp={"steps": 200}, variant="l1"),
+    Row("pdpgd", {"steps": 25}, L2, (25, 26), minimal=True, sharp={"steps": 200}),
+    Row("pdpgd", {"norm": "linf", "steps": 25}, LINF, (25, 26), minimal=True, sharp={"steps": 200},
+        variant="linf"),
+    Row("sigma_zero", {"steps": 25}, L0(), (25, 26), minimal=True, sharp={"steps": 300}),
+    Row("square", {"eps": 0.1, "steps": 100}, LINF, (100, 101), gradients=(0, 0), random=True, stops=True,
+        has_optimum=False),
+    Row("square", {"eps": 1.5, "norm": "l2", "steps": 100}, L2, (100, 101), gradients=(0, 0), random=True,
+        stops=True, has_optimum=False, variant="l2"),
 )  # fmt: skip
 
 

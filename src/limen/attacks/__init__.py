@@ -6,6 +6,7 @@ import difflib
 
 from limen.attacks.factory import Attack, Factory, attack
 from limen.attacks.features import FEATURES, Features
+from limen.attacks.library.auto_pgd import apgd_l1, apgd_l2, apgd_linf
 from limen.attacks.library.carlini_wagner import carlini_wagner_l2
 from limen.attacks.library.ddn import ddn
 from limen.attacks.library.deepfool import deepfool
@@ -13,10 +14,12 @@ from limen.attacks.library.dual import dual_ddn, dual_perturbation
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
+from limen.attacks.library.minimum_norm import fmn, pdpgd, sigma_zero
 from limen.attacks.library.neural import lpa, ppgd
 from limen.attacks.library.perceptual import perc_al, perceptual_gradient
 from limen.attacks.library.perceptual_least import least_noticed, perceptual_ddn, perceptual_pgd
 from limen.attacks.library.smooth import qpgd_l2, smooth_carlini_wagner_l2
+from limen.attacks.library.square import square
 from limen.attacks.library.ssim import fpgap, pgap
 from limen.attacks.library.ssim_tensor import ssim_ddn, ssim_pgd, ssim_step
 from limen.attacks.library.superpixel import m_sai_fgm, sa_fgm, sai_fgm
@@ -62,6 +65,13 @@ FACTORIES: dict[str, Factory[...]] = {
         perceptual_pgd,
         perceptual_ddn,
         least_noticed,
+        apgd_linf,
+        apgd_l2,
+        apgd_l1,
+        fmn,
+        pdpgd,
+        sigma_zero,
+        square,
     )
 }
 """Every attack by its name."""
@@ -82,6 +92,9 @@ __all__ = [
     "Factory",
     "Features",
     "Outcome",
+    "apgd_l1",
+    "apgd_l2",
+    "apgd_linf",
     "attack",
     "carlini_wagner_l2",
     "ddn",
@@ -90,6 +103,7 @@ __all__ = [
     "dual_perturbation",
     "fgm",
     "fgsm",
+    "fmn",
     "fpgap",
     "ifgsm",
     "jsma",
@@ -97,6 +111,7 @@ __all__ = [
     "lpa",
     "m_sai_fgm",
     "mifgsm",
+    "pdpgd",
     "perc_al",
     "perceptual_ddn",
     "perceptual_gradient",
@@ -108,7 +123,9 @@ __all__ = [
     "qpgd_l2",
     "sa_fgm",
     "sai_fgm",
+    "sigma_zero",
     "smooth_carlini_wagner_l2",
+    "square",
     "ssim_ddn",
     "ssim_pgd",
     "ssim_step",

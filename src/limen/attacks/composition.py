@@ -51,6 +51,11 @@ class Composition(Part):
     distance: Distance | None = None
     foreground: Mask | None = None
 
+    @property
+    def black_box(self) -> bool:
+        """Whether the rule makes its moves of values alone, so that no gradient is asked for."""
+        return self.rule[0].takes == "values alone"
+
     def bind(self, problem: Problem) -> Self:
         """Bind to the samples of a call; their foreground is asked for once, for all parts."""
         found = None if self.foreground is None else self.foreground.share(problem) > 0
@@ -99,7 +104,8 @@ class Composition(Part):
         self, rule: tuple[Transform, ...], constraint: Constraint, giver: Objective | Transform
     ) -> Iterator[str]:
         for link in rule:
-            if link.takes != giver.gives:
+            blind = link.takes == "values alone" and isinstance(giver, Objective)
+            if link.takes != giver.gives and not (blind and giver.gives == "one function"):
                 yield f"{_kind(link)} moves along {link.takes}, but {_kind(giver)} gives {giver.gives}"
             yield from self._wrong_link(link, constraint)
             giver = link

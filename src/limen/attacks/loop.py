@@ -41,7 +41,7 @@ def climb(
         if last and not judged:
             best.take(_shown(state, differentiable=False))
             break
-        state = _look(state, classifier, step / parts.steps, differentiable=not last)
+        state = _look(state, classifier, step / parts.steps, valued=not last, blind=parts.black_box)
         best.offer(state, parts.distance)
         succeeded[state.places] |= state.success
         at_original = judged and step == 0 and not parts.random_start
@@ -51,7 +51,7 @@ def climb(
         stay = (~finished).nonzero()[:, 0]
         if last or len(stay) == 0:
             break
-        state = _differentiate(state)
+        state = state if parts.black_box else _differentiate(state)
         state = state.select(stay) if len(stay) < len(finished) else state
         best.count(state)
         state = _move(state)
@@ -62,15 +62,20 @@ def climb(
     return succeeded
 
 
-def settle_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> None:
-    """Settle the samples whose original already is what the attack is after; the parts are not bound yet."""
+def settle_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> Tensor:
+    """Settle the samples whose original already is what the attack is after; the parts are not bound yet.
+
+    Returns:
+        The model's answer (N, K) to the originals.
+    """
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
     objective, stored = as_objective(parts.objective), Constraint().bind(problem)
     problem = replace(problem, confidence=parts.confidence)
     state = State(problem, objective, Perturbation(), stored, (), places=rows, variables=problem.originals)
-    state = _look(state, classifier, 0.0, differentiable=False)
+    state = _look(state, classifier, 0.0, valued=False)
     best.offer(state, parts.distance)
     best.settled |= state.success
+    return state.logits
 
 
 def _variables(parts: Composition, problem: Problem, salt: int) -> Tensor:
@@ -95,8 +100,17 @@ def _start(parts: Composition, problem: Problem, rows: Tensor, variables: Tensor
     )
 
 
-def _look(state: State, classifier: Classifier, progress: float, differentiable: bool) -> State:
-    """The model's one forward pass of a step, on the image that a file would store."""
+def _look(state: State, classifier: Classifier, progress: float, valued: bool, blind: bool = False) -> State:
+    """The model's one forward pass of a step, on the image that a file would store.
+
+    Args:
+        state: The samples, at their variables.
+        classifier: The model.
+        progress: The share of all steps that have been made.
+        valued: Whether the objective is evaluated, too.
+        blind: Whether nothing will be differentiated.
+    """
+    differentiable = valued and not blind
     with torch.set_grad_enabled(differentiable):
         shown = _shown(state, differentiable)
         asked = shown.images.view_as(shown.images)
@@ -115,7 +129,7 @@ def _look(state: State, classifier: Classifier, progress: float, differentiable:
             success=success,
             progress=progress,
         )
-        return replace(seen, values=seen.objective(seen)) if differentiable else seen
+        return replace(seen, values=seen.objective(seen) if valued else None)
 
 
 def _shown(state: State, differentiable: bool) -> State:
@@ -186,7 +200,8 @@ def _move(state: State) -> State:
         constraint=state.constraint.update(state),
         perturbation=state.perturbation.update(state),
     )
-    move, rule = follow(state.rule, state.gradient.clone(), state)
+    gradient = torch.zeros_like(state.variables) if state.gradient is None else state.gradient.clone()
+    move, rule = follow(state.rule, gradient, state)
     variables = state.variables + move
     if state.perturbation.is_image:
         variables = state.constraint.project(variables)

@@ -71,6 +71,36 @@ class Margin(Objective):
 
 
 @dataclass(frozen=True)
+class LogOddsOfMargin(Objective):
+    """−log(1 + exp(−margin)): the logit margin, which is climbed the less, the greater it is."""
+
+    def __call__(self, state: State) -> Tensor:
+        return -softplus(-logit_margin(state))
+
+
+@dataclass(frozen=True)
+class HingeAndSupport(Objective):
+    """−([−logit margin]₊ + ℓ0 / N): up to a success, with as few changed values as can be.
+
+    ℓ0 = Σ δ² / (δ² + σ) nearly counts the values that change, and can be differentiated.
+
+    Source:
+        Cinà et al. 2025, σ-zero: gradient-based optimization of l0-norm adversarial examples, eq. 4 and 5.
+
+    Attributes:
+        smoothing: σ, the less, the nearer to a count.
+    """
+
+    smoothing: float = 1e-3
+
+    def __call__(self, state: State) -> Tensor:
+        square = (state.exact - state.problem.originals).square()
+        support = (square / (square + self.smoothing)).flatten(1).mean(1)
+        short = flat(state.problem.confidence) - logit_margin(state)
+        return -(short.clamp_min(0) + support)
+
+
+@dataclass(frozen=True)
 class DistanceAndHinge(Objective):
     """−(w·‖x − x0‖² + c·[m − logit margin]₊): the Lagrangian of Carlini & Wagner (2017), Section V.
 

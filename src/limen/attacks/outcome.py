@@ -134,7 +134,7 @@ class Best:
         if self.probabilities is None:
             self.probabilities = _are_probabilities(state.logits.detach())
         self.forwards[rows] += _passes(state)
-        if state.exact.requires_grad:  # so that what is climbed has been evaluated
+        if state.values is not None:
             self.forwards[rows] += state.objective.beside[0]
         hits = better.nonzero()[:, 0]
         if measure is not None and len(hits):
@@ -156,12 +156,14 @@ class Best:
     def count(self, state: State) -> None:
         """Count the backward passes of a step, and the step."""
         rows = state.places
+        self.steps[rows] += 1
+        if state.gradient is None:
+            return
         functions = 1 if state.values.ndim == 1 else state.values.shape[1]
         self.backwards[rows] += functions * _passes(state) + state.objective.beside[1]
         self.gradients[rows] += functions
         self.zero[rows] += state.zero
         self.nonfinite[rows] += state.nonfinite
-        self.steps[rows] += 1
 
     def revoke(self, rows: Tensor, originals: Tensor) -> None:
         """Give the samples at `rows` back their originals: what was kept broke the budget."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from limen.classifier import Classifier
+from limen.errors import UsageError
 from limen.images import column, per_sample, quantize
 from limen.seeds import draw
 
@@ -165,6 +166,7 @@ class Problem(Part):
         foreground: Which pixels (n, 1, H, W) are foreground: as the caller says, for a composition's mask;
             for its other parts as that mask says.
         region: Where (n, 1, H, W) images may change at all; None for everywhere.
+        answer: The model's logits (n, K) for the originals, if it has been asked.
         taken: Where parts count the passes of the classifier that they take; None to count none.
     """
 
@@ -177,6 +179,7 @@ class Problem(Part):
     classifier: Classifier | None = None
     foreground: Tensor | None = rows()
     region: Tensor | None = rows()
+    answer: Tensor | None = rows()
     taken: Passes | None = rows()
 
     @property
@@ -192,6 +195,21 @@ class Problem(Part):
         """The problem of changing the images only in a region (n, 1, H, W); the rest is as it is stored."""
         kept = quantize(self.originals.clone(), self.lattice)
         return replace(self, originals=torch.where(region, self.originals, kept), region=region)
+
+    def answers(self) -> Tensor:
+        """The model's logits (n, K) for the originals; where it has not been asked, it is, and counted.
+
+        Raises:
+            UsageError: If there is no model.
+        """
+        if self.answer is not None:
+            return self.answer
+        if self.classifier is None:
+            raise UsageError("the model's answer is not known; bind the parts to a problem that has a model")
+        if self.taken is not None:
+            self.taken.add(forwards=self.classifier.draws)
+        with torch.no_grad():
+            return self.classifier(quantize(self.originals, self.lattice))
 
     def margin(self, logits: Tensor) -> Tensor:
         """The logit margin (n,): positive exactly where the attack succeeds.

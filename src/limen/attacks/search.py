@@ -62,7 +62,8 @@ class InTurn(Search):
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         if self.compositions[0].random_start and best.judges(self.compositions[0].distance):
-            settle_originals(self.compositions[0], classifier, problem, best)
+            answer = settle_originals(self.compositions[0], classifier, problem, best)
+            problem = replace(problem, answer=answer)
         for salt in range(self.restarts * len(self.compositions)):
             rows = (~best.success).nonzero()[:, 0]
             if len(rows) == 0:

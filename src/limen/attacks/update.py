@@ -189,8 +189,8 @@ class Adam(Transform):
 
     learning_rate: float | Tensor = setting(0.01)
     betas: tuple[float, float] = (0.9, 0.999)
-    first: Tensor | None = rows()
-    second: Tensor | None = rows()
+    first: Tensor = rows()
+    second: Tensor = rows()
     step: int = 0
     any_variables: ClassVar[bool] = True
 
@@ -200,6 +200,10 @@ class Adam(Transform):
         second = torch.zeros_like(move) if self.second is None else self.second
         first = torch.lerp(first, move, 1 - decay1)
         second = torch.mul(second, decay2).addcmul_(move, move, value=1 - decay2)
-        scale = torch.sqrt(second).mul_(1 / math.sqrt(1 - decay2**step)).add_(1e-8)
-        torch.div(first, scale, out=move).mul_(self.learning_rate / (1 - decay1**step))
-        return move, replace(self, first=first, second=second, step=step)
+        after = replace(self, first=first, second=second, step=step)
+        torch.div(first, after.spread(), out=move).mul_(self.learning_rate / (1 - decay1**step))
+        return move, after
+
+    def spread(self) -> Tensor:
+        """The root of the second moment (n, …), by which the last step was divided."""
+        return torch.sqrt(self.second).mul_(1 / math.sqrt(1 - self.betas[1] ** self.step)).add_(1e-8)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from limen.attacks.constraint.cost_ball import CostBall, SoftBall
 from limen.attacks.constraint.l0 import L0Ball
+from limen.attacks.constraint.l1 import L1Ball
 from limen.attacks.constraint.l2 import L2Ball
 from limen.attacks.constraint.linf import LinfBall
+from limen.attacks.constraint.minimum_norm import MinimumNormBall
 from limen.attacks.constraint.on_lattice import OnLattice
 from limen.attacks.constraint.regions import Regions
 from limen.attacks.constraint.s2 import S2Ball
 from limen.attacks.constraint.same_reach import SameReach
 from limen.attacks.constraint.shrinking_ball import ShrinkingBall
+from limen.attacks.constraint.sparse import Thresholded
 from limen.attacks.constraint.sphere import AdaptiveSphere
 from limen.attacks.constraint.ssim import SsimBall
 
@@ -21,8 +24,10 @@ __all__ = [
     "AdaptiveSphere",
     "CostBall",
     "L0Ball",
+    "L1Ball",
     "L2Ball",
     "LinfBall",
+    "MinimumNormBall",
     "OnLattice",
     "Regions",
     "S2Ball",
@@ -30,4 +35,5 @@ __all__ = [
     "ShrinkingBall",
     "SoftBall",
     "SsimBall",
+    "Thresholded",
 ]

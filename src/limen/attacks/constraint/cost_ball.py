@@ -109,7 +109,10 @@ class SoftBall(CostBall):
 
     until: float = 1.0
     held: bool = False
-    is_soft: ClassVar[bool] = True
+
+    @property
+    def is_soft(self) -> bool:
+        return True
 
     def update(self, state: State) -> Self:
         return replace(self, held=state.progress >= self.until)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-import torch
 from torch import Tensor
 
+from limen.attacks.constraint.projection import onto_ball
 from limen.attacks.part import Problem, flat, setting
 from limen.attacks.protocols import Constraint
-from limen.images import norm, quantize
+from limen.images import norm, per_sample, quantize
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,12 @@ class L0Ball(Constraint):
     eps: float | Tensor = setting(0.0)
 
     def bind(self, problem: Problem) -> Self:
-        return replace(super().bind(problem), originals=quantize(problem.originals, problem.lattice))
+        stored = quantize(problem.originals, problem.lattice)
+        radius = per_sample(flat(self.eps), stored, "eps")
+        return replace(super().bind(problem), originals=stored, radius=radius)
 
     def project(self, images: Tensor) -> Tensor:
-        images.clamp_(0, 1)
-        if not bool((norm(images - self.originals, 0) > flat(self.eps)).any()):
-            return images
-        size = (images - self.originals).abs_().flatten(1)
-        rank = size.argsort(dim=1, descending=True, stable=True).argsort(dim=1).reshape(images.shape)
-        return torch.where(rank < self.eps, images, self.originals)
+        return onto_ball(images, self.originals, self.radius, 0)
 
     def contains(self, images: Tensor) -> Tensor:
         return (norm(images - self.originals, 0) <= flat(self.eps)) & super().contains(images)

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from limen.attacks.constraint.projection import onto_ball
 from limen.attacks.constraint.rounding import BISECTIONS, SLACK, radius_before_rounding, steps_within, stretch
 from limen.attacks.part import Problem, flat, setting
 from limen.attacks.protocols import Constraint
@@ -39,10 +40,10 @@ class L2Ball(Constraint):
         return steps_within(self.eps * values**0.5, problem)
 
     def project(self, images: Tensor) -> Tensor:
+        if not self.exact:
+            return onto_ball(images, self.originals, self.radius, 2)
         delta = images.sub_(self.originals)
         scale = self.radius / column(norm(delta)).clamp_min(1e-12)
-        if not self.exact:
-            scale = scale.clamp_max(1)
         return torch.addcmul(self.originals, delta, scale, out=delta).clamp_(0, 1)
 
     def store(self, images: Tensor) -> Tensor:

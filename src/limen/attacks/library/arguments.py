@@ -12,10 +12,12 @@ from torch import Tensor
 
 from limen.attacks.cost import Difference
 from limen.attacks.features import FEATURES, FeatureDistance, Features
+from limen.attacks.logit_ratio import LogitRatio
 from limen.attacks.loss import Loss as Function
 from limen.attacks.loss import as_objective
 from limen.attacks.mask import Attended, Found, Mask
 from limen.attacks.objective import CrossEntropy, ForegroundScore, Margin, Sum
+from limen.attacks.outcome import Distance
 from limen.attacks.perturbation import Masked, Template
 from limen.attacks.perturbation.template import Pooling
 from limen.attacks.protocols import Map, Objective
@@ -32,11 +34,15 @@ from limen.structure import (
 )
 from limen.structure.asking import named
 
-Loss = Literal["cross_entropy", "margin"] | Function
+Loss = Literal["cross_entropy", "margin", "dlr"] | Function
 """A loss by its name, or a function of images, logits and labels that gives a value per sample, (n,): it is
 climbed where labels are to be left, and descended where they are targets."""
 
-_LOSSES: dict[str, Callable[[], Objective]] = {"cross_entropy": CrossEntropy, "margin": Margin}
+_LOSSES: dict[str, Callable[[], Objective]] = {
+    "cross_entropy": CrossEntropy,
+    "margin": Margin,
+    "dlr": LogitRatio,
+}
 
 
 def loss_named(loss: Loss) -> Objective:
@@ -118,6 +124,19 @@ def step_length(step_size: float | Tensor | None, default: float | Tensor) -> fl
 def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
     """‖x − x0‖₂ (n,)."""
     return norm(images - originals)
+
+
+Norm = Literal["l0", "l1", "l2", "linf"]
+"""What a perturbation is measured by."""
+
+ORDERS: dict[str, float] = {"l0": 0, "l1": 1, "l2": 2, "linf": math.inf}
+"""The p of each norm."""
+
+
+def distance_of(norm_name: Norm) -> Distance:
+    """‖x − x0‖_p (n,), of images and originals."""
+    order = ORDERS[norm_name]
+    return lambda images, originals: norm(images - originals, order)
 
 
 Method = Literal["slic", "lsc", "seeds"]

@@ -1,0 +1,75 @@
+"""A ball of any Lp norm whose radius follows how near the boundary is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from limen.attacks.constraint.projection import onto_ball
+from limen.attacks.part import Problem, flat, rows
+from limen.attacks.protocols import Constraint, State
+from limen.attacks.schedule import cosine
+from limen.images import column, norm
+
+_DUAL = {1: math.inf, 2: 2, math.inf: 1}
+
+
+@dataclass(frozen=True)
+class MinimumNormBall(Constraint):
+    """A ball that shrinks after a success, and else grows: at first to where the boundary seems to be.
+
+    Before the first success its radius is the length of the perturbation and, beyond that, the way to the
+    linearised boundary; in L0, which has none, it grows by a value a step. It is never larger than the least
+    success so far, nor than [0, 1] has room for.
+
+    Its radius is the length before rounding, as that of `AdaptiveSphere` is.
+
+    Source:
+        Pintor, Roli, Brendel & Biggio 2021, Fast minimum-norm adversarial attacks through adaptive norm
+        constraints, Algorithm 1.
+
+    Attributes:
+        order: The p of the norm: 0, 1, 2 or infinity.
+        gamma: The share γ by which the radius changes at the first step.
+        final: The share at the last step, reached along a half cosine.
+        least: The least length (n, 1, 1, 1) of a success so far.
+        most: The greatest that an image in [0, 1] can have.
+    """
+
+    order: float = 2
+    gamma: float = 0.05
+    final: float = 0.001
+    least: Tensor = rows()
+    most: Tensor = rows()
+
+    def bind(self, problem: Problem) -> Self:
+        bound, x = super().bind(problem), problem.originals
+        most = column(norm(torch.maximum(x, 1 - x), self.order))
+        unset = torch.full_like(most, math.inf)
+        radius = torch.ones_like(most) if self.order == 0 else unset
+        return replace(bound, radius=radius, least=unset, most=most)
+
+    def update(self, state: State) -> Self:
+        gamma, success = cosine(self.gamma, self.final, state.progress), column(state.success)
+        length = column(norm(state.exact - self.originals, self.order))
+        least = torch.where(success, self.least.minimum(length), self.least)
+        shrunk, grown = self.radius * (1 - gamma), self.radius * (1 + gamma)
+        if self.order == 0:
+            shrunk = shrunk.floor().minimum(self.radius - 1).clamp_min(0)
+            grown = grown.floor().maximum(self.radius + 1)
+        else:
+            grown = torch.where(least.isinf(), length + self._to_boundary(state), grown)
+        radius = torch.where(success, shrunk.minimum(least), grown).minimum(self.most)
+        return replace(self, radius=radius, least=least)
+
+    def _to_boundary(self, state: State) -> Tensor:
+        """How far (n, 1, 1, 1) the objective would have to be climbed, were it linear."""
+        gap = (flat(state.problem.confidence) - state.values).abs()
+        return column(gap / norm(state.gradient, _DUAL[self.order]).clamp_min(1e-12))
+
+    def project(self, images: Tensor) -> Tensor:
+        return onto_ball(images, self.originals, self.radius, self.order)

@@ -1,0 +1,122 @@
+"""The least perturbation in any Lp norm."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from limen.attacks.composition import Composition
+from limen.attacks.constraint import MinimumNormBall, Thresholded
+from limen.attacks.direction import Normalize
+from limen.attacks.factory import attack
+from limen.attacks.library.arguments import (
+    ORDERS,
+    Loss,
+    Norm,
+    distance_of,
+    loss_named,
+    one_of,
+    positive,
+)
+from limen.attacks.objective import HingeAndSupport, LogOddsOfMargin
+from limen.attacks.primal_dual import PrimalDual
+from limen.attacks.search import InTurn, Search
+from limen.attacks.update import Adam, Scale
+from limen.safety import check_count
+
+Convex = Literal["l1", "l2", "linf"]
+"""What a proximal step can shorten."""
+
+
+@attack()
+def fmn(
+    norm: Norm = "linf",
+    steps: int = 1000,
+    step_size: float = 1.0,
+    gamma: float = 0.05,
+    loss: Loss = "margin",
+) -> Search:
+    """The fast minimum-norm attack: steps in a ball that follows how near the boundary is.
+
+    Args:
+        norm: What is made least: "l0", "l1", "l2" or "linf".
+        steps: How many steps.
+        step_size: The length of the first step in L2; it falls to a hundredth along a cosine.
+        gamma: The share by which the ball's radius changes at the first step; at the last it is a 50th.
+        loss: What is climbed.
+
+    Source:
+        Pintor, Roli, Brendel & Biggio 2021, Fast minimum-norm adversarial attacks through adaptive norm
+        constraints, Algorithm 1.
+
+    Example:
+        >>> fmn(norm="l1", steps=100).name
+        'fmn'
+    """
+    one_of("norm", norm, Norm)
+    length, gamma = positive("step_size", step_size), float(positive("gamma", gamma))
+    parts = Composition(
+        objective=loss_named(loss),
+        constraint=MinimumNormBall(order=ORDERS[norm], gamma=gamma, final=gamma / 50),
+        rule=(Normalize(), Scale(length, final=length / 100)),
+        steps=check_count("steps", steps),
+        distance=distance_of(norm),
+    )
+    return InTurn((parts,))
+
+
+@attack()
+def pdpgd(norm: Convex = "l2", steps: int = 500, learning_rate: float = 0.1) -> Search:
+    """Primal-dual proximal gradient descent: the weight of success against length is played for.
+
+    Args:
+        norm: What is made least: "l1", "l2" or "linf".
+        steps: How many steps.
+        learning_rate: Adam's step length at first; it falls to a hundredth.
+
+    Source:
+        Matyasko & Chau 2021, PDPGD: primal-dual proximal gradient descent adversarial attack, Algorithm 1.
+
+    Example:
+        >>> pdpgd(norm="linf", steps=100).name
+        'pdpgd'
+    """
+    one_of("norm", norm, Convex)
+    steps = check_count("steps", steps)
+    parts = Composition(
+        objective=LogOddsOfMargin(),
+        rule=(PrimalDual(ORDERS[norm], Adam(1.0), float(positive("learning_rate", learning_rate)), steps),),
+        steps=steps,
+        distance=distance_of(norm),
+    )
+    return InTurn((parts,))
+
+
+@attack()
+def sigma_zero(
+    steps: int = 1000, learning_rate: float = 1.0, smoothing: float = 1e-3, threshold: float = 0.3
+) -> Search:
+    """σ-zero: the fewest values that change, by a count that can be differentiated.
+
+    Args:
+        steps: How many steps.
+        learning_rate: Adam's step length at first; it falls to a tenth along a cosine.
+        smoothing: σ of the count Σ δ² / (δ² + σ).
+        threshold: Changes of less than this are undone after every step; it rises after a success, and else
+            falls.
+
+    Source:
+        Cinà et al. 2025, σ-zero: gradient-based optimization of l0-norm adversarial examples, Algorithm 1.
+
+    Example:
+        >>> sigma_zero(steps=100).name
+        'sigma_zero'
+    """
+    rate = float(positive("learning_rate", learning_rate))
+    parts = Composition(
+        objective=HingeAndSupport(float(positive("smoothing", smoothing))),
+        constraint=Thresholded(first=float(positive("threshold", threshold, zero=True)), rate=0.01 * rate),
+        rule=(Normalize(float("inf")), Adam(rate), Scale(1.0, final=0.1)),
+        steps=check_count("steps", steps),
+        distance=distance_of("l0"),
+    )
+    return InTurn((parts,))

@@ -1,0 +1,84 @@
+"""The least perturbations of FMN, PDPGD and σ-zero are those of adv-lib, and lie in no ball too small."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from limen.attacks import fmn, pdpgd, sigma_zero
+from limen.attacks.proximal import PROXIMAL
+from limen.images import norm
+
+from .oracles import limen, watched
+
+ORDERS = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf}
+
+# By adv-lib 0.2.8 in float64, on the same network and images: fmn in 60 steps, pdpgd in 200.
+FMN = {
+    "l0": [3.0, 1.0, 3.0, 1.0],
+    "l1": [0.920823, 0.045235, 1.04316, 0.065124],
+    "l2": [0.124618, 0.006257, 0.150695, 0.009544],
+    "linf": [0.007429, 0.000378, 0.009271, 0.000588],
+}
+PDPGD = {
+    "l1": [1.140771, 0.057291, 1.141071, 0.07179],
+    "l2": [0.129591, 0.006952, 0.155703, 0.010059],
+    "linf": [0.007769, 0.000444, 0.009507, 0.000632],
+}
+SIGMA_ZERO = [3.0, 1.0, 3.0, 1.0]
+
+
+def lengths(attack, order):
+    problem = watched(count=4)
+    outcome, _ = limen(problem, attack)
+    assert outcome.success.all()
+    return norm(outcome.images - problem.images, order)
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_fmn_finds_what_adv_lib_finds(name):
+    found = lengths(fmn(norm=name, steps=60), ORDERS[name])
+    # In L1 both end at the same boundary; here the projection heeds [0, 1] as well.
+    torch.testing.assert_close(found, torch.tensor(FMN[name]).double(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PDPGD)
+def test_pdpgd_finds_what_adv_lib_finds(name):
+    found = lengths(pdpgd(norm=name, steps=200), ORDERS[name])
+    torch.testing.assert_close(found, torch.tensor(PDPGD[name]).double(), rtol=1e-4, atol=1e-6)
+
+
+def test_sigma_zero_finds_no_more_than_adv_lib():
+    assert (lengths(sigma_zero(steps=60), 0) <= torch.tensor(SIGMA_ZERO)).all()
+
+
+@pytest.mark.parametrize("name", PDPGD)
+def test_a_proximal_step_is_least(name):
+    """No other perturbation near it, of its scale or with a value of another size, costs less."""
+    random = torch.Generator().manual_seed(3)
+    delta = torch.randn(2, 3, 4, 4, generator=random, dtype=torch.float64)
+    weight = torch.tensor([0.3, 1.5], dtype=torch.float64).reshape(2, 1, 1, 1)
+
+    def cost(z):
+        return weight.flatten() * norm(z, ORDERS[name]) + norm(z - delta).square() / 2
+
+    found = PROXIMAL[ORDERS[name]](delta.clone(), weight)
+    least = cost(found)
+    others = [0 * delta, delta, 0.99 * found, 1.01 * found]
+    others += [found + 0.01 * torch.randn(delta.shape, generator=random).double() for _ in range(200)]
+    assert all((least <= cost(other) + 1e-12).all() for other in others)
+    assert (least < cost(delta)).all()
+
+
+def test_the_ball_of_fmn_follows_success():
+    """It goes to the linearised boundary first; then it shrinks after each success, and grows without one."""
+    problem = watched(count=3)
+    _, seen = limen(problem, fmn(norm="l2", steps=12))
+    length = [norm(images - problem.images) for images in seen]
+    fooled = [problem.fooled(images) for images in seen]
+    assert (length[0] == 0).all()
+    for before, after, success in zip(length[1:-1], length[2:], fooled[1:-1], strict=True):
+        assert (after[success] < before[success]).all()
+    assert torch.stack(fooled[1:]).any()

@@ -1,0 +1,95 @@
+"""Squares: each proposal changes one, the best is kept, and no gradient is asked for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from limen import Classifier
+from limen.attacks import pgd_linf, square
+from limen.images import norm
+
+from .networks import photos, task
+from .oracles import limen, watched
+
+
+class Rounded(nn.Module):
+    """A network whose gradient is 0, as its input is rounded."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images):
+        return self.module((images * 255).round() / 255)
+
+
+def values(problem, images):
+    logits = problem.classifier(images)
+    own = logits.gather(1, problem.labels[:, None])[:, 0]
+    return logits.scatter(1, problem.labels[:, None], -torch.inf).amax(1) - own
+
+
+@pytest.mark.parametrize(("norm_name", "eps"), [("linf", 1e-4), ("l2", 2e-3)])
+def test_the_best_so_far_is_what_a_proposal_changes(norm_name, eps):
+    problem = watched(count=3)
+    _, seen = limen(problem, square(eps=eps, norm=norm_name, steps=40))
+    best, value = seen[1], values(problem, seen[1])
+    kept = 0
+    for images in seen[2:]:
+        changed = (images - best).abs().amax(1) > 1e-12
+        for rows, columns in ((changed.any(2), changed.any(1)),):
+            assert (rows.sum(1) <= problem.images.shape[2]).all()
+            assert (columns.sum(1) <= problem.images.shape[3]).all()
+        now = values(problem, images)
+        better = (now > value)[:, None, None, None]
+        kept += int(better.sum())
+        best, value = torch.where(better, images, best), torch.maximum(now, value)
+    assert kept > 3
+    assert (values(problem, seen[-1]) <= value).all()
+
+
+def test_proposals_in_linf_are_squares_of_the_whole_budget():
+    problem = watched(count=3)
+    _, seen = limen(problem, square(eps=1e-3, steps=300))
+    for images in seen[1:]:
+        assert torch.allclose((images - problem.images).abs(), torch.tensor(1e-3).double(), atol=1e-9)
+    # At the end a square is a single pixel: what is shown differs from the best by no more than one or two.
+    last = ((seen[-1] - seen[-2]).abs().amax(1) > 1e-9).flatten(1).sum(1)
+    assert (last <= 2).all()
+
+
+def test_proposals_in_l2_have_the_length_of_the_budget():
+    problem = watched(count=3)
+    _, seen = limen(problem, square(eps=0.05, norm="l2", steps=60))
+    for images in seen[1:]:
+        torch.testing.assert_close(norm(images - problem.images), torch.full((len(images),), 0.05).double())
+
+
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+def test_it_fools_a_network_whose_gradient_is_hidden():
+    plain = watched(count=6, span=(60, 196))
+    hidden = task(Rounded(plain.classifier.module.module), photos(6))
+    arguments = (hidden.classifier, hidden.images, hidden.labels)
+    by_gradient = pgd_linf(eps=8 / 255, steps=20)(*arguments)
+    by_asking = square(eps=8 / 255, steps=200)(*arguments)
+    assert by_gradient.success.sum() < by_asking.success.sum()
+    assert (by_asking.backwards == 0).all()
+    assert not by_asking.stuck.any()
+
+
+def test_a_model_without_gradients_is_attacked():
+    class NoGradient(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        @torch.no_grad()
+        def forward(self, images):
+            return self.module(images)
+
+    plain = watched(count=4)
+    classifier = Classifier(NoGradient(plain.classifier.module.module))
+    outcome = square(eps=0.05, steps=100)(classifier, plain.images, plain.labels)
+    assert outcome.success.any()
