@@ -125,6 +125,7 @@ def contract_black_white_flat_and_grey_images_are_fooled(make: Maker, row: Row, 
             assert torch.equal(whole.images[fixed], problem.images[fixed])
 
 
+@only(lambda row: any(row.gradients))
 def contract_spoilt_gradients_spoil_no_other_sample(make: Maker, row: Row, targeted: bool) -> None:
     dark = photos(3, low=10, high=60, seed=5)
     bright = photos(3, low=110, high=246, seed=3)
@@ -147,7 +148,7 @@ def _steady(row: Row) -> dict[str, bool]:
     return {"random_start": False} if row.random and row.budget == "delta" else {}
 
 
-@only(lambda row: not row.of_scale)
+@only(lambda row: not row.of_scale and any(row.gradients))
 def contract_logits_a_hundred_times_as_great_change_nothing(make: Maker, row: Row, targeted: bool) -> None:
     bright, dark = photos(3, low=110, high=246, seed=3), photos(3, low=10, high=60, seed=5)
     # However sure the model is, where there is no gradient no step is NaN.

@@ -62,14 +62,22 @@ class MinimumNormBall(Constraint):
             shrunk = shrunk.floor().minimum(self.radius - 1).clamp_min(0)
             grown = grown.floor().maximum(self.radius + 1)
         else:
-            grown = torch.where(least.isinf(), length + self._to_boundary(state), grown)
+            nearer, cut = length + self._to_boundary(state), length < (1 - gamma) * self.radius
+            # Where [0, 1] cuts a perturbation, the way to the boundary is longer than its slope tells.
+            nearer = torch.where(cut & ~self.radius.isinf(), nearer.maximum(grown), nearer)
+            grown = torch.where(least.isinf(), nearer, grown)
         radius = torch.where(success, shrunk.minimum(least), grown).minimum(self.most)
         return replace(self, radius=radius, least=least)
 
     def _to_boundary(self, state: State) -> Tensor:
-        """How far (n, 1, 1, 1) the objective would have to be climbed, were it linear."""
-        gap = (flat(state.problem.confidence) - state.values).abs()
-        return column(gap / norm(state.gradient, _DUAL[self.order]).clamp_min(1e-12))
+        """How far (n, 1, 1, 1) the objective would have to be climbed, were it linear.
+
+        Values at their end of [0, 1] are left out, as what they cannot do would make it seem nearer.
+        """
+        gap, gradient = (flat(state.problem.confidence) - state.values).abs(), state.gradient
+        stopped = ((gradient > 0) & (state.exact >= 1)) | ((gradient < 0) & (state.exact <= 0))
+        slope = norm(gradient.masked_fill(stopped, 0), _DUAL[self.order])
+        return column(gap / slope.clamp_min(1e-12))
 
     def project(self, images: Tensor) -> Tensor:
         return onto_ball(images, self.originals, self.radius, self.order)
