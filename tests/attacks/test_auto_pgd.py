@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from limen.attacks import apgd_l1, apgd_l2, apgd_linf
 from limen.attacks.auto_step import AutoStep
-from limen.attacks.constraint import L1Ball, L2Ball, LinfBall
+from limen.attacks.constraint import L2Ball, LinfBall
 from limen.attacks.constraint.projection import onto_ball
 from limen.images import norm
 
@@ -118,13 +118,6 @@ def test_what_lies_in_the_larger_balls_of_l1_is_no_success():
     assert not least.success.all()
     found = norm(outcome.images - problem.images, 1)[outcome.success]
     assert (found <= 1 + 1e-6).all()
-
-
-def test_a_ball_of_l1_that_shrinks_is_soft_until_it_is_small():
-    ball = L1Ball(eps=1.0, larger=((0.0, 3.0), (0.5, 1.0)))
-    assert ball._at(0.0).is_soft
-    assert not ball._at(0.5).is_soft
-    assert not L1Ball(eps=1.0).is_soft
 
 
 def test_each_step_in_l1_changes_fewer_values_than_the_gradient_has():

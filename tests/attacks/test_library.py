@@ -64,11 +64,25 @@ BAD = {
     "validate": ["floor", "", None],
     "colour_step": [0.0, -0.1, NAN, "far"],
     "network": ["resnet", ""],
+    "targets": [-1, 2.5, True, "all"],
+    "smoothing": [0.0, -0.1, NAN],
+    "area": [0.0, -0.1, 1.5, NAN],
     "rounds": [0, 1.5, True],
     "method": ["newton", "", None],
     "colour": [0.0, -0.1, NAN],
 }
-FLAGS = {"exact", "random_start", "early_stop", "recenter", "box", "per_channel", "joint", "relative", "fast"}
+FLAGS = {
+    "exact",
+    "random_start",
+    "early_stop",
+    "recenter",
+    "box",
+    "per_channel",
+    "joint",
+    "relative",
+    "fast",
+    "larger_first",
+}
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")
     for name, factory in FACTORIES.items()

@@ -8,7 +8,6 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from limen.attacks.objective import logit_margin
 from limen.attacks.part import Problem, other_logits, rows
 from limen.attacks.protocols import Objective, State
 
@@ -28,7 +27,8 @@ class LogitRatio(Objective):
     """
 
     def __call__(self, state: State) -> Tensor:
-        return logit_margin(state) / (_spread(state, 4 if state.problem.targeted else 3) + _TINY)
+        spread = _spread(state, 4 if state.problem.targeted else 3)
+        return state.problem.margin(state.logits) / (spread + _TINY)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class LogitRatioToward(Objective):
 
     def __call__(self, state: State) -> Tensor:
         if state.problem.targeted:
-            return logit_margin(state) / (_spread(state, 4) + _TINY)
+            return state.problem.margin(state.logits) / (_spread(state, 4) + _TINY)
         labels, logits = state.problem.labels, state.logits
         gap = logits.gather(1, self.classes[:, None]) - logits.gather(1, labels[:, None])
         return gap[:, 0] / (_spread(state, 4) + _TINY)

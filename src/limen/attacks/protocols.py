@@ -67,8 +67,7 @@ class State(Part):
 
 
 Kind = Literal["one function", "margins of classes", "a target and the rest", "values alone"]
-"""What an objective climbs, and a transform takes the gradient of: one function (n,), or several (n, k) of
-one meaning. A transform that takes values alone makes moves without a gradient of the one function."""
+"""What an objective climbs and a transform takes: one function (n,), several (n, k), or values alone."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +187,7 @@ class Constraint(Part):
     Attributes:
         has_radius: Whether it is a ball or sphere.
         has_regions: Whether it holds the foreground and the background to sets of their own.
+        is_soft: Whether iterates may lie outside it, which then are no success.
         is_local: Whether projecting and storing leave the values alone that are the original's.
         originals: What it is around (n, C, H, W).
         radius: Of a ball or sphere: its radius (n, 1, 1, 1), infinite where it has none yet.
@@ -196,6 +196,7 @@ class Constraint(Part):
 
     has_radius: ClassVar[bool] = False
     has_regions: ClassVar[bool] = False
+    is_soft: ClassVar[bool] = False
     is_local: ClassVar[bool] = True
     originals: Tensor = rows()
     radius: Tensor = rows()
@@ -205,11 +206,6 @@ class Constraint(Part):
     def holds_all(self) -> bool:
         """Whether every image in [0, 1] is a member, so that nothing needs to be projected."""
         return type(self).project is Constraint.project
-
-    @property
-    def is_soft(self) -> bool:
-        """Whether iterates may lie outside it, which then are no success."""
-        return False
 
     @property
     def has_maximiser(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from limen.attacks.constraint.cost_ball import CostBall, SoftBall
 from limen.attacks.constraint.l0 import L0Ball
-from limen.attacks.constraint.l1 import L1Ball
+from limen.attacks.constraint.l1 import FallingL1Ball, L1Ball
 from limen.attacks.constraint.l2 import L2Ball
 from limen.attacks.constraint.linf import LinfBall
 from limen.attacks.constraint.minimum_norm import MinimumNormBall
@@ -23,6 +23,7 @@ from limen.attacks.constraint.ssim import SsimBall
 __all__ = [
     "AdaptiveSphere",
     "CostBall",
+    "FallingL1Ball",
     "L0Ball",
     "L1Ball",
     "L2Ball",

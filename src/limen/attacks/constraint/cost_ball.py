@@ -109,10 +109,7 @@ class SoftBall(CostBall):
 
     until: float = 1.0
     held: bool = False
-
-    @property
-    def is_soft(self) -> bool:
-        return True
+    is_soft: ClassVar[bool] = True
 
     def update(self, state: State) -> Self:
         return replace(self, held=state.progress >= self.until)

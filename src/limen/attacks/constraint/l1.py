@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -19,42 +19,24 @@ from limen.images import norm, per_sample
 class L1Ball(Constraint):
     """‖x − x0‖₁ ≤ ε.
 
-    It may be larger at first, and shrink: iterates outside ε then are no success.
-
     Attributes:
         eps: ε, a number or one per sample.
-        larger: The factor of ε at first, and from which share of all steps on it is which, in turn.
-        factor: That of this step.
     """
 
     eps: float | Tensor = setting(0.0)
-    larger: tuple[tuple[float, float], ...] = ()
-    factor: float = 1.0
-
-    @property
-    def is_soft(self) -> bool:
-        return self.factor > 1
 
     def bind(self, problem: Problem) -> Self:
-        bound = super().bind(problem)
-        radius = per_sample(flat(bound.eps), problem.originals, "eps")
-        return replace(bound, radius=radius)._at(0.0)
-
-    def update(self, state: State) -> Self:
-        return self._at(state.progress)
-
-    def _at(self, progress: float) -> Self:
-        begun = [factor for start, factor in self.larger if start <= progress]
-        return replace(self, factor=begun[-1]) if begun else self
+        radius = per_sample(flat(self.eps), problem.originals, "eps")
+        return replace(super().bind(problem), radius=radius)
 
     def room(self, problem: Problem) -> Tensor | float:
         return steps_within(self.eps, problem)
 
     def project(self, images: Tensor) -> Tensor:
-        return onto_ball(images, self.originals, self.factor * self.radius, 1)
+        return onto_ball(images, self.originals, self.radius, 1)
 
     def store(self, images: Tensor) -> Tensor:
-        stored, eps = super().store(images), self.factor * self.radius.flatten()
+        stored, eps = super().store(images), self.radius.flatten()
         rows = (norm(stored - self.originals, 1) > eps * (1 + SLACK)).nonzero()[:, 0]
         if len(rows):
             near = self.select(rows)
@@ -66,7 +48,7 @@ class L1Ball(Constraint):
         return stored
 
     def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:
-        eps = self.factor * self.radius.flatten()
+        eps = self.radius.flatten()
 
         def short(stored: Tensor) -> Tensor:
             return norm(stored - self.originals, 1) <= eps
@@ -75,9 +57,31 @@ class L1Ball(Constraint):
         return stretch(self.originals, images - self.originals, eps, lattice, short)[0]
 
     def contains(self, images: Tensor) -> Tensor:
-        inside = norm(images - self.originals, 1) <= self.radius.flatten() * (1 + SLACK) + SLACK
+        inside = norm(images - self.originals, 1) <= flat(self.eps) * (1 + SLACK) + SLACK
         return inside & super().contains(images)
 
     def sample(self, problem: Problem, salt: int) -> Tensor:
         """The member nearest to normal noise around the original."""
         return self.project(problem.originals + problem.draw(torch.randn, salt))
+
+
+@dataclass(frozen=True)
+class FallingL1Ball(L1Ball):
+    """A ball of L1 that is larger at first, and shrinks to ε; what lies outside ε is no success.
+
+    Attributes:
+        factors: From which share of all steps on the ball is by which factor larger, in turn.
+    """
+
+    factors: tuple[tuple[float, float], ...] = ((0.0, 3.0), (0.3, 2.0), (0.6, 1.0))
+    is_soft: ClassVar[bool] = True
+
+    def bind(self, problem: Problem) -> Self:
+        return super().bind(problem)._at(0.0)
+
+    def update(self, state: State) -> Self:
+        return self._at(state.progress)
+
+    def _at(self, progress: float) -> Self:
+        factor = [each for start, each in self.factors if start <= progress][-1]
+        return replace(self, radius=torch.zeros_like(self.radius) + factor * self.eps)

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from limen.attacks.auto_step import AutoStep, FromBest, SparseStep
 from limen.attacks.composition import Composition
-from limen.attacks.constraint import L1Ball, L2Ball, LinfBall
+from limen.attacks.constraint import FallingL1Ball, L1Ball, L2Ball, LinfBall
 from limen.attacks.direction import Normalize, Sign
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, loss_named, positive
+from limen.attacks.library.arguments import Loss, budget, loss_named
 from limen.attacks.logit_ratio import LogitRatioToward
 from limen.attacks.protocols import Constraint, Objective
 from limen.attacks.search import InTurn, Search
@@ -118,9 +118,9 @@ def apgd_l1(
         'apgd_l1'
     """
     eps, steps = budget(eps), check_count("steps", steps)
-    larger = ((0.0, 3.0), (0.3, 2.0), (0.6, 1.0)) if larger_first else ()
-    begins = tuple(_first_step(share, steps) for share, _ in larger[1:])
-    ball, step = L1Ball(eps=eps, larger=larger), SparseStep(eps, steps, begins=begins)
+    ball = FallingL1Ball(eps=eps) if larger_first else L1Ball(eps=eps)
+    phases = ball.factors[1:] if isinstance(ball, FallingL1Ball) else ()
+    step = SparseStep(eps, steps, begins=tuple(_first_step(share, steps) for share, _ in phases))
     return _in_turn(ball, step, loss, targets, random_start, restarts, early_stop)
 
 
@@ -148,14 +148,14 @@ def _in_turn(
                 random_start=random_start,
                 early_stop=early_stop,
             )
-            for objective in objectives(loss, targets)
+            for objective in _objectives(loss, targets)
         ),
         restarts,
     )
 
 
-def objectives(loss: Loss, targets: int) -> tuple[Objective, ...]:
+def _objectives(loss: Loss, targets: int) -> tuple[Objective, ...]:
     """The loss, or the ratio of logits toward each of so many classes."""
-    if positive("targets", targets, zero=True) == 0:
+    if targets is not True and targets == 0:
         return (loss_named(loss),)
     return tuple(LogitRatioToward(rank) for rank in range(1, check_count("targets", targets) + 1))

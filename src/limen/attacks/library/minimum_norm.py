@@ -12,6 +12,7 @@ from limen.attacks.library.arguments import (
     ORDERS,
     Loss,
     Norm,
+    budget,
     distance_of,
     loss_named,
     one_of,
@@ -114,7 +115,7 @@ def sigma_zero(
     rate = float(positive("learning_rate", learning_rate))
     parts = Composition(
         objective=HingeAndSupport(float(positive("smoothing", smoothing))),
-        constraint=Thresholded(first=float(positive("threshold", threshold, zero=True)), rate=0.01 * rate),
+        constraint=Thresholded(first=float(budget(threshold, most=1, name="threshold")), rate=0.01 * rate),
         rule=(Normalize(float("inf")), Adam(rate), Scale(1.0, final=0.1)),
         steps=check_count("steps", steps),
         distance=distance_of("l0"),
