@@ -103,7 +103,8 @@ def test_other_weights_than_the_runs_are_refused(limen, workshop):
     assert limen("attack", *command, "--no-report").exit_code == 0
     assert limen("evaluate", "run", "-e", "attention").exit_code == 0
     (workshop / "conv.py").write_text(NET.replace("seed=0", "seed=1"))
-    result = limen("evaluate", "run", "-e", "attention")
+    assert "run names code in conv.py" in limen("evaluate", "run", "-e", "attention").stderr
+    result = limen("evaluate", "run", "-e", "attention", "--trust", "conv.py")
     assert result.exit_code == 2
     assert (
         "run: python:conv.py:net has other weights and code now than when the run was made" in result.stderr
