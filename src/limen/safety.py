@@ -192,14 +192,14 @@ def check_fits(size: int) -> None:
         raise UnsafeError(f"it would take {told(size)} of memory, and {told(there)} can be had for it")
 
 
-def check_count(name: str, count: object, most: int = MOST_COUNT) -> int:
-    """The count, if it is a whole number from 1 to `most`.
+def check_count(name: str, count: object, most: int = MOST_COUNT, least: int = 1) -> int:
+    """The count, if it is a whole number from `least` to `most`.
 
     Raises:
         UsageError: If it is none.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
-        raise UsageError(f"{name} is {shown(count)}; expected an integer from 1 to {most:,}")
+    if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
+        raise UsageError(f"{name} is {shown(count)}; expected an integer from {least} to {most:,}")
     return count
 
 

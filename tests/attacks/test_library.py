@@ -64,6 +64,7 @@ BAD = {
     "validate": ["floor", "", None],
     "colour_step": [0.0, -0.1, NAN, "far"],
     "network": ["resnet", ""],
+    "squares": [-1, 2.5, True],
     "targets": [-1, 2.5, True, "all"],
     "smoothing": [0.0, -0.1, NAN],
     "area": [0.0, -0.1, 1.5, NAN],

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from limen import Classifier
-from limen.attacks import pgd_linf, square
+from limen.attacks import apgd_linf, autoattack, fmn, pgd_linf, square
 from limen.images import norm
 
 from .networks import photos, task
@@ -93,3 +93,28 @@ def test_a_model_without_gradients_is_attacked():
     classifier = Classifier(NoGradient(plain.classifier.module.module))
     outcome = square(eps=0.05, steps=100)(classifier, plain.images, plain.labels)
     assert outcome.success.any()
+
+
+@pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
+def test_an_ensemble_ends_with_squares_where_gradients_are_hidden():
+    plain = watched(count=6, span=(60, 196))
+    hidden = task(Rounded(plain.classifier.module.module), photos(6))
+    arguments = (hidden.classifier, hidden.images, hidden.labels)
+    few = {"eps": 8 / 255, "steps": 5, "targets": 1}
+    without, whole = (autoattack(**few, squares=count)(*arguments) for count in (0, 200))
+    assert without.success.sum() < whole.success.sum()
+    assert (whole.forwards - without.forwards)[~without.success].max() == 201
+    assert torch.equal(whole.images[without.success], without.images[without.success])
+
+
+def test_an_ensemble_fools_whatever_one_of_its_members_fools():
+    problem = watched(count=12)
+    budgets = torch.linspace(1e-4, 1e-2, 12, dtype=torch.float64)
+    whole, _ = limen(problem, autoattack(eps=budgets, steps=20, squares=50))
+    for member in (apgd_linf(eps=budgets, steps=20, early_stop=True), square(eps=budgets, steps=50)):
+        alone, _ = limen(problem, member)
+        assert (whole.success >= alone.success).all()
+    least, _ = limen(problem, fmn(steps=200))
+    reached = norm(least.images - problem.images, torch.inf)
+    assert (whole.success == (reached <= budgets)).all()
+    assert 0 < whole.success.sum() < 12

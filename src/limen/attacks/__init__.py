@@ -11,6 +11,7 @@ from limen.attacks.library.carlini_wagner import carlini_wagner_l2
 from limen.attacks.library.ddn import ddn
 from limen.attacks.library.deepfool import deepfool
 from limen.attacks.library.dual import dual_ddn, dual_perturbation
+from limen.attacks.library.ensemble import autoattack
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
@@ -72,6 +73,7 @@ FACTORIES: dict[str, Factory[...]] = {
         pdpgd,
         sigma_zero,
         square,
+        autoattack,
     )
 }
 """Every attack by its name."""
@@ -96,6 +98,7 @@ __all__ = [
     "apgd_l2",
     "apgd_linf",
     "attack",
+    "autoattack",
     "carlini_wagner_l2",
     "ddn",
     "deepfool",

@@ -10,7 +10,7 @@ from limen.attacks.constraint.l0 import L0Ball
 from limen.attacks.constraint.l1 import FallingL1Ball, L1Ball
 from limen.attacks.constraint.l2 import L2Ball
 from limen.attacks.constraint.linf import LinfBall
-from limen.attacks.constraint.minimum_norm import MinimumNormBall
+from limen.attacks.constraint.minimum_norm import BoundedMinimumNormBall, MinimumNormBall
 from limen.attacks.constraint.on_lattice import OnLattice
 from limen.attacks.constraint.regions import Regions
 from limen.attacks.constraint.s2 import S2Ball
@@ -22,6 +22,7 @@ from limen.attacks.constraint.ssim import SsimBall
 
 __all__ = [
     "AdaptiveSphere",
+    "BoundedMinimumNormBall",
     "CostBall",
     "FallingL1Ball",
     "L0Ball",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from limen.attacks.constraint.projection import onto_ball
-from limen.attacks.part import Problem, flat, rows
+from limen.attacks.constraint.rounding import SLACK, steps_within
+from limen.attacks.part import Problem, flat, rows, setting
 from limen.attacks.protocols import Constraint, State
 from limen.attacks.schedule import cosine
-from limen.images import column, norm
+from limen.images import column, norm, per_sample
 
 _DUAL = {1: math.inf, 2: 2, math.inf: 1}
 
@@ -81,3 +82,26 @@ class MinimumNormBall(Constraint):
 
     def project(self, images: Tensor) -> Tensor:
         return onto_ball(images, self.originals, self.radius, self.order)
+
+
+@dataclass(frozen=True)
+class BoundedMinimumNormBall(MinimumNormBall):
+    """The same, never larger than a budget; what rounding leads out of the budget is no success.
+
+    Attributes:
+        eps: The budget, a number or one per sample.
+    """
+
+    eps: float | Tensor = setting(0.0)
+    is_soft: ClassVar[bool] = True
+
+    def bind(self, problem: Problem) -> Self:
+        bound = super().bind(problem)
+        return replace(bound, most=bound.most.minimum(per_sample(flat(self.eps), bound.originals, "eps")))
+
+    def room(self, problem: Problem) -> Tensor | float:
+        return steps_within(self.eps, problem)
+
+    def contains(self, images: Tensor) -> Tensor:
+        inside = norm(images - self.originals, self.order) <= flat(self.eps) * (1 + SLACK) + SLACK
+        return inside & super().contains(images)

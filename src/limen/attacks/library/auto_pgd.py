@@ -46,9 +46,8 @@ def apgd_linf(
         >>> apgd_linf(eps=4 / 255, loss="dlr").name
         'apgd_linf'
     """
-    eps, steps = budget(eps, most=1), check_count("steps", steps)
-    ball, step = LinfBall(eps=eps), AutoStep(2 * eps, steps, direction=(Sign(),))
-    return _in_turn(ball, step, loss, targets, random_start, restarts, early_stop)
+    ball, step = in_linf(budget(eps, most=1), check_count("steps", steps))
+    return InTurn(climbs(ball, step, loss, targets, random_start, early_stop), restarts)
 
 
 @attack(budget="eps")
@@ -80,9 +79,8 @@ def apgd_l2(
         >>> apgd_l2(eps=2.0, targets=9).name
         'apgd_l2'
     """
-    eps, steps = budget(eps), check_count("steps", steps)
-    ball, step = L2Ball(eps=eps), AutoStep(2 * eps, steps, direction=(Normalize(),))
-    return _in_turn(ball, step, loss, targets, random_start, restarts, early_stop)
+    ball, step = in_l2(budget(eps), check_count("steps", steps))
+    return InTurn(climbs(ball, step, loss, targets, random_start, early_stop), restarts)
 
 
 @attack(budget="eps")
@@ -117,11 +115,25 @@ def apgd_l1(
         >>> apgd_l1(eps=10.0).name
         'apgd_l1'
     """
-    eps, steps = budget(eps), check_count("steps", steps)
+    ball, step = in_l1(budget(eps), check_count("steps", steps), larger_first)
+    return InTurn(climbs(ball, step, loss, targets, random_start, early_stop), restarts)
+
+
+def in_linf(eps: float | Tensor, steps: int) -> tuple[Constraint, FromBest]:
+    """The ball, and the steps in it."""
+    return LinfBall(eps=eps), AutoStep(2 * eps, steps, direction=(Sign(),))
+
+
+def in_l2(eps: float | Tensor, steps: int) -> tuple[Constraint, FromBest]:
+    """The ball, and the steps in it."""
+    return L2Ball(eps=eps), AutoStep(2 * eps, steps, direction=(Normalize(),))
+
+
+def in_l1(eps: float | Tensor, steps: int, larger_first: bool = True) -> tuple[Constraint, FromBest]:
+    """The ball, and the steps in it."""
     ball = FallingL1Ball(eps=eps) if larger_first else L1Ball(eps=eps)
     phases = ball.factors[1:] if isinstance(ball, FallingL1Ball) else ()
-    step = SparseStep(eps, steps, begins=tuple(_first_step(share, steps) for share, _ in phases))
-    return _in_turn(ball, step, loss, targets, random_start, restarts, early_stop)
+    return ball, SparseStep(eps, steps, begins=tuple(_first_step(share, steps) for share, _ in phases))
 
 
 def _first_step(share: float, steps: int) -> int:
@@ -129,33 +141,25 @@ def _first_step(share: float, steps: int) -> int:
     return next(step for step in range(steps + 1) if step / steps >= share)
 
 
-def _in_turn(
+def climbs(
     ball: Constraint,
     step: FromBest,
     loss: Loss,
     targets: int,
-    random_start: bool,
-    restarts: int,
-    early_stop: bool,
-) -> Search:
-    return InTurn(
-        tuple(
-            Composition(
-                objective=objective,
-                constraint=ball,
-                rule=(step,),
-                steps=step.steps,
-                random_start=random_start,
-                early_stop=early_stop,
-            )
-            for objective in _objectives(loss, targets)
-        ),
-        restarts,
+    random_start: bool = True,
+    early_stop: bool = True,
+) -> tuple[Composition, ...]:
+    """A climb of the loss, or one of the ratio of logits toward each of so many classes."""
+    ranks = range(1, check_count("targets", targets, least=0) + 1)
+    objectives: tuple[Objective, ...] = tuple(LogitRatioToward(rank) for rank in ranks)
+    return tuple(
+        Composition(
+            objective=objective,
+            constraint=ball,
+            rule=(step,),
+            steps=step.steps,
+            random_start=random_start,
+            early_stop=early_stop,
+        )
+        for objective in objectives or (loss_named(loss),)
     )
-
-
-def _objectives(loss: Loss, targets: int) -> tuple[Objective, ...]:
-    """The loss, or the ratio of logits toward each of so many classes."""
-    if targets is not True and targets == 0:
-        return (loss_named(loss),)
-    return tuple(LogitRatioToward(rank) for rank in range(1, check_count("targets", targets) + 1))

@@ -49,12 +49,18 @@ def square(
     if float(positive("area", area)) > 1:
         raise UsageError(f"area is {area}; expected a share of the image, up to 1")
     eps, steps = budget(eps, most=1) if norm == "linf" else budget(eps), check_count("steps", steps)
-    squares = LinfSquares(eps, steps, area) if norm == "linf" else L2Squares(eps, steps, area)
-    parts = Composition(
+    return InTurn((blind(eps, norm, steps, area, loss),))
+
+
+def blind(
+    eps: float | Tensor, norm: Ball, steps: int, area: float = 0.8, loss: Loss = "margin"
+) -> Composition:
+    """The climb of `square`; arguments as there."""
+    linf = norm == "linf"
+    return Composition(
         objective=loss_named(loss),
-        constraint=LinfBall(eps=eps) if norm == "linf" else L2Ball(eps=eps),
-        rule=(squares,),
+        constraint=LinfBall(eps=eps) if linf else L2Ball(eps=eps),
+        rule=(LinfSquares(eps, steps, area) if linf else L2Squares(eps, steps, area),),
         steps=steps,
         early_stop=True,
     )
-    return InTurn((parts,))
