@@ -207,7 +207,7 @@ TABLE = (
     Row("sigma_zero", {"steps": 25}, L0(), (25, 26), minimal=True, has_optimum=False),
     Row("square", {"eps": 0.15, "steps": 100}, LINF, (100, 101), gradients=(0, 0), random=True, stops=True,
         has_optimum=False),
-    Row("square", {"eps": 2.5, "norm": "l2", "steps": 100}, L2, (100, 101), gradients=(0, 0), random=True,
+    Row("square", {"eps": 3.1, "norm": "l2", "steps": 100}, L2, (100, 101), gradients=(0, 0), random=True,
         stops=True, has_optimum=False, variant="l2"),
     Row("autoattack", {"eps": 0.7, "norm": "l2", "steps": 6, "targets": 1, "squares": 0}, L2, (18, 22),
         random=True, stops=True),
