@@ -11,13 +11,17 @@ import pytest
 import torch
 
 from limen import attacks
+from limen.attacks.auto_step import AutoStep, SparseStep
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import (
     AdaptiveSphere,
+    BoundedMinimumNormBall,
     CostBall,
+    FallingL1Ball,
     L0Ball,
     L2Ball,
     LinfBall,
+    MinimumNormBall,
     OnLattice,
     Regions,
     S2Ball,
@@ -25,6 +29,7 @@ from limen.attacks.constraint import (
     ShrinkingBall,
     SoftBall,
     SsimBall,
+    Thresholded,
 )
 from limen.attacks.cost import ColourDifference, Difference
 from limen.attacks.direction import (
@@ -41,12 +46,15 @@ from limen.attacks.direction import (
     UnitChange,
 )
 from limen.attacks.features import FeatureDistance
+from limen.attacks.logit_ratio import LogitRatio, LogitRatioToward
 from limen.attacks.mask import Attended, Found
 from limen.attacks.objective import (
     ClassMargins,
     CrossEntropy,
     DistanceAndHinge,
     ForegroundScore,
+    HingeAndSupport,
+    LogOddsOfMargin,
     Margin,
     Sum,
     TargetAndRest,
@@ -59,7 +67,9 @@ from limen.attacks.perturbation import (
     SigmoidBox,
     Template,
 )
+from limen.attacks.primal_dual import PrimalDual
 from limen.attacks.protocols import Constraint
+from limen.attacks.random_squares import LinfSquares
 from limen.attacks.search import InTurn, MultiplierSearch, Search
 from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
 from limen.attacks.update import Adam, BySuccess, Momentum, PerRegion, Scale, ShareOfRadius
@@ -578,6 +588,103 @@ PAPERS |= {
             distance=lambda images, originals: (
                 1e-4 * VisibilityTensor.at(originals, 0.1).energy(images - originals).sqrt()
             ),
+        ),
+    ),
+    "apgd_linf": (
+        attacks.apgd_linf(eps=0.1, steps=30, loss="dlr", restarts=2, early_stop=True),
+        InTurn(
+            (
+                Composition(
+                    objective=LogitRatio(),
+                    constraint=LinfBall(eps=0.1),
+                    rule=(AutoStep(0.2, 30, direction=(Sign(),)),),
+                    steps=30,
+                    random_start=True,
+                    early_stop=True,
+                ),
+            ),
+            2,
+        ),
+    ),
+    "apgd_l2, toward two classes": (
+        attacks.apgd_l2(eps=0.5, steps=30, targets=2),
+        InTurn(
+            tuple(
+                Composition(
+                    objective=LogitRatioToward(rank),
+                    constraint=L2Ball(eps=0.5),
+                    rule=(AutoStep(1.0, 30, direction=(Normalize(),)),),
+                    steps=30,
+                    random_start=True,
+                )
+                for rank in (1, 2)
+            )
+        ),
+    ),
+    "apgd_l1": (
+        attacks.apgd_l1(eps=2.0, steps=100),
+        once(
+            objective=CrossEntropy(),
+            constraint=FallingL1Ball(eps=2.0, factors=((0.0, 3.0), (0.3, 2.0), (0.6, 1.0))),
+            rule=(SparseStep(2.0, 100, begins=(30, 60)),),
+            steps=100,
+            random_start=True,
+        ),
+    ),
+    "fmn": (
+        attacks.fmn(norm="l1", steps=50),
+        once(
+            objective=Margin(),
+            constraint=MinimumNormBall(order=1, gamma=0.05, final=0.001),
+            rule=(Normalize(), Scale(1.0, final=0.01)),
+            steps=50,
+            distance=lambda images, originals: norm(images - originals, 1),
+        ),
+    ),
+    "pdpgd": (
+        attacks.pdpgd(norm="linf", steps=50),
+        once(
+            objective=LogOddsOfMargin(),
+            rule=(PrimalDual(float("inf"), Adam(1.0), 0.1, 50),),
+            steps=50,
+            distance=lambda images, originals: norm(images - originals, float("inf")),
+        ),
+    ),
+    "sigma_zero": (
+        attacks.sigma_zero(steps=50),
+        once(
+            objective=HingeAndSupport(1e-3),
+            constraint=Thresholded(first=0.3, rate=0.01),
+            rule=(Normalize(float("inf")), Adam(1.0), Scale(1.0, final=0.1)),
+            steps=50,
+            distance=lambda images, originals: norm(images - originals, 0),
+        ),
+    ),
+    "square": (
+        attacks.square(eps=0.1, steps=50),
+        once(
+            objective=Margin(),
+            constraint=LinfBall(eps=0.1),
+            rule=(LinfSquares(0.1, 50, 0.8),),
+            steps=50,
+            early_stop=True,
+        ),
+    ),
+    "autoattack": (
+        attacks.autoattack(eps=0.1, steps=30, targets=1, squares=50),
+        InTurn(
+            (
+                *attacks.apgd_linf(eps=0.1, steps=30, early_stop=True).search.compositions,
+                *attacks.apgd_linf(eps=0.1, steps=30, targets=1, early_stop=True).search.compositions,
+                Composition(
+                    objective=Margin(),
+                    constraint=BoundedMinimumNormBall(order=float("inf"), eps=0.1),
+                    rule=(Normalize(), Scale(1.0, final=0.01)),
+                    steps=30,
+                    early_stop=True,
+                ),
+                *attacks.square(eps=0.1, steps=50).search.compositions,
+            )
         ),
     ),
 }

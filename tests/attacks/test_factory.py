@@ -24,6 +24,9 @@ WITHOUT_A_BUDGET = {
     "perceptual_ddn",
     "perc_al",
     "least_noticed",
+    "fmn",
+    "pdpgd",
+    "sigma_zero",
 }
 
 

@@ -213,8 +213,8 @@ class WithoutGradient(nn.Module):
 
 
 @pytest.mark.parametrize("way", ["no_grad", "numpy", "detach"])
-@pytest.mark.parametrize("name", FACTORIES)
-def test_a_model_without_any_gradient_is_refused_by_every_attack(name, way):
+@pytest.mark.parametrize("name", [name for name in FACTORIES if name != "square"])
+def test_a_model_without_any_gradient_is_refused_by_every_attack_with_gradients(name, way):
     problem = task(WithoutGradient(way), photos(2))
     attack = FACTORIES[name](**on_small_networks(FACTORIES[name]))
     with pytest.raises(ModelError, match=r"no gradient flows .* straight through .* without them"):
@@ -305,6 +305,9 @@ def least_likely(images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return logits.sum(1) - 3 * logits.gather(1, labels[:, None])[:, 0]
 
 
+HEEDING_VALUES = {"apgd_linf", "apgd_l2", "apgd_l1", "fmn", "square"}
+"""Attacks that heed the loss's values, and not its gradient's direction alone."""
+
 TAKING_A_LOSS = [name for name, make in FACTORIES.items() if "loss" in make.__wrapped__.__annotations__]
 
 
@@ -323,7 +326,8 @@ def test_a_plain_function_is_a_loss_that_is_climbed_or_for_targets_descended(nam
     )
     assert ours.success.any()
     assert torch.equal(ours.success, theirs.success)
-    torch.testing.assert_close(ours.images, theirs.images, atol=1e-4, rtol=0)
+    if name not in HEEDING_VALUES:
+        torch.testing.assert_close(ours.images, theirs.images, atol=1e-4, rtol=0)
 
 
 def test_a_loss_that_is_not_one_number_per_sample_is_refused():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from limen.attacks import FACTORIES, Outcome
 from limen.errors import LimenWarning
@@ -111,6 +111,20 @@ def shallow(images):
     return features(images)[:1]
 
 
+def least_likely(images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """A loss whose values rise otherwise than the margin's."""
+    return logits.sum(1) - 3 * logits.gather(1, labels[:, None])[:, 0]
+
+
+APGD = {
+    "eps": 0.01,
+    "steps": 4,
+    "loss": least_likely,
+    "targets": 2,
+    "random_start": False,
+    "restarts": To(2, {"eps": 1e-4}),
+    "early_stop": To(True, {"eps": 0.2}),
+}
 ON_SUPERPIXELS = {"superpixels": "slic", "size": 2.0, "eps_background": 3.0, "steps": 8}
 
 BASE = {
@@ -147,6 +161,14 @@ BASE = {
     "perceptual_pgd": {"eps": 0.01, "steps": 4},
     "perceptual_ddn": {"steps": 10},
     "least_noticed": {"steps": 10},
+    "apgd_linf": {"eps": 0.03, "steps": 8},
+    "apgd_l2": {"eps": 0.5, "steps": 8},
+    "apgd_l1": {"eps": 2.0, "steps": 10},
+    "fmn": {"steps": 10},
+    "pdpgd": {"steps": 20},
+    "sigma_zero": {"steps": 10},
+    "square": {"eps": 0.2, "steps": 40},
+    "autoattack": {"eps": 0.01, "steps": 4, "targets": 1, "squares": 5},
 }  # fmt: skip
 """The settings that an argument is changed in, unless its row says more."""
 
@@ -302,6 +324,26 @@ CHANGES: dict[str, dict[str, Any]] = {
         "step_size": 0.1,
         "iterations": 1,
         "colour": 5.0,
+    },
+    "apgd_linf": APGD,
+    "apgd_l2": {**APGD, "eps": 0.1},
+    "apgd_l1": {**APGD, "eps": 0.5, "larger_first": False, "early_stop": To(True, {"eps": 20.0})},
+    "fmn": {"norm": "l1", "steps": 3, "step_size": 0.1, "gamma": 0.3, "loss": "cross_entropy"},
+    "pdpgd": {"norm": "l1", "steps": 10, "learning_rate": 0.01},
+    "sigma_zero": {"steps": 5, "learning_rate": 0.1, "smoothing": 1.0, "threshold": 0.01},
+    "square": {
+        "eps": 0.1,
+        "norm": To("l2", {"eps": 1.0}),
+        "steps": 2,
+        "area": 0.1,
+        "loss": least_likely,
+    },
+    "autoattack": {
+        "eps": 1e-4,
+        "norm": To("l1", {"eps": 0.5}),
+        "steps": To(3, {"eps": 1e-4}),
+        "targets": To(2, {"eps": 1e-4}),
+        "squares": To(3, {"eps": 1e-4}),
     },
 }
 """For every factory and argument, another value."""

@@ -63,7 +63,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (catalog.attack_or_grid, "fgsm:eps=0.1,ddn:steps=4", "--attack fgsm:eps=0.1 --attack ddn:steps=4"),
         (catalog.attack, "fgsm:eps=x", "eps must be number"),
         (catalog.attack, "", "unknown attack ''"),
-        (catalog.attack, "zzz", "Known: carlini_wagner_l2"),
+        (catalog.attack, "zzz", "Known: apgd_l1"),
     ],
 )
 def test_what_was_meant_is_said_in_one_line(make, spec, meant):

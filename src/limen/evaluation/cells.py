@@ -21,7 +21,7 @@ def measured_cell(
 
     Example:
         >>> measured_cell(Measured(0.5, 0.25, 0.75), scale=100).shown
-        '50.0'
+        '50'
     """
     if figure is None:
         return Cell()

@@ -28,6 +28,7 @@ def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
     Example:
         >>> def lamp(classes: int = 2) -> nn.Module:
         ...     return nn.Sequential(nn.Flatten(), nn.Linear(12, classes))
+        >>> import torch
         >>> from_function(lamp)(classes=3)(torch.rand(1, 3, 2, 2)).shape
         torch.Size([1, 3])
     """
