@@ -82,6 +82,17 @@ def fairness(
         raise UsageError("models need --data SPEC, the images, and --out DIR, the folder of the page")
     if recheck is not None and recheck.suffix != ".csv":
         raise UsageError(f"{recheck}: the table to recheck is a .csv; give the file that suffix")
+    families, dataset, numbers = _read(what, data, covariate, value, group)
+    answers = _judged(families, dataset, out, limit, batch_size, device, trust)
+    _conclude(families, answers, dataset, numbers, out, json_, log=log, variances=variances, paired=paired)
+    if recheck is not None:
+        _recheck(recheck, dataset, [table for of in answers for table in of])
+
+
+def _read(
+    what: Sequence[str], data: str, covariate: Path | None, value: str | None, group: str
+) -> tuple[list[Family], Dataset, Covariates]:
+    """The families of models, the images that judge them, and the number of each group."""
     from limen import catalog
     from limen.data import read_covariates
     from limen.evaluation.families import family_of, in_memory
@@ -96,10 +107,7 @@ def fairness(
     numbers = dataset.covariates if covariate is None else read_covariates(covariate, value, group)
     if numbers is None:
         raise UsageError(f"{dataset.spec}: brings no number of its groups; name a table by --covariate FILE")
-    answers = _judged(families, dataset, out, limit, batch_size, device, trust)
-    _conclude(families, answers, dataset, numbers, out, json_, log=log, variances=variances, paired=paired)
-    if recheck is not None:
-        _recheck(recheck, dataset, [table for of in answers for table in of])
+    return families, dataset, numbers
 
 
 def _runs(
