@@ -13,10 +13,11 @@ from typing import Literal
 from limen.data.arrays import from_arrays
 from limen.data.cifar10 import cifar10
 from limen.data.covariates import Covariates, read_covariates
-from limen.data.dataset import UNLABELLED, Batch, DataError, Dataset, Sample, batches
+from limen.data.dataset import UNLABELLED, Batch, Dataset, Sample, batches
 from limen.data.dollar_street import dollar_street
 from limen.data.embedded_digits import digits
 from limen.data.embedded_photos import photos
+from limen.data.errors import DataError
 from limen.data.excluding import read_excluded
 from limen.data.folder import folder
 from limen.data.imagenet import imagenet
@@ -26,7 +27,8 @@ from limen.data.memory import groups_of, held
 from limen.data.mnist import mnist
 from limen.data.nips2017 import nips2017
 from limen.data.npz import npz
-from limen.data.photographs import Photographs, images
+from limen.data.own_size import Photographs
+from limen.data.photographs import images
 from limen.data.robust import robust
 from limen.data.scenes import scenes
 from limen.data.segment6 import segment6

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from limen.data.dataset import DataError
+from limen.data.errors import DataError
 from limen.errors import reason
 from limen.safety import UnsafeError, check_fits, opened, told
 

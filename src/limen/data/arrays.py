@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from limen.data.dataset import DataError, Dataset, Sample, check_labels
+from limen.data.dataset import Dataset, Sample, check_labels
+from limen.data.errors import DataError
 from limen.images import from_uint8
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from limen.data.arrays import from_arrays
-from limen.data.dataset import DataError, Dataset, spec_of
+from limen.data.dataset import Dataset, spec_of
+from limen.data.errors import DataError
 from limen.data.files import open_folder
 from limen.data.npz import read_npz
 from limen.errors import reason

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from limen.data.dataset import DataError
+from limen.data.errors import DataError
 from limen.data.table import Row, read_table
 
 

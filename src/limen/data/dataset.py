@@ -8,30 +8,25 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from limen.errors import LimenError, UsageError, reason
+from limen.data.covariates import Covariates
+from limen.data.errors import DataError
+from limen.data.own_size import Photographs
+from limen.errors import UsageError, reason
 from limen.images import ImageFileError
 from limen.safety import check_fits, read_text
 from limen.spec import write_spec
-
-if TYPE_CHECKING:
-    from limen.data.covariates import Covariates
-    from limen.data.photographs import Photographs
 
 UNLABELLED = -(2**63)
 """The label of an image that has none: a run takes what its model says of the image.
 
 It is none of those that people write for "unknown", such as -1, which are refused.
 """
-
-
-class DataError(LimenError):
-    """A data set cannot be used as it is; the message names the file or folder and the cure."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from limen.data.dataset import DataError, Dataset, Sample, spec_of
+from limen.data.dataset import Dataset, Sample, spec_of
+from limen.data.errors import DataError
 from limen.data.excluding import read_excluded
 from limen.data.files import open_folder, reader
 from limen.data.listed import below

@@ -14,7 +14,8 @@ from functools import lru_cache, partial
 import numpy as np
 from PIL import Image
 
-from limen.data.dataset import DataError, Dataset, Sample, spec_of
+from limen.data.dataset import Dataset, Sample, spec_of
+from limen.data.errors import DataError
 from limen.images import from_uint8
 from limen.safety import check_count
 

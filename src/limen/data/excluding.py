@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from limen.data.dataset import DataError
+from limen.data.errors import DataError
 from limen.data.table import read_table
 
 MARK = "exclude"

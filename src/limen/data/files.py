@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from limen.data.dataset import DataError
+from limen.data.errors import DataError
 from limen.errors import UsageError, reason
 from limen.images import IMAGE_SUFFIXES, Crop, ImageFileError, read_image, reading, shown_size, unusable
 from limen.safety import resolved

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
+from limen.data.dataset import Dataset, Sample, read_class_names, spec_of
+from limen.data.errors import DataError
 from limen.data.files import entries, image_files, open_folder, reader
 from limen.data.masks import masks_beside
 from limen.images import READ_SUFFIXES, Crop, Interpolation

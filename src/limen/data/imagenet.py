@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from limen.data.dataset import DataError, Dataset, read_class_names, spec_of
+from limen.data.dataset import Dataset, read_class_names, spec_of
+from limen.data.errors import DataError
 from limen.data.files import open_folder
 from limen.data.folder import of_folders
 from limen.data.matching import imagenet_names

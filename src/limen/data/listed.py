@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from limen.data.dataset import DataError, Dataset, Sample, read_class_names, spec_of
+from limen.data.dataset import Dataset, Sample, read_class_names, spec_of
+from limen.data.errors import DataError
 from limen.data.excluding import read_excluded
 from limen.data.files import open_folder, reader
 from limen.data.masks import mask_files

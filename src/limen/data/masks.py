@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from limen.data.archive import read_arrays
-from limen.data.dataset import DataError
+from limen.data.errors import DataError
 from limen.data.files import open_folder
 from limen.images import Crop, ImageFileError, reading, shown_size, unusable
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from limen.compat import declare_torchvision_operators
-from limen.data.dataset import DataError, Dataset, Sample
+from limen.data.dataset import Dataset, Sample
+from limen.data.errors import DataError
 
 _SAME_LIST = 0.9
 _SYNSET = re.compile(r"n\d{8}")

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from limen.data.arrays import from_arrays
-from limen.data.dataset import DataError, Dataset, spec_of
+from limen.data.dataset import Dataset, spec_of
+from limen.data.errors import DataError
 from limen.data.files import open_folder
 from limen.errors import reason
 from limen.safety import check_fits, inflated, opened

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from limen.compat import declare_torchvision_operators
-from limen.data.dataset import DataError, Dataset, Sample, check_labels, spec_of
+from limen.data.dataset import Dataset, Sample, check_labels, spec_of
+from limen.data.errors import DataError
 from limen.data.files import open_folder, reader
 from limen.data.masks import masks_beside
 from limen.data.table import read_table

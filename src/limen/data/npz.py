@@ -8,7 +8,8 @@ import numpy as np
 
 from limen.data.archive import read_arrays
 from limen.data.arrays import from_arrays
-from limen.data.dataset import DataError, Dataset, read_class_names, spec_of
+from limen.data.dataset import Dataset, read_class_names, spec_of
+from limen.data.errors import DataError
 
 
 def npz(path: Path, *, classes: Path | None = None) -> Dataset:

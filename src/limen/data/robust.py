@@ -22,7 +22,8 @@ from torch import Tensor
 
 from limen import __version__
 from limen.analysis.surrogate import Dual
-from limen.data.dataset import DataError, Dataset, Sample, spec_of
+from limen.data.dataset import Dataset, Sample, spec_of
+from limen.data.errors import DataError
 from limen.data.files import open_folder
 from limen.decoding import read_json
 from limen.errors import LimenError, RunError, reason

@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from limen.data.dataset import DataError, Dataset, spec_of
+from limen.data.dataset import Dataset, spec_of
+from limen.data.errors import DataError
 from limen.data.files import open_folder
 from limen.data.listed import listed
 from limen.data.table import Row, read_table

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limen.data.dataset import DataError
+from limen.data.errors import DataError
 from limen.errors import reason
 from limen.safety import read_text
 
