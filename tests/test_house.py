@@ -49,6 +49,7 @@ ROOMS = [
             "analysis",
             "attacks",
             "attacks.constraint",
+            "audit",
             "catalog",
             "data",
             "defenses",

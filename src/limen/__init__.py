@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limen import (
         analysis,
         attacks,
+        audit,
         catalog,
         data,
         defenses,
@@ -52,6 +53,7 @@ __all__ = [
     "UsageError",
     "analysis",
     "attacks",
+    "audit",
     "catalog",
     "data",
     "defenses",

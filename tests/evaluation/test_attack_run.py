@@ -312,6 +312,13 @@ def test_a_finished_run_repeats_nothing(attack_run):
     assert not again.calls
 
 
+def test_chosen_images_alone_are_attacked_and_more_can_be_chosen(attack_run):
+    levels, attack = range(6), [Brighten(0.2, name="a")]
+    assert attack_run(grey(*levels), attack, places=[1, 4]).table()["index"].to_pylist() == [1, 4]
+    more = attack_run(grey(*levels), attack, places=[0, 1, 4, 5], limit=3)
+    assert more.table()["index"].to_pylist() == [0, 1, 4]
+
+
 def test_a_limit_can_be_raised_and_attacks_added(attack_run, tmp_path):
     levels = range(90, 97)
     attack_run(grey(*levels), [Brighten(0.2, name="a")], limit=3)

@@ -100,3 +100,10 @@ def test_a_page_is_written_whole(tmp_path: Path):
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == render(sheet())
     with pytest.raises(LimenError, match="nowhere"):
         write_sheet(sheet(), tmp_path / "nowhere" / "page.html")
+
+
+def test_a_page_can_open_with_a_verdict_which_is_text():
+    page = render(sheet(), "audit", ["It holds.", EVIL])
+    assert page.index("<h2>Verdict</h2>") < page.index("<p>It holds.</p>") < page.index('class="facts"')
+    assert EVIL not in page
+    assert "Verdict" not in render(sheet())

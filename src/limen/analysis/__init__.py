@@ -12,6 +12,7 @@ from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_s
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
+from limen.analysis.paired import mcnemar
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.analysis.spread import Distribution, cumulative, distribution
 from limen.analysis.spreadsheet import to_csv
@@ -19,6 +20,7 @@ from limen.analysis.sweeps import AccuracyCurve, Sweep, accuracy_curve, sweeps
 from limen.analysis.table import attacks_of, rows_of, statistics, table
 from limen.analysis.trends import Trend, Variances, axis_of, rejections, trend
 from limen.analysis.verdicts import Verdict, verdict
+from limen.analysis.worst_case import Least, WorstCase, worst_case
 
 __all__ = [
     "AccuracyCurve",
@@ -31,6 +33,7 @@ __all__ = [
     "Figures",
     "Gaps",
     "GroupFigures",
+    "Least",
     "Measured",
     "Outcomes",
     "QualityCurve",
@@ -40,6 +43,7 @@ __all__ = [
     "Trend",
     "Variances",
     "Verdict",
+    "WorstCase",
     "accuracy_curve",
     "attacks_of",
     "axis_of",
@@ -61,6 +65,7 @@ __all__ = [
     "group_shares",
     "in_memory",
     "lower_bound",
+    "mcnemar",
     "mean_roc",
     "near_chance",
     "notes",
@@ -83,4 +88,5 @@ __all__ = [
     "trend",
     "verdict",
     "wilson",
+    "worst_case",
 ]

@@ -8,6 +8,7 @@ import typer
 
 import limen
 from limen.cli.attack import attack
+from limen.cli.audit import audit
 from limen.cli.augment import augment
 from limen.cli.demo import demo
 from limen.cli.detect import detect
@@ -31,6 +32,7 @@ app = typer.Typer(
 for name, command in {
     "demo": demo,
     "attack": attack,
+    "audit": audit,
     "evaluate": evaluate,
     "detect": detect,
     "fairness": fairness,

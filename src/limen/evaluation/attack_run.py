@@ -101,6 +101,7 @@ def run_attacks(
     *,
     batch_size: int = 32,
     limit: int | None = None,
+    places: Sequence[int] | None = None,
     metrics: Iterable[Metric] = STANDARD,
     progress: Progress | None = None,
 ) -> None:
@@ -128,6 +129,7 @@ def run_attacks(
         run: Where results go; nothing in it is repeated.
         batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by one batch.
         limit: Attack only the first so many images of the data set; None for all.
+        places: The positions in the data set of the images to attack, rising; None for all.
         metrics: What to measure distortion by; the run's manifest has a column of each.
         progress: Called with each attack's label, finished images and all images.
 
@@ -154,7 +156,8 @@ def run_attacks(
     dataset = as_recorded(numbered_as(dataset, classifier.class_names), run, changed)
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
-    settings, measures, ids = run.manifest.settings, tuple(metrics), dataset.ids[:limit]
+    chosen = tuple(range(len(dataset)) if places is None else places)[:limit]
+    settings, measures, ids = run.manifest.settings, tuple(metrics), [dataset.ids[place] for place in chosen]
     of_attack = [tuple(map(run.manifest.label_of, identities_of([attack]))) for attack in attacks]
     finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
     done = {label: len(each.intersection(ids)) for label, each in finished.items()}
@@ -177,8 +180,8 @@ def run_attacks(
             tell(lacking)
 
     tell(done)
-    read_newer(dataset, [place for place, each in enumerate(ids) if is_done(each)], run)
-    for batch in _batches(dataset, ids, batch_size, is_done, skip):
+    read_newer(dataset, [place for place in chosen if is_done(dataset.ids[place])], run)
+    for batch in _batches(dataset, chosen, batch_size, is_done, skip):
         cleans = classify(classifier, dataset.spec, batch, settings)
         if reached := cleans.reached():
             for place in reached:
@@ -204,15 +207,15 @@ def run_attacks(
 
 def _batches(
     dataset: Dataset,
-    ids: Sequence[str],
+    places: Sequence[int],
     size: int,
     is_done: Callable[[str], bool],
     skip: Callable[[str, str], None],
 ) -> Iterator[Batch]:
     """The batches in which an image is left, each with its finished images too: they decide its rounding."""
-    for start in range(0, len(ids), size):
-        cut = range(start, min(start + size, len(ids)))
-        if all(is_done(ids[place]) for place in cut):
+    for start in range(0, len(places), size):
+        cut = places[start : start + size]
+        if all(is_done(dataset.ids[place]) for place in cut):
             continue
         for batch in batches(dataset, cut, size, skip):
             if not all(map(is_done, batch.ids)):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +16,8 @@ from limen import analysis, catalog, runs
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.errors import UsageError
-from limen.evaluation import EVALUATIONS, Progress, describe_run, evaluate, labels_of, run_attacks
+from limen.evaluation import EVALUATIONS, describe_run, evaluate, labels_of, run_attacks
+from limen.evaluation.showing import Showing, silent
 from limen.images import LATTICE, ImageFileError
 from limen.recipes.entries import Entry, Groups
 
@@ -41,20 +41,6 @@ RIGHT = pc.field("clean_prediction") == pc.field("label")
 
 Row = Mapping[str, Any]
 """A figure with its interval, what it is of, and beside it what the paper printed."""
-
-
-class Showing(Protocol):
-    """Shows how far work is."""
-
-    def __call__(self, labels: Iterable[str], units: str = "images") -> AbstractContextManager[Progress]:
-        """Show the progress of what has these labels, counted in these units, while the block runs."""
-        ...
-
-
-@contextmanager
-def silent(labels: Iterable[str], units: str = "images") -> Iterator[Progress]:
-    """Show no progress."""
-    yield lambda label, done, total: None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""How a plan is made: set-up checks first, then the time that attacks take, then how many images fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from limen.audit.effort import effort_named
+from limen.audit.plan import Plan, blind, fitted, spread, with_budgets
+from limen.audit.rules import Rule
+from limen.audit.setup import check, names, subject_of
+from limen.audit.timing import timed
+from limen.classifier import Classifier
+from limen.data import Dataset
+from limen.metrics import Metric
+
+_CHECKED = 128  # images that set-up checks look at, at most
+_SHIELDS = 2
+
+
+def planned(
+    classifier: Classifier,
+    dataset: Dataset,
+    asked: Mapping[str, str],
+    rules: Sequence[Rule],
+    metrics: Sequence[Metric],
+    wanted: int,
+    minutes: float | None,
+    batch_size: int,
+) -> Plan:
+    """Check the set-up, measure how long attacks take, and choose how many images.
+
+    Args:
+        classifier: The model.
+        dataset: The data.
+        asked: What the user asked for, by name.
+        rules: The rules, whose budgets are tried.
+        metrics: What results are measured by.
+        wanted: How many images there should be at most.
+        minutes: How long the audit may take; None for any time.
+        batch_size: Images side by side.
+
+    Raises:
+        UsageError: If the time is too little for one image, or no image can be read.
+        LimenError: If the model cannot answer.
+    """
+    begin, count = time.perf_counter(), min(wanted, len(dataset))
+    found, numbered = names(classifier, dataset)
+    plan = Plan(asked=dict(asked), effort=asked["effort"], images=count, of=len(dataset), findings=(found,))
+    if plan.stopped:
+        return plan
+    subject = subject_of(classifier, numbered, spread(min(count, _CHECKED), len(dataset)), batch_size)
+    findings = (found, *check(subject))
+    plan = Plan(asked=dict(asked), effort=plan.effort, images=count, of=plan.of, findings=findings)
+    if plan.stopped:
+        return plan
+    effort = effort_named(plan.effort)
+    hindered = blind(effort, findings)
+    attempts = [
+        each for each in with_budgets(effort.attempts, rules) if each.runs and each.spec not in hindered
+    ]
+    timing = timed(subject, attempts, metrics)
+    begun = time.perf_counter() - begin
+    each = timing.seconds([one for one in attempts if one.spec not in timing.left_out], _SHIELDS)
+    images = fitted(each, begun, minutes, count)
+    return Plan(
+        asked=dict(asked),
+        effort=plan.effort,
+        images=images,
+        of=plan.of,
+        seconds=begun + each * images,
+        left_out={**hindered, **timing.left_out},
+        findings=findings,
+    )
