@@ -13,14 +13,17 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import torch
-
-from limen.compat import declare_torchvision_operators
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return  # it only hands tests to the processes that run them, so it starts them without torch
+    import torch
+
+    from limen.compat import declare_torchvision_operators
+
     torch.set_num_threads(1)
     # Processes of xdist are told the terminal's width, which would wrap what commands print.
     os.environ.pop("COLUMNS", None)
