@@ -6,8 +6,6 @@ that a library lacks is missing from its table.
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from limen import attacks
-from limen.attacks import Attack
+from limen.attacks import LIBRARIES, Attack
 from limen.classifier import Classifier
 from limen.compat import declare_torchvision_operators
 from limen.images import LATTICE
@@ -156,10 +154,7 @@ def torchattacks(network: nn.Module, given: Settings) -> Table:
 
 
 def adv_lib(network: nn.Module, given: Settings) -> Table:
-    # Only its plots need visdom, whose source package does not build with today's setuptools.
-    sys.modules.setdefault("visdom", types.ModuleType("visdom"))
-    from adv_lib.attacks import carlini_wagner_l2, ddn, df, pgd_linf
-
+    library = LIBRARIES["advlib"].load("adv_lib").attacks
     steps = given.steps
 
     def runner(attack: Callable[..., Tensor], **settings: object) -> Run:
@@ -167,7 +162,7 @@ def adv_lib(network: nn.Module, given: Settings) -> Table:
 
     table = {
         "pgd_linf": runner(
-            pgd_linf,
+            library.pgd_linf,
             ε=given.eps_linf,
             steps=steps["pgd_linf"],
             random_init=given.random_start,
@@ -175,7 +170,7 @@ def adv_lib(network: nn.Module, given: Settings) -> Table:
         ),
         # Ends a search step early only when no image of the batch improves any more.
         "carlini_wagner_l2": runner(
-            carlini_wagner_l2,
+            library.carlini_wagner_l2,
             learning_rate=given.learning_rate,
             initial_const=given.constant,
             binary_search_steps=given.search_steps,
@@ -183,10 +178,10 @@ def adv_lib(network: nn.Module, given: Settings) -> Table:
             abort_early=steps["carlini_wagner_l2"] >= 10,  # it divides by a tenth of the steps
         ),
         # Rounds to 8 bits inside its loop, as Limen does by default.
-        "ddn": runner(ddn, steps=steps["ddn"]),
+        "ddn": runner(library.ddn, steps=steps["ddn"]),
     }
     if given.classes == given.candidates + 1:
-        table["deepfool"] = runner(df, steps=steps["deepfool"])  # considers every class
+        table["deepfool"] = runner(library.df, steps=steps["deepfool"])  # considers every class
     return table
 
 

@@ -14,7 +14,6 @@ import common  # before torch, which reads the thread settings when it is loaded
 # isort: split
 import importlib
 import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limen import attacks, metrics
+from limen import attacks, catalog, metrics
 from limen.attacks.features import FeatureDistance
 from limen.attacks.part import Problem
 from limen.classifier import Classifier
-from limen.compat import declare_torchvision_operators
 
 BOUNDS = (0.5, 0.25, 0.1)
 
@@ -46,17 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def colours(options: Any) -> tuple[list[str], Iterator[list[str]]]:
-    sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # only adv-lib's plots need it
-    declare_torchvision_operators()
-    from adv_lib.attacks.perceptual_color_attacks import perceptual_color_distance_al as theirs
-
     classifier, data = loaded(options)
     ours = attacks.perc_al(steps=options.steps)
+    theirs = catalog.attack(f"advlib:perc_al,max_iterations={options.steps}")
     programs = {
         "Limen": lambda images, labels: ours(classifier, images, labels).images,
-        "adv-lib": lambda images, labels: theirs.perc_al(
-            classifier.module, images, labels, 1000, max_iterations=options.steps
-        ),
+        "adv-lib": lambda images, labels: theirs(classifier, images, labels, lattice=None).images,
     }
 
     def rows() -> Iterator[list[str]]:

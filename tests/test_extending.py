@@ -112,6 +112,16 @@ def test_a_part_of_ones_own_moves_the_image_otherwise(follow):
     assert not attacks_differ(own["invariant"](size=1), own["invariant"](size=1))
 
 
+def test_a_function_of_images_is_an_attack_that_stays_in_its_budget(follow):
+    follow("A function of images")
+    run = open_run("runs/images")
+    assert run.manifest.labels == tuple(f"python:wobble.py:wobble,eps={eps},steps=8" for eps in (0.1, 0.2))
+    records = run.table().to_pandas().set_index("attack")
+    for label, eps in zip(run.manifest.labels, (0.1, 0.2), strict=True):
+        assert records.loc[label].linf.dropna().le(eps + 1e-6).all()
+        assert records.loc[label].backwards.isin((0, 8)).all()
+
+
 def test_a_callable_that_returns_an_outcome_is_an_attack(follow):
     follow("An attack that is made of no parts")
     run = open_run("runs/callable")
@@ -240,7 +250,7 @@ def test_an_installed_package_adds_its_names(workshop, monkeypatch):
 def test_the_places_inside_limen_exist():
     section = PAGE.split("## Inside Limen")[1]
     rows = re.findall(r"^\| (?!kind|---)(.*) \|$", section, re.MULTILINE)
-    assert len(rows) == 11
+    assert len(rows) == 12
     for row in rows:
         _, file, line, tests, docs = (re.findall(r"`([^`]+)`", cell) for cell in re.split(r" ?\| ?", row))
         for place in [*file, *(each for each in line if "/" in each)]:

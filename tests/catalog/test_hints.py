@@ -62,8 +62,11 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (catalog.attack_or_grid, "pgd_l2:eps=1,2,ddn", "--attack pgd_l2:eps=1,2 --attack ddn"),
         (catalog.attack_or_grid, "fgsm:eps=0.1,ddn:steps=4", "--attack fgsm:eps=0.1 --attack ddn:steps=4"),
         (catalog.attack, "fgsm:eps=x", "eps must be number"),
+        (catalog.attack, "apgd", "did you mean apgd_linf"),
+        (catalog.attack, "foolbox.LinfPGD:eps=1", "write foolbox:LinfPGD:eps=1"),
+        (catalog.attack, "adv-lib", "write advlib:NAME"),
         (catalog.attack, "", "unknown attack ''"),
-        (catalog.attack, "zzz", "Known: apgd_l1"),
+        (catalog.attack, "zzz", "Known: advlib:NAME, apgd_l1"),
     ],
 )
 def test_what_was_meant_is_said_in_one_line(make, spec, meant):

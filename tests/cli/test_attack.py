@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import resource
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from limen.analysis import rows_of, table
+from limen.errors import LimenWarning
 from limen.runs import Run, open_run
 
 MODEL = ("--model", "python:nets.py:lamp")
@@ -266,3 +269,35 @@ def test_an_attack_of_ones_own_runs_from_the_command_line(limen, workshop):
     result = limen("attack", *MODEL, *DATA, *OUT, "--attack", "python:mine.py:mine,steps=3")
     assert result.exit_code == 2
     assert "is not the one of this name in the run (its file has changed)" in result.stderr
+
+
+def test_attacks_of_other_libraries_stand_beside_limens_own_in_one_run_and_page(limen, workshop):
+    (workshop / "mine.py").write_text(
+        "def lift(model, images, labels, eps: float = 0.2): return images + eps\n"
+    )
+    labels = [
+        "foolbox:LinfPGD,eps=0.1,steps=3",
+        "foolbox:LinfPGD,eps=0.3,steps=3",
+        "torchattacks:CW,c=20,steps=5",
+        "python:mine.py:lift,eps=0.3",
+        "fgsm:eps=0.3",
+    ]
+    specs = ["foolbox:LinfPGD,eps=0.1,0.3,steps=3", *labels[2:]]
+    named = [word for spec in specs for word in ("--attack", spec)]
+    command = ("attack", "--model", "demo:digits", "--data", "demo:digits,count=6", *named, *OUT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LimenWarning)  # of values outside [0, 1], which a lift makes
+        result = limen(*command)
+    assert result.exit_code == 0, result.stderr
+    run = open_run("run")
+    assert list(run.manifest.labels) == labels
+    records = run.table().to_pandas().set_index("attack")
+    assert (records.clean_prediction == records.label).all()
+    assert records.loc[labels[1]].success.mean() > records.loc[labels[0]].success.mean()
+    assert not records.loc[labels[3]].success.any()
+    assert (records.loc[labels[1]].linf.dropna() <= 0.3 + 1e-6).all()
+    assert (records.loc[labels[1]].backwards == 3).all()
+    identity = run.manifest.attacks[0].identity
+    assert identity.parameters["foolbox"] == importlib.metadata.version("foolbox")
+    page = Path("run", "report.html").read_text(encoding="utf-8")
+    assert all(label in page for label in labels)

@@ -36,6 +36,14 @@ def test_every_name_is_listed_with_its_first_line(limen, kind):
         assert about in row
 
 
+def test_the_libraries_whose_attacks_can_be_named_are_listed_with_what_brings_them(limen):
+    listed = limen("list", "attacks").stdout
+    for prefix, library in attacks.LIBRARIES.items():
+        (row,) = [line for line in listed.splitlines() if line.startswith(f"│ {prefix}:NAME ")]
+        assert library.about in row
+    assert "foolbox" not in limen("list", "metrics").stdout
+
+
 def test_parameters_are_listed_with_types_and_defaults(limen):
     listed = limen("list", "attacks").stdout
     assert "eps: number = 8/255" in listed

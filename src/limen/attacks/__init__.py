@@ -6,6 +6,7 @@ import difflib
 
 from limen.attacks.factory import Attack, Factory, attack
 from limen.attacks.features import FEATURES, Features
+from limen.attacks.libraries import LIBRARIES, from_function
 from limen.attacks.library.auto_pgd import apgd_l1, apgd_l2, apgd_linf
 from limen.attacks.library.carlini_wagner import carlini_wagner_l2
 from limen.attacks.library.ddn import ddn
@@ -90,6 +91,7 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "FACTORIES",
     "FEATURES",
+    "LIBRARIES",
     "Attack",
     "Factory",
     "Features",
@@ -108,6 +110,7 @@ __all__ = [
     "fgsm",
     "fmn",
     "fpgap",
+    "from_function",
     "ifgsm",
     "jsma",
     "least_noticed",

@@ -45,6 +45,15 @@ UNCONFIRMED = (
     "answers differ from call to call: count those that hold, or attack the model without its randomness."
 )
 
+OUTSIDE = (
+    "{outside} of {count} images fooled the model from outside the attack's budget, which count as failures: "
+    "what bounds the attack is another norm, or no bound."
+)
+BROKEN = (
+    "{broken} of {count} images came back with NaN, or with values outside [0, 1], and count as failures: "
+    "images are to be returned in [0, 1], as they were given."
+)
+
 
 def doubts(bests: Sequence[Best], still: bool = True) -> str:
     """Why outcomes say less than they seem to; empty where nothing is odd.
@@ -72,6 +81,9 @@ def doubts(bests: Sequence[Best], still: bool = True) -> str:
     if bool(outcome.unconfirmed.any()):
         lost, made = int(outcome.unconfirmed.sum()), int(outcome.success.sum())
         found.append(UNCONFIRMED.format(lost=lost, found=made))
+    for name, text in (("outside", OUTSIDE), ("broken", BROKEN)):
+        if number := sum(int(getattr(best, name).sum()) for best in bests):
+            found.append(text.format(count=count, **{name: number}))
     if bool(short.any()):
         found.append(SHORT.format(count=count, short=int(short.sum()), most=float(tried[short].max())))
     return " ".join(found)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from limen.attacks.composition import Composition
 from limen.attacks.loss import as_objective
-from limen.attacks.outcome import Best
+from limen.attacks.outcome import Best, Distance
 from limen.attacks.part import Problem
-from limen.attacks.protocols import Constraint, Perturbation, State, follow
+from limen.attacks.protocols import Constraint, Objective, Perturbation, State, follow
 from limen.classifier import Classifier, check_labels, raising
 from limen.images import norm, straight_through
 
@@ -62,20 +62,53 @@ def climb(
     return succeeded
 
 
-def settle_originals(parts: Composition, classifier: Classifier, problem: Problem, best: Best) -> Tensor:
-    """Settle the samples whose original already is what the attack is after; the parts are not bound yet.
+def settle_originals(
+    classifier: Classifier,
+    problem: Problem,
+    best: Best,
+    confidence: float | Tensor = 0.0,
+    distance: Distance | None = None,
+) -> Tensor:
+    """Settle the samples whose original already is what the attack is after.
 
     Returns:
         The model's answer (N, K) to the originals.
     """
     rows = torch.arange(len(problem.labels), device=problem.labels.device)
-    objective, stored = as_objective(parts.objective), Constraint().bind(problem)
-    problem = replace(problem, confidence=parts.confidence)
-    state = State(problem, objective, Perturbation(), stored, (), places=rows, variables=problem.originals)
-    state = _look(state, classifier, 0.0, valued=False)
-    best.offer(state, parts.distance)
+    problem = replace(problem, confidence=confidence)
+    bound = Constraint().bind(problem)
+    state = offered(problem.originals, classifier, problem, best, rows, bound, distance)
     best.settled |= state.success
     return state.logits
+
+
+def offered(
+    images: Tensor,
+    classifier: Classifier,
+    problem: Problem,
+    best: Best,
+    rows: Tensor,
+    constraint: Constraint,
+    distance: Distance | None = None,
+) -> State:
+    """Offer images (n, C, H, W) that no climb made; where success counts, the model looks at them as stored.
+
+    Args:
+        images: One for each sample.
+        classifier: The model under attack.
+        problem: The samples.
+        best: Where they are kept.
+        rows: Where (n,) these samples stand in the call.
+        constraint: How they are stored, and where they count; bound to the samples.
+        distance: By which the nearest is kept; None for the last.
+    """
+    state = State(problem, Objective(), Perturbation(), constraint, (), places=rows, variables=images)
+    if not best.judges(distance):
+        best.take(_shown(state, differentiable=False))
+        return state
+    state = _look(state, classifier, 0.0, valued=False)
+    best.offer(state, distance)
+    return state
 
 
 def _variables(parts: Composition, problem: Problem, salt: int) -> Tensor:

@@ -108,6 +108,7 @@ class Best:
         self.unmasked = torch.zeros_like(self.success)
         self.moved = torch.zeros_like(self.success)
         self.unconfirmed = torch.zeros_like(self.success)
+        self.outside, self.broken = torch.zeros_like(self.success), torch.zeros_like(self.success)
         self.probabilities: Tensor | None = None
         self.tried = torch.zeros_like(self.distance)
         self.taken = Passes.of(problem.originals)

@@ -61,8 +61,9 @@ class InTurn(Search):
         return functools.reduce(torch.maximum, each)
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
-        if self.compositions[0].random_start and best.judges(self.compositions[0].distance):
-            answer = settle_originals(self.compositions[0], classifier, problem, best)
+        first = self.compositions[0]
+        if first.random_start and best.judges(first.distance):
+            answer = settle_originals(classifier, problem, best, first.confidence, first.distance)
             problem = replace(problem, answer=answer)
         for salt in range(self.restarts * len(self.compositions)):
             rows = (~best.success).nonzero()[:, 0]

@@ -18,11 +18,20 @@ _CALLED = {
     "bim": ["ifgsm"],
     "mim": ["mifgsm"],
     "cw": ["carlini_wagner_l2", "smooth_carlini_wagner_l2", "superpixel_carlini_wagner_l2"],
-    "autoattack": ["pgd_linf", "pgd_l2"],
-    "apgd": ["pgd_linf", "pgd_l2"],
-    "fmn": ["ddn"],
 }
 """Names that papers and other libraries have for attacks, and what comes nearest to each here."""
+
+
+_LIBRARIES = {
+    "foolbox": "foolbox",
+    "torchattack": "torchattacks",
+    "torchattacks": "torchattacks",
+    "advlib": "advlib",
+    "adversariallibrary": "advlib",
+    "art": "art",
+    "adversarialrobustnesstoolbox": "art",
+}
+"""What the libraries are called whose attacks a spec can name, and what such a spec begins with."""
 
 
 def data_hint(spec: str, known: Collection[str]) -> str:
@@ -86,16 +95,29 @@ def attack_hint(spec: str, known: Collection[str]) -> str:
         "unknown attack 'pgd'; did you mean pgd_l2, pgd_linf or ssim_pgd? limen list attacks shows all"
         >>> attack_hint("fgsm,ddn", ["fgsm", "ddn"])
         'a spec names one attack; repeat the option: --attack fgsm --attack ddn'
+        >>> attack_hint("adv_lib.ddn", ["ddn"])
+        'write advlib:ddn'
     """
     parts = [part.strip() for part in re.split(r"[,+;\s]+", spec) if part.strip()]
     if len(parts) > 1 and all(spec_name(part) in known for part in (parts[0], parts[-1])):
         return f"a spec names one attack; repeat the option: {_repeated(parts, known)}"
     name = spec_name(spec).strip()
+    if name not in known and (written := _of_library(spec)):
+        return f"write {written}"
     kin = [] if name in known or not name else _kin(name, known)
     if not kin:
         return ""
     listed = " or ".join(filter(None, [", ".join(kin[:-1]), kin[-1]]))
     return f"unknown attack {name!r}; did you mean {listed}? limen list attacks shows all"
+
+
+def _of_library(spec: str) -> str:
+    """How an attack of another library is named; empty where the spec is of none, or begins as it should."""
+    prefix, *rest = re.split("[:.]", spec, maxsplit=1)
+    library = _LIBRARIES.get(_plain(prefix))
+    if library is None or (rest and spec.startswith(f"{library}:")):
+        return ""
+    return f"{library}:{rest[0] if rest else 'NAME'}"
 
 
 def _repeated(parts: Sequence[str], known: Collection[str]) -> str:

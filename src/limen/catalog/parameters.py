@@ -136,7 +136,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for name, hint in getattr(inner, "__annotations__", {}).items():
         # One by one, as a type that only a type checker imports must not cost the others.
-        with contextlib.suppress(NameError):
+        with contextlib.suppress(NameError, TypeError):
             alone = types.SimpleNamespace(__annotations__={name: hint})
             hints |= get_type_hints(alone, getattr(inner, "__globals__", None))
     return hints

@@ -7,8 +7,8 @@ import importlib.metadata
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from limen.catalog.entry import COMMAS, Entry, Request, keywords
 from limen.catalog.hints import Hint
@@ -22,12 +22,26 @@ PYTHON = "python"
 """The name that stands for the user's files: `python:FILE.py:NAME`."""
 
 
+class Library(Protocol):
+    """What makes things of another library by their names there."""
+
+    @property
+    def about(self) -> str:
+        """What they are, in a line."""
+        ...
+
+    def __call__(self, name: str) -> Callable[..., Any]:
+        """The thing of this name."""
+        ...
+
+
 @dataclass(frozen=True)
 class Catalog:
     """All things of one kind that a spec can name.
 
     A name is looked for among Limen's own, then among those of installed packages, which declare them as
     entry points. `python:FILE.py:NAME` is what NAME is in the user's own file.
+    What a library has that is no part of Limen is named with a prefix, such as `foolbox:NAME`.
 
     Attributes:
         kind: What they are, as errors call it.
@@ -41,6 +55,7 @@ class Catalog:
         calls: The function that a thing calls, which has its parameters; None if that is the thing itself.
         finish: Called with what was made and the request; what it returns is used instead.
         hint: Says of a spec that is refused what may have been meant, which the error then says instead.
+        libraries: What makes the thing of `PREFIX:NAME`, by the prefix: what another library has of the kind.
 
     Example:
         >>> def blur(images, size: int = 3): ...
@@ -58,6 +73,7 @@ class Catalog:
     calls: Callable[[Any], Callable[..., Any]] | None = None
     finish: Callable[[Any, Request], Any] | None = None
     hint: Hint | None = None
+    libraries: Mapping[str, Library] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """The names of Limen's own, then those of installed packages."""
@@ -75,12 +91,15 @@ class Catalog:
         """
         if name in self.factories:
             return self._entry(name, self.factories[name], "limen", argument=self.argument)
+        prefix, colon, rest = name.partition(":")
+        if colon and prefix in self.libraries:
+            return self._entry(name, self.libraries[prefix](rest), "limen")
         if name.startswith(f"{PYTHON}:"):
             found = find(name.removeprefix(f"{PYTHON}:"))
             return self._entry(name, self._owned(found.value), str(found.file), found.code)
         installed = self._installed()
         if name not in installed:
-            raise UnknownNameError(self.kind, name, [*self.names(), PYTHON])
+            raise UnknownNameError(self.kind, name, self._known())
         return self._entry(name, self._owned(_load(installed[name])), _package(installed[name]))
 
     def parse(self, spec: str) -> Spec:
@@ -92,15 +111,16 @@ class Catalog:
         if not isinstance(spec, str):
             raise UsageError(f"a {self.kind} is named by a text, and not by {shown(spec)}")
         name = spec_name(spec).strip()
-        argument = name == PYTHON or (name in self.factories and self.argument)
+        open_ended = self._is_open_ended(name)
+        argument = open_ended or (name in self.factories and self.argument)
         with self.telling(spec):
             # What is installed is looked up, which takes long, only for names that are not Limen's own.
-            if name != PYTHON and name not in self.factories and name not in self._installed():
-                raise UnknownNameError(self.kind, name, [*self.names(), PYTHON])
+            if not open_ended and name not in self.factories and name not in self._installed():
+                raise UnknownNameError(self.kind, name, self._known())
             try:
                 return Spec.parse(spec, argument=argument, several=self._several(name))
             except UsageError as error:
-                known = "" if name == PYTHON else f". {self.entry(name).accepts}"
+                known = "" if open_ended else f". {self.entry(name).accepts}"
                 raise UsageError(f"{error}{COMMAS if argument else ''}{known}") from error
 
     def read(self, spec: str, given: Iterable[str] = ()) -> Request:
@@ -117,8 +137,8 @@ class Catalog:
         """
         parsed = self.parse(spec)
         name, argument = parsed.name, parsed.argument or ""
-        if name == PYTHON:
-            name, argument = f"{PYTHON}:{argument}", ""
+        if self._is_open_ended(name):
+            name, argument = f"{name}:{argument}", ""
         with self.telling(spec):
             return self._request(self.entry(name), argument, parsed.values, given)
 
@@ -197,6 +217,13 @@ class Catalog:
         if name not in self.factories:
             return frozenset()
         return frozenset(each.name for each in self.entry(name).parameters if each.several)
+
+    def _known(self) -> list[str]:
+        return [*self.names(), *(f"{prefix}:NAME" for prefix in self.libraries), PYTHON]
+
+    def _is_open_ended(self, name: str) -> bool:
+        """Whether what follows is the name of a thing that this table does not hold."""
+        return name == PYTHON or name in self.libraries
 
     def _owned(self, thing: Any) -> Any:
         return thing if self.own is None else self.own(thing)

@@ -79,6 +79,8 @@ def _listed(title: str, table: Catalog) -> Table:
         first, *others = [*map(str, entry.parameters), ""]
         about = Cell(_about(entry) + origin)
         rows.append([Cell(entry.name + argument), Cell(first or " ", "\n".join(filter(None, others))), about])
+    for prefix, library in getattr(table, "libraries", {}).items():
+        rows.append([Cell(f"{prefix}:NAME"), Cell("those of NAME"), Cell(library.about)])
     about = Cell(f"One of your own {title}; see docs/specs.md.")
     rows.append([Cell("python:FILE.py:NAME"), Cell("those of NAME"), about])
     return Table(title, "", ("name", "parameters", "what it is"), [Group("", rows)])
