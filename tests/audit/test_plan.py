@@ -100,7 +100,7 @@ def test_without_a_gradient_only_attacks_that_take_none_are_left():
     left = {each.spec for each in effort.attempts} - {
         *blind(effort, [Finding("no_gradient", "", "weakens", "")])
     }
-    assert left == {"square:steps=100"}
+    assert left == {"square:steps=60"}
 
 
 @pytest.mark.parametrize("name", EFFORTS)

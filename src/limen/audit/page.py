@@ -107,9 +107,9 @@ def _curve(verdict: Verdict, metric: MetricColumn) -> Chart | None:
     moved = np.where(worst.success & worst.correct, moved, np.nan)
     least = np.fmin.reduce(moved, axis=0, initial=np.inf)[worst.correct]
     known = least[np.isfinite(least)]
-    if not known.size:
+    start = -1.0 if metric.complement else 0.0
+    if not known.size or known.max() <= start:
         return None
-    start = (-1.0 if metric.complement else known.min()) if metric.higher_is_better else 0.0
     distances = np.linspace(start, known.max(), _POINTS)
     log = metric.key in ("l0", "l1") and known.min() > 0
     if log:
@@ -158,11 +158,14 @@ def _attacks(run: Run, geometries: Mapping[str, str]) -> Table:
 
 
 def _evaluations(run: Run) -> Iterator[Block]:
-    """What was measured of the run besides, each block under the name of its evaluation."""
+    """What was measured of the run besides, in words and numbers; the run's own page has the charts."""
     for stored in read_evaluations(run):
         document = stored.document()
         for block in document.blocks:
-            yield replace(block, title=f"{document.title}: {block.title}" if block.title else document.title)
+            if isinstance(block, Table | Notes):
+                yield replace(
+                    block, title=f"{document.title}: {block.title}" if block.title else document.title
+                )
 
 
 def _setup(title: str, caption: str, verdict: Verdict, of: str) -> Table:

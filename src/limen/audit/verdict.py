@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.analysis import Least, Measured, WorstCase, estimate_means, share
+from limen.analysis import Least, Measured, WorstCase, share
+from limen.analysis.intervals import curve_generator, interval, resampled_means, resamples
 from limen.audit.finding import Finding
 from limen.audit.judging import Judged
 from limen.audit.plan import Plan
@@ -22,6 +23,7 @@ BUDGETS = {
 }
 """The budgets that a table of robust accuracy has, beside those that rules ask about."""
 
+_DRAWS = 1000
 _SPOKEN = ("linf", "l2")
 RANKED = ("mad", "l2")
 """What the least noticeable change is least by: MAD, and of equals the length in L2."""
@@ -60,7 +62,8 @@ class Verdict:
     @property
     def noticed(self) -> Measured | None:
         """The share of people who would notice the least noticeable changes, a mean over the images."""
-        return mean_of(self.least, "noticed")
+        known = {} if self.worst is None else self.worst.metrics
+        return mean_of(self.least, known["noticed"]) if "noticed" in known else None
 
     @property
     def weak(self) -> tuple[Finding, ...]:
@@ -127,7 +130,8 @@ class Verdict:
             f"{percent(found.high)}), by one study, whose limits stand below."
         )
         faint = sum(each.values.get("mad", np.nan) == 0 for each in self.least)
-        more = f" On {faint:,} of the {len(self.least):,} it is too faint for that measure to tell from none."
+        which = "all of them" if faint == len(self.least) else f"{faint:,} of the {len(self.least):,}"
+        more = f" On {which} it is too faint for that measure to tell it from no change."
         return [said + more * bool(faint)]
 
     def _weakened(self) -> str:
@@ -173,13 +177,21 @@ def shown(metric: MetricColumn, budget: float) -> str:
     )
 
 
-def mean_of(least: Sequence[Least], metric: str) -> Measured | None:
-    """The mean of a metric over least changes with its bootstrap interval; None where none has a value."""
-    values = np.array([each.values.get(metric, np.nan) for each in least], float)
+def mean_of(least: Sequence[Least], metric: MetricColumn) -> Measured | None:
+    """The mean of a metric over least changes with its bootstrap interval; None where none has a value.
+
+    Of a share that was read off a curve, the interval holds what the curve leaves uncertain, too.
+    """
+    values = np.array([each.values.get(metric.key, np.nan) for each in least], float)
     if not np.isfinite(values).any():
         return None
-    (found,) = estimate_means(values[:, None])
-    return found
+    generator, curve = curve_generator(0), metric.calibration
+    drawn = [
+        resampled_means(weights, values[None], curve, generator)
+        for weights in resamples(len(values), _DRAWS, 0)
+    ]
+    low, high = interval(np.concatenate(drawn))
+    return Measured(float(np.nanmean(values)), float(low[0]), float(high[0]))
 
 
 def _sure(found: Measured) -> str:
