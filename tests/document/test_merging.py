@@ -101,3 +101,18 @@ def test_boxes_of_all_runs_stand_in_one_plot_and_lines_of_its_title_in_another()
     assert [(box.name, box.series) for box in plot.boxes] == [("ddn (a)", "ddn (a)"), ("ddn (b)", "ddn (b)")]
     assert plot.x_range == (0, 9)
     assert [line.name for line in chart.lines] == ["ddn (a)", "ddn (b)"]
+
+
+def test_several_blocks_and_charts_of_one_title_are_all_kept_each_beside_its_like():
+    def twice(low: float) -> Document:
+        tables = [Table("T", "", ["a"], [Group("", [[Cell(value=value)]])]) for value in (low, low + 1)]
+        lines = [Line(name, [0, 1], [0, low], series=name) for name in ("first", "second")]
+        return Document(
+            "D", blocks=[*tables, Charts("C", "", [Chart("same", "x", "y", [each]) for each in lines])]
+        )
+
+    first, second, charts = merge({"a": twice(1.0), "b": twice(3.0)}).blocks
+    values = [[group.rows[0][0].value for group in table.groups] for table in (first, second)]
+    assert values == [[1.0, 3.0], [2.0, 4.0]]
+    names = [[line.name for line in chart.lines] for chart in charts.charts]
+    assert names == [["first (a)", "first (b)"], ["second (a)", "second (b)"]]

@@ -168,6 +168,22 @@ def test_a_function_that_is_no_recipe_and_a_file_that_holds_none_are_refused(own
         described(tmp_path / "mine.py")
 
 
+@pytest.mark.parametrize(
+    ("meta", "says"),
+    [
+        (b"{not JSON", "not the records of a recipe"),
+        (b"[]", "not the records of a recipe"),
+        (b'{"recipe": 7}', "not the records of a recipe"),
+        (b'{"recipe": "pgap-table-2"}', "damaged, or of another version of pgap-table-2; reproduce it again"),
+    ],
+)
+def test_damaged_records_are_told_in_one_line(tmp_path, meta, says):
+    damaged = pa.table({"a": [1]}).replace_schema_metadata({b"limen.recipe": meta})
+    pq.write_table(damaged, tmp_path / "damaged.parquet")
+    with pytest.raises(UsageError, match=rf"damaged\.parquet: {says}"):
+        described(tmp_path / "damaged.parquet")
+
+
 def test_in_floats_an_attack_counts_by_its_own_image(bench_in):
     # A sixteenth of this, which lies between two steps of the lattice, so that the file is another image.
     entry = Entry("FGSM", "fgsm", Budgets(648, 648, levels=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ _X = TypeVar("_X")
 
 def merge(documents: Mapping[str, Document]) -> Document:
     """Several documents as one: blocks of equal kind and title, and of tables equal columns, become one.
+
+    Where a document has several such blocks, its first joins the first of the others, and so on.
 
     A table has a group per run, a chart the lines of all runs, and rows of pictures follow each other; each
     says which run it is of. Settings and notes that are equal stand once.
@@ -35,9 +38,8 @@ def merge(documents: Mapping[str, Document]) -> Document:
         return _first(documents)
     parts: dict[object, dict[str, Block]] = {}
     for run, document in documents.items():
-        for block in document.blocks:
-            columns = block.columns if isinstance(block, Table) else ()
-            parts.setdefault((type(block), block.title, columns), {}).setdefault(run, block)
+        for key, block in _numbered(document.blocks, _like):
+            parts.setdefault(key, {})[run] = block
     first = next(iter(documents.values()), Document(""))
     blocks = [_MERGERS[type(_first(part))](part) for part in parts.values()]
     return replace(first, settings=_settings(documents), blocks=blocks)
@@ -51,6 +53,19 @@ def of_run(name: str, run: str) -> str:
         'fgsm:eps=0.1 (mobilenet)'
     """
     return f"{name} ({run})" if name else ""
+
+
+def _numbered(things: Iterable[_X], like: Callable[[_X], Hashable]) -> Iterator[tuple[Hashable, _X]]:
+    """Each with what it is like, and how many before it are like it."""
+    before: Counter[Hashable] = Counter()
+    for thing in things:
+        key = like(thing)
+        yield (key, before[key]), thing
+        before[key] += 1
+
+
+def _like(block: Block) -> Hashable:
+    return type(block), block.title, tuple(block.columns) if isinstance(block, Table) else ()
 
 
 def _settings(documents: Mapping[str, Document]) -> list[tuple[str, str]]:
@@ -80,11 +95,11 @@ def _tables(blocks: Mapping[str, Table]) -> Table:
 
 
 def _charts(blocks: Mapping[str, Charts]) -> Charts:
-    charts: dict[tuple[type, str], dict[str, AnyChart]] = {}
+    charts: dict[object, dict[str, AnyChart]] = {}
     for run, block in blocks.items():
-        for chart in block.charts:
-            charts.setdefault((type(chart), chart.title), {})[run] = chart
-    made = [_CHART_MERGERS[kind](of_runs) for (kind, _), of_runs in charts.items()]
+        for key, chart in _numbered(block.charts, lambda chart: (type(chart), chart.title)):
+            charts.setdefault(key, {})[run] = chart
+    made = [_CHART_MERGERS[type(_first(of_runs))](of_runs) for of_runs in charts.values()]
     return replace(_first(blocks), caption=_captions(blocks), charts=made)
 
 

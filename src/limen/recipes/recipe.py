@@ -90,5 +90,9 @@ def saying(table: pa.Table, **more: object) -> pa.Table:
 
 
 def about(table: pa.Table) -> dict[str, Any]:
-    """What a table says beside its rows; nothing if no recipe made it."""
-    return json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    """What a table says beside its rows; nothing if no recipe made it, or if it cannot be read."""
+    try:
+        said = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

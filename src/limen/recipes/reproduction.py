@@ -17,7 +17,7 @@ from torch import Tensor
 from limen.analysis import to_csv
 from limen.catalog import SALIENCY, Catalog, attack, metric, model
 from limen.document import Document
-from limen.errors import UsageError
+from limen.errors import LimenError, UsageError
 from limen.recipes.bench import Bench
 from limen.recipes.dual import gradients, regions, salience
 from limen.recipes.dual import robustness as dual_robustness
@@ -135,7 +135,16 @@ def described(path: Path | str, trust: Iterable[str | Path] = ()) -> Document:
         records = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path}: cannot be read as the records of a recipe ({error})") from error
-    if "recipe" not in about(records):
-        raise UsageError(f"{path}: not the records of a recipe")
+    spec = about(records).get("recipe")
+    if not isinstance(spec, str):
+        raise UsageError(f"{path}: not the records of a recipe, or damaged")
     with named_by(str(path), trust):
-        return RECIPES.make(about(records)["recipe"]).describe(records)
+        recipe = RECIPES.make(spec)
+    try:
+        return recipe.describe(records)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, LimenError):
+            raise
+        raise UsageError(
+            f"{path}: damaged, or of another version of {spec}; reproduce it again ({error!r})"
+        ) from error
