@@ -276,6 +276,7 @@ def test_the_readmes_table_holds_every_attack():
         ("defenses.md", "behind the defence"),
         ("smoothing.md", "predicted"),
         ("perceptual.md", "True"),
+        ("indicators.md", "found"),
     ],
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, says, capsys, tmp_path, monkeypatch):

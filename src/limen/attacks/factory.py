@@ -27,6 +27,7 @@ from limen.attacks.given import (
 from limen.attacks.outcome import Best, Latest, Outcome
 from limen.attacks.part import Problem
 from limen.attacks.search import Search
+from limen.attacks.tracing import Traced
 from limen.classifier import Classifier, check_labels
 from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
@@ -82,6 +83,7 @@ class Attack:
         seed: int = 0,
         lattice: int | None = LATTICE,
         masks: Array | None = None,
+        trace: bool = False,
     ) -> Outcome:
         """Attack a batch of images.
 
@@ -101,6 +103,7 @@ class Attack:
             lattice: Steps between 0 and 1 of the stored image; None for floats.
             masks: Which pixels are foreground, bool (N, 1, H, W), as the data says, or a NumPy array, also
                 (N, H, W); for attacks that ask it.
+            trace: Whether `Outcome.trace` is to hold every look of the attack at the model.
 
         Raises:
             UsageError: If an argument is wrong, naming it and the cure.
@@ -114,7 +117,7 @@ class Attack:
         """
         problem = self._problem(classifier, images, labels, targeted, ids, seed, lattice, masks)
         roomy = self._warn_of_small_budgets(problem)
-        bests = self._run(problem, Best)
+        bests = self._run(problem, Traced if trace else Best)
         if text := doubts(bests, still=roomy):
             warnings.warn(f"{self.name}: {text}", LimenWarning, stacklevel=1)
         return Outcome.joined([best.outcome() for best in bests])

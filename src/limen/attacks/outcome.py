@@ -11,6 +11,7 @@ from torch import Tensor
 
 from limen.attacks.part import Part, Passes, Problem
 from limen.attacks.protocols import State
+from limen.attacks.trace import Trace
 from limen.classifier import Classifier
 from limen.images import quantize
 
@@ -41,6 +42,7 @@ class Outcome:
             it is where its answers are not repeatable. They are successes nonetheless.
         still: Which samples (N,) were never moved: no image that the model was shown differed from the stored
             original, though steps were made.
+        trace: Every look of the attack at the model, where the call asked for it.
     """
 
     images: Tensor
@@ -54,6 +56,7 @@ class Outcome:
     unmasked: Tensor = field(default=cast(Tensor, None))
     unconfirmed: Tensor = field(default=cast(Tensor, None))
     still: Tensor = field(default=cast(Tensor, None))
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         for name in ("unmasked", "unconfirmed", "still"):
@@ -68,12 +71,15 @@ class Outcome:
         """The outcomes of the parts of a batch, one after the other."""
         if len(parts) == 1:
             return parts[0]
-        names = [each.name for each in fields(cls)]
-        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+        found = {name: torch.cat([getattr(part, name) for part in parts]) for name in cls._of_samples()}
+        traces = [part.trace for part in parts if part.trace is not None]
+        whole = len(traces) == len(parts)
+        trace = Trace.joined(traces, [len(part.success) for part in parts]) if whole else None
+        return cls(**found, trace=trace)
 
     def retried(self, rows: Tensor, again: Outcome) -> Outcome:
         """With a second try at the samples at `rows`, which is kept where it succeeds, and counted anyway."""
-        found = {each.name: getattr(self, each.name).clone() for each in fields(self)}
+        found = {name: getattr(self, name).clone() for name in self._of_samples()}
         kept = rows[again.success]
         for name, values in found.items():
             if name in ("images", "success", "predictions", "unconfirmed"):
@@ -82,7 +88,14 @@ class Outcome:
                 values[rows] &= again.still
             else:
                 values[rows] += getattr(again, name)
-        return Outcome(**found)
+        if self.trace is None or again.trace is None:
+            return Outcome(**found)
+        return Outcome(**found, trace=self.trace.followed(rows, again.trace))
+
+    @classmethod
+    def _of_samples(cls) -> list[str]:
+        """The attributes that have one row per sample."""
+        return [each.name for each in fields(cls) if each.name != "trace"]
 
     @property
     def stuck(self) -> Tensor:

@@ -14,7 +14,7 @@ from limen.catalog.entry import COMMAS, Entry, Request, keywords
 from limen.catalog.hints import Hint
 from limen.catalog.parameters import REQUIRED, parameters
 from limen.errors import LimenError, UnknownNameError, UsageError, reason, shown
-from limen.identity import Identity, Named
+from limen.identity import Identity, Named, Value
 from limen.spec import Spec, spec_name, value_texts
 from limen.user_code import find, telling
 
@@ -164,14 +164,26 @@ class Catalog:
             UsageError: If there is no such thing any more, or another one of this name.
             LimenError: As `read`.
         """
-        entry = self.entry(identity.name)
-        values = [(key, value_texts(identity.parameters.get(key))) for key in identity.stated]
-        request = self._request(entry, "", values, ())
+        request = self._requested(identity)
         if request.identity != identity:
             made = request.identity
             change = "its file has changed" if made.code != identity.code else "its defaults have changed"
             raise UsageError(f"{self.kind} {identity.label} is not what it was: {change}")
         return self._made(request, {})
+
+    def varied(self, identity: Identity, **changes: Value) -> Any:
+        """What an identity names, with other values of some of its parameters.
+
+        Raises:
+            UsageError: If there is no such thing or parameter, or a value is refused.
+            LimenError: As `read`.
+        """
+        return self._made(self._requested(identity, changes), {})
+
+    def _requested(self, identity: Identity, changes: Mapping[str, Value] | None = None) -> Request:
+        stated = {key: identity.parameters.get(key) for key in identity.stated} | dict(changes or {})
+        values = [(key, value_texts(value)) for key, value in stated.items()]
+        return self._request(self.entry(identity.name), "", values, ())
 
     def _made(self, request: Request, given: Mapping[str, Any]) -> Any:
         entry = request.entry

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from limen.attacks import Attack, Outcome
 from limen.attacks.factory import known_masks
+from limen.attacks.tracing import known_trace
 from limen.classifier import Classifier
 from limen.defenses import Adaptive
 from limen.images import LATTICE
@@ -52,6 +53,7 @@ class AdaptiveAttack:
         seed: int = 0,
         lattice: int | None = LATTICE,
         masks: Tensor | None = None,
+        trace: bool = False,
     ) -> Outcome:
         """Attack a batch of images, as any attack does.
 
@@ -59,7 +61,7 @@ class AdaptiveAttack:
         classifier itself to say.
         """
         names = range(len(images)) if ids is None else ids
-        how = {"targeted": targeted, "seed": seed, "lattice": lattice}
+        how = {"targeted": targeted, "seed": seed, "lattice": lattice, **known_trace(self.attack, trace)}
         known = Adaptive(classifier, self.draws)
         given = known_masks(self.attack, masks)
         outcome = self.attack(known, images, labels, ids=names, **how, **given)

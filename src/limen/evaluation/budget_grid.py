@@ -12,7 +12,7 @@ from limen.identity import Identity, identify
 AnyAttack = Grid | Callable[..., Outcome]
 """A grid, or whatever is called as an attack is and returns an outcome."""
 
-_CALL = ("classifier", "images", "labels", "targeted", "ids", "seed", "lattice", "masks")
+_CALL = ("classifier", "images", "labels", "targeted", "ids", "seed", "lattice", "masks", "trace")
 
 
 def identities_of(attacks: Iterable[AnyAttack]) -> tuple[Identity, ...]:

@@ -11,6 +11,7 @@ from limen.evaluation.distribution import distribution
 from limen.evaluation.fairness import fairness
 from limen.evaluation.foreground import foreground
 from limen.evaluation.gradients import gradients
+from limen.evaluation.indicators import indicators
 from limen.evaluation.magnification import magnify_images
 from limen.evaluation.protocol import Evaluation
 from limen.evaluation.saliency import saliency
@@ -39,6 +40,7 @@ EVALUATIONS = Catalog(
         "fairness": fairness,
         "foreground": foreground,
         "gradients": gradients,
+        "indicators": indicators,
         "magnify": magnify_images,
         "saliency": saliency,
         "transfer": transfer,
