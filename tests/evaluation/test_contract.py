@@ -28,7 +28,7 @@ SPECS = {
     "fairness": "fairness",
     "foreground": "foreground:images=2",
     "gradients": "gradients:images=2,mask=saliency",
-    "indicators": "indicators:draws=2,queries=3",
+    "indicators": "indicators:draws=2,only=unstable_predictions,only=silent_success",
     "magnify": "magnify:images=2,radius=4",
     "saliency": "saliency:images=2",
     "transfer": "transfer:defense=bilateral:radius=2",
