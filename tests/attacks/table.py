@@ -280,9 +280,13 @@ def solved(make: Maker, row: Row, problem: Task, **changes: Any) -> Outcome:
     return outcome
 
 
+FIELDS = [name for name in Outcome.__dataclass_fields__ if name != "trace"]
+"""What an outcome has one row per sample of."""
+
+
 def same(a: Outcome, b: Outcome) -> bool:
     """Whether two outcomes are equal in everything, bit for bit."""
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in Outcome.__dataclass_fields__)
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in FIELDS)
 
 
 def alike(a: Outcome, b: Outcome) -> bool:
@@ -297,7 +301,7 @@ def alike(a: Outcome, b: Outcome) -> bool:
 
 
 def rows_of(outcome: Outcome, rows: Any) -> Outcome:
-    return Outcome(*(getattr(outcome, name)[rows] for name in Outcome.__dataclass_fields__))
+    return Outcome(*(getattr(outcome, name)[rows] for name in FIELDS))
 
 
 assert {row.name for row in TABLE} <= set(FACTORIES)
