@@ -136,9 +136,9 @@ def indicator(
     Example:
         >>> @indicator("dull", "Dull", says="{count} of {images}.", advice="Smile.", source="None.")
         ... def dull(trial): ...
-        >>> INDICATORS.pop("dull").judge("ddn", np.array([1.0, 0.0, np.nan])).evidence
-        Traceback (most recent call last):
-        KeyError: 'dull'
+        >>> INDICATORS["dull"].judge("ddn", np.array([1.0, 0.0, np.nan])).evidence
+        '1 of 2.'
+        >>> del INDICATORS["dull"]
     """
 
     def registered(measure: M) -> M:
