@@ -193,6 +193,15 @@ def test_art_takes_its_own_steps(targeted):
     assert (outcome.backwards == 5).all()
 
 
+@pytest.mark.skipif(not HAS_ART, reason="the Adversarial Robustness Toolbox is not installed")
+def test_art_is_given_labels_as_what_its_attacks_take_them_for(targeted):
+    problem = task(smooth_mlp(), photos(5), targeted)
+    attack = catalog.attack("art:SaliencyMapMethod,theta=0.3,batch_size=5")
+    assert attack(problem.classifier, problem.images, problem.labels, targeted).success.any()
+    with pytest.raises(UsageError, match="unknown attack of the Adversarial Robustness Toolbox 'DPatch'"):
+        catalog.attack("art:DPatch")  # attacks what finds objects
+
+
 @pytest.mark.parametrize(
     ("spec", "order", "eps"),
     [

@@ -16,6 +16,9 @@ from limen.attacks.libraries.borrowed import Call
 from limen.attacks.libraries.tool import NoTargetsError, Tool, Values
 from limen.compat import declare_torchvision_operators
 
+_TO_TARGETS = ("SaliencyMapMethod",)
+"""Those that know of targets alone, and draw them where they are given none."""
+
 _ORDERS = {"1": 1.0, "2": 2.0, "inf": math.inf}
 
 
@@ -27,11 +30,19 @@ def _load(package: str) -> ModuleType:
 
 
 def _things(module: ModuleType) -> Mapping[str, Callable[..., Any]]:
-    base = module.attacks.attack.EvasionAttack
+    """Those that attack what a classifier in torch is; others are for speech, objects or tables."""
+    base: Any = module.attacks.attack.EvasionAttack
+    kinds = {*module.estimators.classification.PyTorchClassifier.__mro__}
+
+    def fits(thing: Any) -> bool:
+        needs = thing._estimator_requirements or ()
+        return all(kinds.intersection(each if isinstance(each, tuple) else (each,)) for each in needs)
+
+    found = vars(module.attacks.evasion)
     return {
         name: thing
-        for name, thing in vars(module.attacks.evasion).items()
-        if isinstance(thing, type) and issubclass(thing, base)
+        for name, thing in found.items()
+        if isinstance(thing, type) and issubclass(thing, base) and fits(thing)
     }
 
 
@@ -44,7 +55,8 @@ def _order(thing: Callable[..., Any], values: Values) -> float | None:
 def _run(thing: Callable[..., Any], values: Values, call: Call) -> np.ndarray:
     asked = inspect.signature(thing).parameters
     known: dict[str, Any] = {"targeted": call.targeted} if "targeted" in asked else {}
-    if call.targeted and not known:
+    to_targets = thing.__name__ in _TO_TARGETS
+    if call.targeted and not (known or to_targets):
         raise NoTargetsError
     if "verbose" in asked:
         known["verbose"] = False
@@ -57,8 +69,9 @@ def _run(thing: Callable[..., Any], values: Values, call: Call) -> np.ndarray:
         clip_values=(0.0, 1.0),
         device_type="gpu" if call.images.is_cuda else "cpu",
     )
-    images, labels = call.images.float().cpu().numpy(), call.labels.cpu().numpy()
-    return thing(estimator, **values, **known).generate(x=images, y=labels)
+    labels = None if to_targets and not call.targeted else call.labels.cpu().numpy()
+    attack = thing(estimator, **values, **known)
+    return attack.generate(x=call.images.float().cpu().numpy(), y=labels)
 
 
 ART = Tool(
