@@ -30,6 +30,7 @@ SPECS = {
     "gradients": "gradients:images=2,mask=saliency",
     "indicators": "indicators:draws=2,only=unstable_predictions,only=silent_success",
     "magnify": "magnify:images=2,radius=4",
+    "optimality": "optimality:passes=5",
     "saliency": "saliency:images=2",
     "transfer": "transfer:defense=bilateral:radius=2",
 }

@@ -10,7 +10,7 @@ import limen
 from limen import catalog
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
-from limen.evaluation import distribution as module
+from limen.evaluation import image_distances as module
 from limen.images import from_uint8
 from limen.runs import Run, create_or_resume, open_run
 

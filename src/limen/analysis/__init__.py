@@ -11,6 +11,7 @@ from limen.analysis.families import FamilyTest, compare_families, slopes_over_gr
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
+from limen.analysis.optimality import Ranking, distance_of, has_zero, ranking
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.paired import mcnemar
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
@@ -37,6 +38,7 @@ __all__ = [
     "Measured",
     "Outcomes",
     "QualityCurve",
+    "Ranking",
     "RateAt",
     "Roc",
     "Sweep",
@@ -57,12 +59,14 @@ __all__ = [
     "cumulative",
     "decided",
     "detection",
+    "distance_of",
     "distribution",
     "estimate_means",
     "figures",
     "gaps",
     "group_means",
     "group_shares",
+    "has_zero",
     "in_memory",
     "lower_bound",
     "mcnemar",
@@ -75,6 +79,7 @@ __all__ = [
     "over_repeats",
     "pairs",
     "quality_curve",
+    "ranking",
     "rate_at",
     "rejections",
     "rows_of",

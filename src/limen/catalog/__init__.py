@@ -1,9 +1,10 @@
 """Names and spec strings become models, data sets, attacks, defences and metrics.
 
 A spec is `NAME[:ARGUMENT][,key=value…]` for models and data, `NAME[:key=value,…]` for all else, with a comma
-inside a path written twice. Several values of one parameter of an attack, `pgd_l2:eps=1,2,4,steps=40`, make a
-grid. `python:FILE.py:NAME[,key=value…]` names what a user's own file defines, of any kind. A plus joins
-defences to a chain, `jpeg:quality=75+resize:factor=2`, with a plus inside one of them written twice.
+inside a path written twice. Several values of one parameter of an attack, `pgd_l2:eps=1,2,4`, make a grid;
+`pgd_l2:eps=least` searches each image's least budget. `python:FILE.py:NAME[,key=value…]` names what a user's
+own file defines, of any kind. A plus joins defences to a chain, `jpeg:quality=75+resize:factor=2`, and is
+written twice inside one of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from limen.catalog.budget_search import BudgetSearch, read_search
 from limen.catalog.entry import Entry, Request
 from limen.catalog.grid import Grid, read_grid
 from limen.catalog.kinds import NamedAttack, tried_on
@@ -160,8 +162,8 @@ def attack(spec: str) -> NamedAttack:
     return ATTACKS.make(spec)
 
 
-def attack_or_grid(spec: str) -> NamedAttack | Grid:
-    """The attack that a spec names, or the grid where it gives a parameter several values.
+def attack_or_grid(spec: str) -> NamedAttack | Grid | BudgetSearch:
+    """The attack that a spec names, the grid where a parameter has several values, or the search of a budget.
 
     Raises:
         UsageError: As `attack`, or if the parameter cannot be a grid; the message begins with the spec.
@@ -170,7 +172,7 @@ def attack_or_grid(spec: str) -> NamedAttack | Grid:
         >>> attack_or_grid("pgd_l2:eps=1,2,4,steps=20").labels
         ('pgd_l2:eps=1,steps=20', 'pgd_l2:eps=2,steps=20', 'pgd_l2:eps=4,steps=20')
     """
-    return read_grid(ATTACKS, spec) or attack(spec)
+    return read_search(ATTACKS, spec) or read_grid(ATTACKS, spec) or attack(spec)
 
 
 def chain(*specs: str) -> list[Named]:

@@ -155,7 +155,7 @@ class Catalog:
         """
         request = self.read(spec, given)
         with self.telling(spec):
-            return self._made(request, given)
+            return self.made(request, given)
 
     def restore(self, identity: Identity) -> Any:
         """What an identity names, as a run keeps it; not for things that take an argument.
@@ -169,7 +169,7 @@ class Catalog:
             made = request.identity
             change = "its file has changed" if made.code != identity.code else "its defaults have changed"
             raise UsageError(f"{self.kind} {identity.label} is not what it was: {change}")
-        return self._made(request, {})
+        return self.made(request, {})
 
     def varied(self, identity: Identity, **changes: Value) -> Any:
         """What an identity names, with other values of some of its parameters.
@@ -178,14 +178,15 @@ class Catalog:
             UsageError: If there is no such thing or parameter, or a value is refused.
             LimenError: As `read`.
         """
-        return self._made(self._requested(identity, changes), {})
+        return self.made(self._requested(identity, changes), {})
 
     def _requested(self, identity: Identity, changes: Mapping[str, Value] | None = None) -> Request:
         stated = {key: identity.parameters.get(key) for key in identity.stated} | dict(changes or {})
         values = [(key, value_texts(value)) for key, value in stated.items()]
         return self._request(self.entry(identity.name), "", values, ())
 
-    def _made(self, request: Request, given: Mapping[str, Any]) -> Any:
+    def made(self, request: Request, given: Mapping[str, Any]) -> Any:
+        """What a request asks for; `given` are further keyword arguments, as in `make`."""
         entry = request.entry
         # Not every thing of a kind knows what all may be told.
         unknown = self.hidden - {*inspect.signature(entry.function).parameters}

@@ -10,6 +10,7 @@ import limen
 from limen.cli.attack import attack
 from limen.cli.audit import audit
 from limen.cli.augment import augment
+from limen.cli.bench import bench
 from limen.cli.demo import demo
 from limen.cli.detect import detect
 from limen.cli.errors import Commands
@@ -34,6 +35,7 @@ for name, command in {
     "attack": attack,
     "audit": audit,
     "evaluate": evaluate,
+    "bench": bench,
     "detect": detect,
     "fairness": fairness,
     "report": report,

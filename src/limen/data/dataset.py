@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,17 @@ class Dataset:
         if not _is_text(self.ids[index]):
             raise ImageFileError(f"{self.ids[index]!r}: the name is no Unicode; rename the file")
         return self.read(index)
+
+    def first(self) -> Tensor:
+        """The first image (C, H, W) that can be read.
+
+        Raises:
+            UsageError: If none can.
+        """
+        for index in range(len(self)):
+            with suppress(ImageFileError):
+                return self.load(index).image
+        raise UsageError(f"{self.spec}: no image can be read")
 
 
 def batches(

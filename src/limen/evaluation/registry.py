@@ -13,6 +13,7 @@ from limen.evaluation.foreground import foreground
 from limen.evaluation.gradients import gradients
 from limen.evaluation.indicators import indicators
 from limen.evaluation.magnification import magnify_images
+from limen.evaluation.optimality import optimality
 from limen.evaluation.protocol import Evaluation
 from limen.evaluation.saliency import saliency
 from limen.evaluation.survival import defenses
@@ -42,6 +43,7 @@ EVALUATIONS = Catalog(
         "gradients": gradients,
         "indicators": indicators,
         "magnify": magnify_images,
+        "optimality": optimality,
         "saliency": saliency,
         "transfer": transfer,
     },

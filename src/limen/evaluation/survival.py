@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from limen import catalog
+from limen.catalog.budget_search import restored
 from limen.classifier import Classifier
 from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.cleans import as_stored, logits_of
@@ -76,7 +77,7 @@ def defenses(
                 masks = context.masks(ids)
                 given = batch.originals[rows], torch.tensor(goals, device=classifier.device)
                 with context.named_by_run():
-                    bare = catalog.ATTACKS.restore(run.manifest.attack(label).identity)
+                    bare = restored(catalog.ATTACKS, run.manifest.attack(label).identity)
                     attack = AdaptiveAttack(bare, draws)
                     images_of[ADAPTIVE] = [
                         _attacked(run, attack, each.before(classifier), *given, ids, masks)

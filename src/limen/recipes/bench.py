@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 from limen import analysis, catalog, runs
 from limen.classifier import Classifier
 from limen.data import Dataset
-from limen.errors import UsageError
-from limen.evaluation import EVALUATIONS, describe_run, evaluate, labels_of, run_attacks
+from limen.evaluation import EVALUATIONS, AnyAttack, describe_run, evaluate, labels_of, run_attacks
 from limen.evaluation.showing import Showing, silent
-from limen.images import LATTICE, ImageFileError
+from limen.images import LATTICE
 from limen.recipes.entries import Entry, Groups
 
 Kind = Literal["imagenet", "cifar10", "mnist"]
@@ -123,12 +122,7 @@ class Bench:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape (C, H, W) of the first image that can be read."""
-        for index in range(len(self.dataset)):
-            try:
-                return tuple(self.dataset.load(index).image.shape)
-            except ImageFileError:
-                continue
-        raise UsageError(f"{self.dataset.spec}: no image can be read")
+        return tuple(self.dataset.first().shape)
 
     @property
     def kind(self) -> Kind:
@@ -198,9 +192,7 @@ class Bench:
                 progress=lambda label, done, total: progress(f"{title}, {label}", done, total),
             )
 
-    def _run(
-        self, name: str, attacks: list[catalog.NamedAttack | catalog.Grid], lattice: int | None
-    ) -> runs.Run:
+    def _run(self, name: str, attacks: Sequence[AnyAttack], lattice: int | None) -> runs.Run:
         what = self.classifier, self.dataset, attacks
         manifest = describe_run(*what, seed=self.seed, lattice=lattice)
         with (

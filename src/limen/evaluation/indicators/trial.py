@@ -20,6 +20,7 @@ from limen.attacks.library.square import Ball
 from limen.attacks.part import Problem
 from limen.attacks.search import InTurn
 from limen.attacks.tracing import known_trace
+from limen.catalog.budget_search import restored
 from limen.classifier import Classifier
 from limen.errors import LimenError, UsageError
 from limen.evaluation.adaptive_attack import AdaptiveAttack
@@ -121,7 +122,7 @@ class Trial:
     ) -> None:
         self.subject, self.source, self.identity = subject, source, identity
         self._adaptive, self._masks = adaptive, masks
-        self.attack = catalog.ATTACKS.restore(identity)
+        self.attack = restored(catalog.ATTACKS, identity)
         self.outcome = self.run(self.attack, trace=True)
         self.fools_source = self.fooled(self.outcome.images, source)
         self.fools = self.fooled(self.outcome.images, subject.classifier)

@@ -1,0 +1,148 @@
+"""What a benchmark says: its page, which opens with who leads by each metric, and the same for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from limen.analysis import clean_warning
+from limen.bench.plan import LeftOut, Planned
+from limen.document import Block, Cell, Document, Group, Notes, Table, finite
+from limen.evaluation import labels_of
+from limen.evaluation.optimality_blocks import costs_of, ranked_of
+from limen.runs import Stored
+
+KIND = "benchmark of attacks"
+"""What the JSON calls itself."""
+
+FORMAT = 1
+"""Version of the JSON; raised when a name in it changes."""
+
+_PLAN = (
+    "Passes are forward and backward passes of the model for one image, over all budgets and tries. Counts "
+    "that a spec leaves open were chosen so that an attack uses the passes that are allowed, as counted on "
+    "two stand-ins for the model, of which one cannot be fooled; counts that a spec states are kept. Where a "
+    "spec leaves a budget open, each image's least budget was searched in so many tries."
+)
+
+
+def described(
+    stored: Mapping[str, Stored], passes: int, planned: Sequence[Planned], left: Sequence[LeftOut]
+) -> Document:
+    """The page of a benchmark.
+
+    Args:
+        stored: The rankings: of images as files hold them, and of floats.
+        passes: How many passes an image was allowed.
+        planned: The attacks.
+        left: Attacks that did not fit.
+    """
+    first = next(iter(stored.values()))
+    manifest, records = first.run.manifest, first.records()
+    settings = [
+        ("Model", manifest.model.spec),
+        *([("Defences", manifest.model.chain)] if manifest.model.defenses else []),
+        ("Data", manifest.data.spec),
+        ("Images", f"{len(set(records['id'].to_pylist()))} classified correctly, of {_count(first)}"),
+        ("Passes", f"{passes:,} forward and backward passes per image at most"),
+        ("Measured", "as stored in 8 bits" + (", and in floats" if len(stored) > 1 else "")),
+        ("Seed", str(manifest.settings.seed)),
+        ("Computed on", manifest.device),
+        ("Made", f"with Limen {manifest.limen}"),
+    ]
+    warning = clean_warning(first.run)
+    settings += [("Beware", warning)] if warning else []
+    blocks: list[Block] = []
+    for name, each in stored.items():
+        blocks += _named(each.document().blocks, name if len(stored) > 1 else "")
+    title = f"{len(first.run.manifest.families())} attacks at {passes:,} passes"
+    return Document(title, settings=settings, blocks=[*blocks, _plan(planned), *_absent(left)])
+
+
+def summary(
+    stored: Mapping[str, Stored], passes: int, planned: Sequence[Planned], left: Sequence[LeftOut]
+) -> dict[str, Any]:
+    """The same in numbers, for programs; arguments are those of `described`."""
+    first = next(iter(stored.values()))
+    manifest = first.run.manifest
+    told = {
+        "kind": KIND,
+        "format": FORMAT,
+        "limen": manifest.limen,
+        "passes": passes,
+        "model": manifest.model.spec,
+        "weights": manifest.model.weights,
+        "defenses": manifest.model.chain,
+        "data": manifest.data.spec,
+        "seed": manifest.settings.seed,
+        "axes": [axis for name, each in stored.items() for axis in _axes(name, each)],
+        "attacks": [
+            {"pixels": name, "name": attack, **asdict(cost)}
+            for name, each in stored.items()
+            for attack, cost in costs_of(each).items()
+        ],
+        "plan": [
+            {
+                "asked": each.asked,
+                "labels": labels_of([each.attack]),
+                "passes": each.passes,
+                "budgets": each.tries,
+                "counts": dict(each.counts),
+            }
+            for each in planned
+        ],
+        "left_out": [asdict(each) for each in left],
+    }
+    return finite(told)
+
+
+def _axes(pixels: str, stored: Stored) -> Iterator[dict[str, Any]]:
+    for found in ranked_of(stored):
+        tied = found.tied()
+        yield {
+            "pixels": pixels,
+            "metric": found.metric.key,
+            "title": found.metric.title,
+            "images": found.images,
+            "fooled": found.fooled,
+            "end": found.end,
+            "leads": found.names[tied[0]],
+            "ties": [found.names[place] for place in tied[1:]],
+            "attacks": [
+                {
+                    "name": found.names[place],
+                    "optimality": asdict(found.optimality[place]),
+                    "nearest": found.nearest(place),
+                }
+                for place in found.order
+            ],
+        }
+
+
+def _count(stored: Stored) -> int:
+    return len(stored.run.table()["id"].unique())
+
+
+def _named(blocks: Sequence[Block], name: str) -> list[Block]:
+    return [replace(block, title=f"{block.title}, {name}") if name else block for block in blocks]
+
+
+def _plan(planned: Sequence[Planned]) -> Table:
+    rows = [
+        [
+            Cell(each.asked),
+            Cell(", ".join(f"{name} {count:,}" for name, count in each.counts.items()) or "as stated"),
+            Cell(value=each.tries, form="count"),
+            Cell(value=each.passes, form="count"),
+        ]
+        for each in planned
+    ]
+    columns = ("Asked", "Counts chosen", "Budgets tried", "Passes")
+    return Table("How the passes are used", _PLAN, columns, [Group("", rows)])
+
+
+def _absent(left: Sequence[LeftOut]) -> list[Block]:
+    if not left:
+        return []
+    return [Notes("Attacks that do not fit", [f"{each.asked}: {each.reason}" for each in left])]
