@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from pathlib import Path
@@ -352,6 +353,9 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    return (images + eps).clamp(0, 1)\n"
         "nudge.norm = 'linf'\n"
         "def plain(model, x, y): return x\n"
+        "def closed(by: float = 0.5):\n"
+        "    def lift(model, images, labels): return images * by\n"
+        "    return lift\n"
         "def made(eps: float = 0.1): return limen.attacks.fgsm(eps=eps)\n"
         "def crooked(model, images, labels): return images\n"
         "crooked.budget = 'eps'\n"
@@ -370,6 +374,9 @@ def test_a_spec_names_a_function_by_its_file_with_its_parameters(mine, problem):
     outcome = grid.attack([0, 1, 1, 0, 0, 1])(problem.classifier, problem.images, problem.labels)
     assert outcome.images.shape == problem.images.shape
     assert isinstance(catalog.attack("python:mine.py:plain"), type(attack))
+    closed = catalog.attack("python:mine.py:closed,by=0")
+    assert closed.identity.parameters == {"by": 0}
+    assert closed.perturb(problem.classifier, problem.images).unique().tolist() == [0]
     made = catalog.attack("python:mine.py:made,eps=0.3")
     assert made(problem.classifier, problem.images, problem.labels).success.any()
 
@@ -380,6 +387,7 @@ def test_a_spec_names_a_function_by_its_file_with_its_parameters(mine, problem):
         ("python:mine.py:nudge,epz=1", "unknown parameter 'epz'; did you mean 'eps'? Known: eps, steps"),
         ("python:mine.py:nudge,steps=x", "steps must be int, not 'x'"),
         ("python:mine.py:nudge,model=x", "unknown parameter 'model'"),
+        ("python:mine.py:nudge,eps=-1", "eps is -1.0; expected 0 or more, and finite"),
         ("python:mine.py:crooked", "crooked has no parameter 'eps' to be its budget"),
     ],
 )
@@ -388,3 +396,14 @@ def test_a_wrong_spec_of_a_function_is_one_line(mine, spec, said):
         catalog.attack(spec)
     assert said in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_what_a_function_is_in_python_is_told_by_its_module_and_code():
+    identity = from_function(straight)(eps=0.5).identity
+    assert identity.name == f"{__name__}:straight"
+    assert identity.parameters == {"eps": 0.5, "norm": "l2"}
+    assert identity.budget == "eps"
+    assert identity.code == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert from_function(signed)().identity.parameters == {"eps": LEVELS}
+    with pytest.raises(UsageError, match="cannot be told apart from others"):
+        from_function(lambda model, images, labels: images)().identity  # noqa: B018

@@ -16,6 +16,8 @@ from limen.catalog import ATTACKS
 from limen.catalog.parameters import REQUIRED
 from limen.errors import LimenError, LimenWarning, UsageError
 from limen.images import norm, quantize
+from limen.training import OBJECTIVES
+from limen.training.attacking import ended
 
 from .networks import photos, smooth_mlp, task
 from .oracles import assert_same, foolbox, from_foolbox, from_torchattacks, network_of, watched
@@ -333,3 +335,14 @@ def test_a_budget_below_a_level_is_said_before():
     attack = catalog.attack("torchattacks:PGD,eps=0.5/255,steps=1")
     with pytest.warns(LimenWarning, match="On 3 of 3 images the budget is less than one level of a file"):
         attack(problem.classifier, problem.images, problem.labels)
+
+
+@pytest.mark.parametrize("spec", ["foolbox:LinfPGD,eps=0.1,steps=2", "torchattacks:CW,steps=3"])
+def test_a_network_learns_from_where_a_library_takes_all_images(spec):
+    problem = task(smooth_mlp(), photos(4))
+    wrong = (problem.labels + 1) % 3
+    call = {"seed": 1, "lattice": None}
+    images = ended(catalog.attack(spec), problem.classifier, problem.images, wrong, problem.ids, **call)
+    assert (images != problem.images).flatten(1).any(1).all()
+    objective = OBJECTIVES.make(f"adversarial:attack={spec.replace(',', ',,')}")
+    assert objective is not None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limen.attacks import Attack
+from limen.attacks import Attack, from_function
 from limen.catalog.entry import Entry, Request
 from limen.classifier import Classifier
 from limen.data import Dataset
@@ -40,16 +40,22 @@ def known_data(dataset: Any, request: Request) -> Dataset:
     return dataclasses.replace(dataset, spec=request.identity.label, code=request.identity.code)
 
 
+_ATTACK = (
+    "an attack: what is called as limen's own and returns an Outcome, or a function of model, images and "
+    "labels that returns images"
+)
+
+
 def known_attack(attack: Any, request: Request) -> NamedAttack:
     """The attack, told what it is where it is a user's own."""
     if request.entry.origin == "limen":
         return attack
+    if (factory := from_function(attack)) is not attack:
+        attack = factory()
     if isinstance(attack, Attack):
         return Attack(request.identity, attack.search)
     if not callable(attack):
-        raise LimenError(
-            _returned(request, attack, "an attack, which is called as limen's own and returns an Outcome")
-        )
+        raise LimenError(_returned(request, attack, _ATTACK))
     return Named(request.identity, attack)
 
 

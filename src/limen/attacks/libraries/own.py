@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import Parameter
 from typing import Any
 
@@ -12,6 +14,10 @@ from limen.attacks.libraries.borrowed import Call
 from limen.attacks.libraries.tool import Values, factory, parameters_of
 from limen.attacks.library.arguments import ORDERS
 from limen.errors import UsageError
+from limen.identity import Identity, identify
+
+_CALL = frozenset({"ids", "lattice"})
+"""What only those take that are called as Limen's attacks are, and return an outcome."""
 
 _IMAGES, _LABELS = ("images", "inputs", "x"), ("labels", "targets", "y")
 
@@ -46,7 +52,8 @@ def from_function(thing: Any) -> Any:
 
 def _makes_images(parameters: list[Parameter]) -> bool:
     names = [each.name for each in parameters[:3] if each.default is Parameter.empty]
-    return len(names) == 3 and names[1] in _IMAGES and names[2] in _LABELS
+    as_limens = _CALL.intersection(each.name for each in parameters)
+    return len(names) == 3 and names[1] in _IMAGES and names[2] in _LABELS and not as_limens
 
 
 def _factory(function: Callable[..., Any], names: list[str]) -> Factory[...]:
@@ -67,5 +74,9 @@ def _factory(function: Callable[..., Any], names: list[str]) -> Factory[...]:
         known = {key: value for key, value in told.items() if key in names[3:]}
         return function(call.network, call.images, call.labels, **values, **known)
 
+    def identity(values: Values) -> Identity:
+        found = identify(functools.partial(function, **values), hidden=("targeted", "seed"))
+        return replace(found, budget=budget)
+
     given = frozenset(names[:3]) | {"targeted", "seed"}
-    return factory(name, function, parameters_of(function, given), run, budget, order)
+    return factory(name, function, parameters_of(function, given), run, budget, order, identity)

@@ -20,6 +20,7 @@ from torch import Tensor
 from limen.attacks.factory import Attack, Factory
 from limen.attacks.given import bind_settings
 from limen.attacks.libraries.borrowed import Borrowed, Call
+from limen.attacks.library.arguments import positive
 from limen.errors import LimenError, UnknownNameError, UsageError, reason
 from limen.identity import Identity
 
@@ -128,6 +129,7 @@ def factory(
     run: Callable[[Values, Call], Any],
     budget: str | None,
     order: Callable[[Values], float | None],
+    identity: Callable[[Values], Identity] | None = None,
 ) -> Factory[...]:
     """The factory of an attack that is code of others.
 
@@ -138,6 +140,7 @@ def factory(
         run: The code under the values of these, of a call.
         budget: Which parameter of the code is the budget.
         order: The p of the norm that the budget bounds, under these values.
+        identity: What it is under all of its values; None for its name and these.
     """
     names = {spelled(key): key for key in (*inspect.signature(thing).parameters, budget) if key}
     eps = None if budget is None else spelled(budget)
@@ -148,15 +151,21 @@ def factory(
         bound = bind_settings(make, signature, (), given)
         bound.apply_defaults()
         size = None if eps is None else bound.arguments[eps]
+        if size is not None:
+            positive(str(eps), size, zero=True)
         values = {names.get(key, key): value for key, value in bound.arguments.items() if key != eps}
 
         def asked(call: Call) -> Any:
             return run(values if call.eps is None else {**values, str(budget): call.eps}, call)
 
         search = Borrowed(name, asked, size, None if size is None else order(values))
-        identity = functools.partial(Identity.of, make, bound.arguments, name=name, budget=eps)
         tensors = {eps: size} if isinstance(size, Tensor) and eps is not None else {}
-        return Attack(identity, search, tensors, name)
+        return Attack(functools.partial(known_as, bound.arguments), search, tensors, name)
+
+    def known_as(arguments: Values) -> Identity:
+        if identity is None:
+            return Identity.of(make, arguments, name=name, budget=eps)
+        return identity({names.get(key, key): value for key, value in arguments.items()})
 
     made: Any = make
     made.__name__ = made.__qualname__ = name
