@@ -273,7 +273,7 @@ def test_success_that_falls_as_steps_are_added_is_counted():
     assert values.tolist() == [0, 1, 0]
     each = INDICATORS["no_growth_with_steps"].judge("made", values.astype(float))
     assert (each.found, each.images, each.count) == (True, 3, 1)
-    assert "33.3% of the images more" in each.evidence
+    assert "33.3\N{NO-BREAK SPACE}% of the images more" in each.evidence
 
 
 def on_real(folder, net: limen.Classifier, dataset, attacks: list[str]) -> Stored:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Notes, Table
+from limen.document.numbers import number
 from limen.evaluation.indicators.indicator import Finding, findings
 from limen.runs import Stored
 
@@ -43,27 +44,27 @@ def _table(every: Sequence[Finding]) -> Table:
         groups.setdefault(title, []).append(_row(each))
     return Table(
         "All indicators",
-        "Each number is compared with its threshold: where it is greater, the indicator is found. Images "
+        "An indicator gives a number per image; their greatest, median, least or mean stands here. Images "
         "are those of which it says anything: many speak only of images that withstood. Shown by counts the "
-        "images that are over the threshold by themselves.",
-        ("Indicator", "Found", "Images", "Shown by", "Number", "Threshold", "What is compared"),
+        "images that are over the threshold by themselves. Indicators and thresholds are those of Pintor et "
+        "al. 2022, AutoAttack and Carlini et al. 2019, or Limen's own; the documentation says which.",
+        ("Indicator", "Found", "Number", "Found where", "Images", "Shown by"),
         [Group(title, rows) for title, rows in groups.items()],
     )
 
 
-_COMPARED = {"any": "the greatest", "most": "the median", "every": "the least", "mean": "the mean"}
+_COMPARED = {"any": "greatest", "most": "median", "every": "least", "mean": "mean"}
 
 
 def _row(each: Finding) -> list[Cell]:
     about = each.about
     return [
-        Cell(about.title, note=about.source),
+        Cell(about.title),
         Cell("found" if each.found else "–" if not each.images else "not found"),
+        Cell(value=each.value),
+        Cell(f"{_COMPARED[about.over]} > {number(about.threshold)}"),
         Cell(value=each.images, form="count"),
         Cell(value=each.count, form="count"),
-        Cell(value=each.value),
-        Cell(value=about.threshold),
-        Cell(f"{_COMPARED[about.over]} of the images'"),
     ]
 
 

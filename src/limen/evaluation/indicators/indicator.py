@@ -99,8 +99,9 @@ class Finding:
         """What was measured, as a sentence."""
         if not self.images:
             return "There was no image to measure it on."
+        share = f"{number(100 * self.value)}\N{NO-BREAK SPACE}%"
         known = {"images": self.images, "count": self.count, "threshold": number(self.about.threshold)}
-        return self.about.says.format(value=number(self.value), percent=f"{self.value:.1%}", **known)
+        return self.about.says.format(value=number(self.value), percent=share, **known)
 
     @property
     def advice(self) -> str:
