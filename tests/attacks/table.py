@@ -224,6 +224,17 @@ def only(rows: Callable[[Row], bool]) -> Callable[[Contract], Contract]:
     return marked
 
 
+def either(contract: Contract) -> Contract:
+    """A contract that asks nothing of the aim: each row is tried with one of both, in turns."""
+    contract.either = True
+    return contract
+
+
+def aims_of(contract: Contract, place: int) -> tuple[bool, ...]:
+    """Whether the row at a place of the table is tried untargeted, targeted, or both."""
+    return ((place + len(contract.__name__)) % 2 == 1,) if hasattr(contract, "either") else (False, True)
+
+
 def applies(contract: Contract, row: Row) -> bool:
     """Whether a contract holds of a row."""
     return getattr(contract, "only", lambda _: True)(row)

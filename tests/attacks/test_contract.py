@@ -14,7 +14,7 @@ from limen.attacks import FACTORIES
 from limen.images import from_uint8, quantize, to_uint8
 
 from .networks import conv_net, photos, smooth_mlp, task
-from .table import TABLE, Maker, Row, broken_by, solved
+from .table import TABLE, Maker, Row, broken_by, either, solved
 
 pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 
@@ -91,6 +91,7 @@ def contract_success_and_budget_hold_on_the_file(make: Maker, row: Row, targeted
         assert (distance <= row.arguments[row.budget] * (1 + 1e-6) + 1e-6).all()
 
 
+@either
 def contract_images_keep_their_type_and_lie_on_the_lattice(make: Maker, row: Row, targeted: bool) -> None:
     dtype = torch.float64 if targeted else torch.float32
     problem = task(smooth_mlp(dtype=dtype), photos(3), targeted)

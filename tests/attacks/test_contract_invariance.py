@@ -13,7 +13,7 @@ from limen.attacks import FACTORIES
 from limen.errors import UsageError
 
 from .networks import conv_net, photos, smooth_mlp, task
-from .table import TABLE, Maker, Row, alike, broken_by, only, rows_of, same, solved
+from .table import TABLE, Maker, Row, alike, broken_by, either, only, rows_of, same, solved
 
 pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 
@@ -29,6 +29,7 @@ class Raised(nn.Module):
         return self.module(images) + self.constant
 
 
+@either
 def contract_batch_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(conv_net(), photos(4), targeted)
     ids, attack = problem.ids, make(**row.arguments)
@@ -44,6 +45,7 @@ def contract_batch_does_not_matter(make: Maker, row: Row, targeted: bool) -> Non
         assert alike(part, rows_of(whole, rows)), f"batch {rows.tolist()}"
 
 
+@either
 def contract_a_constant_on_all_logits_does_not_matter(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(dtype=torch.float64), photos(4), targeted)
     plain = solved(make, row, problem)
@@ -53,6 +55,7 @@ def contract_a_constant_on_all_logits_does_not_matter(make: Maker, row: Row, tar
     assert alike(plain, raised)
 
 
+@either
 def contract_the_seed_decides_random_attacks_and_global_random_state_none(
     make: Maker, row: Row, targeted: bool
 ) -> None:
@@ -73,6 +76,7 @@ def budgeted(row: Row) -> bool:
     return row.budget in inspect.signature(FACTORIES[row.name]).parameters
 
 
+@either
 @only(budgeted)
 def contract_a_budget_per_sample_is_each_budget_alone(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(), photos(3), targeted)

@@ -15,7 +15,7 @@ from limen.images import quantize
 
 from .geometry import L0
 from .networks import SIZE, Task, fixed_weights, generator, photos, smooth_mlp, task
-from .table import Maker, Row, broken_by, only, solved
+from .table import Maker, Row, broken_by, either, only, solved
 
 pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 
@@ -125,6 +125,7 @@ def contract_black_white_flat_and_grey_images_are_fooled(make: Maker, row: Row, 
             assert torch.equal(whole.images[fixed], problem.images[fixed])
 
 
+@either
 @only(lambda row: any(row.gradients))
 def contract_spoilt_gradients_spoil_no_other_sample(make: Maker, row: Row, targeted: bool) -> None:
     dark = photos(3, low=10, high=60, seed=5)
@@ -148,6 +149,7 @@ def _steady(row: Row) -> dict[str, bool]:
     return {"random_start": False} if row.random and row.budget == "delta" else {}
 
 
+@either
 @only(lambda row: not row.of_scale and any(row.gradients))
 def contract_logits_a_hundred_times_as_great_change_nothing(make: Maker, row: Row, targeted: bool) -> None:
     bright, dark = photos(3, low=110, high=246, seed=3), photos(3, low=10, high=60, seed=5)
@@ -164,6 +166,7 @@ def contract_logits_a_hundred_times_as_great_change_nothing(make: Maker, row: Ro
         assert (found <= 1.1 * first).all()
 
 
+@either
 @only(lambda row: not row.of_scale)
 def contract_a_faint_gradient_is_followed_or_it_is_told(make: Maker, row: Row, targeted: bool) -> None:
     dark = photos(3, low=10, high=60, seed=5)
@@ -189,6 +192,7 @@ def contract_what_is_already_fooled_is_left_alone(make: Maker, row: Row, targete
     assert outcome.backwards[done].tolist() == [0, 0]
 
 
+@either
 def contract_originals_may_lie_off_the_lattice(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(), photos(4), targeted)
     problem = replace(problem, images=problem.images + 0.3 / 255)
@@ -202,6 +206,7 @@ def contract_originals_may_lie_off_the_lattice(make: Maker, row: Row, targeted: 
         assert (distance <= row.arguments[row.budget] + 1e-5).all()
 
 
+@either
 def contract_a_batch_may_be_empty(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(), photos(1), targeted)
     one = solved(make, row, problem)
@@ -214,6 +219,7 @@ def contract_a_batch_may_be_empty(make: Maker, row: Row, targeted: bool) -> None
         assert getattr(nothing, name).dtype == getattr(one, name).dtype
 
 
+@either
 def contract_the_module_is_left_as_it_was(make: Maker, row: Row, targeted: bool) -> None:
     images = photos(3)
     for calls in (1, 2, 10_000):
