@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,18 @@ def test_attacks_that_took_more_than_was_allowed_are_told_where_their_figure_sta
     assert notes["ddn:steps=8"].startswith("took up to 1")
     assert notes["fgm:eps=0.5"] == ""
     assert "leads" in {row[1].note for row in table.groups[0].rows}
+
+
+def test_an_attack_that_has_not_begun_is_left_out_and_told(run, tmp_path):
+    copy = open_run(shutil.copytree(run.directory, tmp_path / "run"))
+    classifier, dataset = catalog.model("demo:digits"), limen.data.demo("digits", count=12)
+    attacks = [catalog.attack_or_grid(spec) for spec in (*SPECS, "deepfool")]
+    with create_or_resume(copy.directory, describe_run(classifier, dataset, attacks)):
+        pass
+    stored = evaluate(open_run(copy.directory), EVALUATIONS.make("optimality:metric=l2"))
+    assert ranked_of(stored)[0].names == ("ddn:steps=8", "fgsm", "fgm:eps=0.5")
+    assert ranked_of(stored)[0].fooled > 0
+    assert "Not begun, and left out: deepfool." in stored.document().blocks[-1].items
 
 
 def test_images_in_memory_count_if_asked(run, tmp_path):

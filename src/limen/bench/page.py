@@ -56,7 +56,7 @@ def described(
     blocks: list[Block] = []
     for name, each in stored.items():
         blocks += _named(each.document().blocks, name if len(stored) > 1 else "")
-    title = f"{len(first.run.manifest.families())} attacks at {passes:,} passes"
+    title = f"{len(costs_of(first))} attacks at {passes:,} passes"
     return Document(title, settings=settings, blocks=[*blocks, _plan(planned), *_absent(left)])
 
 

@@ -129,8 +129,8 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _families(stored: Stored) -> dict[str, list[str]]:
-    """The labels that the evaluation is of, under what they have in common but for their budget."""
-    known = set(stored.attacks)
+    """The labels that have records, under what they have in common but for their budget."""
+    known = set(stored.records()["attack"].to_pylist())
     kept = {
         name: [label for label in labels if label in known]
         for name, labels in stored.run.manifest.families().items()
@@ -210,6 +210,9 @@ def _costs(costs: Mapping[str, Cost], over: Mapping[str, int]) -> Table:
 
 def _left_out(stored: Stored, ranked: Sequence[Ranking]) -> Iterator[str]:
     records = stored.records()
+    begun = set(records["attack"].to_pylist())
+    if missing := [label for label in stored.attacks if label not in begun]:
+        yield f"Not begun, and left out: {', '.join(missing)}."
     images = len(set(records["id"].to_pylist()))
     if images > ranked[0].images:
         few = images - ranked[0].images
