@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 import limen
-from limen.audit import audit
+from limen.audit import audit, planning
+from limen.audit.timing import Timing
 from limen.classifier import Classifier
 from limen.data import from_arrays
 from limen.errors import UsageError
@@ -163,7 +164,7 @@ def test_names_are_text_on_the_page(small, tmp_path):
     evil = [f"<script>alert({number})</script>" for number in range(10)]
     named = Classifier(classifier.module, class_names=evil, mean=0.0)
     data = limen.catalog.data("demo:digits,count=8")
-    found = audit(named, replace(data, class_names=tuple(evil)), tmp_path)
+    found = audit(named, replace(data, class_names=tuple(evil)), tmp_path, limit=2)
     page = found.files["page"].read_text()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -185,3 +186,12 @@ def test_wrong_arguments_are_refused_before_anything_is_written(how, says, tmp_p
     with pytest.raises(UsageError, match=says):
         run(tmp_path / "out", **how)
     assert not (tmp_path / "out").exists()
+
+
+def test_where_too_few_images_fit_into_the_time_a_lesser_effort_is_taken(small, monkeypatch):
+    monkeypatch.setattr(planning, "timed", lambda *_: Timing(0.0, {}, pair=10.0))
+    digits = limen.catalog.model("demo:digits"), limen.catalog.data("demo:digits,count=24")
+    plan = planning.planned(*digits, {"effort": "standard"}, [], [], 12, 6, 32)
+    rows = sum(each.rows for each in small.attempts if each.runs)
+    assert (plan.effort, plan.images) == ("quick", int(0.9 * 6 * 60 / (10 * rows)))
+    assert planning.planned(*digits, {"effort": "standard"}, [], [], 12, 90, 32).effort == "standard"

@@ -83,6 +83,14 @@ def test_what_is_told_before_it_begins():
     assert PLAN.places == [0, 5, 10, 15]
 
 
+def test_a_lesser_effort_that_fits_the_time_is_told():
+    plan = replace(PLAN, asked={**ASKED, "effort": "thorough"}, images=20)
+    assert plan.told == (
+        "quick effort on 20 images, as thorough would fit too few images into the time: at most about "
+        "2 minutes"
+    )
+
+
 def test_the_budgets_of_rules_are_tried_in_their_norm():
     rules = [read_rule("robust_accuracy[l2=0.3]>=0.4"), read_rule("robust_accuracy[linf=3/255]>=0.4")]
     found = {

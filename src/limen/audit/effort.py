@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from limen.errors import UnknownNameError
 from limen.spec import value_text
@@ -160,3 +160,14 @@ def effort_named(name: str) -> Effort:
     if name not in EFFORTS:
         raise UnknownNameError("effort", name, EFFORTS)
     return EFFORTS[name]
+
+
+def lesser(name: str) -> tuple[str, ...]:
+    """An effort and those below it, from the greatest.
+
+    Example:
+        >>> lesser("standard")
+        ('standard', 'quick')
+    """
+    names = get_args(Level)
+    return names[names.index(name) :: -1]

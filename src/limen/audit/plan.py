@@ -65,7 +65,9 @@ class Plan:
         which = (
             f"{self.images:,} of {self.of:,} images" if self.images < self.of else f"{self.images:,} images"
         )
-        return f"{self.effort} effort on {which}: at most about {minutes} minute{'s' * (minutes > 1)}"
+        asked = self.asked.get("effort", self.effort)
+        why = "" if asked == self.effort else f", as {asked} would fit too few images into the time"
+        return f"{self.effort} effort on {which}{why}: at most about {minutes} minute{'s' * (minutes > 1)}"
 
     def attempts(self, rules: Iterable[Rule]) -> tuple[Attempt, ...]:
         """The attacks, each at the budgets that rules ask about too, but for those that have none."""
@@ -122,14 +124,19 @@ def fitted(seconds: float, begun: float, minutes: float | None, wanted: int) -> 
     """
     if minutes is None:
         return wanted
-    room = _MARGIN * 60 * minutes - begun
-    if room < seconds:
+    images = fitting(seconds, begun, minutes)
+    if images < 1:
         needed = (begun + seconds) / 60 / _MARGIN
         raise UsageError(
             f"--minutes {minutes:g} is too little for a single image; give at least {needed:.2g}, or a "
             "lesser --effort"
         )
-    return min(wanted, int(room / seconds))
+    return min(wanted, images)
+
+
+def fitting(seconds: float, begun: float, minutes: float) -> int:
+    """How many images fit into some minutes; arguments are those of `fitted`."""
+    return max(0, int((_MARGIN * 60 * minutes - begun) / seconds))
 
 
 def read_plan(folder: Path, asked: Mapping[str, str]) -> Plan | None:

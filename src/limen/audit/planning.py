@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from limen.audit.effort import effort_named
-from limen.audit.plan import Plan, blind, fitted, spread, with_budgets
+from limen.audit.effort import effort_named, lesser
+from limen.audit.plan import Plan, blind, fitted, fitting, spread, with_budgets
 from limen.audit.rules import Rule
 from limen.audit.setup import check, names, subject_of
 from limen.audit.timing import timed
@@ -16,6 +16,7 @@ from limen.metrics import Metric
 
 _CHECKED = 128  # images that set-up checks look at, at most
 _SHIELDS = 2
+_FEWEST = 10  # images, for fewer of which a lesser effort is taken
 
 
 def planned(
@@ -54,18 +55,20 @@ def planned(
     plan = Plan(asked=dict(asked), effort=plan.effort, images=count, of=plan.of, findings=findings)
     if plan.stopped:
         return plan
-    effort = effort_named(plan.effort)
-    hindered = blind(effort, findings)
-    attempts = [
-        each for each in with_budgets(effort.attempts, rules) if each.runs and each.spec not in hindered
-    ]
-    timing = timed(subject, attempts, metrics)
-    begun = time.perf_counter() - begin
-    each = timing.seconds([one for one in attempts if one.spec not in timing.left_out], _SHIELDS)
+    for level in lesser(plan.effort):
+        effort = effort_named(level)
+        hindered = blind(effort, findings)
+        attempts = [each for each in with_budgets(effort.attempts, rules) if each.runs]
+        attempts = [each for each in attempts if each.spec not in hindered]
+        timing = timed(subject, attempts, metrics)
+        begun = time.perf_counter() - begin
+        each = timing.seconds([one for one in attempts if one.spec not in timing.left_out], _SHIELDS)
+        if minutes is None or fitting(each, begun, minutes) >= min(count, _FEWEST):
+            break
     images = fitted(each, begun, minutes, count)
     return Plan(
         asked=dict(asked),
-        effort=plan.effort,
+        effort=level,
         images=images,
         of=plan.of,
         seconds=begun + each * images,
