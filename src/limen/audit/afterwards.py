@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 
-from limen.analysis import WorstCase, mcnemar, outcomes_by_name
+from limen.analysis import Outcomes, WorstCase, mcnemar, outcomes_by_name
 from limen.audit.effort import UNBOUNDED
 from limen.audit.finding import Finding
 from limen.document import percent
@@ -20,16 +21,18 @@ _LEFT = 0.05
 Names = Sequence[str]
 
 
-def afterwards(run: Run, worst: WorstCase, gradient_free: Names) -> Iterator[Finding]:
+def afterwards(run: Run, records: pa.Table, worst: WorstCase, gradient_free: Names) -> Iterator[Finding]:
     """Everything that makes robustness look greater than it is, as the records show it.
 
     Args:
         run: The run.
+        records: Its records.
         worst: All of its attacks together.
         gradient_free: The labels of the attacks that take no gradient.
     """
-    yield from _unmoved(run)
-    yield from _unconfirmed(run)
+    found = outcomes_by_name(records, run.manifest.families())
+    yield from _unmoved(found)
+    yield from _unconfirmed(found)
     yield _black_box(worst, gradient_free)
     yield _unbounded(run, worst)
     yield _growing(run, worst)
@@ -43,17 +46,19 @@ def _sound(key: str, title: str, evidence: str) -> Finding:
     return Finding(key, title, "sound", evidence, of="attacks")
 
 
-def _counts(run: Run, statistic: str) -> Mapping[str, tuple[int, int]]:
+def _counts(outcomes: Mapping[str, Outcomes], statistic: str) -> Mapping[str, tuple[int, int]]:
     """By attack, on how many of its images that were right something is so."""
     found = {}
-    for name, each in outcomes_by_name(run.table(), run.manifest.families()).items():
+    for name, each in outcomes.items():
         told = getattr(each, statistic)[each.correct]
         found[name] = int(np.nansum(told)), int(np.count_nonzero(~np.isnan(told)))
     return found
 
 
-def _unmoved(run: Run) -> Iterator[Finding]:
-    odd = {name: (count, of) for name, (count, of) in _counts(run, "stuck").items() if count > _SHARE * of}
+def _unmoved(outcomes: Mapping[str, Outcomes]) -> Iterator[Finding]:
+    odd = {
+        name: (count, of) for name, (count, of) in _counts(outcomes, "stuck").items() if count > _SHARE * of
+    }
     if not odd:
         yield _sound("stuck", "Attacks could move", "No attack stood still for want of a gradient.")
         return
@@ -73,8 +78,8 @@ def _others(odd: Mapping[str, object]) -> str:
     return f", and so it was under {len(odd) - 1} other attacks" if len(odd) > 1 else ""
 
 
-def _unconfirmed(run: Run) -> Iterator[Finding]:
-    odd = {name: each for name, each in _counts(run, "unconfirmed").items() if each[0]}
+def _unconfirmed(outcomes: Mapping[str, Outcomes]) -> Iterator[Finding]:
+    odd = {name: each for name, each in _counts(outcomes, "unconfirmed").items() if each[0]}
     if odd:
         worst = max(odd, key=lambda name: odd[name][0])
         yield _found(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from limen.analysis import Measured
 from limen.audit.conclusion import geometries_of, verdict_of
 from limen.audit.effort import Attempt, Level, effort_named
 from limen.audit.finding import Finding
-from limen.audit.further import evaluations_of
+from limen.audit.further import INDICATORS_NAME, evaluations_of, indicated
 from limen.audit.judging import Judged
 from limen.audit.junit import junit
 from limen.audit.page import page
@@ -142,7 +142,8 @@ def audit(
     tell(plan.told)
     attempts = plan.attempts(rules)
     run = _attacked(work, plan, attempts)
-    notes = _measured(work, run, [*evaluations_of(dataset, effort_named(plan.effort), transfer)])
+    specs = evaluations_of(dataset, effort_named(plan.effort), transfer)
+    notes = _measured(work, run, specs, {each.key for each in plan.findings if each.counts})
     return _written(verdict_of(plan, run, attempts, rules, notes), work.folder, geometries_of(attempts))
 
 
@@ -193,15 +194,17 @@ def _attacked(work: _Work, plan: Plan, attempts: Sequence[Attempt]) -> Run:
     return open_run(work.folder / RUN)
 
 
-def _measured(work: _Work, run: Run, specs: Sequence[str]) -> list[Finding]:
+def _measured(work: _Work, run: Run, specs: Iterable[str], found: Collection[str]) -> list[Finding]:
     """Measure what is left of further evaluations of the run; what could not be measured is noted."""
-    notes = []
+    notes: list[Finding] = []
     for spec in specs:
         try:
             what = EVALUATIONS.make(spec)
             with _quiet(), work.showing(run.manifest.labels) as progress:
                 how = {"device": work.classifier.device, "batch_size": work.batch_size, "progress": progress}
-                evaluate(run, what, classifier=work.classifier, **how)
+                stored = evaluate(run, what, classifier=work.classifier, **how)
+            if what.identity.name == INDICATORS_NAME:
+                notes += indicated(stored, found)
         except LimenError as error:
             said = f"It could not be measured: {error}."
             notes.append(Finding(f"evaluation {spec}", f"Evaluation {spec}", "note", said, of="attacks"))

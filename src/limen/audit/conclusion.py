@@ -32,9 +32,10 @@ def verdict_of(
     Raises:
         RunError: If the records cannot be read.
     """
-    worst = worst_case(run.table(), run.manifest.labels)
+    records = run.table()
+    worst = worst_case(records, run.manifest.labels)
     blind = [label for each in attempts if not each.gradient for label in _labels(each)]
-    findings = (*plan.findings, *afterwards(run, worst, blind), *notes)
+    findings = (*plan.findings, *afterwards(run, records, worst, blind), *notes)
     judged = tuple(judge(rule, worst, findings) for rule in rules)
     return Verdict(plan, worst, findings, judged, tuple(worst.least(*RANKED)), run)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from limen.audit.effort import effort_named, lesser
+from limen.audit.finding import Finding
 from limen.audit.plan import Plan, blind, fitted, fitting, spread, with_budgets
 from limen.audit.rules import Rule
-from limen.audit.setup import check, names, subject_of
+from limen.audit.setup import Subject, check, names, subject_of
 from limen.audit.timing import timed
 from limen.classifier import Classifier
 from limen.data import Dataset
@@ -55,23 +57,47 @@ def planned(
     plan = Plan(asked=dict(asked), effort=plan.effort, images=count, of=plan.of, findings=findings)
     if plan.stopped:
         return plan
-    for level in lesser(plan.effort):
-        effort = effort_named(level)
-        hindered = blind(effort, findings)
-        attempts = [each for each in with_budgets(effort.attempts, rules) if each.runs]
-        attempts = [each for each in attempts if each.spec not in hindered]
-        timing = timed(subject, attempts, metrics)
-        begun = time.perf_counter() - begin
-        each = timing.seconds([one for one in attempts if one.spec not in timing.left_out], _SHIELDS)
-        if minutes is None or fitting(each, begun, minutes) >= min(count, _FEWEST):
+    first, *others = lesser(plan.effort)
+    cost = _cost(first, subject, findings, rules, metrics)
+    for level in others:
+        begun = time.perf_counter() - begin + cost.besides
+        if minutes is None or fitting(cost.each, begun, minutes) >= min(count, _FEWEST):
             break
-    images = fitted(each, begun, minutes, count)
+        cost = _cost(level, subject, findings, rules, metrics)
+    begun = time.perf_counter() - begin + cost.besides
+    images = fitted(cost.each, begun, minutes, count)
     return Plan(
         asked=dict(asked),
-        effort=level,
+        effort=cost.effort,
         images=images,
         of=plan.of,
-        seconds=begun + each * images,
-        left_out={**hindered, **timing.left_out},
+        seconds=begun + cost.each * images,
+        left_out=cost.left_out,
         findings=findings,
     )
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """How long an effort takes: seconds per image, and besides; and what cannot be run."""
+
+    effort: str
+    each: float
+    besides: float
+    left_out: dict[str, str]
+
+
+def _cost(
+    level: str,
+    subject: Subject,
+    findings: Sequence[Finding],
+    rules: Sequence[Rule],
+    metrics: Sequence[Metric],
+) -> _Cost:
+    effort = effort_named(level)
+    hindered = blind(effort, findings)
+    attempts = [each for each in with_budgets(effort.attempts, rules) if each.runs]
+    attempts = [each for each in attempts if each.spec not in hindered]
+    timing = timed(subject, attempts, metrics)
+    each = timing.seconds([one for one in attempts if one.spec not in timing.left_out], _SHIELDS)
+    return _Cost(level, each, effort.besides * each, {**hindered, **timing.left_out})

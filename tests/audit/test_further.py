@@ -1,0 +1,62 @@
+"""What an audit takes of the indicators that a run's evaluation found."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import limen
+from limen.audit import EFFORTS, further
+from limen.audit.further import evaluations_of, indicated
+from limen.evaluation import EVALUATIONS
+from limen.evaluation.indicators import INDICATORS
+
+
+def found(monkeypatch, key: str, *values: tuple[str, float], known=()):
+    """What is said where the indicator of this key has these values under attacks."""
+    judged = [INDICATORS[key].judge(attack, np.array([value])) for attack, value in values]
+    monkeypatch.setattr(further, "findings", lambda stored: judged)
+    return [*indicated(SimpleNamespace(), known)]
+
+
+def test_what_is_wrong_with_the_model_is_said_once(monkeypatch):
+    (one,) = found(monkeypatch, "rounding", ("a", 1.0), ("b", 1.0))
+    assert (one.key, one.title, one.state, one.of) == ("rounding", "The model rounds", "weakens", "attacks")
+    assert one.advice == INDICATORS["rounding"].advice
+
+
+def test_what_a_check_of_the_set_up_has_found_is_not_said_again(monkeypatch):
+    assert found(monkeypatch, "rounding", ("a", 1.0), known={"flat"}) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        ([("a", 1.0), ("b", 1.0)], "weakens"),
+        ([("a", 1.0), ("b", 0.0)], "note"),
+        ([("a", 1.0)], "note"),
+        ([("a", 1.0), ("b", np.nan)], "note"),
+    ],
+)
+def test_what_is_wrong_with_some_attacks_is_to_know_and_with_all_weakens(monkeypatch, values, state):
+    (one,) = found(monkeypatch, "unconstrained_failure", *values)
+    assert one.state == state
+    assert one.evidence.startswith("a")
+
+
+def test_what_is_not_found_is_not_said(monkeypatch):
+    assert found(monkeypatch, "rounding", ("a", 0.0)) == []
+
+
+@pytest.mark.parametrize("name", EFFORTS)
+def test_every_evaluation_of_an_effort_can_be_made(name):
+    scenes = limen.catalog.data("demo:scenes,count=4")
+    specs = [*evaluations_of(scenes, EFFORTS[name], ["demo:scenes", "demo:photos"])]
+    made = {EVALUATIONS.make(spec).identity.name: EVALUATIONS.make(spec) for spec in specs}
+    assert {"indicators", "defenses", "transfer"} <= set(made)
+    assert ("fairness" in made) == (scenes.groups is not None)
+    assert made["transfer"].identity.parameters["model"] == ("demo:scenes", "demo:photos")
+    only = made["indicators"].identity.parameters["only"]
+    assert ({INDICATORS[key].of for key in only} == {"model"}) == (name == "quick")
