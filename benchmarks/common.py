@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import numpy as np  # noqa: E402
 import skimage.data  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
@@ -34,6 +35,7 @@ NETWORKS = {
     "mobilenet_v2": ("nips2017", "nips2017", {"size": 224}),
     "efficientnet_lite0": ("nips2017", "nips2017", {"size": 224}),
     "cifar_resnet": ("cifar10", "cifar10", {}),
+    "cifar_robust": ("cifar10", "cifar10", {}),
     "mnist_cnn": ("mnist", "mnist", {}),
 }
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")
@@ -84,6 +86,17 @@ def load_images(name: str, classifier: Classifier, count: int, **changes: int) -
     else:
         print(f"{name} classifies only {found} of its images correctly; these are used")
     return Images(torch.cat(images)[:count], torch.cat(labels)[:count])
+
+
+def kept(path: Path, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What was found before and kept in that file; else it is found, and kept there whole or not at all."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **find())
+        part.replace(path)
+    with np.load(path) as found:
+        return dict(found)
 
 
 def photographs(count: int, side: int) -> Tensor:

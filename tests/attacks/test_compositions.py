@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from limen import attacks
+from limen.attacks.adaptive_boundary import AdaptiveBoundary
 from limen.attacks.auto_step import AutoStep, SparseStep
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import (
@@ -46,6 +47,7 @@ from limen.attacks.direction import (
     UnitChange,
 )
 from limen.attacks.features import FeatureDistance
+from limen.attacks.library.within import within
 from limen.attacks.logit_ratio import LogitRatio, LogitRatioToward
 from limen.attacks.mask import Attended, Found
 from limen.attacks.objective import (
@@ -70,7 +72,7 @@ from limen.attacks.perturbation import (
 from limen.attacks.primal_dual import PrimalDual
 from limen.attacks.protocols import Constraint
 from limen.attacks.random_squares import LinfSquares
-from limen.attacks.search import InTurn, MultiplierSearch, Search
+from limen.attacks.search import InTurn, LeastBudget, MultiplierSearch, Search
 from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
 from limen.attacks.update import Adam, BySuccess, Momentum, PerRegion, Scale, ShareOfRadius
 from limen.images import norm
@@ -631,6 +633,15 @@ PAPERS |= {
             random_start=True,
         ),
     ),
+    "minimal_apgd": (
+        attacks.minimal_apgd(norm="linf", steps=30, search_steps=8, eps=0.1),
+        LeastBudget(
+            functools.partial(within, norm="linf", steps=30, loss="dlr", targets=0, random_start=False),
+            lambda images, originals: norm(images - originals, float("inf")),
+            first=0.1,
+            rounds=8,
+        ),
+    ),
     "fmn": (
         attacks.fmn(norm="l1", steps=50),
         once(
@@ -641,8 +652,18 @@ PAPERS |= {
             distance=lambda images, originals: norm(images - originals, 1),
         ),
     ),
+    "fab": (
+        attacks.fab(norm="l2", steps=50),
+        once(
+            objective=ClassMargins(10),
+            constraint=SameReach(),
+            rule=(AdaptiveBoundary(2, bias=0.1, overshoot=0.05, back=0.9),),
+            steps=50,
+            distance=lambda images, originals: norm(images - originals),
+        ),
+    ),
     "pdpgd": (
-        attacks.pdpgd(norm="linf", steps=50),
+        attacks.pdpgd(norm="linf", steps=50, learning_rate=0.1, relative=False),
         once(
             objective=LogOddsOfMargin(),
             rule=(PrimalDual(float("inf"), Adam(1.0), 0.1, 50),),
@@ -704,6 +725,8 @@ def written(value: Any) -> Any:
 
 def distance_of(search: Any) -> Any:
     """What the search's climbs measure by, if they keep the nearest success."""
+    if isinstance(search, LeastBudget):
+        return search.distance
     return (search.parts if isinstance(search, MultiplierSearch) else search.compositions[0]).distance
 
 

@@ -27,6 +27,8 @@ WITHOUT_A_BUDGET = {
     "fmn",
     "pdpgd",
     "sigma_zero",
+    "minimal_apgd",
+    "fab",
 }
 
 

@@ -305,7 +305,7 @@ def least_likely(images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return logits.sum(1) - 3 * logits.gather(1, labels[:, None])[:, 0]
 
 
-HEEDING_VALUES = {"apgd_linf", "apgd_l2", "apgd_l1", "fmn", "square"}
+HEEDING_VALUES = {"apgd_linf", "apgd_l2", "apgd_l1", "minimal_apgd", "fmn", "square"}
 """Attacks that heed the loss's values, and not its gradient's direction alone."""
 
 TAKING_A_LOSS = [name for name, make in FACTORIES.items() if "loss" in make.__wrapped__.__annotations__]

@@ -70,6 +70,8 @@ BAD = {
     "area": [0.0, -0.1, 1.5, NAN],
     "rounds": [0, 1.5, True],
     "method": ["newton", "", None],
+    "bias": [-0.1, 1.5, NAN],
+    "back": [-0.1, 1.5, NAN],
     "colour": [0.0, -0.1, NAN],
 }
 FLAGS = {
@@ -83,6 +85,7 @@ FLAGS = {
     "relative",
     "fast",
     "larger_first",
+    "onward",
 }
 CASES = [
     pytest.param(name, argument, value, id=f"{name}-{argument}-{str(value).replace(chr(10), '')}")

@@ -6,11 +6,13 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from limen.attacks import fmn, pdpgd, sigma_zero
 from limen.attacks.proximal import PROXIMAL
 from limen.images import norm
 
+from .networks import task
 from .oracles import limen, watched
 
 ORDERS = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf}
@@ -46,8 +48,32 @@ def test_fmn_finds_what_adv_lib_finds(name):
 
 @pytest.mark.parametrize("name", PDPGD)
 def test_pdpgd_finds_what_adv_lib_finds(name):
-    found = lengths(pdpgd(norm=name, steps=200), ORDERS[name])
+    found = lengths(pdpgd(norm=name, steps=200, learning_rate=0.1, relative=False), ORDERS[name])
     torch.testing.assert_close(found, torch.tensor(PDPGD[name]).double(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PDPGD)
+def test_neither_the_scale_of_logits_nor_the_published_lengths_matter_to_pdpgd(name):
+    plain = watched(count=4)
+    found = lengths(pdpgd(norm=name, steps=100), ORDERS[name])
+    assert (found <= 1.02 * torch.tensor(PDPGD[name])).all()
+    for factor in (1e-2, 1e3):
+        scaled = task(Scaled(plain.classifier.module.module, factor), plain.images.float())
+        given = scaled.classifier, scaled.images, scaled.labels
+        outcome = pdpgd(norm=name, steps=100)(*given, lattice=None)
+        reached = norm(outcome.images - scaled.images, ORDERS[name])
+        torch.testing.assert_close(reached, found, rtol=0.01, atol=1e-6)
+
+
+class Scaled(nn.Module):
+    """A network whose logits are multiplied by a factor."""
+
+    def __init__(self, module: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.module, self.factor = module, factor
+
+    def forward(self, images):
+        return self.factor * self.module(images)
 
 
 def test_sigma_zero_finds_no_more_than_adv_lib():

@@ -5,17 +5,18 @@ import dataclasses
 import pytest
 import torch
 
-from limen.attacks import Attack, search
+from limen.attacks import Attack, pgap, pgd_l2, search, ssim_pgd
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import LinfBall
 from limen.attacks.direction import Maximize, Sign
 from limen.attacks.objective import CrossEntropy, DistanceAndHinge
 from limen.attacks.outcome import Best
 from limen.attacks.perturbation import SigmoidBox
-from limen.attacks.search import InTurn, MultiplierSearch
+from limen.attacks.search import InTurn, LeastBudget, MultiplierSearch
 from limen.attacks.update import Adam, Scale
 from limen.errors import UsageError
 from limen.images import norm
+from limen.metrics import dissimilarity
 
 from .networks import photos, smooth_mlp, task
 from .states import problem_of
@@ -151,3 +152,96 @@ def test_restarts_bind_only_the_samples_that_go_on():
     assert bound[0] == 12
     assert bound[1] == 12 - int((outcome.steps == 1).sum()) < 12
     assert bound == sorted(bound, reverse=True)
+
+
+def l2(images, originals):
+    return norm(images - originals)
+
+
+def bisected(monkeypatch, needed, rounds, distance=lambda budget: budget):
+    """The budgets that a bisection tries for samples that need so much."""
+    tried = []
+
+    def climb(parts, classifier, problem, best, rows, salt=0):
+        budget = parts.constraint.eps.flatten()
+        succeeded = torch.zeros_like(best.success)
+        succeeded[rows] = budget >= needed[rows]
+        best.distance = torch.where(
+            succeeded, distance(best.distance.index_copy(0, rows, budget)), best.distance
+        )
+        tried.append(dict(zip(rows.tolist(), budget.tolist(), strict=True)))
+        return succeeded
+
+    monkeypatch.setattr(search, "climb", climb)
+    monkeypatch.setattr(search, "settle_originals", lambda *_: None)
+    problem = problem_of(photos(len(needed)))
+    LeastBudget(lambda eps: (fast_gradient(eps),), l2, 1.0, rounds)(None, problem, Best(problem))
+    return tried
+
+
+def test_budgets_bracket_the_least_that_suffices_for_each_sample(monkeypatch):
+    needed = torch.tensor([0.3, 5.0, 60.0, torch.inf])
+    tried = bisected(monkeypatch, needed, 9)
+    paths = [[each[row] for each in tried] for row in range(4)]
+    assert paths[0][:4] == pytest.approx([1.0, 0.25, 0.5, 0.125**0.5])
+    assert paths[1][:4] == pytest.approx([1.0, 4.0, 16.0, 8.0])
+    assert paths[2][:5] == pytest.approx([1.0, 4.0, 16.0, 64.0, 32.0])
+    assert paths[3] == pytest.approx([4.0**power for power in range(9)])
+    for path, least in zip(paths[:3], needed.tolist(), strict=False):
+        assert min(eps for eps in path if eps >= least) <= 1.05 * least
+
+
+def test_a_sample_leaves_once_its_bracket_is_closed(monkeypatch):
+    needed = torch.tensor([1.0, 1.5])
+    tried = bisected(monkeypatch, needed, 40)
+    last = [max(place for place, each in enumerate(tried) if row in each) for row in (0, 1)]
+    assert len(tried) == max(last) + 1 < 20
+    for row in (0, 1):
+        path = [each[row] for each in tried if row in each]
+        high, low = min(e for e in path if e >= needed[row]), max(e for e in path if e < needed[row])
+        assert high <= 1.001 * low
+
+
+def test_the_next_budget_is_less_than_the_success_was_far(monkeypatch):
+    tried = bisected(monkeypatch, torch.tensor([0.01]), 3, distance=lambda budget: budget / 2)
+    assert [each[0] for each in tried] == pytest.approx([1.0, 0.125, 0.125 / 8])
+
+
+@pytest.mark.parametrize("rounds", [0, 1.5, True])
+def test_a_bisection_needs_rounds(rounds):
+    with pytest.raises(UsageError, match="search_steps is"):
+        LeastBudget(lambda eps: (fast_gradient(eps),), l2, 1.0, rounds)
+
+
+@pytest.mark.parametrize("onward", [True, False])
+@pytest.mark.parametrize(
+    ("make", "distance", "first", "slack"),
+    [
+        (lambda eps: pgd_l2(eps, steps=10, early_stop=True), l2, 0.3, 1.02),
+        (
+            lambda eps: ssim_pgd(eps, steps=10, early_stop=True),
+            lambda images, x: dissimilarity(images, x),
+            0.01,
+            1.1,
+        ),
+        (lambda eps: pgap(eps, steps=5, recenter=False), None, 0.05, 1.02),
+    ],
+    ids=["pgd_l2", "ssim_pgd", "pgap"],
+)
+def test_the_least_budget_of_any_attack_is_found(make, distance, first, slack, onward):
+    """It succeeds there, and within a little less it does not."""
+    problem = task(smooth_mlp(dtype=torch.float64), photos(4))
+    measure = distance or (
+        lambda images, x: make(1e-9).search.compositions[0].constraint.bind(problem_of(x))._distance(images)
+    )
+    attack = Attack(
+        "least", LeastBudget(lambda eps: make(eps).search.compositions, measure, first, 14, onward)
+    )
+    given = problem.classifier, problem.images, problem.labels
+    found = attack(*given, lattice=None)
+    assert found.success.all()
+    assert problem.fooled(found.images).all()
+    reached = measure(found.images, problem.images)
+    assert make(reached * slack)(*given, lattice=None).success.all()
+    assert not make(reached * 0.9)(*given, lattice=None).success.any()
+    assert (found.forwards <= 1 + 14 * 11).all()

@@ -9,7 +9,7 @@ from torch import nn
 from limen import Classifier
 from limen.attacks import apgd_linf, autoattack, fmn, pgd_linf, square
 from limen.images import norm
-from limen.metrics import ssim
+from limen.metrics import ciede2000, ssim
 
 from .networks import photos, task
 from .oracles import limen, watched
@@ -49,6 +49,21 @@ def test_the_best_so_far_is_what_a_proposal_changes(norm_name, eps):
         best, value = torch.where(better, images, best), torch.maximum(now, value)
     assert kept > 3
     assert (values(problem, seen[-1]) <= value).all()
+
+
+@pytest.mark.parametrize("make", [square, apgd_linf], ids=["square", "apgd"])
+def test_what_is_trained_on_is_the_best_that_was_seen_and_not_the_last(make):
+    problem = watched(count=4)
+    attack = make(eps=1e-4, steps=12, loss="margin")
+    network = problem.classifier.module
+    network.seen.clear()
+    ended = attack.perturb(problem.classifier, problem.images, problem.labels)
+    # Squares begin with stripes, however good the original was.
+    looked = [values(problem, images) for images in list(network.seen)]
+    reached = values(problem, ended)
+    torch.testing.assert_close(reached, torch.stack(looked[make is square :]).amax(0), rtol=0, atol=1e-9)
+    assert len(looked) == 12
+    assert make is apgd_linf or (reached > looked[-1]).any()
 
 
 def test_proposals_in_linf_are_squares_of_the_whole_budget():
@@ -130,6 +145,7 @@ def test_an_ensemble_fools_whatever_one_of_its_members_fools():
         ("l2", 0.3, lambda a, b: norm(a - b)),
         ("linf", 0.02, lambda a, b: norm(a - b, torch.inf)),
         ("ssim", 0.05, lambda a, b: 1 - ssim(a, b)),
+        ("ciede2000", 1.0, lambda a, b: ciede2000(b, a)),
     ],
 )
 def test_an_ensemble_fools_within_its_budget_in_every_geometry(geometry, eps, measure):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,6 @@ import torch
 
 from limen import Classifier
 from limen.attacks import Outcome
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Import a script as Python imports it where it is run."""
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # the scripts set it, for their process
-    return importlib.import_module
 
 
 def outcome(images, forwards: list[int]) -> Outcome:

@@ -7,12 +7,13 @@ import difflib
 from limen.attacks.factory import Attack, Factory, attack
 from limen.attacks.features import FEATURES, Features
 from limen.attacks.libraries import LIBRARIES, from_function
-from limen.attacks.library.auto_pgd import apgd_l1, apgd_l2, apgd_linf
+from limen.attacks.library.auto_pgd import apgd_l1, apgd_l2, apgd_linf, minimal_apgd
 from limen.attacks.library.carlini_wagner import carlini_wagner_l2
 from limen.attacks.library.ddn import ddn
 from limen.attacks.library.deepfool import deepfool
 from limen.attacks.library.dual import dual_ddn, dual_perturbation
 from limen.attacks.library.ensemble import autoattack
+from limen.attacks.library.fab import fab
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
@@ -70,9 +71,11 @@ FACTORIES: dict[str, Factory[...]] = {
         apgd_linf,
         apgd_l2,
         apgd_l1,
+        minimal_apgd,
         fmn,
         pdpgd,
         sigma_zero,
+        fab,
         square,
         autoattack,
     )
@@ -106,6 +109,7 @@ __all__ = [
     "deepfool",
     "dual_ddn",
     "dual_perturbation",
+    "fab",
     "fgm",
     "fgsm",
     "fmn",
@@ -117,6 +121,7 @@ __all__ = [
     "lpa",
     "m_sai_fgm",
     "mifgsm",
+    "minimal_apgd",
     "pdpgd",
     "perc_al",
     "perceptual_ddn",

@@ -42,6 +42,9 @@ class FromBest(Transform):
     value: Tensor = rows()
     step: int = field(default=0, kw_only=True)
 
+    def rest(self, variables: Tensor) -> Tensor:
+        return variables if self.best is None else self.best
+
     def _seen(self, state: State) -> Self:
         """With the best after this iterate."""
         if self.best is None:

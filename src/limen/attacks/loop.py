@@ -39,12 +39,12 @@ def climb(
     for step in range(parts.steps + 1):
         last = step == parts.steps
         if last and not judged:
-            best.take(_shown(state, differentiable=False))
+            best.take(_shown(_at_rest(state), differentiable=False))
             break
         state = _look(state, classifier, step / parts.steps, valued=not last, blind=parts.black_box)
         best.offer(state, parts.distance)
         succeeded[state.places] |= state.success
-        at_original = judged and step == 0 and not parts.random_start
+        at_original = judged and step == 0 and not parts.random_start and problem.start is None
         finished, state = _finished(parts, state, step, at_original)
         if at_original:
             best.settled[rows] |= state.success
@@ -112,7 +112,9 @@ def offered(
 
 
 def _variables(parts: Composition, problem: Problem, salt: int) -> Tensor:
-    """What the climb starts from: the original, or what the perturbation or else the constraint draws."""
+    """What the climb starts from: what it goes on from, the original, or what a part draws."""
+    if problem.start is not None:
+        return parts.perturbation.invert(parts.constraint.project(problem.start.clone()))
     if not parts.random_start:
         return parts.perturbation.invert(problem.originals)
     if parts.perturbation.can_be_sampled:
@@ -171,6 +173,14 @@ def _shown(state: State, differentiable: bool) -> State:
     exact = state.perturbation.images(variables)
     images = straight_through(exact, state.constraint.store(exact.detach()))
     return replace(state, variables=variables, exact=exact, images=images)
+
+
+def _at_rest(state: State) -> State:
+    """Where the rule would have the climb end."""
+    variables = state.variables
+    for link in state.rule:
+        variables = link.rest(variables)
+    return replace(state, variables=variables)
 
 
 def _finished(parts: Composition, state: State, step: int, at_original: bool) -> tuple[Tensor, State]:

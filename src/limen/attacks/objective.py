@@ -22,6 +22,9 @@ def logit_margin(state: State) -> Tensor:
     return state.problem.margin(state.logits)
 
 
+_TINY = 1e-6
+"""A logit margin below which its size says nothing."""
+
 _SURE = 10.0
 """The logit margin beyond which the scale of logits says no more of a model's answer."""
 
@@ -72,10 +75,29 @@ class Margin(Objective):
 
 @dataclass(frozen=True)
 class LogOddsOfMargin(Objective):
-    """−log(1 + exp(−margin)): the logit margin, which is climbed the less, the greater it is."""
+    """−log(1 + exp(−margin)): the logit margin, which is climbed the less, the greater it is.
+
+    Attributes:
+        first: If given, margins are scaled such that each sample's first is of this size.
+        scale: What they are scaled by (n,); None until the first iterate has been seen.
+    """
+
+    first: float | None = None
+    scale: Tensor | None = rows()
+
+    def update(self, state: State) -> Self:
+        return replace(self, scale=self._scale(logit_margin(state)))
+
+    def _scale(self, margin: Tensor) -> Tensor:
+        if self.scale is not None:
+            return self.scale
+        if self.first is None:
+            return torch.ones_like(margin)
+        return self.first / margin.detach().abs().clamp_min(_TINY)
 
     def __call__(self, state: State) -> Tensor:
-        return -softplus(-logit_margin(state))
+        margin = logit_margin(state)
+        return -softplus(-margin * self._scale(margin))
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,7 @@ class Problem(Part):
             for its other parts as that mask says.
         region: Where (n, 1, H, W) images may change at all; None for everywhere.
         answer: The model's logits (n, K) for the originals, if it has been asked.
+        start: Images (n, C, H, W) that a climb starts from; None for where its composition starts.
         taken: Where parts count the passes of the classifier that they take; None to count none.
     """
 
@@ -180,6 +181,7 @@ class Problem(Part):
     foreground: Tensor | None = rows()
     region: Tensor | None = rows()
     answer: Tensor | None = rows()
+    start: Tensor | None = rows()
     taken: Passes | None = rows()
 
     @property

@@ -23,6 +23,11 @@ class PrimalDual(Transform):
     Length and success are weighed against each other by a share of each sample's own, which moves toward
     success while there is none, and toward length while there is.
 
+    In the paper lengths of steps are absolute, and length is weighed against the objective as it is. If
+    `relative`, steps are in multiples of the way to the linearised boundary, and length counts as much as the
+    objective's first slope, so that neither the scale of the logits nor how far the boundary is changes what
+    is found.
+
     Source:
         Matyasko & Chau 2021, PDPGD: primal-dual proximal gradient descent adversarial attack, Algorithm 1;
         proximal steps of Adam as in Melchior, Joseph & Moolekamp 2019, Proximal Adam, Algorithm 1; numbers as
@@ -35,6 +40,10 @@ class PrimalDual(Transform):
         steps: How many steps the climb has.
         iterations: How many iterations a proximal step takes at most.
         tolerance: At which relative change they end.
+        relative: Whether lengths are relative.
+        first: The first weight of success over that of length.
+        slope: The length (n,) of the first gradient in the dual norm, or 1.
+        reach: The length (n,) in L∞ of a sign step to the linearised boundary, or 1.
         odds: The logarithm (n,) of the weight of success over that of length.
         shares: Of length and of success (n, 2), as running means.
         step: How many steps have been made.
@@ -46,21 +55,24 @@ class PrimalDual(Transform):
     steps: int = 100
     iterations: int = 5
     tolerance: float = 1e-2
+    relative: bool = False
+    first: float = 100.0
+    slope: Tensor = rows()
+    reach: Tensor = rows()
     odds: Tensor = rows()
     shares: Tensor = rows()
     step: int = field(default=0, kw_only=True)
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
+        if self.odds is None:
+            return self._started(move, state)(move, state)
         odds, shares = self.odds, self.shares
-        if odds is None or shares is None:
-            odds = torch.full_like(state.values, _FIRST_ODDS)
-            shares = _shares(odds)
-        rate = self.learning_rate * 0.01 ** (self.step / self.steps)
+        rate = column(self.reach) * (self.learning_rate * 0.01 ** (self.step / self.steps))
         direction, adam = self.adam(move, state)
         reached = (state.exact + rate * direction).clamp_(0, 1).sub_(state.problem.originals)
         spread = adam.spread()
         steepest = column(norm(spread, math.inf))
-        weight = column(shares[:, 0] / shares[:, 1]) * rate / steepest
+        weight = column(self.slope * shares[:, 0] / shares[:, 1]) * rate / steepest
         shortened = self._shortened(reached, spread / steepest, weight, state)
         progress = self.step / max(self.steps - 1, 1)
         change = _DUAL_RATE * (1 - 0.9 * progress)
@@ -69,6 +81,17 @@ class PrimalDual(Transform):
             self, adam=adam, odds=odds, shares=torch.lerp(shares, _shares(odds), 0.1), step=self.step + 1
         )
         return shortened.add_(state.problem.originals).sub_(state.exact), onward
+
+    def _started(self, gradient: Tensor, state: State) -> Self:
+        one = torch.ones_like(state.values)
+        odds = math.log(self.first) * one
+        begun = replace(self, odds=odds, shares=_shares(odds), slope=one, reach=one)
+        if not self.relative:
+            return begun
+        tiny = torch.finfo(gradient.dtype).tiny
+        steepest = norm(gradient, 1)
+        reach = torch.where(steepest > 0, state.values.abs() / steepest.clamp_min(tiny), 0).clamp_max(1)
+        return replace(begun, slope=norm(gradient, _DUAL[self.order]), reach=reach)
 
     def _shortened(self, reached: Tensor, metric: Tensor, weight: Tensor, state: State) -> Tensor:
         """The perturbation near `reached`, in Adam's metric, that is shorter by the weight of length."""
@@ -85,7 +108,7 @@ class PrimalDual(Transform):
         return found
 
 
-_FIRST_ODDS = math.log(100)
+_DUAL = {1: math.inf, 2: 2, math.inf: 1}
 _MOST_ODDS = math.log(1e6)
 _DUAL_RATE = 0.1
 

@@ -60,6 +60,9 @@ class RandomSquares(Transform):
         after = replace(self, best=best, value=torch.where(better, state.values, value), step=self.step + 1)
         return after._next(state).sub_(state.exact), after
 
+    def rest(self, variables: Tensor) -> Tensor:
+        return variables if self.best is None else self.best
+
     def _first(self, state: State) -> Tensor:
         raise NotImplementedError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from limen.attacks.composition import Composition
 from limen.attacks.loop import climb, settle_originals
-from limen.attacks.outcome import Best
-from limen.attacks.part import Part, Problem
+from limen.attacks.outcome import Best, Distance
+from limen.attacks.part import Part, Problem, flat, setting
 from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import per_sample
@@ -69,10 +70,17 @@ class InTurn(Search):
             rows = (~best.success).nonzero()[:, 0]
             if len(rows) == 0:
                 return
-            those = problem.select(rows)
-            parts = self.compositions[salt % len(self.compositions)].select(rows).bind(those)
-            best.prepare(rows, parts)
-            climb(parts, classifier, those, best, rows, salt)
+            parts = self.compositions[salt % len(self.compositions)].select(rows)
+            _climb(parts, classifier, problem.select(rows), best, rows, salt)
+
+
+def _climb(
+    parts: Composition, classifier: Classifier, problem: Problem, best: Best, rows: Tensor, salt: int
+) -> Tensor:
+    """Run a composition that is not bound yet for the samples at `rows`; which (N,) of the call succeeded."""
+    bound = parts.bind(problem)
+    best.prepare(rows, bound)
+    return climb(bound, classifier, problem, best, rows, salt)
 
 
 @runtime_checkable
@@ -121,3 +129,74 @@ class MultiplierSearch(Search):
             upper = torch.where(succeeded, torch.minimum(upper, constant), upper)
             lower = torch.where(succeeded, lower, torch.maximum(lower, constant))
             constant = torch.where(upper.isinf(), constant * 10, (lower + upper) / 2)
+
+
+_GROWTH = 4.0
+"""By which factor a budget changes while all that were tried are too small, or all are large enough."""
+
+_CLOSE = 1e-3
+"""A sample is finished where its bracket is closer than by this share."""
+
+
+@dataclass(frozen=True)
+class LeastBudget(Search):
+    """Bisect each sample's least budget within which one of some compositions succeeds.
+
+    After a success the next budget is less than the success was far, and after a failure more; both by a
+    factor of 4 until the other has been seen, and then half way between them on a logarithmic scale. A climb
+    ends at its first success, and a sample when its bracket is closed to 0.1 %.
+
+    Attributes:
+        at: Makes of budgets (n,) the compositions to try, each on the samples that those before it left.
+        distance: What the budget bounds; the success of least distance is kept.
+        first: The budget that is tried first, a number or one per sample; not a bound.
+        rounds: How many budgets are tried at most.
+        onward: Whether a climb starts at the nearest success so far, put into its ball, rather than where its
+            composition starts.
+    """
+
+    at: Callable[[Any], tuple[Composition, ...]]
+    distance: Distance
+    first: float | Tensor = setting(1.0)
+    rounds: int = 10
+    onward: bool = True
+
+    def __post_init__(self) -> None:
+        check_count("search_steps", self.rounds)
+
+    def capacity(self, images: Tensor) -> float:
+        return min(parts.capacity(images) for parts in self.at(self.first))
+
+    def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
+        answer = settle_originals(self.at(self.first)[0], classifier, problem, best)
+        problem = replace(problem, answer=answer)
+        budget = per_sample(flat(self.first), best.distance, "eps").clone()
+        low, high = torch.zeros_like(budget), torch.full_like(budget, torch.inf)
+        for turn in range(self.rounds):
+            rows = (~best.settled & (high > low * (1 + _CLOSE))).nonzero()[:, 0]
+            if len(rows) == 0:
+                return
+            succeeded = self._tried(budget, rows, classifier, problem, best, turn)
+            high = torch.where(succeeded, budget.minimum(best.distance), high)
+            low[rows] = torch.where(succeeded, low, budget)[rows]
+            middle = torch.where(low == 0, high / _GROWTH, (low * high).sqrt())
+            budget = torch.where(high.isinf(), low * _GROWTH, middle)
+
+    def _tried(
+        self, budget: Tensor, rows: Tensor, classifier: Classifier, problem: Problem, best: Best, turn: int
+    ) -> Tensor:
+        """Which samples (N,) of the call one of the compositions fooled within their budgets."""
+        succeeded = torch.zeros_like(best.success)
+        compositions = self.at(budget[rows])
+        for place, parts in enumerate(compositions):
+            stay = (~succeeded[rows]).nonzero()[:, 0]
+            if len(stay) == 0:
+                break
+            left = rows[stay]
+            those = problem.select(left)
+            if self.onward:
+                those = replace(those, start=best.images[left])
+            parts = replace(parts.select(stay), distance=self.distance, early_stop=True)
+            salt = turn * len(compositions) + place
+            succeeded |= _climb(parts, classifier, those, best, left, salt)
+        return succeeded

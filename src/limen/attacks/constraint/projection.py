@@ -9,7 +9,7 @@ from torch import Tensor
 
 from limen.images import column, norm
 
-_BISECTIONS = 30
+_NEWTON_STEPS = 30
 
 
 def onto_ball(images: Tensor, originals: Tensor, radius: Tensor, order: float) -> Tensor:
@@ -59,22 +59,26 @@ def _onto_l1(images: Tensor, originals: Tensor, radius: Tensor) -> Tensor:
     """All changes are shortened by one μ, to no less than 0 and no more than the room in [0, 1].
 
     By the conditions of Karush, Kuhn and Tucker for ball and box at once. What μ leaves is piecewise linear
-    in it: it is bisected, and then one step along its line.
+    in it, so that Newton's method ends on the very line; where it leads out of the bracket, that is halved.
     """
     delta = images - originals
     size = delta.abs()
     room = torch.where(delta > 0, 1 - originals, originals)
     low, high = torch.zeros_like(radius), column(norm(delta, math.inf))
-
-    def left(shorter: Tensor) -> Tensor:
-        return torch.sub(size, shorter).clamp_(min=0).minimum(room)
-
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        fits = column(norm(left(middle), 1)) <= radius
-        low, high = torch.where(fits, low, middle), torch.where(fits, middle, high)
-    kept = left(high)
-    free = column(((kept > 0) & (kept < room)).flatten(1).sum(1)).clamp_min(1)
-    shorter = (high - (radius - column(norm(kept, 1))).clamp_min(0) / free).maximum(low)
-    fits = column(norm(size.minimum(room), 1)) <= radius
-    return torch.addcmul(originals, delta.sign(), left(shorter.masked_fill(fits, 0))).clamp_(0, 1)
+    rounding = 4 * torch.finfo(low.dtype).eps * radius.maximum(high)
+    shorter, going = low, torch.ones_like(radius, dtype=torch.bool)
+    for _ in range(_NEWTON_STEPS):
+        kept = torch.sub(size, shorter).clamp_(min=0).minimum(room)
+        excess = column(norm(kept, 1)) - radius
+        # Within the ball at μ = 0 nothing is shortened; else until the rounding of a sum is all that is left.
+        going = going & torch.where(shorter == 0, excess > 0, excess.abs() > rounding)
+        if not bool(going.any()):
+            break
+        low, high = torch.where(excess > 0, shorter, low), torch.where(excess > 0, high, shorter)
+        free = column(((kept > 0) & (kept < room)).flatten(1).sum(1))
+        further = shorter + excess / free.clamp_min(1)
+        inside = (free > 0) & (further > low) & (further <= high + rounding)
+        further = torch.where(inside, further.minimum(high), (low + high) / 2)
+        shorter = torch.where(going, further, shorter)
+    kept = torch.sub(size, shorter).clamp_(min=0).minimum(room)
+    return torch.addcmul(originals, delta.sign(), kept).clamp_(0, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from numbers import Real
 from typing import Any, Literal, get_args
 
@@ -58,12 +58,21 @@ Measure = Callable[[Tensor, Tensor], Tensor]
 """A function of originals and images (n, C, H, W) that gives (n,), the less, the more they look alike."""
 
 
-def cost_named(metric: Metric | Measure | str) -> Difference:
-    """What a metric costs, by the metric's name, or as a metric or a function of one's own."""
-    if isinstance(metric, str):
-        if metric not in METRICS:
-            raise UnknownNameError("metric", metric, METRICS)
-        metric = METRICS[metric]
+def cost_named(
+    metric: Metric | Measure | str, name: str = "metric", others: Collection[str] = ()
+) -> Difference:
+    """What a metric costs, by the metric's name, or as a metric or a function of one's own.
+
+    Args:
+        metric: The metric.
+        name: The argument that errors speak of.
+        others: What else that could be.
+    """
+    if isinstance(metric, str) or not callable(metric):
+        given = metric if isinstance(metric, str) else shown(metric)
+        if given not in METRICS:
+            raise UnknownNameError(name, given, [*others, *METRICS])
+        metric = METRICS[given]
     if not isinstance(metric, Metric):
         return Difference(metric)
     if not metric.differentiable:
@@ -92,6 +101,13 @@ def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Te
     if not bool(good.all()):
         raise UsageError(f"{name} is {shown(value)}; expected {least}, and finite")
     return value
+
+
+def share(name: str, value: float) -> float:
+    """A number from 0 to 1."""
+    if float(positive(name, value, zero=True)) > 1:
+        raise UsageError(f"{name} is {value}; expected a share, from 0 to 1")
+    return float(value)
 
 
 def budget(eps: float | Tensor, most: float = math.inf, name: str = "eps") -> float | Tensor:
@@ -128,6 +144,9 @@ def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
 
 Norm = Literal["l0", "l1", "l2", "linf"]
 """What a perturbation is measured by."""
+
+Convex = Literal["l1", "l2", "linf"]
+"""The same without L0, which is none."""
 
 ORDERS: dict[str, float] = {"l0": 0, "l1": 1, "l2": 2, "linf": math.inf}
 """The p of each norm."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 from torch import Tensor
 
-from limen.attacks.auto_step import AutoStep, FromBest, SparseStep
-from limen.attacks.composition import Composition
-from limen.attacks.constraint import FallingL1Ball, L1Ball, L2Ball, LinfBall
-from limen.attacks.direction import Normalize, Sign
 from limen.attacks.factory import attack
-from limen.attacks.library.arguments import Loss, budget, loss_named
-from limen.attacks.logit_ratio import LogitRatioToward
-from limen.attacks.protocols import Constraint, Objective
-from limen.attacks.search import InTurn, Search
+from limen.attacks.library.arguments import Loss, budget, positive
+from limen.attacks.library.within import Geometry, climbs, distance_in, in_l1, in_l2, in_linf, within
+from limen.attacks.search import InTurn, LeastBudget, Search
 from limen.safety import check_count
 
 
@@ -119,47 +116,57 @@ def apgd_l1(
     return InTurn(climbs(ball, step, loss, targets, random_start, early_stop), restarts)
 
 
-def in_linf(eps: float | Tensor, steps: int) -> tuple[Constraint, FromBest]:
-    """The ball, and the steps in it."""
-    return LinfBall(eps=eps), AutoStep(2 * eps, steps, direction=(Sign(),))
+@attack()
+def minimal_apgd(
+    norm: Geometry = "l2",
+    steps: int = 20,
+    search_steps: int = 10,
+    eps: float | Tensor | None = None,
+    loss: Loss = "dlr",
+    targets: int = 0,
+    onward: bool = True,
+) -> Search:
+    """The least budget within which Auto-PGD succeeds, by bisection for each image.
 
+    Each budget after the first success is tried from the nearest success so far, put into the smaller ball,
+    which takes few steps; `onward=False` starts each anew, as published tables of least distances do.
 
-def in_l2(eps: float | Tensor, steps: int) -> tuple[Constraint, FromBest]:
-    """The ball, and the steps in it."""
-    return L2Ball(eps=eps), AutoStep(2 * eps, steps, direction=(Normalize(),))
+    Args:
+        norm: What is made least: "l1", "l2", "linf", "ssim", which is 1 − SSIM, or any metric that can be
+            differentiated.
+        steps: How many steps each budget is tried by at most.
+        search_steps: How many budgets are tried at most.
+        eps: The budget that is tried first, a number or one per sample; not a bound. None for one that suits
+            the norm.
+        loss: What is climbed.
+        targets: Toward how many of the likeliest other classes each budget is tried in turn; 0 for none.
+        onward: Whether a climb goes on from the nearest success so far, rather than from a random start.
 
+    Source:
+        Croce & Hein 2020, Reliable evaluation of adversarial robustness with an ensemble of diverse
+        parameter-free attacks, Algorithm 1, in a bisection as by Cinà et al. 2025, AttackBench, Section 4.
 
-def in_l1(eps: float | Tensor, steps: int, larger_first: bool = True) -> tuple[Constraint, FromBest]:
-    """The ball, and the steps in it."""
-    ball = FallingL1Ball(eps=eps) if larger_first else L1Ball(eps=eps)
-    phases = ball.factors[1:] if isinstance(ball, FallingL1Ball) else ()
-    return ball, SparseStep(eps, steps, begins=tuple(_first_step(share, steps) for share, _ in phases))
-
-
-def _first_step(share: float, steps: int) -> int:
-    """The first of the steps at which that share of them has been made."""
-    return next(step for step in range(steps + 1) if step / steps >= share)
-
-
-def climbs(
-    ball: Constraint,
-    step: FromBest,
-    loss: Loss,
-    targets: int,
-    random_start: bool = True,
-    early_stop: bool = True,
-) -> tuple[Composition, ...]:
-    """A climb of the loss, or one of the ratio of logits toward each of so many classes."""
-    ranks = range(1, check_count("targets", targets, least=0) + 1)
-    objectives: tuple[Objective, ...] = tuple(LogitRatioToward(rank) for rank in ranks)
-    return tuple(
-        Composition(
-            objective=objective,
-            constraint=ball,
-            rule=(step,),
-            steps=step.steps,
-            random_start=random_start,
-            early_stop=early_stop,
-        )
-        for objective in objectives or (loss_named(loss),)
+    Example:
+        >>> minimal_apgd(norm="linf", search_steps=8).name
+        'minimal_apgd'
+    """
+    distance = distance_in(norm)
+    usual = FIRST.get(norm, _FIRST) if isinstance(norm, str) else _FIRST
+    first = usual if eps is None else positive("eps", eps)
+    at = functools.partial(
+        within,
+        norm=norm,
+        steps=check_count("steps", steps),
+        loss=loss,
+        targets=targets,
+        random_start=not onward,
     )
+    at(first)  # so that a wrong loss is refused now
+    return LeastBudget(at, distance, first, check_count("search_steps", search_steps), onward)
+
+
+FIRST: dict[str, float] = {"l1": 4.0, "l2": 0.25, "linf": 2 / 255}
+"""The budget that is tried first in each norm."""
+
+_FIRST = 1e-3
+"""That of a metric."""

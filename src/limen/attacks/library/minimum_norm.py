@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import MinimumNormBall, Thresholded
 from limen.attacks.direction import Normalize
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import (
     ORDERS,
+    Convex,
     Loss,
     Norm,
     budget,
@@ -23,9 +22,6 @@ from limen.attacks.primal_dual import PrimalDual
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Adam, Scale
 from limen.safety import check_count
-
-Convex = Literal["l1", "l2", "linf"]
-"""What a proximal step can shorten."""
 
 
 @attack()
@@ -66,13 +62,19 @@ def fmn(
 
 
 @attack()
-def pdpgd(norm: Convex = "l2", steps: int = 500, learning_rate: float = 0.1) -> Search:
+def pdpgd(
+    norm: Convex = "l2", steps: int = 500, learning_rate: float = 20.0, relative: bool = True
+) -> Search:
     """Primal-dual proximal gradient descent: the weight of success against length is played for.
 
     Args:
         norm: What is made least: "l1", "l2" or "linf".
         steps: How many steps.
-        learning_rate: Adam's step length at first; it falls to a hundredth.
+        learning_rate: Adam's step length at first, in multiples of the way to the linearised boundary; it
+            falls to a hundredth.
+        relative: Whether lengths and their weight are relative to the way to the linearised boundary, so that
+            the scale of the logits does not matter. The published attack is `relative=False` with a
+            `learning_rate` of 0.1.
 
     Source:
         Matyasko & Chau 2021, PDPGD: primal-dual proximal gradient descent adversarial attack, Algorithm 1.
@@ -83,13 +85,22 @@ def pdpgd(norm: Convex = "l2", steps: int = 500, learning_rate: float = 0.1) -> 
     """
     one_of("norm", norm, Convex)
     steps = check_count("steps", steps)
+    rate = float(positive("learning_rate", learning_rate))
+    first = _FIRST_WEIGHT if relative else 100.0
     parts = Composition(
-        objective=LogOddsOfMargin(),
-        rule=(PrimalDual(ORDERS[norm], Adam(1.0), float(positive("learning_rate", learning_rate)), steps),),
+        objective=LogOddsOfMargin(first=_FIRST_MARGIN if relative else None),
+        rule=(PrimalDual(ORDERS[norm], Adam(1.0), rate, steps, relative=relative, first=first),),
         steps=steps,
         distance=distance_of(norm),
     )
     return InTurn((parts,))
+
+
+_FIRST_MARGIN = 10.0
+"""The size of a sample's first logit margin, by which the others are measured."""
+
+_FIRST_WEIGHT = 10.0
+"""The first weight of success over that of length."""
 
 
 @attack()

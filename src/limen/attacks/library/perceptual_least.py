@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
 
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import AdaptiveSphere, CostBall, ShrinkingBall, SoftBall
+from limen.attacks.cost import Cost
 from limen.attacks.direction import Normalize, PenalizeToBound, Precondition
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import (
@@ -21,9 +23,8 @@ from limen.attacks.library.arguments import (
     one_of,
     positive,
 )
-from limen.attacks.objective import Margin
+from limen.attacks.objective import CrossEntropy, Margin
 from limen.attacks.outcome import Distance
-from limen.attacks.protocols import Transform
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.metrics import Metric, mad
@@ -77,20 +78,30 @@ def perceptual_pgd(
     one_of("method", method, Method)
     cost, eps, steps = cost_named(metric), budget(eps), check_count("steps", steps)
     rounds, length = check_count("rounds", rounds), positive("step_size", step_size)
-    ball = CostBall(cost=cost, eps=eps, overshoot=0.01)
-    rule: tuple[Transform, ...] = (Normalize(), Scale(length, final=length / 100))
     if method == "multiplier":
-        rule, steps = (PenalizeToBound(cost, eps, steps, length),), steps * rounds
-        ball = SoftBall(cost=cost, eps=eps, overshoot=0.01, until=(steps - 1) / steps)
-    parts = Composition(
-        objective=loss_named(loss),
-        constraint=ball,
-        rule=rule,
-        steps=steps,
-        early_stop=early_stop,
-        confidence=positive("confidence", confidence, zero=True),
-    )
+        parts = multiplied(cost, eps, steps * rounds, rounds, length)
+    else:
+        parts = Composition(
+            objective=CrossEntropy(),
+            constraint=CostBall(cost=cost, eps=eps, overshoot=0.01),
+            rule=(Normalize(), Scale(length, final=length / 100)),
+            steps=steps,
+        )
+    confidence = positive("confidence", confidence, zero=True)
+    parts = replace(parts, objective=loss_named(loss), early_stop=early_stop, confidence=confidence)
     return InTurn((parts,))
+
+
+def multiplied(
+    cost: Cost, eps: float | Tensor, steps: int, rounds: int = 8, length: float | Tensor = 0.5
+) -> Composition:
+    """The climb of `perceptual_pgd` by its multiplier, of so many steps in all."""
+    return Composition(
+        objective=CrossEntropy(),
+        constraint=SoftBall(cost=cost, eps=eps, overshoot=0.01, until=(steps - 1) / steps),
+        rule=(PenalizeToBound(cost, eps, max(steps // rounds, 1), length),),
+        steps=steps,
+    )
 
 
 @attack()
