@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -175,11 +176,20 @@ def _shown(state: State, differentiable: bool) -> State:
     return replace(state, variables=variables, exact=exact, images=images)
 
 
+@runtime_checkable
+class Resting(Protocol):
+    """A transform that knows of a better iterate than the last, which nobody looks at."""
+
+    def rest(self, variables: Tensor) -> Tensor:
+        """Where (n, …) a climb ends whose last variables are these."""
+        ...
+
+
 def _at_rest(state: State) -> State:
     """Where the rule would have the climb end."""
     variables = state.variables
     for link in state.rule:
-        variables = link.rest(variables)
+        variables = link.rest(variables) if isinstance(link, Resting) else variables
     return replace(state, variables=variables)
 
 

@@ -288,10 +288,6 @@ class Transform(Part):
         """The transformed move, and this link's successor; may overwrite `move`, not the state."""
         raise NotImplementedError
 
-    def rest(self, variables: Tensor) -> Tensor:
-        """Where (n, …) a climb ends whose last iterate nobody looks at: there, or where it was better."""
-        return variables
-
 
 def follow(rule: tuple[Transform, ...], move: Tensor, state: State) -> tuple[Tensor, tuple[Transform, ...]]:
     """What the links of a rule make of a gradient in turn, and their successors; may overwrite `move`."""

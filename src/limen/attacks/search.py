@@ -168,7 +168,8 @@ class LeastBudget(Search):
         return min(parts.capacity(images) for parts in self.at(self.first))
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
-        answer = settle_originals(self.at(self.first)[0], classifier, problem, best)
+        confidence = self.at(self.first)[0].confidence
+        answer = settle_originals(classifier, problem, best, confidence, self.distance)
         problem = replace(problem, answer=answer)
         budget = per_sample(flat(self.first), best.distance, "eps").clone()
         low, high = torch.zeros_like(budget), torch.full_like(budget, torch.inf)

@@ -18,11 +18,8 @@ _CALLED = {
     "bim": ["ifgsm"],
     "mim": ["mifgsm"],
     "cw": ["carlini_wagner_l2", "smooth_carlini_wagner_l2", "superpixel_carlini_wagner_l2"],
-<<<<<<< HEAD
-=======
     "apgd": ["apgd_linf", "apgd_l2", "apgd_l1", "minimal_apgd"],
     "pdgd": ["pdpgd"],
->>>>>>> 35310b3 (Bisect the least budget of any composition, step onto linearised boundaries, and free PDPGD of the scale of logits)
 }
 """Names that papers and other libraries have for attacks, and what comes nearest to each here."""
 

@@ -63,7 +63,7 @@ def fmn(
 
 @attack()
 def pdpgd(
-    norm: Convex = "l2", steps: int = 500, learning_rate: float = 20.0, relative: bool = True
+    norm: Convex = "l2", steps: int = 500, learning_rate: float = 40.0, relative: bool = True
 ) -> Search:
     """Primal-dual proximal gradient descent: the weight of success against length is played for.
 
