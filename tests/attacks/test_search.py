@@ -213,35 +213,32 @@ def test_a_bisection_needs_rounds(rounds):
         LeastBudget(lambda eps: (fast_gradient(eps),), l2, 1.0, rounds)
 
 
-@pytest.mark.parametrize("onward", [True, False])
+def s2_distance(images, originals):
+    return pgap().search.compositions[0].constraint.bind(problem_of(originals))._distance(images)
+
+
 @pytest.mark.parametrize(
     ("make", "distance", "first", "slack"),
     [
-        (lambda eps: pgd_l2(eps, steps=10, early_stop=True), l2, 0.3, 1.02),
-        (
-            lambda eps: ssim_pgd(eps, steps=10, early_stop=True),
-            lambda images, x: dissimilarity(images, x),
-            0.01,
-            1.1,
-        ),
-        (lambda eps: pgap(eps, steps=5, recenter=False), None, 0.05, 1.02),
+        (lambda eps: pgd_l2(eps, steps=10, early_stop=True), l2, 0.3, 1.05),
+        # Its ball is only nearly that of SSIM, so that a climb comes up to less than its budget.
+        (lambda eps: ssim_pgd(eps, steps=10, early_stop=True), lambda a, x: dissimilarity(a, x), 0.01, 2),
+        (lambda eps: pgap(eps, steps=5, recenter=False), s2_distance, 0.05, 1.05),
     ],
     ids=["pgd_l2", "ssim_pgd", "pgap"],
 )
-def test_the_least_budget_of_any_attack_is_found(make, distance, first, slack, onward):
-    """It succeeds there, and within a little less it does not."""
+def test_the_least_budget_of_any_attack_is_found(make, distance, first, slack):
+    """It succeeds there, and within a little less it does not; gone on from there, no more is needed."""
     problem = task(smooth_mlp(dtype=torch.float64), photos(4))
-    measure = distance or (
-        lambda images, x: make(1e-9).search.compositions[0].constraint.bind(problem_of(x))._distance(images)
-    )
-    attack = Attack(
-        "least", LeastBudget(lambda eps: make(eps).search.compositions, measure, first, 14, onward)
-    )
     given = problem.classifier, problem.images, problem.labels
-    found = attack(*given, lattice=None)
-    assert found.success.all()
-    assert problem.fooled(found.images).all()
-    reached = measure(found.images, problem.images)
-    assert make(reached * slack)(*given, lattice=None).success.all()
-    assert not make(reached * 0.9)(*given, lattice=None).success.any()
-    assert (found.forwards <= 1 + 14 * 11).all()
+    reached = {}
+    for onward in (False, True):
+        search = LeastBudget(lambda eps: make(eps).search.compositions, distance, first, 14, onward)
+        found = Attack("least", search)(*given, lattice=None)
+        assert found.success.all()
+        assert problem.fooled(found.images).all()
+        assert (found.forwards <= 1 + 14 * 11).all()
+        reached[onward] = distance(found.images, problem.images)
+    assert make(reached[False] * slack)(*given, lattice=None).success.all()
+    assert not make(reached[False] * 0.9)(*given, lattice=None).success.any()
+    assert (reached[True] <= 1.02 * reached[False]).all()
