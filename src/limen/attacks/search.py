@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from limen.attacks.bracket import Bracket
 from limen.attacks.composition import Composition
 from limen.attacks.loop import climb, settle_originals
 from limen.attacks.outcome import Best, Distance
@@ -131,20 +132,12 @@ class MultiplierSearch(Search):
             constant = torch.where(upper.isinf(), constant * 10, (lower + upper) / 2)
 
 
-_GROWTH = 4.0
-"""By which factor a budget changes while all that were tried are too small, or all are large enough."""
-
-_CLOSE = 1e-3
-"""A sample is finished where its bracket is closer than by this share."""
-
-
 @dataclass(frozen=True)
 class LeastBudget(Search):
     """Bisect each sample's least budget within which one of some compositions succeeds.
 
-    After a success the next budget is less than the success was far, and after a failure more; both by a
-    factor of 4 until the other has been seen, and then half way between them on a logarithmic scale. A climb
-    ends at its first success, and a sample when its bracket is closed to 0.1 %.
+    After a success the next budget is less than the success was far, and after a failure more, as `Bracket`
+    has it. A climb ends at its first success, and a sample when its bracket is closed.
 
     Attributes:
         at: Makes of budgets (n,) the compositions to try, each on the samples that those before it left.
@@ -172,16 +165,15 @@ class LeastBudget(Search):
         answer = settle_originals(classifier, problem, best, confidence, self.distance)
         problem = replace(problem, answer=answer)
         budget = per_sample(flat(self.first), best.distance, "eps").clone()
-        low, high = torch.zeros_like(budget), torch.full_like(budget, torch.inf)
+        bracket = Bracket.unknown(budget)
         for turn in range(self.rounds):
-            rows = (~best.settled & (high > low * (1 + _CLOSE))).nonzero()[:, 0]
+            rows = (~best.settled & ~bracket.closed).nonzero()[:, 0]
             if len(rows) == 0:
                 return
             succeeded = self._tried(budget, rows, classifier, problem, best, turn)
-            high = torch.where(succeeded, budget.minimum(best.distance), high)
-            low[rows] = torch.where(succeeded, low, budget)[rows]
-            middle = torch.where(low == 0, high / _GROWTH, (low * high).sqrt())
-            budget = torch.where(high.isinf(), low * _GROWTH, middle)
+            reached = torch.where(succeeded, budget.minimum(best.distance), budget)
+            bracket = bracket.tried(reached, succeeded, rows)
+            budget = bracket.following
 
     def _tried(
         self, budget: Tensor, rows: Tensor, classifier: Classifier, problem: Problem, best: Best, turn: int

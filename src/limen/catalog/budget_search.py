@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from limen.attacks import Outcome
+from limen.attacks.bracket import GROWTH, Bracket
 from limen.attacks.factory import known_masks
 from limen.attacks.tracing import known_trace
 from limen.catalog.entry import Request
@@ -33,9 +34,7 @@ DEFAULT_TRIES = 8
 _FIRST = {0.0: 100.0, 1.0: 12.0, 2.0: 3.0, math.inf: 8 / 255}
 """The budget that is tried first of an attack without a default, by the p of its norm."""
 
-_GROWTH = 4.0
 _MOST_GROWTHS = 6
-_CLOSE = 1e-3
 _SMALL = (".*budget is less than one level", ".*no step changed a value")
 
 
@@ -43,9 +42,8 @@ _SMALL = (".*budget is less than one level", ".*no step changed a value")
 class BudgetSearch:
     """An attack within a budget that is run again and again, for each image's least budget that fools.
 
-    The first budget is the attack's default, or a usual one of its norm. After a success the next is a
-    quarter, after a failure four times as much, until both have been seen; then the one half way between, on
-    a logarithmic scale. What succeeded at the least budget is kept, and the passes of all tries count.
+    The first budget is the attack's default, or a usual one of its norm, the next ones as `Bracket` has them.
+    What succeeded at the least budget is kept, and the passes of all tries count.
 
     Attributes:
         identity: What the attack is, with `least` for its budget and the number of tries.
@@ -98,12 +96,11 @@ class BudgetSearch:
         success = best.success.cpu().clone()
         # An image that is fooled without a step has no least budget to look for.
         left = ~(success & (best.steps == 0).cpu())
-        low, high = torch.zeros_like(budgets), torch.full_like(budgets, torch.inf)
+        bracket = Bracket.unknown(budgets)
         for _ in range(self.tries - 1):
-            low, high = torch.where(success, low, budgets), torch.where(success, budgets, high)
-            between = torch.where(low == 0, high / _GROWTH, (low * high).sqrt())
-            following = torch.where(high.isinf(), low * _GROWTH, between).clamp(*self.ends)
-            left = left & (high > low * (1 + _CLOSE)) & (following != budgets)
+            bracket = bracket.tried(budgets, success)
+            following = bracket.following.clamp(*self.ends)
+            left = left & ~bracket.closed & (following != budgets)
             budgets = torch.where(left, following, budgets)
             for rows in self._together(left.nonzero()[:, 0], budgets):
                 found = attacked(rows)
@@ -191,7 +188,7 @@ def _search(table: Catalog, request: Request, budget: str, tries: int) -> Budget
             furthest = default * factor
         return furthest
 
-    growths = [_GROWTH**place for place in range(1, _MOST_GROWTHS + 1)]
+    growths = [GROWTH**place for place in range(1, _MOST_GROWTHS + 1)]
     ends = accepted([1 / each for each in growths]), accepted(growths)
     stated = (*dict.fromkeys([*request.identity.stated, budget]),)
     parameters = {**request.identity.parameters, budget: LEAST, TRIES: tries}
