@@ -330,3 +330,11 @@ def test_a_broken_package_is_named_where_it_is_used_and_only_there(installed):
     catalog.defense("bilateral")
     with pytest.raises(LimenError, match="torn: limen_no_such_package, an installed package, cannot be used"):
         catalog.defense("torn")
+
+
+def test_what_an_identity_names_is_made_with_other_values():
+    first = catalog.ATTACKS.make("pgd_l2:eps=3,steps=7").identity
+    assert catalog.ATTACKS.varied(first, eps=6.0).identity.label == "pgd_l2:eps=6,steps=7"
+    assert catalog.ATTACKS.varied(first, steps=40).identity.label == "pgd_l2:eps=3"
+    with pytest.raises(UsageError, match="size"):
+        catalog.ATTACKS.varied(first, size=1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import limen
 from limen.catalog import attack as attack_named
+from limen.catalog import behind, chain
 from limen.document import Charts, Notes, Table
 from limen.errors import UnknownNameError, UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
@@ -125,16 +126,17 @@ ATTACKED = {"sign": "pgd_linf:eps=40/255,steps=20"}
 
 
 def measured(
-    folder, module: nn.Module, *attacks: str, options: str = "", lattice: int | None = 255
+    folder, module: nn.Module, *attacks: str, options: str = "", defense: str | None = None, **settings
 ) -> Stored:
     """A run on the network's own answers, and its indicators."""
     net = limen.Classifier(module, ask=False)
+    net = net if defense is None else behind(net, chain(defense))
     pixels = images()
     with torch.no_grad():
         labels = Sound()(limen.images.from_uint8(pixels)).argmax(1).numpy()
     dataset = limen.data.from_arrays("views", pixels, labels)
     made = [attack_named(each) for each in attacks]
-    manifest = describe_run(net, dataset, made, model_spec="planted", lattice=lattice)
+    manifest = describe_run(net, dataset, made, model_spec="planted", **settings)
     with create_or_resume(folder, manifest) as writer:
         run_attacks(net, dataset, made, writer)
     what = EVALUATIONS.make(f"indicators:draws=20,queries=60{options}")
@@ -192,6 +194,22 @@ def test_a_defence_that_attacks_did_not_see_is_found(tmp_path):
 def test_successes_that_files_do_not_hold_are_found(tmp_path):
     stored = measured(tmp_path / "run", Sound(), "ddn:steps=30", lattice=None)
     assert "silent_success" in found_in(stored)
+
+
+def test_an_attack_that_knows_of_a_defence_is_made_again_as_it_was(tmp_path):
+    options = ",only=transfer_failure,only=silent_success,only=unconstrained_failure,only=rounding"
+    stored = measured(tmp_path / "run", Sound(), PGD, options=options, defense="bit_depth:bits=6", adaptive=1)
+    assert found_in(stored) == {"rounding"}
+    transfer = next(each for each in findings(stored) if each.indicator == "transfer_failure")
+    assert transfer.images > 0
+
+
+def test_targets_are_what_an_attack_is_after(tmp_path):
+    stored = measured(tmp_path / "run", Sound(), PGD, targeted=True, aim="least_likely")
+    assert found_in(stored) == set()
+    rows = [row for row in stored.records().to_pylist() if row["look"] == 0]
+    assert len(rows) > 0
+    assert all(row["margin"] < 0 for row in rows)
 
 
 @pytest.fixture(scope="module")
@@ -279,8 +297,8 @@ def test_success_that_falls_as_steps_are_added_is_counted():
 def on_real(folder, net: limen.Classifier, dataset, attacks: list[str]) -> Stored:
     made = [attack_named(each) for each in attacks]
     with create_or_resume(folder, describe_run(net, dataset, made, model_spec="a real network")) as writer:
-        run_attacks(net, dataset, made, writer, limit=8)
-    return evaluate(open_run(folder), EVALUATIONS.make("indicators:draws=20,queries=40"), classifier=net)
+        run_attacks(net, dataset, made, writer, limit=4)
+    return evaluate(open_run(folder), EVALUATIONS.make("indicators:draws=10,queries=20"), classifier=net)
 
 
 @pytest.mark.parametrize(

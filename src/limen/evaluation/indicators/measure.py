@@ -12,7 +12,6 @@ import torch
 
 from limen import catalog
 from limen.classifier import Classifier
-from limen.defenses import Adaptive
 from limen.errors import LimenWarning
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.indicators.describe import describe
@@ -149,8 +148,6 @@ def _records(
         identity = known.run.manifest.attack(label).identity
         adaptive = known.run.manifest.settings.adaptive
         masks = context.masks(ids) if "mask" in identity.parameters else None
-        if adaptive is not None:
-            source = Adaptive(source, adaptive)
         trial = Trial(known.at(rows), source, identity, adaptive, masks)
         values = {
             each.key: known.of_model(each)[rows] if each.of == "model" else _numbers(each.measure(trial))

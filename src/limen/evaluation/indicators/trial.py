@@ -22,6 +22,7 @@ from limen.attacks.search import InTurn
 from limen.attacks.tracing import known_trace
 from limen.catalog.budget_search import restored
 from limen.classifier import Classifier
+from limen.defenses import Adaptive
 from limen.errors import LimenError, UsageError
 from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.cleans import as_stored
@@ -106,7 +107,7 @@ class Trial:
 
     Args:
         subject: The classifier whose robustness is in question, and the images.
-        source: The classifier whose gradient the attack follows; mostly the same.
+        given: The classifier that the attack is given; mostly the same.
         identity: What the attack is.
         adaptive: The draws of an attack that knows of the defences; None for one that does not.
         masks: The foreground of the images, where the attack asks the data for it.
@@ -115,16 +116,18 @@ class Trial:
     def __init__(
         self,
         subject: Subject,
-        source: Classifier,
+        given: Classifier,
         identity: Identity,
         adaptive: int | None = None,
         masks: Tensor | None = None,
     ) -> None:
-        self.subject, self.source, self.identity = subject, source, identity
-        self._adaptive, self._masks = adaptive, masks
+        self.subject, self.identity = subject, identity
+        self._given, self._adaptive, self._masks = given, adaptive, masks
+        # What the attack takes its gradient and its successes of.
+        self.source = given if adaptive is None else Adaptive(given, adaptive)
         self.attack = restored(catalog.ATTACKS, identity)
         self.outcome = self.run(self.attack, trace=True)
-        self.fools_source = self.fooled(self.outcome.images, source)
+        self.fools_source = self.fooled(self.outcome.images, self.source)
         self.fools = self.fooled(self.outcome.images, subject.classifier)
 
     def run(self, attack: Callable[..., Outcome], rows: Tensor | None = None, trace: bool = False) -> Outcome:
@@ -135,7 +138,7 @@ class Trial:
             attack = AdaptiveAttack(attack, self._adaptive)
         masks = None if self._masks is None else self._masks[rows]
         return attack(
-            self.source,
+            self._given,
             subject.originals[rows],
             subject.goals[rows],
             targeted=settings.targeted,
