@@ -104,3 +104,17 @@ def test_an_unknown_metric_is_told_with_those_that_there_are():
 def test_a_distance_that_single_precision_measured_is_within_its_own_budget():
     worst = worst_case(records([("a", 0, True, True, float(np.float32(2 / 255)), 0.9)]), ["a"])
     assert worst.robust_accuracy("l2", 2 / 255).value == 0
+
+
+def test_a_metric_that_says_nothing_of_a_change_that_fools_is_not_known():
+    rows = [
+        ("a", 0, True, True, 1.0, None),
+        ("a", 1, True, False, 1.0, None),
+        ("a", 2, False, True, 1.0, None),
+    ]
+    worst = worst_case(records(rows), ["a"])
+    assert worst.knows("l2")
+    assert not worst.knows("ssim")
+    assert worst_case(records(rows[1:]), ["a"]).knows("ssim")
+    with pytest.raises(UnknownNameError, match="unknown metric 'l3'"):
+        worst.knows("l3")

@@ -81,6 +81,16 @@ class WorstCase:
             near = moved >= bound - slack if least else moved <= bound + slack
         return self.success & self.correct & near
 
+    def knows(self, metric: str) -> bool:
+        """Whether a metric says something of every change that fools; of small images many say nothing.
+
+        Raises:
+            UnknownNameError: If there is no such metric.
+        """
+        if metric not in self.metrics:
+            raise UnknownNameError("metric", metric, self.metrics)
+        return not bool(np.isnan(self.values[metric])[self.success & self.correct].any())
+
     def robust_accuracy(self, metric: str, budget: float) -> Measured:
         """The share of all images that were right before and stay so within a budget, with its interval.
 

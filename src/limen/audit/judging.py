@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,10 @@ class Judged:
 
 
 def judge(rule: Rule, worst: WorstCase, findings: Sequence[Finding]) -> Judged:
-    """A rule by what was measured. Where nothing was, as of no images, no rule but that of findings holds.
+    """A rule by what was measured.
+
+    Where nothing was, no rule but that of findings holds: on no images, or by a metric that says nothing of
+    some change that fools, as many do of small images.
 
     Raises:
         UsageError: If the run lacks a metric that the rule names.
@@ -60,6 +64,8 @@ def measured(rule: Rule, worst: WorstCase, findings: Sequence[Finding]) -> Measu
     if rule.quantity == "findings":
         count = float(sum(finding.counts for finding in findings))
         return Measured(count, count, count)
+    if not all(map(worst.knows, rule.metrics)):
+        return Measured(math.nan, math.nan, math.nan)
     if rule.quantity == "clean_accuracy":
         return share(worst.correct)
     if rule.quantity == "robust_accuracy":
