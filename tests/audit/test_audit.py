@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 import limen
-from limen.audit import audit, planning
+from limen.audit import audit, auditing, planning
 from limen.audit.timing import Timing
 from limen.classifier import Classifier
 from limen.data import from_arrays
@@ -179,6 +180,7 @@ def test_names_are_text_on_the_page(small, tmp_path):
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
         ({"require": ["clean>=1"]}, "unknown quantity 'clean'"),
         ({"effort": "quickly"}, "unknown effort 'quickly'; did you mean 'quick'"),
+        ({"transfer": ["demo:phots"]}, "phots"),
         ({"minutes": 1e-6}, "too little for a single image"),
     ],
 )
@@ -195,3 +197,9 @@ def test_where_too_few_images_fit_into_the_time_a_lesser_effort_is_taken(small, 
     rows = sum(each.rows for each in small.attempts if each.runs)
     assert (plan.effort, plan.images) == ("quick", int(0.9 * 6 * 60 / (10 * rows)) - 1)  # one for indicators
     assert planning.planned(*digits, {"effort": "standard"}, [], [], 12, 900, 32).effort == "standard"
+
+
+def test_what_cannot_be_measured_is_noted_and_weakens_nothing():
+    (note,) = auditing._measured(SimpleNamespace(), SimpleNamespace(), ["detectoin"], ())
+    assert (note.state, note.counts) == ("note", False)
+    assert "It could not be measured: evaluation spec 'detectoin': unknown evaluation" in note.evidence

@@ -122,6 +122,8 @@ def audit(
     """
     rules = [read_rule(text, METRICS) for text in require]
     _check(effort, minutes, limit, batch_size)
+    for spec in transfer:  # before the attacks take their time
+        catalog.model(spec, device)
     classifier = catalog.model(model, device) if isinstance(model, str) else model
     dataset = catalog.data(data, classifier) if isinstance(data, str) else data
     metrics = [
