@@ -214,6 +214,31 @@ def test_images_that_do_not_fit_are_refused(batch, reason):
         Classifier(small_conv_net(), mean=[0.1, 0.2, 0.3])(batch)
 
 
+def test_a_network_fed_with_bgr_takes_three_channels_alone():
+    with pytest.raises(UsageError, match="images have 4 channels; a network fed with BGR takes 3"):
+        Classifier(Answer(lambda x: x.flatten(1)[:, :2]), channels="BGR")(images(1, channels=4))
+
+
+def test_an_error_of_limens_own_inside_a_network_is_told_as_it_is():
+    def refuse(batch):
+        raise UsageError("mine")
+
+    with pytest.raises(UsageError, match=r"^mine$"):
+        Classifier(Answer(refuse))(images(1))
+
+
+def test_a_network_for_one_image_at_a_time_answers_it_and_is_not_asked_about_two():
+    def alone(batch):
+        if len(batch) > 1:
+            raise ValueError("one at a time")
+        return batch.flatten(1)[:, :2]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch = images(1)
+        assert torch.equal(Classifier(Answer(alone))(batch), alone(batch))
+
+
 def test_the_fingerprint_is_not_of_the_mode_or_the_names():
     module, twin = small_conv_net(), small_conv_net()
     fingerprint = Classifier(module).fingerprint()
@@ -222,6 +247,16 @@ def test_the_fingerprint_is_not_of_the_mode_or_the_names():
     with torch.no_grad():
         twin[0].weight[0, 0, 0, 0] += 1e-6
     assert Classifier(twin).fingerprint() != fingerprint
+
+
+def test_the_fingerprint_is_of_tensors_alone_whatever_else_a_module_keeps():
+    class Noted(nn.Linear):
+        def get_extra_state(self):
+            return {"note": object()}
+
+    module, noted = nn.Linear(2, 2), Noted(2, 2)
+    noted.weight, noted.bias = module.weight, module.bias
+    assert Classifier(noted).fingerprint() == Classifier(module).fingerprint()
 
 
 def test_the_fingerprint_tells_which_weights_are_which():

@@ -129,3 +129,10 @@ def test_a_file_that_grows_while_it_is_read_is_bounded(places, monkeypatch):
     assert safety.read_bytes(places["file"], most=7) == b"content"
     with pytest.raises(UnsafeError, match="it has no end, or more than the 6 bytes that are read"):
         safety.read_bytes(places["file"], most=6)
+
+
+def test_what_leads_nowhere_is_inside_of_nothing(places):
+    root = safety.resolved(places["folder"].parent)
+    inside = {name for name, place in places.items() if safety.is_inside(root, place)}
+    assert {"file", "nothing", "beside"} <= inside
+    assert not inside & {"loop", "outside", "device", "null"}

@@ -142,3 +142,16 @@ def test_a_file_that_does_not_run_is_one_error_and_is_tried_again(tmp_path, text
         assert not [name for name in sys.modules.keys() - before if name.startswith("_limen")]
     file.write_text("thing = 1")
     assert find(f"{file}:thing").value == 1
+
+
+def test_ctrl_c_in_a_file_ends_the_command_and_is_not_the_files_error(tmp_path):
+    (tmp_path / "mine.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        find(f"{tmp_path / 'mine.py'}:thing")
+
+
+def test_a_file_to_trust_that_leads_nowhere_is_one_error(tmp_path):
+    (tmp_path / "loop.py").symlink_to(tmp_path / "loop.py")
+    said = "a file to trust leads nowhere"
+    with pytest.raises(UsageError, match=said), named_by("run", [tmp_path / "loop.py"]):
+        pass

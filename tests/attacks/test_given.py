@@ -72,8 +72,9 @@ def test_a_list_or_array_of_budgets_is_one_per_sample(eps):
     assert torch.equal(images_of(eps=eps), each)
 
 
-def test_counts_may_be_numbers_of_numpy():
-    assert pgd_l2(steps=np.int64(7)).identity == pgd_l2(steps=7).identity
+@pytest.mark.parametrize("seven", [np.int64(7), torch.tensor(7)], ids=["numpy", "torch"])
+def test_counts_may_be_numbers_of_numpy_and_torch(seven):
+    assert pgd_l2(steps=seven).identity == pgd_l2(steps=7).identity
 
 
 def test_a_network_in_train_mode_is_attacked_in_eval_mode_and_left_as_it_was():
@@ -112,6 +113,8 @@ def test_arrays_of_doubles_are_taken_in_the_precision_of_the_model():
         ({"labels": "cat"}, "whole numbers"),
         ({"labels": ["cat", "dog", "cat", "dog"]}, "whole numbers"),
         ({"labels": 3}, r"shape \(N,\)"),
+        ({"labels": LABELS.to_sparse()}, "labels are a torch.sparse_coo tensor; pass a dense one"),
+        ({"images": IMAGES.to_sparse()}, "images are a torch.sparse_coo tensor; pass a dense one"),
         ({"labels": [1, 2]}, "2 labels for 4 images"),
         ({"labels": []}, "0 labels for 4 images"),
         ({"labels": [0, 1, 2, -1]}, r"labels\[3\] is -1"),

@@ -14,10 +14,12 @@ from limen.attacks.objective import (
     CrossEntropy,
     DistanceAndHinge,
     Margin,
+    Sum,
     TargetAndRest,
     logit_margin,
 )
 from limen.attacks.protocols import State
+from limen.errors import UsageError
 from limen.images import norm, quantize
 
 from .networks import SIZE, generator, smooth_mlp
@@ -142,3 +144,9 @@ def test_gradients_are_those_of_finite_differences(objective, targeted):
     assert torch.autograd.gradcheck(
         lambda x: objective(state_at(x, network(x), labels, targeted, originals)), images, fast_mode=True
     )
+
+
+@pytest.mark.parametrize(("terms", "told"), [((), "of none"), ((ClassMargins(),), "ClassMargins")])
+def test_what_cannot_be_added_up_is_refused(terms, told):
+    with pytest.raises(UsageError, match=f"a sum is of objectives of one function each, not .*{told}"):
+        Sum(terms)

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from limen.attacks.constraint import LinfBall
+from limen.attacks.mask import Attended
 from limen.attacks.part import Part, Problem, rows, setting
 from limen.attacks.protocols import State
 from limen.attacks.update import Momentum
 from limen.errors import UsageError
+from limen.structure import gradcam
 
 from .networks import photos
 from .states import problem_of, state_of
@@ -117,3 +119,16 @@ def test_a_state_is_narrowed_at_once():
     assert torch.equal(kept.constraint.high, state.constraint.high[[3, 1]])
     per_sample = [each.name for each in fields(State) if "per_sample" in each.metadata]
     assert {len(value) for name in per_sample if (value := getattr(kept, name)) is not None} == {2}
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (Problem.answers, "the model's answer is not known; bind the parts to a problem that has a model"),
+        (Attended(gradcam).share, "attention needs a classifier; bind the parts to a problem that has one"),
+    ],
+    ids=["answers", "attention"],
+)
+def test_a_problem_without_a_model_says_that_it_has_none(ask, told):
+    with pytest.raises(UsageError, match=told):
+        ask(numbered(1))

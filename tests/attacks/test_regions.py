@@ -248,6 +248,7 @@ WRONG = {
     "say by foreground=": lambda: linf(constraint=Regions(), rule=(Sign(),)),
     "ForegroundScore treats": lambda: linf(objective=ForegroundScore(dark, 1.0), rule=(Sign(),)),
     "L2Ball has no regions": lambda: linf(constraint=L2Ball(eps=1.0), rule=(PerRegion((), ()),)),
+    "the foreground is not known; bind to a": lambda: Regions().bind(problem_of(photos(1))),
 }  # fmt: skip
 
 

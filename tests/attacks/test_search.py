@@ -68,6 +68,18 @@ def test_a_multiplier_search_leaves_out_what_is_settled(monkeypatch):
     assert seen == [[0, 1, 2], [0, 2], [0, 2]]
 
 
+def test_a_multiplier_search_ends_when_all_are_settled(monkeypatch):
+    def climb(parts, classifier, problem, best, rows, salt=0):
+        seen.append(rows.tolist())
+        best.settled[:] = True
+        return torch.ones(2, dtype=torch.bool)
+
+    seen, problem = [], problem_of(photos(2))
+    monkeypatch.setattr(search, "climb", climb)
+    MultiplierSearch(LAGRANGIAN, 3)(None, problem, Best(problem))
+    assert seen == [[0, 1]]
+
+
 @pytest.mark.parametrize("rounds", [0, 1.5, True])
 def test_a_multiplier_search_needs_rounds(rounds):
     with pytest.raises(UsageError, match="search_steps is"):

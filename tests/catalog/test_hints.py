@@ -74,3 +74,13 @@ def test_what_was_meant_is_said_in_one_line(make, spec, meant):
         make(spec)
     assert meant in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_only_said_to_be_unknown(monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(UsageError, match="Known: cifar10") as told:
+        catalog.data("photos")
+    assert "write folder" not in str(told.value)

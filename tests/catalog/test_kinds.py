@@ -55,6 +55,10 @@ def net(classes: int = 4):
 
 def nothing(): return None
 
+odd = dict
+
+number = 3
+
 class Strict:
     def __init__(self, images: Tensor): ...
 """
@@ -141,6 +145,11 @@ def test_an_attack_of_a_file_knows_what_it_is(file):
             lambda: catalog.defense("python:my.py:halvd"),
             "unknown function in my.py 'halvd'; did you mean 'halved'",
         ),
+        (
+            lambda: catalog.attack("python:my.py:odd"),
+            r"the parameters of dict cannot be read \(.*dict.*\); write a function around it",
+        ),
+        (lambda: catalog.attack("python:my.py:number"), "number is int, which cannot be called"),
     ],
 )
 def test_what_is_not_of_its_kind_is_refused_by_name(file, make, message):

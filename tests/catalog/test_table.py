@@ -151,6 +151,7 @@ def test_an_argument_with_a_default_may_be_left_out():
             r"steps must be int, not '4.5'. climb accepts eps: number = 8/255, steps: int = 10",
         ),
         (ATTACKS, "climb:steps=", "steps must be int, not ''"),
+        (Catalog("list", {"listed": listed}), "listed:a,classes=", "classes must be text"),
         (ATTACKS, "climb:eps=nan", "eps must be number, not 'nan'"),
         (ATTACKS, "climb:eps=1/0", "eps must be number, not '1/0'"),
         (ATTACKS, "climb:eps=a/b", "eps must be number, not 'a/b'"),

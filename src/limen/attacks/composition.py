@@ -116,7 +116,6 @@ class Composition(Part):
         name, kind, sort = _kind(link), _kind(constraint), _kind(self.perturbation)
         if link.needs_regions and not constraint.has_regions:
             yield f"{kind} has no regions, so {name} cannot move in each by itself"
-            return
         if link.needs_maximiser and not constraint.has_maximiser:
             yield f"{kind} has no linear maximiser, so {name} cannot be its direction"
         if link.needs_radius and not constraint.has_radius:

@@ -95,8 +95,6 @@ def positive(name: str, value: float | Tensor, zero: bool = False) -> float | Te
         raise UsageError(f"{name} is {shown(value)}; expected a number or a tensor of shape (N,)")
     numbers = torch.as_tensor(value, dtype=torch.float64)
     least = "0 or more" if zero else "more than 0"
-    if numbers.ndim > 1:
-        raise UsageError(f"{name} has shape {tuple(numbers.shape)}; expected a number or shape (N,)")
     good = torch.isfinite(numbers) & ((numbers >= 0) if zero else (numbers > 0))
     if not bool(good.all()):
         raise UsageError(f"{name} is {shown(value)}; expected {least}, and finite")
