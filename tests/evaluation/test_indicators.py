@@ -136,10 +136,10 @@ def measured(
         labels = Sound()(limen.images.from_uint8(pixels)).argmax(1).numpy()
     dataset = limen.data.from_arrays("views", pixels, labels)
     made = [attack_named(each) for each in attacks]
-    manifest = describe_run(net, dataset, made, model_spec="planted", **settings)
+    manifest = describe_run(net, dataset, made, model_spec="planted", metrics=(), **settings)
     with create_or_resume(folder, manifest) as writer:
-        run_attacks(net, dataset, made, writer)
-    what = EVALUATIONS.make(f"indicators:draws=20,queries=60{options}")
+        run_attacks(net, dataset, made, writer, metrics=())
+    what = EVALUATIONS.make(f"indicators:draws=8,queries=60{options}")
     return evaluate(open_run(folder), what, classifier=net)
 
 
@@ -296,8 +296,10 @@ def test_success_that_falls_as_steps_are_added_is_counted():
 
 def on_real(folder, net: limen.Classifier, dataset, attacks: list[str]) -> Stored:
     made = [attack_named(each) for each in attacks]
-    with create_or_resume(folder, describe_run(net, dataset, made, model_spec="a real network")) as writer:
-        run_attacks(net, dataset, made, writer, limit=4)
+    with create_or_resume(
+        folder, describe_run(net, dataset, made, model_spec="a real network", metrics=())
+    ) as writer:
+        run_attacks(net, dataset, made, writer, limit=4, metrics=())
     return evaluate(open_run(folder), EVALUATIONS.make("indicators:draws=10,queries=20"), classifier=net)
 
 

@@ -22,7 +22,8 @@ class Trace:
 
     Attributes:
         sample: The sample's row (R,) in the call.
-        climb: Which of its climbs (R,) it is, from 0; −1 for the look at its original before a random start.
+        climb: Which of its climbs (R,) it is, from 0; −1 for a look of none, as at the original before a
+            random start, or at what another library made.
         step: How many moves (R,) the climb had made.
         objective: What is climbed (R,); of an objective of several functions, the first.
         margin: The logit margin (R,): positive where the model's answer is what the attack is after.

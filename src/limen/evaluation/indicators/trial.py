@@ -71,7 +71,8 @@ class Subject:
     ) -> None:
         self.classifier, self.originals, self.goals = classifier, originals, goals
         self.ids, self.settings, self.effort = list(ids), settings, effort
-        self.seeds = sample_seeds(settings.seed, [f"indicators of {each}" for each in ids])
+        seeds = sample_seeds(settings.seed, [f"indicators of {each}" for each in ids])
+        self.seeds = seeds.to(originals.device)
         self.problem = Problem(
             originals=originals, labels=goals, seeds=self.seeds, targeted=settings.targeted
         )
@@ -85,10 +86,9 @@ class Subject:
         """The logit margin (n,) of images in the place of the originals."""
         return self.problem.margin(self.answers(images))
 
-    def noise(self, salt: int, sampler: Callable[..., Tensor] = torch.rand) -> Tensor:
-        """Random numbers of the images' shape, each image's from its own seed."""
-        originals = self.originals
-        return draw(sampler, self.seeds, originals.shape[1:], originals.dtype, salt).to(originals.device)
+    def noise(self, salt: int) -> Tensor:
+        """Random numbers in [0, 1) of the images' shape, each image's from its own seed."""
+        return draw(torch.rand, self.seeds, self.originals.shape[1:], self.originals.dtype, salt)
 
     @functools.cached_property
     def slope(self) -> Tensor | None:
