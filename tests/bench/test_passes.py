@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -83,6 +84,14 @@ def test_one_stand_in_is_never_fooled_and_the_other_is(counter):
         outcomes = [attack(each, counter.image, each(counter.image).argmax(1)) for each in (firm, weak)]
         assert [bool(each.success) for each in outcomes] == [False, fooled]
     assert isinstance(firm.module, StandIn)
+
+
+def test_the_model_counts_beside_its_stand_ins(counter):
+    def attack(classifier, images, labels, **_):
+        taken = 10 if classifier is counter.model else 3
+        return SimpleNamespace(forwards=torch.tensor([taken]), backwards=torch.tensor([1]))
+
+    assert counter.passes(attack) == 11
 
 
 def test_making_stand_ins_leaves_the_global_generator_alone():

@@ -11,7 +11,7 @@ from typing import Any
 from limen import catalog, runs
 from limen.bench.page import KIND, described, summary
 from limen.bench.passes import Counter
-from limen.bench.plan import Planned, plan
+from limen.bench.plan import PLANNING, Planned, plan
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.document import Document
@@ -142,7 +142,8 @@ def benchmark(
     dataset = catalog.data(data, classifier)
     image = dataset.first()[None].to(classifier.device, classifier.dtype)
     measures = _measures(metrics, min(image.shape[2:]))
-    planned, left = plan(attacks, passes, Counter(classifier, image))
+    with showing([PLANNING], "attacks") as progress:
+        planned, left = plan(attacks, passes, Counter(classifier, image), progress)
     setup = Setup(classifier, dataset, measures, passes, limit, batch_size, device, seed, showing)
     stored = {"8 bits": setup.ranked(planned, out, LATTICE)}
     if floats:

@@ -22,8 +22,8 @@ FORMAT = 1
 _PLAN = (
     "Passes are forward and backward passes of the model for one image, over all budgets and tries. Counts "
     "that a spec leaves open were chosen so that an attack uses the passes that are allowed, as counted on "
-    "two stand-ins for the model, of which one cannot be fooled; counts that a spec states are kept. Where a "
-    "spec leaves a budget open, each image's least budget was searched in so many tries."
+    "an image for the model and two stand-ins, of which one cannot be fooled; counts that a spec states are "
+    "kept. Where a spec leaves a budget open, each image's least budget was searched in so many tries."
 )
 
 

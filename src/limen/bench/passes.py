@@ -1,4 +1,4 @@
-"""How many passes an attack takes: counted on two stand-ins for the model, one that cannot be fooled."""
+"""How many passes an attack takes: counted on the model and two stand-ins, one that cannot be fooled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StandIn(nn.Module):
 
 @dataclass(frozen=True)
 class Counter:
-    """Counts the passes of attacks on an image, of stand-ins for the model.
+    """Counts the passes of attacks on an image, of the model and of stand-ins for it.
 
     Attributes:
         model: The model.
@@ -69,21 +69,13 @@ class Counter:
         object.__setattr__(self, "stand_ins", nets)
 
     def passes(self, attack: Callable[..., Outcome]) -> int:
-        """The most forward and backward passes of an image, of one that withstands and one that does not.
+        """The most forward and backward passes of an image: where it withstands, where not, and of the model.
 
         Raises:
-            LimenError: If the attack refuses the image or the stand-ins.
+            LimenError: If the attack refuses the image, the stand-ins or the model.
         """
-        found = [self._tried(attack, classifier) for classifier in self.stand_ins]
+        found = [self._tried(attack, classifier) for classifier in (*self.stand_ins, self.model)]
         return max(int((each.forwards + each.backwards).max()) for each in found)
-
-    def check(self, attack: Callable[..., Outcome]) -> None:
-        """Try an attack on the model itself, so that what does not fit is told before hours of others.
-
-        Raises:
-            LimenError: If the attack refuses the image or the model.
-        """
-        self._tried(attack, self.model)
 
     def _tried(self, attack: Callable[..., Outcome], classifier: Classifier) -> Outcome:
         with warnings.catch_warnings():
@@ -145,8 +137,8 @@ def most_counts(
         middle = (low + high) / 2
         low, high = (middle, high) if first(scaled(middle)) >= start * middle else (low, middle)
     found = (max(1, first(scaled(low))), *scaled(low))
-    if exact:
-        return dict(zip(names, found, strict=True)), round(cost(found))
+    if exact and counted(found) == cost(found):
+        return dict(zip(names, found, strict=True)), counted(found)
     value = _greatest_near(lambda each: counted(_at(found, 0, each)) <= allowed, found[0])
     found = _at(found, 0, max(1, value))
     return dict(zip(names, found, strict=True)), counted(found)

@@ -12,11 +12,14 @@ from limen.bench.passes import Counter, most_counts
 from limen.catalog import Request
 from limen.catalog.budget_search import LEAST, TRIES, tries_of
 from limen.errors import LimenError, UsageError
-from limen.evaluation import AnyAttack, labels_of
+from limen.evaluation import AnyAttack, Progress, labels_of
 from limen.spec import Spec, value_text
 
 ALL = "all"
 """What stands for every attack of Limen that fits the model, in each norm that it has."""
+
+PLANNING = "choosing counts"
+"""What the progress of planning stands under."""
 
 _STEPS = ("steps", "num_steps", "n_iter", "max_iter")
 _COUNTS = (
@@ -62,7 +65,9 @@ class LeftOut:
     reason: str
 
 
-def plan(specs: Iterable[str], allowed: int, counter: Counter) -> tuple[list[Planned], list[LeftOut]]:
+def plan(
+    specs: Iterable[str], allowed: int, counter: Counter, progress: Progress | None = None
+) -> tuple[list[Planned], list[LeftOut]]:
     """Choose of each attack what its spec leaves open, so that it uses the passes that are allowed.
 
     Counts that a spec states are kept, whatever they take. An attack within a budget that states none
@@ -72,6 +77,7 @@ def plan(specs: Iterable[str], allowed: int, counter: Counter) -> tuple[list[Pla
         specs: Specs of attacks and grids; `all` for every attack of Limen that fits.
         allowed: How many forward and backward passes an image may take.
         counter: Counts passes.
+        progress: Told how many of how many attacks are planned.
 
     Returns:
         The attacks, each once, and those that `all` stands for but do not fit.
@@ -81,16 +87,17 @@ def plan(specs: Iterable[str], allowed: int, counter: Counter) -> tuple[list[Pla
     """
     planned: dict[tuple[str, ...], Planned] = {}
     left: list[LeftOut] = []
-    for spec in specs:
-        for each in every() if spec.strip() == ALL else [spec]:
-            try:
-                found = _planned(each, allowed, counter)
-            except LimenError as error:
-                if spec.strip() != ALL:
-                    raise
-                left.append(LeftOut(each, str(error)))
-                continue
+    pairs = [(spec, each) for spec in specs for each in (every() if spec.strip() == ALL else [spec])]
+    for place, (spec, each) in enumerate(pairs, start=1):
+        try:
+            found = _planned(each, allowed, counter)
             planned.setdefault(labels_of([found.attack]), found)
+        except LimenError as error:
+            if spec.strip() != ALL:
+                raise
+            left.append(LeftOut(each, str(error)))
+        if progress is not None:
+            progress(PLANNING, place, len(pairs))
     if not planned:
         raise UsageError("no attack is left to compare; give --attack SPEC")
     return [*planned.values()], left
@@ -130,9 +137,8 @@ def _planned(spec: str, allowed: int, counter: Counter) -> Planned:
     def once(counts: Mapping[str, int]) -> Any:
         return made(counts, alone, 1)
 
-    tried = once(dict.fromkeys(open_counts, 1))
+    once(dict.fromkeys(open_counts, 1))  # which tells itself what it refuses
     with table.telling(spec):
-        counter.check(tried)
         counts, passes = most_counts(open_counts, allowed // tries, lambda each: counter.passes(once(each)))
     if searched and not open_counts and TRIES not in given:
         tries = max(tries, min(_MOST_TRIES_OF_ONE_STEP, allowed // max(passes, 1)))
