@@ -13,7 +13,7 @@ from limen.catalog import Request
 from limen.catalog.budget_search import LEAST, TRIES, tries_of
 from limen.errors import LimenError, UsageError
 from limen.evaluation import AnyAttack, Progress, labels_of
-from limen.spec import Spec, value_text
+from limen.spec import Spec
 
 ALL = "all"
 """What stands for every attack of Limen that fits the model, in each norm that it has."""
@@ -34,7 +34,7 @@ _COUNTS = (
 """What attacks, of other libraries too, call how often they do something; that of steps first."""
 
 _BUDGET = "eps"  # of other libraries' attacks, which have no default of it
-_NORM = "norm"
+_NORM, _NORMS = "norm", ("l1", "l2", "linf", "ssim")
 _LEAST_TRIES, _MOST_TRIES, _MOST_TRIES_OF_ONE_STEP = 3, 8, 12
 
 
@@ -111,8 +111,11 @@ def every() -> Iterator[str]:
         ['fmn:norm=l0', 'fmn:norm=l1', 'fmn:norm=l2', 'fmn:norm=linf']
     """
     for name in catalog.ATTACKS.factories:
-        norms = [each.types for each in catalog.ATTACKS.entry(name).parameters if each.name == _NORM]
-        yield from [f"{name}:{_NORM}={value_text(norm)}" for norm in norms[0]] if norms else [name]
+        known = [each.types for each in catalog.ATTACKS.entry(name).parameters if each.name == _NORM]
+        norms = [norm for types in known for norm in types if isinstance(norm, str)]
+        if known and not norms:  # any metric by its name
+            norms = [*_NORMS]
+        yield from [f"{name}:{_NORM}={norm}" for norm in norms] or [name]
 
 
 def _planned(spec: str, allowed: int, counter: Counter) -> Planned:
