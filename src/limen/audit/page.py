@@ -108,7 +108,8 @@ def _curve(verdict: Verdict, metric: MetricColumn) -> Chart | None:
     least = np.fmin.reduce(moved, axis=0, initial=np.inf)[worst.correct]
     known = least[np.isfinite(least)]
     start = -1.0 if metric.complement else 0.0
-    if not known.size or known.max() <= start:
+    # A metric that says nothing of some change would show what it does not know as robust.
+    if not worst.knows(metric.key) or not known.size or known.max() <= start:
         return None
     distances = np.linspace(start, known.max(), _POINTS)
     log = metric.key in ("l0", "l1") and known.min() > 0

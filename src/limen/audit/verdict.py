@@ -178,12 +178,12 @@ def shown(metric: MetricColumn, budget: float) -> str:
 
 
 def mean_of(least: Sequence[Least], metric: MetricColumn) -> Measured | None:
-    """The mean of a metric over least changes with its bootstrap interval; None where none has a value.
+    """The mean of a metric over least changes with its bootstrap interval; None where not all have a value.
 
     Of a share that was read off a curve, the interval holds what the curve leaves uncertain, too.
     """
     values = np.array([each.values.get(metric.key, np.nan) for each in least], float)
-    if not np.isfinite(values).any():
+    if not values.size or not np.isfinite(values).all():
         return None
     generator, curve = curve_generator(0), metric.calibration
     drawn = [
@@ -191,7 +191,7 @@ def mean_of(least: Sequence[Least], metric: MetricColumn) -> Measured | None:
         for weights in resamples(len(values), _DRAWS, 0)
     ]
     low, high = interval(np.concatenate(drawn))
-    return Measured(float(np.nanmean(values)), float(low[0]), float(high[0]))
+    return Measured(float(values.mean()), float(low[0]), float(high[0]))
 
 
 def _sure(found: Measured) -> str:
