@@ -244,6 +244,13 @@ def test_the_document_opens_with_what_was_found_and_shows_all_that_was_looked_fo
     assert len(objective.lines) == 2
 
 
+def test_no_attack_is_made_again_to_ask_the_model_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("limen.evaluation.indicators.measure.Trial", None)
+    stored = measured(tmp_path / "run", Sound(), PGD, options=",only=rounding,only=saturation")
+    assert [each.indicator for each in findings(stored)] == ["saturation", "rounding"]
+    assert stored.records()["look"].null_count == stored.records().num_rows
+
+
 @quiet
 def test_indicators_can_be_chosen_and_images_counted(tmp_path):
     stored = measured(tmp_path / "run", Sound(), PGD, options=",only=rounding,only=silent_success,images=2")

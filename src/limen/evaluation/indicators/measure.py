@@ -143,21 +143,22 @@ def _records(
     context: Context,
 ) -> pa.Table:
     """All that is measured of one attack on some images of a batch."""
+    values, paths = {}, []
     with warnings.catch_warnings(), context.named_by_run():
         warnings.simplefilter("ignore", LimenWarning)  # what attacks doubt is what is measured here
-        identity = known.run.manifest.attack(label).identity
-        adaptive = known.run.manifest.settings.adaptive
-        masks = context.masks(ids) if "mask" in identity.parameters else None
-        trial = Trial(known.at(rows), source, identity, adaptive, masks)
-        values = {
-            each.key: known.of_model(each)[rows] if each.of == "model" else _numbers(each.measure(trial))
-            for each in wanted
-        }
+        values |= {each.key: known.of_model(each)[rows] for each in wanted if each.of == "model"}
+        if of_attack := [each for each in wanted if each.of == "attack"]:
+            identity = known.run.manifest.attack(label).identity
+            adaptive = known.run.manifest.settings.adaptive
+            masks = context.masks(ids) if "mask" in identity.parameters else None
+            trial = Trial(known.at(rows), source, identity, adaptive, masks)
+            values |= {each.key: _numbers(each.measure(trial)) for each in of_attack}
+            paths = trial.paths
     tables = [
         pa.table({"id": list(ids), "indicator": [key] * len(ids), "value": pa.array(each, from_pandas=True)})
         for key, each in values.items()
     ]
-    tables += [_path(image_id, path) for image_id, path in zip(ids, trial.paths, strict=False)]
+    tables += [_path(image_id, path) for image_id, path in zip(ids, paths, strict=False)]
     table = pa.concat_tables(tables, promote_options="permissive")
     columns: dict[str, Any] = {
         name: table[name] if name in table.column_names else pa.nulls(len(table), kind)
