@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,11 @@ def test_a_narrow_terminal_gets_a_line_for_each_value(capsys, monkeypatch):
         "  images: 97.5 % (90.0 % to 99.0 %, of 40)".replace(" %", "\N{NO-BREAK SPACE}%"),
         "  clean: 97.5 % (90.0 % to 99.0 %, of 40)".replace(" %", "\N{NO-BREAK SPACE}%"),
     ]
+
+
+def test_a_narrow_terminal_has_the_title_of_a_group_above_its_rows(capsys, monkeypatch):
+    grouped = replace(table(LABELS[1:]), groups=[Group("at ε = 3", table(LABELS[1:]).groups[0].rows)])
+    assert shown(capsys, monkeypatch, grouped, 50)[1:3] == ["at ε = 3", LABELS[1]]
 
 
 def test_a_pipe_gets_whole_rows_unless_columns_says_how_wide(capsys, monkeypatch):

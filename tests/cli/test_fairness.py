@@ -149,10 +149,14 @@ def test_a_run_is_tested_like_its_evaluation(families, limen):
         (("fair", "x=fair", "fair=biased", *MODELS[2:], *TABLE), 2, "two families are called 'fair'"),
         (("no/*.safetensors", *MODELS[2:], *TABLE), 2, "no models here"),
         ((*MODELS, "--covariate", "gdp.csv"), 1, "columns group"),
+        (("ran", *MODELS[2:4]), 2, "--recheck and --paired are of models, not of runs"),
+        (("ran", "fair"), 2, "give folders of runs alone, or models alone"),
         (("fair", "--data", "demo:digits,count=4", *MODELS[4:], *TABLE), 2, "demo:digits,count=4"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_an_exit_code(families, limen, arguments, code, message):
+    Path("ran").mkdir()
+    Path("ran/run.json").touch()
     result = limen("fairness", *arguments)
     assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+from typing import Any
 
 import pytest
+from click import Context
+from typer.main import get_command
 
 from limen import attacks, data, defenses, metrics, training
 from limen.catalog import ATTENTION, FOREGROUNDS, MODELS, SALIENCY
+from limen.cli import app
 from limen.evaluation import EVALUATIONS
 
 TABLES = {
@@ -87,3 +91,13 @@ def test_a_kind_may_be_singular_and_in_capitals(limen, kind):
 
 def test_defences_are_listed_in_british_english_too(limen):
     assert limen("list", "defence").stdout == limen("list", "defenses").stdout
+
+
+@pytest.mark.parametrize(
+    ("begun", "found"), [("de", ["defenses"]), ("at", ["attacks", "attention"]), ("x", [])]
+)
+def test_a_kind_that_has_been_begun_is_completed(begun, found):
+    commands: Any = get_command(app)
+    command = commands.commands["list"]
+    (kind,) = [each for each in command.params if each.name == "kind"]
+    assert [each.value for each in kind.shell_complete(Context(command), begun)] == found

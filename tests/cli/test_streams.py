@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from limen.cli import main
-from limen.cli.streams import enduring, readable
+from limen.cli.streams import Enduring, enduring, readable
 
 TEXT = "│ L₂ ≤ 3 × 4 − 1 → 64 …  naïve 猫 \udcff"
 
@@ -130,3 +130,22 @@ def test_streams_that_are_closed_or_full_from_the_start(command):
     assert ("No space left" in done.stderr) == full
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+def test_a_pipe_that_is_full_for_now_is_waited_for(monkeypatch):
+    class Slow(Full):
+        waited = 0
+
+        def write(self, content):
+            if self.waited < 3:
+                self.waited += 1
+                return None
+            return super().write(content)
+
+        def fileno(self) -> int:
+            return 7
+
+    raw = Slow(10**6)
+    stream = Enduring(raw)
+    assert (stream.write(b"whole"), raw.got, raw.waited, stream.failure) == (5, b"whole", 3, None)
+    assert stream.fileno() == 7

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from limen.data import demo
+from limen.data import DataError, demo
 from limen.data import embedded_photos as module
 from limen.data.embedded_photos import PHOTOS
 from limen.errors import UnknownNameError, UsageError
@@ -88,3 +88,11 @@ def test_a_wrong_name_or_count_is_refused():
         demo("photo")
     with pytest.raises(UsageError, match="count is 0; expected an integer from 1 to 1,000,000"):
         demo("photos", count=0)
+
+
+def test_a_photograph_that_scikit_image_lacks_is_one_error(monkeypatch, tmp_path):
+    module._boxes.cache_clear()
+    monkeypatch.setattr(module.importlib.resources, "files", lambda package: tmp_path)
+    with pytest.raises(DataError, match=r"scikit-image's photograph cannot be read \(.*\); reinstall it"):
+        module.draw_view(next(iter(PHOTOS)), "train", np.random.default_rng(0))
+    module._boxes.cache_clear()

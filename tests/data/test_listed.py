@@ -152,3 +152,15 @@ def test_a_spec_names_the_table(pets, monkeypatch):
     dataset = catalog.data("csv:pets.csv,size=16")
     assert dataset.spec == "csv:pets.csv,size=16"
     assert dataset.load(0).image.shape == (3, 16, 16)
+
+
+def test_what_a_list_excludes_is_left_out_and_is_part_of_the_spec(pets):
+    path = table(pets, "image,label\nmore/b.png,3\na.png,0\nc.png,1\n")
+    out = table(pets, "id,exclude\nmore/b.png,wrong\na.png,\n", "out.csv")
+    dataset = csv_table(path, exclude=out)
+    assert (dataset.ids, dataset.spec) == (("a.png", "c.png"), f"csv:{path},exclude={out}")
+    assert dataset.fingerprint() != csv_table(path).fingerprint()
+    assert [int(dataset.load(place).label) for place in range(2)] == [0, 1]
+    table(pets, "id\nd.png\n", "out.csv")
+    with pytest.raises(DataError, match=r"out\.csv, line 2: id 'd\.png' is no sample of this data"):
+        csv_table(path, exclude=out)

@@ -241,6 +241,16 @@ def test_folders_and_formats_that_cannot_be_are_refused(tmp_path: Path):
             write_figures(document(), tmp_path / name)
 
 
+def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path, monkeypatch):
+    def denied(*given, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    said = f"{tmp_path / 'new'}: no figures can be written there (Permission denied)"
+    with pytest.raises(LimenError, match=re.escape(said)):
+        write_figures(document(), tmp_path / "new")
+
+
 def test_a_strip_has_its_pictures_pixel_by_pixel_and_names_those_that_are_missing():
     pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 3), np.uint8)
     row = Row(
@@ -249,16 +259,19 @@ def test_a_strip_has_its_pictures_pixel_by_pixel_and_names_those_that_are_missin
             Picture(encode_png(pixels), "original"),
             Picture(None, "ddn:steps=10", absent="not fooled"),
             Picture(b"", "b"),
+            Picture(encode_png(pixels)[:40], "half"),
         ],
         scale="1 − SSIM",
         top=0.2,
     )
     made = strip(row)
-    first, second, third, scale = made.axes
+    first, second, third, fourth, scale = made.axes
     assert (np.asarray(first.images[0].get_array()) == pixels).all()
-    assert [axes.get_title() for axes in (first, second, third)] == ["original", "ddn:steps=10", "b"]
-    assert [text.get_text() for axes in (second, third) for text in axes.texts] == [
+    titles = [axes.get_title() for axes in (first, second, third, fourth)]
+    assert titles == ["original", "ddn:steps=10", "b", "half"]
+    assert [text.get_text() for axes in (second, third, fourth) for text in axes.texts] == [
         "not fooled",
+        "image missing",
         "image missing",
     ]
     assert ([tick.get_text() for tick in scale.get_xticklabels()], scale.get_xlabel()) == (

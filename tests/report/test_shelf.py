@@ -126,3 +126,18 @@ def test_the_summary_has_the_figures_of_the_page(make_run, record):
     assert (figures[None, "success"]["value"], figures[None, "success"]["images"]) == (1, 2)
     assert (figures["psnr", "mean"]["value"], figures["psnr", "unmeasured"]["value"]) == (58, 1)
     assert figures["l2", "mean"]["low"] is None
+
+
+def test_a_picture_that_cannot_be_written_or_removed_is_one_error(tmp_path: Path, monkeypatch):
+    def denied(*given, **named):
+        raise PermissionError(13, "Permission denied")
+
+    shelf = Beside(tmp_path / "pictures")
+    shelf.place(PNG)
+    monkeypatch.setattr(Path, "unlink", denied)
+    said = "the pictures of an older page cannot be removed (Permission denied)"
+    with pytest.raises(LimenError, match=re.escape(f"{shelf.folder}: {said}")):
+        remove_others(shelf.folder)
+    said = "this picture of the page cannot be written (Permission denied); choose another --out"
+    with pytest.raises(LimenError, match=re.escape(said)):
+        shelf.place(b"another")

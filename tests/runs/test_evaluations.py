@@ -238,3 +238,10 @@ def test_a_file_system_without_links_gets_copies(run, monkeypatch):
     picture = store(run).picture(DDN, "a")
     assert picture is not None
     assert decode_png(picture).tolist() == pixels(5).tolist()
+
+
+def test_a_label_that_is_no_unicode_has_no_folder_and_the_file_is_named(run):
+    with pytest.raises(
+        UsageError, match=r"my\\udcff.py:bright' is no Unicode; rename the file that it names"
+    ):
+        folder_of(run, Identity("python:my\udcff.py:bright", {}))

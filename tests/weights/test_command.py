@@ -91,3 +91,12 @@ def test_every_command_explains_itself(command):
 def test_the_real_registry_is_listed_whole():
     listed = CliRunner().invoke(app, ["weights", "list"]).stdout
     assert [name for name in FILES if name not in listed] == []
+
+
+def test_a_terminal_is_shown_a_bar_of_the_download(limen, registered, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    told = limen("fetch", "mine.pth").stderr
+    assert "downloading" not in told
+    assert "mine.pth" in told
+    assert "3.1/3.1 MB" in told
