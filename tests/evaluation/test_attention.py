@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ import limen
 from limen.data import batches
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
+from limen.evaluation.fooled import most_fooled, picture_rows
 from limen.evaluation.overlap import (
     MEASURES,
     TABLE_THRESHOLD,
@@ -25,6 +28,7 @@ from limen.evaluation.overlap import (
     overlap_measures,
     overlaps_of,
 )
+from limen.identity import Identity
 from limen.images import from_uint8, to_uint8
 from limen.metrics import ssim_map
 from limen.pictures import common_top, lost_structure, outline
@@ -300,6 +304,16 @@ def test_other_weights_than_the_runs_are_refused(run):
         next(other.module.parameters()).add_(1)
     with pytest.raises(UsageError, match="other weights now than when the run was made"):
         measured(run, classifier=other)
+
+
+def test_options_that_mean_nothing_are_refused(run):
+    with pytest.raises(UsageError, match=r"threshold is 1\.5; expected a number from 0 to 1"):
+        evaluate(run, EVALUATIONS.make("attention:threshold=1.5"))
+    with pytest.raises(UsageError, match="images is -1; expected how many to picture, 0 for none"):
+        most_fooled([["a"]], -1)
+    kept: Any = SimpleNamespace(identity=Identity("attention", {"images": "many"}))
+    with pytest.raises(UsageError, match="images must be a number, not 'many'"):
+        picture_rows(kept, {}, "original")
 
 
 def test_an_image_of_another_size_is_one_error_that_names_the_file(run):

@@ -244,6 +244,7 @@ def test_an_attack_that_came_to_more_images_is_measured_anew(tmp_path):
         ("detection:features=dctr", "unknown features 'dctr'"),
         ("detection:colour=red", "colour must be"),
         ("detection:repeats=0", "repeats is 0; expected an integer"),
+        ("detection:seed=-1", "seed is -1; expected 0 or more"),
         ("detection:learners=0", "learners is 0; expected an integer"),
         ("detection:dimension=687", "dimension must be from 1 to 686"),
     ],

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import statsmodels.api as sm
 import torch
 
 import limen
 from limen.data import Sample
-from limen.document import Charts, Notes, Table
+from limen.document import Charts, Notes, Pictures, Table
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
+from limen.evaluation.families import Family, family_of
+from limen.evaluation.family_blocks import _slopes
+from limen.evaluation.recheck import recheck_page
+from limen.images import ImageFileError
+from limen.training.checkpoint import write_weights
 
 GROUPS = ("a", "b", "c", "d", "e")
 GDP = {"a": 500.0, "b": 2000.0, "c": 9000.0, "d": 30000.0}
@@ -190,3 +198,44 @@ def test_data_without_groups_is_refused(tmp_path, gdp):
         run_attacks(classifier, small, [attack], writer)
     with pytest.raises(UsageError, match="demo:digits,count=4, names no groups"):
         measured(limen.runs.open_run(tmp_path / "run"), f"fairness:covariate={gdp},group=country")
+
+
+def test_the_slopes_of_models_have_the_density_of_their_gaussian_kernels():
+    def family(name: str, *slopes: float) -> Any:
+        return SimpleNamespace(family=Family(name, (), ()), slopes=np.array(slopes))
+
+    (chart,) = _slopes([family("many", 0.1, 0.2, 0.5), family("few", 0.1, 0.3)]).charts
+    density, many, few = chart.lines
+    axis, heights = np.array(density.x), np.array(density.y)
+    width = np.std([0.1, 0.2, 0.5], ddof=1) * 3**-0.2  # Scott's rule
+    kernels = np.exp(-(((axis[:, None] - [0.1, 0.2, 0.5]) / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(heights, kernels.mean(1))
+    assert (density.name, many.name, few.name) == ("many", "models of many", "models of few")
+    assert tuple(many.x) == (0.1, 0.2, 0.5)
+    assert set(many.y) == {-0.06 * heights.max()}
+    assert set(few.y) == {-0.12 * heights.max()}
+
+
+def test_a_picture_that_cannot_be_read_is_missing_from_the_page_for_rechecking():
+    good = limen.data.from_arrays("noise", np.full((2, 8, 8, 1), 9, np.uint8), np.zeros(2, int))
+
+    def read(index: int) -> Sample:
+        if index == 0:
+            raise ImageFileError("truncated")
+        return good.load(index)
+
+    row = {"label": "cat", "prediction": "dog", "confidence": 0.5, "group": "a"}
+    table = pa.Table.from_pylist([{**row, "id": each} for each in good.ids])
+    (block,) = recheck_page(replace(good, read=read), table).blocks
+    assert isinstance(block, Pictures)
+    first, second = block.rows[0].pictures
+    assert (first.image is None, second.image is None) == (True, False)
+
+
+def test_weights_that_do_not_say_what_they_are_of_are_no_family(tmp_path):
+    file = tmp_path / "000.safetensors"
+    write_weights(file, torch.nn.Linear(2, 2), {})
+    with pytest.raises(UsageError, match="does not say what network it is of; write a spec, such as MODEL"):
+        family_of(str(file))
+    write_weights(file, torch.nn.Linear(2, 2), {"model": "demo:photos", "settings": "{}"})
+    assert family_of(str(file)).seeds == (None,)

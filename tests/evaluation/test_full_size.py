@@ -15,6 +15,7 @@ from limen import Classifier, catalog, runs
 from limen.cli import app
 from limen.data import UNLABELLED, DataError, images
 from limen.errors import UsageError
+from limen.evaluation.full_size import write_full_size
 from limen.images import read_image
 
 MODEL = """
@@ -27,6 +28,17 @@ def net():
         made[2].weight.copy_(torch.randn(3, 48, generator=torch.Generator().manual_seed(0)))
     return limen.Classifier(made, class_names=["ant, emmet", "bee", "cat"])
 """
+
+
+class Steady(nn.Module):
+    """Says one class whatever it is shown."""
+
+    def __init__(self, label: int) -> None:
+        super().__init__()
+        self.label = label
+
+    def forward(self, shown: Tensor) -> Tensor:
+        return nn.functional.one_hot(torch.tensor(self.label), 3) + 0 * shown.sum((1, 2, 3))[:, None]
 
 
 @pytest.fixture
@@ -91,6 +103,19 @@ def test_the_same_command_again_resumes(folder):
     arguments = ("--data", "images:me.png,size=16", "--attack", "ddn:steps=20")
     first = attacked(*arguments)
     assert first.partition("me.png:")[2] == attacked(*arguments).partition("me.png:")[2]
+
+
+def test_what_a_run_s_photograph_came_to_is_said_whatever_became_of_it(folder):
+    attacked("--data", "images:me.png,size=16", "--attack", "ddn:steps=20")
+    run, net = runs.open_run("run"), catalog.model("python:m.py:net")
+    label = run.table().to_pylist()[0]["label"]
+    steady = Classifier(Steady(label), class_names=net.class_names)
+    (one,) = write_full_size(run, images(Path("me.png"), size=16), steady)
+    assert str(one).endswith("after ddn:steps=20, in its own size not fooled")
+    assert one.path is None
+    Image.open("upright.png").save("me.png")
+    (one,) = write_full_size(run, images(Path("me.png"), size=16), net)
+    assert str(one) == "me.png: has changed since ddn:steps=20 attacked it, so not made in its own size"
 
 
 def test_a_grey_photograph_stays_grey_and_has_no_label_of_its_own(folder):

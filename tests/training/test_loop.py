@@ -9,10 +9,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from limen import Classifier, data
+from limen.attacks import pgd_l2
 from limen.errors import LimenError, UsageError
 from limen.identity import Identity
 from limen.images import ImageFileError
-from limen.training import CrossEntropy, Epoch, Settings, Step, accuracy, train
+from limen.training import CrossEntropy, Epoch, Lagrangian, Settings, Step, accuracy, train
+from limen.training.reading import Plan, Share, read
 
 from .networks import digits, equal, fresh, linear
 
@@ -347,6 +349,35 @@ def test_a_bad_image_ends_the_training_unless_someone_listens(workers):
             workers=workers,
         )
     assert skipped == 2 * [("00007", "seven.png is truncated")]
+
+
+def all_bad():
+    def read(index):
+        raise ImageFileError("truncated")
+
+    return data.Dataset("bad", ("a", "b"), read, tuple("0123456789"))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda bad, note: train(linear(), bad, digits(40)[1], Settings(epochs=1), on_skip=note),
+        lambda bad, note: accuracy(linear(), bad, on_skip=note),
+        lambda bad, note: Lagrangian(pgd_l2(steps=1), "l2")(linear(), bad, on_skip=note),
+    ],
+    ids=["training", "accuracy", "dual"],
+)
+def test_data_of_which_no_image_can_be_used_is_one_clear_error(use):
+    skipped = []
+    with pytest.raises(LimenError, match=r"^bad: none of the images can be used$"):
+        use(all_bad(), lambda *report: skipped.append(report))
+    assert sorted(skipped) == [("a", "truncated"), ("b", "truncated")]
+
+
+def test_a_process_whose_share_of_a_batch_cannot_be_read_ends_for_all():
+    plan = Plan.of_epoch(all_bad(), 1, 2, Share(0, 2), ())
+    with pytest.raises(LimenError, match="bad: no image of a process's share of a batch can be used"):
+        list(read(plan, 0, 0, lambda *report: None))
 
 
 def test_a_loss_that_diverges_is_one_clear_error():

@@ -282,3 +282,14 @@ def test_an_attack_that_is_a_plain_function_is_trained_on_what_it_returns():
     learner, lesson = Watched(), a_lesson()
     Adversarial(brighten)(learner, lesson)
     torch.testing.assert_close(learner.shown[0], (lesson.images + 0.1).clamp(0, 1))
+
+
+def test_the_state_of_a_named_objective_is_that_of_the_objective_itself():
+    first, second = (OBJECTIVES.make("group_dro:by=label") for _ in range(2))
+    state = {"weights": torch.tensor([0.25, 0.75])}
+    first.load_state_dict(state)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second.function.state_dict()["weights"], state["weights"])
+    plain = OBJECTIVES.make("cross_entropy")
+    plain.load_state_dict(state)
+    assert plain.state_dict() == {}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +8,27 @@ import pytest
 import torch
 
 from limen import catalog
-from limen.data import DataError
-from limen.data.robust import FILE, RobustRow, read_robust_manifest, read_rows
+from limen.data import DataError, Dataset, Sample, from_arrays
+from limen.data.robust import (
+    FILE,
+    RobustRow,
+    mask_file,
+    read_robust_manifest,
+    read_rows,
+    read_sample,
+    write_rows,
+)
 from limen.errors import LimenError, UsageError
-from limen.images import quantize
+from limen.images import ImageFileError, quantize
 from limen.models import read_metadata, read_weights
-from limen.training import Growing, Settings, Task, grow_robust_set, train_network
+from limen.runs.entries import SkippedImage
+from limen.training import Growing, Settings, Task, Team, grow_robust_set, train_network
+from limen.training.reading import Share
 from limen.training.robust.building import NETWORK
+from limen.training.robust.folder import RobustFolder, write_clean, write_images, write_mask
 from limen.training.robust.growing import CHECKPOINT
 from limen.training.robust.growth import Growth
+from limen.training.robust.page import describe_robust_set
 
 PLAIN = "sgd:learning_rate=0.05,momentum=0,weight_decay=0"
 SETTINGS = Settings(2, 4, PLAIN, "constant")
@@ -252,6 +264,81 @@ def test_a_broken_set_is_one_clear_error(task, tmp_path, file, content, message)
         catalog.data(f"robust:{tmp_path / 'set'}")
 
 
+CLEAN = RobustRow("a", "a", None, 0, 0, 1, 1.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([replace(CLEAN, label=-1)], "row 1: a number is out of range"),
+        ([replace(CLEAN, weight=float("nan"))], "row 1: a number is out of range"),
+        ([CLEAN, replace(CLEAN, id="b", source="c", k=1)], "row 2: its source 'c' is no clean sample"),
+        ([CLEAN, CLEAN], "no sample, or two of one name"),
+        ([], "no sample, or two of one name"),
+    ],
+    ids=["label", "weight", "source", "twice", "none"],
+)
+def test_a_row_that_cannot_be_is_refused_by_its_number(tmp_path, rows, message):
+    write_rows(tmp_path, rows)
+    with pytest.raises(DataError, match=rf"samples\.parquet.*{message}"):
+        read_rows(tmp_path)
+
+
+def test_files_of_a_set_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(DataError, match=rf"{FILE}: cannot be read"):
+        read_robust_manifest(tmp_path)
+    write_images(tmp_path, [CLEAN], np.zeros((1, 4, 4, 1), np.uint8))
+    write_mask(tmp_path, 1, torch.ones(1, 4, 4, dtype=torch.bool))
+    assert read_sample(tmp_path.resolve(), CLEAN, 1).mask is not None
+    mask_file(tmp_path, 1).write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"00000001\.png"):
+        read_sample(tmp_path.resolve(), CLEAN, 1)
+
+
+def bad_at(*places: int) -> Dataset:
+    good = from_arrays("noise", np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1), np.arange(3))
+
+    def read(index: int) -> Sample:
+        if index in places:
+            raise ImageFileError(f"{index} is truncated")
+        return good.load(index)
+
+    return replace(good, read=read)
+
+
+def test_images_that_cannot_be_used_are_left_out_of_a_set_where_someone_listens(tmp_path):
+    told = []
+    with pytest.raises(ImageFileError, match="1 is truncated"):
+        write_clean(tmp_path, bad_at(1), None)
+    rows, masked, skipped = write_clean(tmp_path, bad_at(1), lambda *report: told.append(report))
+    assert ([row.label for row in rows], [row.i for row in rows], masked) == ([0, 2], [1, 2], False)
+    assert told == [(each.id, each.reason) for each in skipped] == [(bad_at().ids[1], "1 is truncated")]
+    with pytest.raises(LimenError, match="none of the images can be used"):
+        write_clean(tmp_path, bad_at(0, 1, 2), lambda *report: None)
+
+
+def test_a_set_that_does_not_fit_into_memory_is_read_again(tmp_path, monkeypatch):
+    rows, *_ = write_clean(tmp_path, bad_at(), None)
+    held = RobustFolder(tmp_path, Growth(rows), False, 3)
+    first = held.read(0)
+    assert held.read(1) is held.read(1)
+    assert held.read(0) is first
+    monkeypatch.setattr("limen.training.robust.folder.MOST", 0)
+    held.read(2)
+    again = held.read(0)
+    assert again is not first
+    assert torch.equal(again.image, first.image)
+
+
+def test_several_processes_are_refused(task, tmp_path):
+    team = Team()
+    team.share = Share(0, 2)
+    with pytest.raises(UsageError, match="is made by one process; start it without accelerate"):
+        grow_robust_set(task, GROWING, tmp_path / "set", SETTINGS, team=team)
+    assert not (tmp_path / "set").exists()
+
+
 def test_the_dual_of_each_step_is_kept(task, tmp_path):
     dual = "lagrangian:attack=pgd_l2:eps=0.5,,steps=2,metric=l2,weight=2,radius=0.1"
     watched = Task(task.model, task.test_set, task.train_set, dual=dual)
@@ -263,3 +350,5 @@ def test_the_dual_of_each_step_is_kept(task, tmp_path):
     told = read_robust_manifest(tmp_path / "set")
     assert told == made
     assert asdict(told)["steps"][0]["dual"]["radius"] == 0.1
+    short = replace(told, skipped=(SkippedImage("a", "truncated"),))
+    assert ("left out, as they cannot be read", "1") in describe_robust_set(tmp_path / "set", short).settings
