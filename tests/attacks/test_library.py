@@ -70,6 +70,7 @@ BAD = {
     "area": [0.0, -0.1, 1.5, NAN],
     "rounds": [0, 1.5, True],
     "method": ["newton", "", None],
+    "retreat": [-1, 2.5, True],
     "bias": [-0.1, 1.5, NAN],
     "back": [-0.1, 1.5, NAN],
     "colour": [0.0, -0.1, NAN],

@@ -8,8 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from limen.attacks import fmn, pdpgd, sigma_zero
+from limen.attacks import Attack, fmn, pdpgd, sigma_zero
+from limen.attacks.composition import Composition
+from limen.attacks.direction import Sign
+from limen.attacks.library.arguments import distance_of
+from limen.attacks.objective import Margin
 from limen.attacks.proximal import PROXIMAL
+from limen.attacks.retreat import Retreat
+from limen.attacks.search import InTurn, Onward
+from limen.attacks.update import Scale
+from limen.errors import UsageError
 from limen.images import norm
 
 from .networks import task
@@ -108,3 +116,28 @@ def test_the_ball_of_fmn_follows_success():
     for before, after, success in zip(length[1:-1], length[2:], fooled[1:-1], strict=True):
         assert (after[success] < before[success]).all()
     assert torch.stack(fooled[1:]).any()
+
+
+@pytest.mark.parametrize(("name", "share"), [("l0", 0.6), ("l1", 0.6), ("l2", 0.95)])
+def test_a_retreat_undoes_what_a_success_does_not_need(name, share):
+    """A signed step changes every value; most of that is given back, and no success is lost."""
+    problem = watched(count=4)
+    given = problem.classifier, problem.images, problem.labels
+    measure = distance_of(name)
+    step = Composition(
+        objective=Margin(), rule=(Sign(), Scale(0.04)), steps=1, early_stop=True, distance=measure
+    )
+    back = Composition(objective=Margin(), rule=(Retreat(ORDERS[name]),), steps=12, distance=measure)
+    wasteful = InTurn((step,))
+    plain, found = (Attack("one", each)(*given) for each in (wasteful, Onward(wasteful, back)))
+    assert plain.success.all()
+    assert found.success.all()
+    assert problem.fooled(found.images).all()
+    before, after = (measure(each.images, problem.images) for each in (plain, found))
+    assert (after <= share * before).all()
+    assert (found.steps == plain.steps + 12).all()
+
+
+def test_a_retreat_in_linf_is_refused():
+    with pytest.raises(UsageError, match="retreat is 3; expected 0 in L∞"):
+        fmn(retreat=3)

@@ -84,6 +84,29 @@ def _climb(
     return climb(bound, classifier, problem, best, rows, salt)
 
 
+@dataclass(frozen=True)
+class Onward(Search):
+    """A search, and then a climb from what it has found.
+
+    Attributes:
+        search: What is tried first.
+        parts: The climb from each sample's success.
+    """
+
+    search: Search
+    parts: Composition
+
+    def room(self, problem: Problem) -> Tensor:
+        return self.search.room(problem)
+
+    def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
+        self.search(classifier, problem, best)
+        rows = (best.success & ~best.settled).nonzero()[:, 0]
+        if len(rows):
+            those = replace(problem.select(rows), start=best.images[rows])
+            _climb(self.parts.select(rows), classifier, those, best, rows, salt=1)
+
+
 @runtime_checkable
 class Weighted(Protocol):
     """An objective with a multiplier, whose least sufficient value can be searched."""

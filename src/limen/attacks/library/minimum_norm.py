@@ -17,10 +17,12 @@ from limen.attacks.library.arguments import (
     one_of,
     positive,
 )
-from limen.attacks.objective import HingeAndSupport, LogOddsOfMargin
+from limen.attacks.objective import HingeAndSupport, LogOddsOfMargin, Margin
 from limen.attacks.primal_dual import PrimalDual
-from limen.attacks.search import InTurn, Search
+from limen.attacks.retreat import Retreat
+from limen.attacks.search import InTurn, Onward, Search
 from limen.attacks.update import Adam, Scale
+from limen.errors import UsageError
 from limen.safety import check_count
 
 
@@ -31,6 +33,7 @@ def fmn(
     step_size: float = 1.0,
     gamma: float = 0.05,
     loss: Loss = "margin",
+    retreat: int = 0,
 ) -> Search:
     """The fast minimum-norm attack: steps in a ball that follows how near the boundary is.
 
@@ -40,6 +43,7 @@ def fmn(
         step_size: The length of the first step in L2; it falls to a hundredth along a cosine.
         gamma: The share by which the ball's radius changes at the first step; at the last it is a 50th.
         loss: What is climbed.
+        retreat: How many more steps undo of the nearest success what it needs least; in L0, L1 and L2.
 
     Source:
         Pintor, Roli, Brendel & Biggio 2021, Fast minimum-norm adversarial attacks through adaptive norm
@@ -58,7 +62,14 @@ def fmn(
         steps=check_count("steps", steps),
         distance=distance_of(norm),
     )
-    return InTurn((parts,))
+    if check_count("retreat", retreat, least=0) == 0:
+        return InTurn((parts,))
+    if norm == "linf":
+        raise UsageError(f"retreat is {retreat}; expected 0 in L∞, where undoing one value wins nothing")
+    back = Composition(
+        objective=Margin(), rule=(Retreat(ORDERS[norm]),), steps=retreat, distance=distance_of(norm)
+    )
+    return Onward(InTurn((parts,)), back)
 
 
 @attack()
