@@ -58,6 +58,12 @@ def test_a_verdict_says_which_rules_hold(rules, says):
     assert said[-1].startswith(says)
 
 
+def test_beyond_the_budget_at_which_nothing_holds_nothing_is_said():
+    said = told(worst([1, 2, 2, 1]))[1]
+    assert "0\N{NO-BREAK SPACE}% (0\N{NO-BREAK SPACE}% to 49.0\N{NO-BREAK SPACE}%) from 2/255 on" in said
+    assert "4/255" not in said
+
+
 def test_where_all_was_wrong_there_was_nothing_to_attack():
     said = told(worst([1, 1, 1, 1], correct=[False] * 4))
     assert said[1] == "So there was nothing to attack."

@@ -109,10 +109,11 @@ class Verdict:
         told = []
         for budget in budgets_of(self, metric.key):
             found = self.worst.robust_accuracy(metric.key, budget)
-            told.append(
-                f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)}) at "
-                f"{shown(metric, budget)}"
-            )
+            ends = f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+            if found.value == 0:  # nor is there any beyond
+                told.append(f"{ends} from {shown(metric, budget)} on")
+                break
+            told.append(f"{ends} at {shown(metric, budget)}")
         return (
             f"Within {metric.title}, at most this share of all images stays right: {', '.join(told)}; "
             "95 % intervals over the images."
