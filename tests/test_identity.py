@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import linecache
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,3 +117,17 @@ def test_a_parameter_that_only_its_place_in_memory_tells_is_refused():
 
     with pytest.raises(UsageError, match="cannot be kept as a parameter"):
         as_value(Opaque())
+
+
+def test_a_function_of_a_cell_is_told_by_its_own_text_and_one_without_text_by_none():
+    def made(text: str, shown: bool) -> str | None:
+        place, found = f"<cell {text}>", {"__name__": "cell"}
+        exec(compile(text, place, "exec"), found)
+        if shown:  # as IPython shows its cells
+            linecache.cache[place] = (len(text), None, text.splitlines(True), place)
+        return identify(found["mine"]).code
+
+    one, other = "def mine(images):\n    return images\n", "def mine(images):\n    return -images\n"
+    assert made(one, shown=False) is None
+    assert made(one, shown=True) == hashlib.sha256(one.encode()).hexdigest()
+    assert made(other, shown=True) == hashlib.sha256(other.encode()).hexdigest()

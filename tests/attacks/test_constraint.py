@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from limen.attacks.constraint import L0Ball, L2Ball, LinfBall
+from limen.attacks.constraint.projection import onto_ball
 from limen.attacks.part import Problem
 from limen.attacks.protocols import Constraint
 from limen.images import dot, norm
@@ -181,3 +182,9 @@ def test_the_plain_constraint_holds_what_is_between_zero_and_one():
     box = Constraint().bind(problem_of(originals_of(0, None)))
     assert box.contains(torch.tensor([0.0, 1.0, -1e-3]).reshape(3, 1, 1, 1)).tolist() == [True, True, False]
     assert box.project(far_images(0)).aminmax() == (0.0, 1.0)
+
+
+def test_a_ball_that_nothing_projects_onto_is_refused():
+    zeros = torch.zeros(SHAPE)
+    with pytest.raises(ValueError, match="no projection in L3"):
+        onto_ball(zeros, zeros, torch.ones(len(zeros), 1, 1, 1), 3)

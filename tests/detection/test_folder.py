@@ -81,3 +81,12 @@ def test_a_folder_without_images_is_refused(tmp_path):
         image_files(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
         image_files(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_opened_is_one_error(folder, monkeypatch):
+    def denied(path, pattern):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(folder), "rglob", denied)
+    with pytest.raises(UsageError, match=r"cannot be opened \(Permission denied\)"):
+        image_files(folder)

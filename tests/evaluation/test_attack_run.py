@@ -17,6 +17,7 @@ from limen.data import DataError, Dataset, Sample
 from limen.errors import LimenWarning, UsageError
 from limen.evaluation import describe_run, run_attacks
 from limen.evaluation.cleans import classify
+from limen.evaluation.measure import _unconfirmed
 from limen.identity import Identity
 from limen.images import ImageFileError
 from limen.metrics import METRICS, STANDARD, Metric
@@ -526,3 +527,12 @@ def test_masks_of_the_data_reach_an_attack_and_count_as_part_of_the_image(tmp_pa
         for each in (scenes(False), scenes(True))
     ]
     assert sources[0].columns["source"] != sources[1].columns["source"]
+
+
+def test_of_a_model_that_draws_a_success_holds_when_both_times_it_is_asked():
+    drawn: Any = SimpleNamespace(repeatable=False)
+    claimed = torch.tensor([True, True, True, False])
+    outcome: Any = SimpleNamespace(success=claimed, unconfirmed=torch.tensor([True, False, False, False]))
+    stored = torch.tensor([True, False, True, True])
+    assert list(_unconfirmed(drawn, outcome, stored)) == [True, True, False, False]
+    assert list(_unconfirmed(SimpleNamespace(repeatable=True), outcome, stored)) == [None] * 4

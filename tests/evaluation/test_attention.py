@@ -306,6 +306,12 @@ def test_other_weights_than_the_runs_are_refused(run):
         measured(run, classifier=other)
 
 
+def test_data_that_is_not_the_runs_is_refused(run, monkeypatch):
+    monkeypatch.setattr(limen.catalog, "data", lambda spec: limen.data.demo("photos", count=3))
+    with pytest.raises(UsageError, match=r"demo:photos,.* is not what it was when the run was made"):
+        evaluate(run, EVALUATIONS.make("fairness"))
+
+
 def test_options_that_mean_nothing_are_refused(run):
     with pytest.raises(UsageError, match=r"threshold is 1\.5; expected a number from 0 to 1"):
         evaluate(run, EVALUATIONS.make("attention:threshold=1.5"))

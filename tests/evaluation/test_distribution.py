@@ -110,3 +110,11 @@ def test_images_too_small_for_a_metric_have_no_value_and_the_table_says_so(tmp_p
     (row,) = stored.document().blocks[0].groups[0].rows
     assert row[1].note == f"{int(row[1].value)} without a value"
     assert row[3].value is None
+
+
+def test_a_logarithmic_axis_reaches_a_little_beyond_the_least_and_the_greatest(run):
+    stored = evaluate(run, EVALUATIONS.make("distribution:metric=l2,log=true"))
+    values = [row["l2"] for row in stored.records().to_pylist()]
+    for chart in stored.document().blocks[1].charts:
+        assert chart.log_x
+        assert chart.x_range == pytest.approx((min(values) / 1.15, max(values) * 1.15))

@@ -18,6 +18,7 @@ from limen.data import Sample
 from limen.document import Charts, Notes, Pictures, Table
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
+from limen.evaluation.fairness import _groups_of
 from limen.evaluation.families import Family, family_of
 from limen.evaluation.family_blocks import _slopes
 from limen.evaluation.recheck import recheck_page
@@ -239,3 +240,9 @@ def test_weights_that_do_not_say_what_they_are_of_are_no_family(tmp_path):
         family_of(str(file))
     write_weights(file, torch.nn.Linear(2, 2), {"model": "demo:photos", "settings": "{}"})
     assert family_of(str(file)).seeds == (None,)
+
+
+def test_the_groups_of_a_run_that_has_not_kept_them_are_those_of_its_data():
+    records = pa.table({"id": ["b", "a"], "group": pa.array([None, None], pa.string())})
+    context: Any = SimpleNamespace(dataset=SimpleNamespace(ids=("a", "b"), groups=("day", "night")))
+    assert _groups_of(records, context) == {"a": "day", "b": "night"}

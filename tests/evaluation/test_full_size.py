@@ -16,7 +16,7 @@ from limen.cli import app
 from limen.data import UNLABELLED, DataError, images
 from limen.errors import UsageError
 from limen.evaluation.full_size import write_full_size
-from limen.images import read_image
+from limen.images import ImageFileError, read_image
 
 MODEL = """
 import limen, torch
@@ -145,6 +145,13 @@ def test_what_is_no_photograph_is_refused_with_the_cure(folder, spec, kind, mess
     Image.new("RGB", (8, 8)).save(folder / "classes" / "cat" / "a.png")
     with pytest.raises(kind, match=message):
         catalog.data(spec)
+
+
+def test_a_photograph_too_narrow_to_be_resized_is_named_by_its_size(folder, monkeypatch):
+    monkeypatch.setattr("limen.images.crop._MOST_PIXELS", 0)
+    said = "it has 60×40 pixels; it would have 120×80 pixels when resized"
+    with pytest.raises(ImageFileError, match=said):
+        images(Path("me.png"), size=80).load(0)
 
 
 def test_the_square_in_the_centre_is_what_the_model_is_shown(folder):

@@ -68,6 +68,9 @@ def test_weights_are_loaded_into_what_is_returned(nets_file, tmp_path):
     for name in ("linear", "ready"):
         classifier = catalog.model(f"python:{nets_file}:{name},weights={tmp_path}/net.safetensors")
         assert torch.equal(classifier.module.state_dict()["1.bias"], torch.arange(4.0))
+    save_file(state, tmp_path / "named.safetensors", {"class_names": '["w", "x", "y", "z"]'})
+    named = catalog.model(f"python:{nets_file}:ready,weights={tmp_path}/named.safetensors")
+    assert named.class_names == ("w", "x", "y", "z")
     with pytest.raises(WeightsError, match="no such file"):
         catalog.model(f"python:{nets_file}:linear,weights={tmp_path}/nothing.pth")
 

@@ -58,6 +58,9 @@ def test_a_budget_that_counts_values_is_drawn_as_a_share_of_them(make_run, recor
     assert f"0.5 at {number(24 / size)} to 0.5 at {number(48 / size)}" in text
     # Where more values changed than the number says, it bounds something else.
     assert ">eps</text>" in str(swept({"run": make_run("other", of({24: 25, 48: 40}))}))
+    # Without an original's file it is not known how many values there are.
+    run.original_path("photo 0").unlink()
+    assert ">eps</text>" in str(swept({"run": run}))
 
 
 def test_a_run_in_which_nothing_fools_stands_in_the_chart_of_those_that_can_tell(make_run, record):

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
+from matplotlib.font_manager import FontEntry
 from PIL import Image
 
 from limen.document import Box, BoxPlot, Chart, Line
@@ -72,3 +73,17 @@ def test_another_script_has_a_font_or_is_told_of(monkeypatch):
     monkeypatch.undo()
     fonts._others.cache_clear()
     assert encoded(made, "pdf", "x").startswith(b"%PDF-")
+
+
+def test_a_script_is_drawn_in_the_first_installed_font_that_has_it(monkeypatch, tmp_path):
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    fonts._characters.cache_clear()
+    assert fonts._characters(str(tmp_path / "broken.ttf")) == frozenset()
+    known = {"own.ttf": frozenset("\ua4f8"), "LastResort.ttf": frozenset("\ua4f8")}
+    listed = [FontEntry(fname=name, name=name.removesuffix(".ttf"), weight=400) for name in sorted(known)]
+    installed = [*fonts.font_manager.fontManager.ttflist, *listed]
+    monkeypatch.setattr(fonts.font_manager.fontManager, "ttflist", installed)
+    monkeypatch.setattr(fonts, "_characters", lambda path: known.get(path, frozenset("ab")))
+    fonts._others.cache_clear()
+    assert families("ab\ua4f8") == ["DejaVu Sans", "own"]
+    fonts._others.cache_clear()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
 from dataclasses import asdict, replace
 
 import pytest
@@ -12,7 +14,7 @@ from limen import catalog
 from limen.errors import UsageError
 from limen.identity import Identity
 from limen.runs import AttackEntry, DataEntry, Manifest, ModelEntry, RunError, Settings, SkippedImage
-from limen.runs.manifest import FORMAT, read_manifest, write_manifest
+from limen.runs.manifest import FORMAT, _installed_versions, read_manifest, write_manifest
 
 from ..named import identity
 
@@ -243,3 +245,13 @@ def test_a_name_that_is_no_unicode_is_refused_before_it_is_written(tmp_path, man
     with pytest.raises(UsageError, match="rename"):
         write_manifest(tmp_path, replace(manifest, data=DataEntry("d", 3, ("a\udcff",))))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_packages_that_are_not_installed_have_no_version(monkeypatch):
+    def lacking(package: str) -> str:
+        if package != "torch":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return "2"
+
+    monkeypatch.setattr(importlib.metadata, "version", lacking)
+    assert _installed_versions() == {"python": platform.python_version(), "torch": "2"}

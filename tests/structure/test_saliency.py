@@ -309,3 +309,11 @@ def test_specs_name_models_with_options_and_ones_own(tmp_path):
     torch.testing.assert_close(density_of(own, batch), as_density(batch.mean(1) ** 2))
     with pytest.raises(LimenError, match="unknown parameter 'sigma'"):
         catalog.SALIENCY.make("spectral_residual:sigma=2")
+
+
+@pytest.mark.parametrize(
+    "options", [{"width": 10**9}, {"scales": 40}, {"ratio": 1e6, "finest": 1e6}], ids=str
+)
+def test_surrounds_beyond_all_images_are_refused(options):
+    with pytest.raises(UsageError, match=r"the widest surround .* pixels at most"):
+        center_surround(images(1), **options)

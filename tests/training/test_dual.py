@@ -9,9 +9,11 @@ from torch import nn
 from limen import Classifier
 from limen.attacks import Outcome
 from limen.data import from_arrays
+from limen.document import Cell
 from limen.errors import UsageError
 from limen.identity import Identity, Named
 from limen.training import DUALS, Lagrangian, Settings, describe, train
+from limen.training.curves import dual_cells
 
 from .networks import digits, linear
 
@@ -116,3 +118,7 @@ def test_every_epoch_keeps_its_dual_and_the_page_shows_it(tmp_path):
 def test_a_spec_that_cannot_be_followed_is_one_clear_error(spec, message):
     with pytest.raises(UsageError, match=message):
         DUALS.make(spec)
+
+
+def test_a_step_without_a_dual_leaves_its_cells_empty():
+    assert dual_cells(None) == [Cell()] * 3

@@ -40,7 +40,7 @@ def asks_for(function: Callable[..., Any], name: str) -> bool:
     """Whether a function has a parameter of this name, which is not set already.
 
     Example:
-        >>> asks_for(lambda images, classifier: images, "classifier"), asks_for(abs, "classifier")
+        >>> asks_for(lambda images, classifier: images, "classifier"), asks_for(min, "classifier")
         (True, False)
     """
     if isinstance(function, Named):

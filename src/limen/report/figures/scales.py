@@ -76,8 +76,8 @@ class Ticks(Formatter):
         percent: Whether they are shares, written as percentages.
 
     Example:
-        >>> Ticks().format_ticks([0.0, 1000.0]), Ticks(percent=True).format_ticks([0.5])
-        (['0', '1,000'], ['50\N{NO-BREAK SPACE}%'])
+        >>> Ticks().format_ticks([0.0, 1000.0]), Ticks(percent=True)(0.5)
+        (['0', '1,000'], '50\N{NO-BREAK SPACE}%')
     """
 
     def __init__(self, percent: bool = False) -> None:
