@@ -180,6 +180,13 @@ def test_nothing_stays_nothing_whatever_length_is_asked_for():
     assert gradient.isfinite().all()
 
 
+def test_a_change_of_the_length_asked_for_is_made_of_itself():
+    images = scenes(2)
+    exact = ExactLength(0.1).bind(problem_of(images))
+    made = exact(torch.randn(images.shape, generator=generator(3), dtype=images.dtype))
+    torch.testing.assert_close(exact(exact.invert(made)), made)
+
+
 def test_what_is_no_perturbation_has_no_length():
     with pytest.raises(UsageError, match=r"UnitChange measures .* SigmoidBox is not additive"):
         Composition(objective=Margin(), perturbation=SigmoidBox(), rule=(UnitChange(),), steps=1)

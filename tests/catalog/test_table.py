@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import math
 from pathlib import Path
@@ -339,3 +340,9 @@ def test_what_an_identity_names_is_made_with_other_values():
     assert catalog.ATTACKS.varied(first, steps=40).identity.label == "pgd_l2:eps=3"
     with pytest.raises(UsageError, match="size"):
         catalog.ATTACKS.varied(first, size=1)
+
+
+def test_a_function_with_some_values_set_already_has_the_types_of_the_others():
+    table = Catalog("attack", {"short": functools.partial(climb, steps=3)}, argument=False)
+    made = table.make("short:eps=1/2,early=false")
+    assert (made["eps"], made["early"], made["steps"]) == (0.5, False, 3)

@@ -50,3 +50,9 @@ def test_it_grows_while_that_helps_and_never_beyond_all_features():
     tried = search_dimension(1000, lambda size: 1 / size)
     assert max(tried) == 1000
     assert {200, 400, 600, 800} < set(tried)
+
+
+def test_it_does_not_go_on_towards_a_size_that_was_worse_than_those_before():
+    errors = {15: 0.5, 30: 0.4, 45: 0.45, 37: 0.3, 40: 0.2}
+    tried = search_dimension(60, lambda size: errors.get(size, 0.5))
+    assert list(tried) == [15, 30, 45, 23, 37, 34, 40, 39, 41]

@@ -408,3 +408,15 @@ def test_maps_are_the_same_where_the_caller_has_turned_gradients_off():
     with torch.no_grad():
         assert torch.equal(class_activation_map(classifier, batch), expected)
     assert torch.equal(class_activation_map(classifier, batch.requires_grad_()), expected)
+
+
+def test_a_network_that_calls_its_layers_by_keyword_has_maps_all_the_same():
+    class ByKeyword(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, batch: Tensor) -> Tensor:
+            return self.head(self.conv(input=batch).mean((2, 3)))
+
+    assert feature_layer(Classifier(ByKeyword()), images(1)) == "conv"

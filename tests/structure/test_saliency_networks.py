@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -262,3 +263,8 @@ def test_weights_of_another_network_are_refused(tmp_path):
         u2net(images(), weights=wrong, small=True)
     with pytest.raises(WeightsError, match="no such file of weights"):
         u2net(images(), weights=tmp_path / "none.pth", small=True)
+
+
+def test_no_image_has_no_density(monkeypatch):
+    monkeypatch.setattr(sys.modules[deepgaze.__module__], "network_of", lambda *given: None)
+    assert deepgaze(torch.zeros(0, 3, 64, 96), weights="net.pth").shape == (0, 64, 96)
