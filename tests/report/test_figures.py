@@ -32,6 +32,7 @@ from limen.document import (
 from limen.errors import LimenError, UsageError
 from limen.report.figures import strip, write_figures, write_run_figures
 from limen.report.figures.latex import _SPECIAL, escaped, tabular
+from limen.report.figures.of_runs import _parts
 from limen.runs.files import encode_png
 
 CHART = Chart("L₂", "x", "fooled", [Line("pgd", [0, 1], [0, 1], series="pgd")])
@@ -297,6 +298,14 @@ def test_runs_become_figures_of_all_their_page_shows(make_run, evaluate, tmp_pat
     for name in ("pgd_l2:eps=3,", "ddn (first)", "ddn (second)"):
         assert name in drawn
     assert "dc:date" not in drawn
+
+
+def test_an_attack_under_several_values_becomes_a_figure(make_run, record):
+    rows = {f"pgd_l2:eps={eps}": [record(0, "photo 0", success=eps > 1)] for eps in (1, 2)}
+    charts = [block for part, _ in _parts({"run": make_run("swept", rows)}, 0) for block in part.blocks]
+    (chart,) = [each for block in charts[2:] if isinstance(block, Charts) for each in block.charts]
+    (line,) = chart.lines
+    assert (chart.title, chart.x_label, tuple(line.y)) == ("pgd_l2", "eps", (1, 0))
 
 
 def test_a_png_has_300_dots_an_inch(tmp_path: Path):
