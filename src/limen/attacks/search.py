@@ -214,5 +214,12 @@ class LeastBudget(Search):
                 those = replace(those, start=best.images[left])
             parts = replace(parts.select(stay), distance=self.distance, early_stop=True)
             salt = turn * len(compositions) + place
+            kept = [each[left].clone() for each in (best.images, best.predictions, best.distance)]
+            found = best.success[left].clone()
             succeeded |= _climb(parts, classifier, those, best, left, salt)
+            # Where a ball holds no stored image, only what was found in it is revoked.
+            lost = (found & ~best.success[left]).nonzero()[:, 0]
+            for values, before in zip((best.images, best.predictions, best.distance), kept, strict=True):
+                values[left[lost]] = before[lost]
+            best.success[left[lost]] = True
         return succeeded
