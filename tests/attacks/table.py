@@ -218,8 +218,8 @@ TABLE = (
     Row("fab", {"norm": "l2", "steps": 25}, L2, (25, 26), gradients=(2, 1), minimal=True, sharp={"steps": 60},
         variant="l2", awkward={"steps": 50}),
     # Drawn to the original, steps along a single value may stay short of a boundary for ever.
-    Row("fab", {"norm": "l1", "steps": 50, "bias": 0.0}, L1, (50, 51), gradients=(2, 1), minimal=True, sharp={"steps": 60},
-        variant="l1"),
+    Row("fab", {"norm": "l1", "steps": 50, "bias": 0.0}, L1, (50, 51), gradients=(2, 1), minimal=True,
+        sharp={"steps": 60}, variant="l1"),
     Row("square", {"eps": 0.15, "steps": 100}, LINF, (100, 101), gradients=(0, 0), random=True, stops=True,
         has_optimum=False),
     Row("square", {"eps": 3.1, "norm": "l2", "steps": 100}, L2, (100, 101), gradients=(0, 0), random=True,
