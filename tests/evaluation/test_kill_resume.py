@@ -20,7 +20,7 @@ def test_a_run_killed_and_resumed_equals_an_undisturbed_one():
     process = _run("--kills", "1", "--", sys.executable, tiny_run)
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.count("\nkill") == 1
-    assert "120 records, 180 images: all equal" in process.stdout
+    assert "60 records, 90 images: all equal" in process.stdout
 
 
 # A stand-in for an attack run, whose results depend on the time, or which repeats what was written.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,10 +180,8 @@ def _listening(task: Task, settings: Settings, page: Path, log: Path | None, lea
             complain(_line(event))
             _write_page(task, settings, history, page)
 
-    with steps() as show:
+    with steps() as show, nullcontext() if logs is None else closing(logs):
         yield listen
-    if logs is not None:
-        logs.close()
 
 
 def _conclude(task: Task, settings: Settings, files: Files, history: tuple[Epoch, ...]) -> None:
