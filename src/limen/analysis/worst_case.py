@@ -72,10 +72,8 @@ class WorstCase:
         Raises:
             UnknownNameError: If there is no such metric.
         """
-        if metric not in self.metrics:
-            raise UnknownNameError("metric", metric, self.metrics)
-        moved = self.metrics[metric].distortion(self.values[metric])
-        bound = float(self.metrics[metric].distortion(np.array(budget)))
+        column = self._column(metric)
+        moved, bound = column.distortion(self.values[metric]), float(column.distortion(np.array(budget)))
         slack = _ROUNDING * abs(bound)
         with np.errstate(invalid="ignore"):
             near = moved >= bound - slack if least else moved <= bound + slack
@@ -87,9 +85,13 @@ class WorstCase:
         Raises:
             UnknownNameError: If there is no such metric.
         """
+        values = self.values[self._column(metric).key]
+        return not bool(np.isnan(values[self.success & self.correct]).any())
+
+    def _column(self, metric: str) -> MetricColumn:
         if metric not in self.metrics:
             raise UnknownNameError("metric", metric, self.metrics)
-        return not bool(np.isnan(self.values[metric])[self.success & self.correct].any())
+        return self.metrics[metric]
 
     def robust_accuracy(self, metric: str, budget: float) -> Measured:
         """The share of all images that were right before and stay so within a budget, with its interval.
