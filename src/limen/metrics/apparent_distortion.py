@@ -72,6 +72,9 @@ def combine(detected: Tensor, appearance: Tensor) -> Tensor:
 
 def _distortion(reference: Tensor, distorted: Tensor) -> Tensor:
     detected = detected_distortion(reference, distorted)
-    appearance = appearance_distortion(reference, distorted)
-    # In float64, as the detection stage is.
-    return combine(detected, appearance.double()).to(reference.dtype)
+    # Where nothing is seen the appearance, three quarters of the work, has the exponent 0.
+    seen = detected > 0
+    appearance = torch.ones_like(detected)  # in float64, as the detection stage is
+    if seen.any():
+        appearance[seen] = appearance_distortion(reference[seen], distorted[seen]).to(appearance)
+    return combine(detected, appearance).to(reference.dtype)

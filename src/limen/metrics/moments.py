@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 BLOCK = 16
@@ -31,11 +32,14 @@ def cell_moments(maps: Tensor) -> Moments:
     height, width = (side // STRIDE * STRIDE for side in maps.shape[-2:])
     rows = [maps[..., start:height:STRIDE, :width] for start in range(STRIDE)]
     mean = (rows[0] + rows[1] + rows[2] + rows[3]) / STRIDE
-    second, third, fourth = (mean.new_zeros(()) for _ in range(3))
+    second, third, fourth = (torch.zeros_like(mean) for _ in range(3))
     for row in rows:
         offset = row - mean
         square = offset * offset
-        second, third, fourth = second + square, third + square * offset, fourth + square * square
+        # In place: on whole maps, the time of a sum is that of reading and writing it.
+        second += square
+        third.addcmul_(square, offset)
+        fourth.addcmul_(square, square)
     moments = Moments(mean, second / STRIDE, third / STRIDE, fourth / STRIDE)
     for _ in range(2):
         moments = _join(*(Moments(*(each[..., start::2] for each in moments)) for start in range(2)))
