@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         smoothing,
         spec,
         structure,
+        study,
         training,
         weights,
     )
@@ -74,6 +75,7 @@ __all__ = [
     "smoothing",
     "spec",
     "structure",
+    "study",
     "training",
     "weights",
 ]

@@ -21,6 +21,7 @@ from limen.cli.options import Targeting
 from limen.cli.report import report
 from limen.cli.reproduce import reproduce
 from limen.cli.streams import enduring
+from limen.cli.study import study
 from limen.cli.train import train
 from limen.cli.weights import weights
 
@@ -45,6 +46,7 @@ for name, command in {
     "augment": augment,
 }.items():
     app.command(name, cls=Targeting if command is attack else None)(command)
+app.add_typer(study, name="study")
 app.add_typer(weights, name="weights")
 
 

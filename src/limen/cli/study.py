@@ -1,0 +1,86 @@
+"""`limen study`: ask people whether they see what attacks did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from limen.cli.options import COUNT, Seed, option
+
+study = typer.Typer(no_args_is_help=True, help="Ask people whether they see what attacks did.")
+
+
+@study.command()
+def make(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+    out: Annotated[Path, option("DIR", "Folder of the study; made if missing.")],
+    task: Annotated[
+        Literal["same-different", "2afc", "match"],
+        typer.Option(
+            help="Do the two differ; which of the two was altered; or which of the two equals the one above?"
+        ),
+    ] = "same-different",
+    attack: Annotated[
+        list[str] | None,
+        option("LABEL", "Attack of the run to ask about; repeatable. All if not given."),
+    ] = None,
+    limit: Annotated[
+        int | None, option("N", "How many photographs to show at most, drawn from the seed.", min=2)
+    ] = None,
+    observers: Annotated[int, option("N", "For how many people trials are drawn.", **COUNT)] = 100,
+    trials: Annotated[
+        int | None, option("N", "How many pairs each sees; all, but at most 80, if not given.", **COUNT)
+    ] = None,
+    same: Annotated[float, option("SHARE", "Which share of the pairs is identical.")] = 0.5,
+    view: Annotated[int, option("MS", "For how long a pair is seen; 0 until the answer.", min=0)] = 5000,
+    after: Annotated[
+        Literal["blank", "mask", "stay"],
+        typer.Option(help="What follows: nothing, noise, or the pictures themselves."),
+    ] = "blank",
+    zoom: Annotated[int, option("N", "Pixels of the screen to each side of a picture's pixel.", min=1)] = 1,
+    title: Annotated[str, option("TEXT", "What people are told that it is.")] = "Do you see a difference?",
+    texts: Annotated[
+        Path | None,
+        option("FILE", "Consent, instructions and words in place of Limen's; see limen study texts."),
+    ] = None,
+    post: Annotated[
+        str | None, option("URL", "Where answers are sent; if that fails, or not given, they become a file.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Make a study of a run: a folder to give to people, which opens in any browser without a network."""
+    from limen.cli.console import output
+    from limen.study import make_study
+
+    made = make_study(
+        run,
+        out,
+        task=task,
+        attacks=attack or (),
+        limit=limit,
+        observers=observers,
+        trials=trials,
+        same=same,
+        view=view,
+        after=after,
+        zoom=zoom,
+        title=title,
+        texts=texts,
+        post=post,
+        seed=seed,
+    )
+    design = made.key.design
+    pairs = f"{design.trials} pairs per observer, {design.same} of them identical"
+    output().print(f"{len(made.key.attacks)} attacks, {pairs}")
+    output().print(f"page {made.page} (give people its folder)")
+    output().print(f"key  {made.key_file} (keep it to yourself)")
+
+
+@study.command()
+def texts() -> None:
+    """Print Limen's own consent, instructions and words, to change and give to make by --texts."""
+    from limen.study import default_texts
+
+    typer.echo(default_texts(), nl=False)
