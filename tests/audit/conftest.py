@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from limen.audit import Attempt, Effort, further, page
+from limen.audit import Attempt, Effort, page
 from limen.audit import effort as efforts
 from limen.audit.effort import LINF, UNBOUNDED
 
@@ -28,6 +28,4 @@ def small() -> Iterator[Effort]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(efforts, "EFFORTS", MappingProxyType({**efforts.EFFORTS, "quick": made}))
         patch.setattr(page, "CURVES", ("l2",))
-        patch.setattr(further, "_IMAGES", 2)
-        patch.setattr(further, "_DRAWS", 2)
         yield made

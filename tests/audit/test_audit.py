@@ -195,11 +195,11 @@ def test_where_too_few_images_fit_into_the_time_a_lesser_effort_is_taken(small, 
     digits = limen.catalog.model("demo:digits"), limen.catalog.data("demo:digits,count=24")
     plan = planning.planned(*digits, {"effort": "standard"}, [], [], 12, 6, 32)
     rows = sum(each.rows for each in small.attempts if each.runs)
-    assert (plan.effort, plan.images) == ("quick", int(0.9 * 6 * 60 / (10 * rows)) - 1)  # one for indicators
+    assert (plan.effort, plan.images) == ("quick", int(0.9 * 6 * 60 / (10 * rows)))
     assert planning.planned(*digits, {"effort": "standard"}, [], [], 12, 900, 32).effort == "standard"
 
 
 def test_what_cannot_be_measured_is_noted_and_weakens_nothing():
-    (note,) = auditing._measured(SimpleNamespace(), SimpleNamespace(), ["detectoin"], ())
+    (note,) = auditing._measured(SimpleNamespace(), SimpleNamespace(), ["detectoin"])
     assert (note.state, note.counts) == ("note", False)
     assert "It could not be measured: evaluation spec 'detectoin': unknown evaluation" in note.evidence

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 import limen
 from limen.audit import Finding, Subject, check, subject_of
 from limen.audit.setup import names
+from limen.audit.setup.model import indicated
 from limen.audit.setup.preprocessing import preprocessing
 from limen.classifier import Classifier
 from limen.data import Dataset, from_arrays
 from limen.errors import LimenWarning, UsageError
+from limen.evaluation.indicators import INDICATORS
 
 DIGITS, PHOTOS = "demo:digits,count=60", "demo:photos,count=24"
-KEYS = {"accuracy", "labels", "preprocessing", "steadiness", "outputs", "gradients"}
+OF_MODEL = {key for key, each in INDICATORS.items() if each.of == "model"}
 
 
 class Around(nn.Module):
@@ -66,7 +68,12 @@ def digits(before: Callable = lambda x: x, after: Callable = lambda y: y) -> Cla
 def test_of_a_sound_model_nothing_is_said(model, spec):
     found = check(subject(limen.catalog.model(model), data(spec)))
     assert [each for each in found if each.counts] == []
-    assert {each.key for each in found if each.state == "sound"} == KEYS
+    assert {each.key for each in found if each.state == "sound"} == {
+        "accuracy",
+        "labels",
+        "preprocessing",
+        *OF_MODEL,
+    }
 
 
 def shifted(by: int, classes: int = 10) -> Dataset:
@@ -133,12 +140,12 @@ def test_a_network_that_is_fed_otherwise_than_it_expects_is_found_out(way):
 
 
 PLANTED = {
-    "flat": {"after": lambda y: (y * 4).round() / 4},
+    "rounding": {"after": lambda y: (y * 4).round() / 4},
     "saturation": {"after": lambda y: 1000 * y},
-    "steadiness": {"before": lambda x: x + 0.05 * torch.randn_like(x)},
-    "outputs": {"after": lambda y: y.softmax(1)},
+    "random_answers": {"before": lambda x: x + 0.05 * torch.randn_like(x)},
+    "probabilities": {"after": lambda y: y.softmax(1)},
     "no_gradient": {"before": lambda x: x.detach()},
-    "misleading": {"before": lambda x: x.detach() + 1e-3 * (x - x.detach()).flip(3).roll(7, 2)},
+    "batch_dependence": {"after": lambda y: y - 0.5 * y.mean(0)},
 }
 
 
@@ -146,20 +153,36 @@ PLANTED = {
 def test_what_is_planted_in_a_model_is_found_and_named(key):
     found = odd(digits(**PLANTED[key]))
     assert key in found, found
-    assert found[key].state == "weakens"
-    assert found[key].advice
+    about = INDICATORS[key]
+    assert (found[key].title, found[key].advice) == (about.title, about.advice)
+    assert (found[key].state, found[key].of) == ("weakens", "setup")
 
 
-def test_a_batch_norm_in_training_mode_is_found_by_what_it_does():
-    found = odd(digits(after=lambda y: y - 0.5 * y.mean(0)))
-    assert found["steadiness"].title == "An answer depends on what else is in the batch"
+def test_a_model_that_has_no_image_right_is_asked_all_the_same():
+    other = replace(subject(limen.catalog.model("demo:digits"), data(DIGITS), 9), labels=torch.full((9,), 99))
+    found = [*indicated(other)]
+    assert {each.key: each.state for each in found} == dict.fromkeys(OF_MODEL, "sound")
+    assert {each.key: each.evidence for each in found}["rounding"].startswith("On 0 of 9 images")
+
+
+def test_what_cannot_be_asked_without_a_gradient_is_to_know():
+    found = {each.key: each for each in indicated(subject(digits(lambda x: x.detach()), data(DIGITS), 9))}
+    unknown = {key for key, each in found.items() if each.state == "note"}
+    assert unknown == {
+        "nonfinite_gradients",
+        "zero_gradients",
+        "saturation",
+        "misleading_gradients",
+        "aimless_gradients",
+    }
+    assert found["zero_gradients"].evidence == "It could not be measured on any of these images."
 
 
 def test_a_defence_in_front_is_named_and_attacked_through():
     from limen.defenses import Defended, bit_depth
 
     found = odd(Defended(limen.catalog.model("demo:digits"), bit_depth))
-    assert [*found] == ["defense"]
+    assert [*found] == ["defense", "rounding"]
     assert "bit_depth" in found["defense"].evidence
 
 

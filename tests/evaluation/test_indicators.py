@@ -101,7 +101,7 @@ def optimised(batch):
 
 
 PLANTED = {
-    "rounding": (Planted(rounded), {"rounding", "unavailable_gradients"}),
+    "rounding": (Planted(rounded), {"rounding", "zero_gradients", "unavailable_gradients"}),
     "rounding straight through": (
         Planted(lambda batch: straight_through(batch, rounded(batch))),
         {"rounding"},
@@ -111,9 +111,16 @@ PLANTED = {
     "roughness": (Planted(lambda batch: batch + 0.5 * torch.sin(3000 * batch)), {"unstable_predictions"}),
     "sign": (
         Planted(Turned.apply),
-        {"misleading_gradients", "unconstrained_failure", "black_box_stronger"},
+        {"misleading_gradients", "aimless_gradients", "unconstrained_failure", "black_box_stronger"},
     ),
-    "detached": (Planted(lambda batch: batch.detach() + 0 * batch), {"unavailable_gradients"}),
+    "detached": (
+        Planted(lambda batch: batch.detach() + 0 * batch),
+        {"zero_gradients", "unavailable_gradients"},
+    ),
+    "nowhere": (Planted(lambda batch: batch.detach()), {"no_gradient"}),
+    "root": (Planted(after=lambda logits: logits + (0 * logits).sqrt()), {"nonfinite_gradients"}),
+    "batch": (Planted(after=lambda logits: logits - 0.5 * logits.mean(0)), {"batch_dependence"}),
+    "waves": (Planted(lambda batch: batch + 0.05 * torch.sin(300 * batch)), {"aimless_gradients"}),
     "another gradient": (Planted(detached), {"misleading_gradients"}),
     "softmax": (Planted(after=lambda logits: logits.softmax(1)), {"probabilities"}),
     "autograd": (Planted(optimised), {"autograd_in_forward"}),
@@ -121,7 +128,7 @@ PLANTED = {
 """What is done to a network, and the indicators that name it."""
 
 
-ATTACKED = {"sign": "pgd_linf:eps=40/255,steps=20"}
+ATTACKED = {"sign": "pgd_linf:eps=40/255,steps=20", "nowhere": "square:eps=8/255,steps=5"}
 """By which attack, where it is another."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,7 @@ def audit(
     attempts = plan.attempts(rules)
     run = _attacked(work, plan, attempts)
     specs = evaluations_of(dataset, effort_named(plan.effort), transfer)
-    notes = _measured(work, run, specs, {each.key for each in plan.findings if each.counts})
+    notes = _measured(work, run, specs)
     return _written(verdict_of(plan, run, attempts, rules, notes), work.folder, geometries_of(attempts))
 
 
@@ -196,7 +196,7 @@ def _attacked(work: _Work, plan: Plan, attempts: Sequence[Attempt]) -> Run:
     return open_run(work.folder / RUN)
 
 
-def _measured(work: _Work, run: Run, specs: Iterable[str], found: Collection[str]) -> list[Finding]:
+def _measured(work: _Work, run: Run, specs: Iterable[str]) -> list[Finding]:
     """Measure what is left of further evaluations of the run; what could not be measured is noted."""
     notes: list[Finding] = []
     for spec in specs:
@@ -206,7 +206,7 @@ def _measured(work: _Work, run: Run, specs: Iterable[str], found: Collection[str
                 how = {"device": work.classifier.device, "batch_size": work.batch_size, "progress": progress}
                 stored = evaluate(run, what, classifier=work.classifier, **how)
             if what.identity.name == INDICATORS_NAME:
-                notes += indicated(stored, found)
+                notes += indicated(stored)
         except LimenError as error:
             said = f"It could not be measured: {error}."
             notes.append(Finding(f"evaluation {spec}", f"Evaluation {spec}", "note", said, of="attacks"))

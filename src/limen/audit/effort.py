@@ -73,16 +73,16 @@ class Effort:
         images: On how many images at most, if nobody says otherwise.
         attempts: The attacks.
         evaluations: What is measured of the run, as specs.
-        indicators: Of what indicators of failed attacks are sought: the model alone, or all, which makes each
-            attack anew, in other ways, on a few images.
-        besides: As many images' worth of attacks as indicators cost at most.
+        indicators: Whether indicators of failed attacks are sought, which makes each attack anew, in other
+            ways, on a few images.
+        besides: As many images' worth of attacks as these cost at most.
     """
 
     images: int
     attempts: tuple[Attempt, ...]
     evaluations: tuple[str, ...]
-    indicators: Literal["model", "all"] = "model"
-    besides: float = 1.0
+    indicators: bool = False
+    besides: float = 0.0
 
 
 def _climbs(steps: int, l2: tuple[float, ...] = (), targets: int = 0) -> tuple[Attempt, ...]:
@@ -132,7 +132,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
                 Attempt("black box", "square:steps=500", 502, "linf", (8 / 255,), gradient=False),
             ),
             (_SHIELDS, "detection"),
-            indicators="all",
+            indicators=True,
             besides=32,
         ),
         "thorough": Effort(
@@ -152,7 +152,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
                 Attempt("black box", "square:steps=5000", 5002, "linf", (8 / 255,), gradient=False),
             ),
             (_SHIELDS, "detection"),
-            indicators="all",
+            indicators=True,
             besides=32,
         ),
     }

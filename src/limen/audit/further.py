@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from limen.audit.effort import Effort
 from limen.audit.finding import Finding
@@ -17,28 +17,19 @@ INDICATORS_NAME = "indicators"
 
 _IMAGES, _DRAWS, _QUERIES = 8, 20, 100
 
-_KNOWN = {
-    "random_answers": "steadiness",
-    "probabilities": "outputs",
-    "saturation": "saturation",
-    "rounding": "flat",
-    "misleading_gradients": "misleading",
-}
-"""By an indicator, the key of the set-up check that says the same."""
-
 
 def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str]) -> Iterator[str]:
     """The specs of what is measured of a run.
 
     Args:
         dataset: What was attacked; where its samples are in groups, these are compared.
-        effort: What is measured anyway, and whether indicators of attacks are sought, too.
+        effort: What is measured anyway, and whether indicators of failed attacks are sought.
         transfer: Specs of other models that see what fools this one.
     """
-    of_model = tuple(key for key, each in INDICATORS.items() if each.of == "model")
-    wanted: list[tuple[str, object]] = [("images", _IMAGES), ("draws", _DRAWS)]
-    wanted.append(("queries", _QUERIES) if effort.indicators == "all" else ("only", of_model))
-    yield write_spec(INDICATORS_NAME, wanted)
+    if effort.indicators:
+        of_attack = tuple(key for key, each in INDICATORS.items() if each.of == "attack")
+        wanted = [("images", _IMAGES), ("only", of_attack), ("draws", _DRAWS), ("queries", _QUERIES)]
+        yield write_spec(INDICATORS_NAME, wanted)
     yield from effort.evaluations
     if transfer:
         yield write_spec("transfer", [("model", tuple(transfer))])
@@ -46,26 +37,25 @@ def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str]) ->
         yield "fairness"
 
 
-def indicated(stored: Stored, found: Collection[str]) -> Iterator[Finding]:
-    """The findings that indicators are, each once, but for those that a set-up check has found already.
+def indicated(stored: Stored) -> Iterator[Finding]:
+    """The findings that indicators of attacks are, each once.
 
     The verdict rests on the worst of all attacks. So what is wrong with some of them is to know, and weakens
     it only where it is so of every attack of which the indicator says anything, and of several.
 
     Args:
         stored: The evaluation `indicators` of the run.
-        found: The keys of the findings that are known and weaken the verdict.
     """
     said: dict[str, list[Indicated]] = {}
     for each in findings(stored):
-        if each.images:
+        if each.images and each.about.of == "attack":
             said.setdefault(each.indicator, []).append(each)
     for key, of in said.items():
         shown = [each for each in of if each.found]
-        if not shown or _KNOWN.get(key) in found:
+        if not shown:
             continue
         about, worst = INDICATORS[key], max(shown, key=lambda each: each.count)
-        whole = about.of == "model" or len(shown) == len(of) > 1
-        others = f", and so it is of {len(shown) - 1} others" if about.of == "attack" and shown[1:] else ""
-        evidence = worst.evidence if about.of == "model" else f"{worst.attack}{others}: {worst.evidence}"
-        yield Finding(key, about.title, "weakens" if whole else "note", evidence, about.advice, of="attacks")
+        state = "weakens" if len(shown) == len(of) > 1 else "note"
+        others = f", and so it is of {len(shown) - 1} others" if shown[1:] else ""
+        evidence = f"{worst.attack}{others}: {worst.evidence}"
+        yield Finding(key, about.title, state, evidence, about.advice, of="attacks")

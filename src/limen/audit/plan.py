@@ -10,9 +10,9 @@ from pathlib import Path
 from limen.audit.effort import Attempt, Effort, effort_named
 from limen.audit.finding import Finding
 from limen.audit.rules import Rule
-from limen.audit.setup import NO_GRADIENT
 from limen.decoding import read_json
 from limen.errors import RunError, UsageError, reason
+from limen.evaluation.indicators import NO_GRADIENT
 from limen.runs.files import write_whole, writing
 from limen.safety import MOST_TEXT, read_bytes
 
@@ -101,7 +101,7 @@ def with_budgets(attempts: Iterable[Attempt], rules: Iterable[Rule]) -> tuple[At
 
 def blind(effort: Effort, findings: Iterable[Finding]) -> dict[str, str]:
     """The attacks of an effort that cannot be run as no gradient flows, with that reason, by their specs."""
-    if not any(each.key == NO_GRADIENT for each in findings):
+    if not any(each.key == NO_GRADIENT and each.counts for each in findings):
         return {}
     return {each.spec: "no gradient flows through the model" for each in effort.attempts if each.gradient}
 

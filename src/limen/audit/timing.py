@@ -11,7 +11,7 @@ import torch
 
 from limen import catalog
 from limen.audit.effort import Attempt
-from limen.audit.setup import Subject, attacked
+from limen.audit.setup import Subject
 from limen.errors import LimenError, LimenWarning
 from limen.metrics import Metric
 from limen.metrics.metric import measured
@@ -57,14 +57,15 @@ def timed(subject: Subject, attempts: Sequence[Attempt], metrics: Sequence[Metri
     forward = _forward(subject, first)
     count = max(1, min(_MOST, int(_TARGET / max(4 * forward, 1e-6)), int(subject.right.sum())))
     images, labels = subject.first_right(count)
-    model = attacked(subject.classifier)
     passes, left_out = {}, {}
     for attempt in attempts:
         begin = time.perf_counter()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", LimenWarning)
-                outcome = catalog.attack(shortened(attempt))(model, images, labels, ids=range(count))
+                outcome = catalog.attack(shortened(attempt))(
+                    subject.attacked, images, labels, ids=range(count)
+                )
         except LimenError as error:
             left_out[attempt.spec] = str(error)
             continue

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from limen.classifier import Classifier
 from limen.data import Dataset, batches
+from limen.defenses import Adaptive, defenses_of
 from limen.errors import UsageError
 from limen.evaluation.cleans import as_stored, logits_of, right_labels
 from limen.images import to_uint8
@@ -24,6 +25,7 @@ class Subject:
     Attributes:
         classifier: The model under test.
         dataset: The data that the images are of.
+        ids: The names of the images.
         images: The images, (N, C, H, W), where the model is.
         labels: What they are, (N,), on the CPU; of several right classes, the one that the model names.
         logits: What the model says of them, (N, K), float64, on the CPU.
@@ -31,6 +33,7 @@ class Subject:
 
     classifier: Classifier
     dataset: Dataset
+    ids: tuple[str, ...]
     images: Tensor
     labels: Tensor
     logits: Tensor
@@ -54,6 +57,11 @@ class Subject:
     def classes(self) -> int:
         """How many classes the model knows."""
         return self.logits.shape[1]
+
+    @cached_property
+    def attacked(self) -> Classifier:
+        """The model as attacks are given it: with a gradient through its defences, or around them."""
+        return Adaptive(self.classifier) if defenses_of(self.classifier) else self.classifier
 
     def first_right(self, count: int) -> tuple[Tensor, Tensor]:
         """The first images that the model has right, at most so many, with their labels."""
@@ -80,11 +88,15 @@ def subject_of(classifier: Classifier, dataset: Dataset, places: Sequence[int], 
         LimenError: If the model cannot answer.
     """
     skipped: list[str] = []
+    ids: list[str] = []
     images, labels, logits = [], [], []
     for batch in batches(dataset, places, batch_size, lambda _, reason: skipped.append(reason)):
+        ids += batch.ids
         images.append(as_stored(to_uint8(batch.images), classifier))
         logits.append(logits_of(classifier, images[-1]).cpu())
         labels += right_labels(batch, logits[-1].argmax(1).tolist())
     if not images:
         raise UsageError(f"{dataset.spec}: no image can be read ({skipped[0] if skipped else 'it is empty'})")
-    return Subject(classifier, dataset, torch.cat(images), torch.tensor(labels), torch.cat(logits))
+    return Subject(
+        classifier, dataset, tuple(ids), torch.cat(images), torch.tensor(labels), torch.cat(logits)
+    )

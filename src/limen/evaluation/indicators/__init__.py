@@ -7,7 +7,7 @@ evidence and what to do.
 
 from __future__ import annotations
 
-from limen.evaluation.indicators import of_model, of_path, of_rivals
+from limen.evaluation.indicators import of_gradient, of_model, of_path, of_rivals
 from limen.evaluation.indicators.indicator import (
     INDICATORS,
     Finding,
@@ -16,16 +16,20 @@ from limen.evaluation.indicators.indicator import (
     indicator,
     summary,
 )
-from limen.evaluation.indicators.measure import indicators
+from limen.evaluation.indicators.measure import indicators, of_model_alone
+from limen.evaluation.indicators.of_gradient import NO_GRADIENT
 
 __all__ = [
     "INDICATORS",
+    "NO_GRADIENT",
     "Finding",
     "Indicator",
     "findings",
     "indicator",
     "indicators",
+    "of_gradient",
     "of_model",
+    "of_model_alone",
     "of_path",
     "of_rivals",
     "summary",

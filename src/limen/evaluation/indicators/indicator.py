@@ -98,7 +98,7 @@ class Finding:
     def evidence(self) -> str:
         """What was measured, as a sentence."""
         if not self.images:
-            return "There was no image to measure it on."
+            return "It could not be measured on any of these images."
         share = f"{number(100 * self.value)}\N{NO-BREAK SPACE}%"
         known = {"images": self.images, "count": self.count, "threshold": number(self.about.threshold)}
         return self.about.says.format(value=number(self.value), percent=share, **known)

@@ -15,7 +15,7 @@ from limen.classifier import Classifier
 from limen.errors import LimenWarning
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.indicators.describe import describe
-from limen.evaluation.indicators.indicator import Indicator, chosen
+from limen.evaluation.indicators.indicator import INDICATORS, Finding, Indicator, chosen
 from limen.evaluation.indicators.trial import Effort, Subject, Trial
 from limen.evaluation.protocol import evaluation
 from limen.runs import Part, Run
@@ -119,8 +119,24 @@ class Known:
     def of_model(self, each: Indicator) -> np.ndarray:
         """What an indicator of the model says of every image of the batch."""
         if each.key not in self._values:
-            self._values[each.key] = each.measure(self.subject).detach().double().cpu().numpy()
+            self._values[each.key] = _numbers(each.measure(self.subject))
         return self._values[each.key]
+
+
+def of_model_alone(subjects: Sequence[Subject]) -> list[Finding]:
+    """What each indicator of the model says, found or not, before any attack.
+
+    Args:
+        subjects: The model with some images each, as many as fit side by side.
+    """
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LimenWarning)
+        for each in INDICATORS.values():
+            if each.of == "model":
+                values = [_numbers(each.measure(subject)) for subject in subjects]
+                found.append(each.judge("", np.concatenate(values)))
+    return found
 
 
 def _classifiers(run: Run, context: Context, defense: str | None) -> tuple[Classifier, Classifier]:

@@ -1,4 +1,4 @@
-"""Indicators of the model: what attacks of any kind stumble over."""
+"""Indicators of the model's answers: what attacks of any kind stumble over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from limen.evaluation.indicators.trial import Subject
 from limen.images import norm
 
 _PASSES, _ROUNDS = 5, 8
-_TINY = 1e-4  # far less than a level of 8 bits, far more than float32 tells apart
+_TINY = 1e-5  # far less than a level of 8 bits, far more than float32 tells apart
+_MOVED = 64
+_SUM = 1e-4  # of which the sum of a thousand probabilities may miss 1
+_EPS = 16  # so many times the precision that the network works in is no difference between its answers
 
 
 @indicator(
@@ -34,7 +37,27 @@ def random_answers(subject: Subject) -> Tensor:
     answers = [subject.answers(subject.originals) for _ in range(_PASSES)]
     units = [each / (norm(each)[:, None] + 1e-10) for each in answers]
     pairs = [norm(one - other) for place, one in enumerate(units) for other in units[:place]]
-    return torch.stack(pairs).amax(0)
+    return _told(subject, torch.stack(pairs).amax(0))
+
+
+@indicator(
+    "batch_dependence",
+    "An answer depends on what else is in the batch",
+    of="model",
+    threshold=2e-2,  # other kernels are used for other batches, and int8 networks scale by the batch
+    says="Between an image alone and the same in a batch logits differ by up to {percent} of the largest, "
+    "and by more than 2\N{NO-BREAK SPACE}% on {count} of {images} images.",
+    advice="Make the network in evaluation mode: a batch norm that was traced in training mode does this.",
+    source="Limen's own.",
+)
+def batch_dependence(subject: Subject) -> Tensor:
+    """By how much an image's answer alone differs from that in the batch, as a share of its largest logit."""
+    together, again = subject.answers(subject.originals), subject.answers(subject.originals)
+    size = together.abs().amax(1).clamp_min(1e-10)
+    if len(size) < 2 or bool(((again - together).abs().amax(1) > 1e-4 * size).any()):
+        return subject.known()
+    alone = torch.cat([subject.answers(image[None]) for image in subject.originals])
+    return _told(subject, (alone - together).abs().amax(1) / size)
 
 
 @indicator(
@@ -68,20 +91,21 @@ def unstable_predictions(subject: Subject) -> Tensor:
     says="On {count} of {images} images all outputs lie in [0, 1] and add up to 1.",
     advice="Leave the softmax out, so that the model returns logits: the gradient of a probability fades "
     "where the model is sure.",
-    source="AutoAttack, check_range_output: within 1e-5.",
+    source="AutoAttack, check_range_output.",
 )
 def probabilities(subject: Subject) -> Tensor:
     """1 where the answer adds up to 1 as no logits do."""
     answers = subject.answers(subject.originals)
-    inside = ((answers > -1e-5) & (answers < 1 + 1e-5)).all(1)
-    return (inside & ((answers.sum(1) - 1).abs() < 1e-5)).to(subject.originals.dtype)
+    off = max(_SUM, _EPS * precision(subject))
+    inside = ((answers > -off) & (answers < 1 + off)).all(1)
+    return (inside & ((answers.sum(1) - 1).abs() < off)).to(subject.originals.dtype)
 
 
 @indicator(
     "autograd_in_forward",
     "The model takes gradients to answer",
     of="model",
-    says="Autograd is called in the model's forward pass.",
+    says="Autograd is called in the model's forward pass on {count} of {images} images.",
     advice="Attack adaptively: let the gradient pass through what the model optimises, or straight through "
     "it; the gradient of the last step alone says little.",
     source="AutoAttack, check_dynamic.",
@@ -105,67 +129,46 @@ def autograd_in_forward(subject: Subject) -> Tensor:
 
 
 @indicator(
-    "saturation",
-    "The model's answers are saturated",
-    of="model",
-    says="On {count} of {images} images logits lie so far apart that the gradient of the cross-entropy is 0 "
-    "in 32-bit floats.",
-    advice="Climb the logit margin or the ratio of logit differences, or divide the logits by a constant. "
-    "Limen's own losses are not misled; attacks of other tools are.",
-    source="Carlini & Wagner 2016, Defensive distillation is not robust; Croce & Hein 2020, Section 4.",
-)
-def saturation(subject: Subject) -> Tensor:
-    """1 where the softmax of 32-bit floats is exactly 1 for a class and 0 for all others."""
-    chances = subject.answers(subject.originals).float().softmax(1)
-    return (chances.sort(1, descending=True).values[:, 1] == 0).to(subject.originals.dtype)
-
-
-@indicator(
     "rounding",
     "The model rounds",
     of="model",
     threshold=0.5,
-    says="On {count} of {images} images most changes of up to 0.0001 change no bit of the answer.",
+    says="On {count} of {images} images most changes of up to 0.00001 in the 64 values that count most "
+    "change no bit of the answer.",
     advice="Attack the model without what rounds, or let the gradient pass straight through it (BPDA), and "
     "see which of those images fool this one.",
     source="Athalye, Carlini & Wagner 2018, Section 3: shattered gradients.",
 )
 def rounding(subject: Subject) -> Tensor:
     """The share of tiny changes that change nothing."""
-    held = next((each for each in subject.classifier.module.parameters() if each.is_floating_point()), None)
     # What works in half precision does not tell such changes apart, which is no rounding of its own.
-    size = _TINY if held is None else max(_TINY, 4 * torch.finfo(held.dtype).eps)
+    size = max(_TINY, 4 * precision(subject))
     before, same = subject.answers(subject.originals), []
-    inward = torch.where(subject.originals < 0.5, size, -size)
+    inward = torch.where(subject.originals < 0.5, size, -size) * _telling(subject)
     for salt in range(_ROUNDS):
         after = subject.answers(subject.originals + inward * subject.noise(salt))
         same.append((after == before).all(1))
     return torch.stack(same).to(subject.originals.dtype).mean(0)
 
 
-@indicator(
-    "misleading_gradients",
-    "Gradients mislead",
-    of="model",
-    threshold=0.5,
-    over="most",
-    says="A step of a tenth of a level along the gradient gains another amount than the gradient promises, "
-    "by {percent} on the median image and by more than half on {count} of {images}.",
-    advice="Look for a gradient of the model's own, a detached part or a sign that is turned, and mend it; "
-    "or attack the model without that part.",
-    source="Carlini et al. 2019, On evaluating adversarial robustness, Section 4: gradients checked by "
-    "differences.",
-)
-def misleading_gradients(subject: Subject) -> Tensor:
-    """How far what a small step gains is from what the gradient says, as a share of that."""
-    slope = subject.slope
-    if slope is None:
-        return subject.originals.new_full((len(subject.ids),), torch.nan)
-    step = 0.1 / 255 * slope.sign()
-    after = (subject.originals + step).clamp(0, 1)
-    promised = (slope * (after - subject.originals)).flatten(1).sum(1)
-    before = subject.answers(subject.originals)
-    gained = subject.margin(after) - subject.problem.margin(before)
-    # Less would drown in the rounding of the answers.
-    told = promised > 100 * torch.finfo(before.dtype).eps * before.abs().amax(1)
-    return torch.where(told, (1 - gained / promised).abs(), torch.nan)
+def _telling(subject: Subject) -> Tensor:
+    """Which few values (n, C, H, W) count most by the gradient, or are drawn where there is none.
+
+    Were all moved, some would cross a step of what rounds, and the answer would change after all.
+    """
+    drawn = subject.noise(_ROUNDS)
+    weight = drawn if subject.slope is None else subject.slope.nan_to_num(0).abs() + 1e-30 * drawn
+    flat = weight.flatten(1)
+    most = flat.topk(min(_MOVED, flat.shape[1])).indices
+    return torch.zeros_like(flat).scatter(1, most, 1).view_as(drawn)
+
+
+def precision(subject: Subject) -> float:
+    """The rounding of the numbers that a network works in, of a value of 1."""
+    held = next((each for each in subject.classifier.module.parameters() if each.is_floating_point()), None)
+    return torch.finfo(subject.originals.dtype if held is None else held.dtype).eps
+
+
+def _told(subject: Subject, apart: Tensor) -> Tensor:
+    """Differences of answers, 0 where the network's own rounding makes as much."""
+    return torch.where(apart > _EPS * precision(subject), apart, 0)

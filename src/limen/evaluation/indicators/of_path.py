@@ -16,22 +16,17 @@ _LAST = 10
     "unavailable_gradients",
     "Gradients are unavailable",
     threshold=0.5,
-    says="On {count} of {images} images the gradient is 0 or not finite: at the original, or, without a "
-    "success, in more than half of the steps.",
+    says="On {count} of {images} images without a success the gradient is 0 or not finite in more than half "
+    "of the steps.",
     advice="Let the gradient pass straight through what rounds, saturates or detaches in the model; or "
     "attack the model without that part, and see which of those images fool this one.",
     source="Pintor et al. 2022, Indicators of attack failure, I1; AutoAttack, check_zero_gradients.",
 )
 def unavailable_gradients(trial: Trial) -> Tensor:
-    """The share of gradients that cannot be followed, at the original or on the way."""
-    slope, outcome = trial.subject.slope, trial.outcome
-    at = torch.ones_like(outcome.success)
-    if slope is not None:
-        size = slope.flatten(1).abs().amax(1)
-        at = (size == 0) | ~size.isfinite()
+    """The share of gradients on the way that cannot be followed; at the original it is the model's matter."""
+    outcome = trial.outcome
     lost = outcome.zero_gradients + outcome.nonfinite_gradients
-    share = torch.where(outcome.success, 0, lost / outcome.backwards.clamp_min(1))
-    return torch.maximum(at.to(share.dtype), share)
+    return _of_withstood(trial, lost / outcome.backwards.clamp_min(1))
 
 
 @indicator(

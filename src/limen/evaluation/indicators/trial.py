@@ -91,15 +91,40 @@ class Subject:
         return draw(torch.rand, self.seeds, self.originals.shape[1:], self.originals.dtype, salt)
 
     @functools.cached_property
-    def slope(self) -> Tensor | None:
-        """The gradient of the logit margin at the originals; None where none flows through the model."""
+    def source(self) -> Classifier:
+        """The classifier as attacks have it: with a gradient through defences that they know of."""
+        draws = self.settings.adaptive
+        return self.classifier if draws is None else Adaptive(self.classifier, draws)
+
+    @functools.cached_property
+    def slopes(self) -> tuple[Tensor, Tensor] | None:
+        """The gradients at the originals of the logit margin, and of the cross-entropy of the model's class.
+
+        None where none flows through the model.
+        """
         images = self.originals.clone().requires_grad_()
         try:
             with torch.enable_grad():
-                margin = self.problem.margin(self.classifier(images))
-                return torch.autograd.grad(margin.sum(), images, materialize_grads=True)[0]
+                answers = self.source(images)
+                loss = torch.nn.functional.cross_entropy(answers, answers.argmax(1), reduction="sum")
+                margin = self.problem.margin(answers).sum()
+                (first,) = torch.autograd.grad(margin, images, retain_graph=True, materialize_grads=True)
+                return first, torch.autograd.grad(loss, images, materialize_grads=True)[0]
         except (LimenError, RuntimeError):
             return None
+
+    @property
+    def slope(self) -> Tensor | None:
+        """The first of them."""
+        return None if self.slopes is None else self.slopes[0]
+
+    def known(self, value: float = math.nan) -> Tensor:
+        """The same number for each image."""
+        return self.originals.new_full((len(self.ids),), value)
+
+    def of_images(self, shown: Tensor) -> Tensor:
+        """1 for the images of which something is so, and 0 for the others."""
+        return shown.to(self.originals.dtype)
 
 
 class Trial:
@@ -170,7 +195,7 @@ class Trial:
 
     def unknown(self) -> Tensor:
         """NaN for each image."""
-        return self.subject.originals.new_full((len(self.subject.ids),), torch.nan)
+        return self.subject.known()
 
     @functools.cached_property
     def whole(self) -> float | None:
