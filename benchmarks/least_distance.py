@@ -52,8 +52,9 @@ def limen(order: str, passes: int) -> dict[str, Attack]:
     steps, (rounds, each) = passes - 1, split(passes)
     back, stride = (0 if order == "linf" else max(passes // 7, 1)), (2.0 if order == "l0" else 1.0)
     bisected = attacks.minimal_apgd if order != "l0" else None
+    sparse = {"sigma_zero": attacks.sigma_zero(steps), "exchange": attacks.exchange(steps)}
     return {
-        **({"sigma_zero": attacks.sigma_zero(steps)} if order == "l0" else {}),
+        **(sparse if order == "l0" else {}),
         **({"ddn": attacks.ddn(steps)} if order == "l2" else {}),
         "fmn": attacks.fmn(order, steps),
         **({"fmn, retreat": attacks.fmn(order, steps - back - 1, stride, retreat=back)} if back else {}),

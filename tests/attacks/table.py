@@ -214,6 +214,7 @@ TABLE = (
     Row("pdpgd", {"norm": "linf", "steps": 25}, LINF, (25, 26), minimal=True, has_optimum=False,
         variant="linf"),
     Row("sigma_zero", {"steps": 25}, L0(), (25, 26), minimal=True, has_optimum=False),
+    Row("exchange", {"steps": 25}, L0(), (25, 26), minimal=True, sharp={"steps": 60}),
     Row("fab", {"steps": 25}, LINF, (25, 26), gradients=(2, 1), minimal=True, sharp={"steps": 60}),
     Row("fab", {"norm": "l2", "steps": 25}, L2, (25, 26), gradients=(2, 1), minimal=True, sharp={"steps": 60},
         variant="l2", awkward={"steps": 50}),

@@ -46,6 +46,7 @@ from limen.attacks.direction import (
     TopSaliency,
     UnitChange,
 )
+from limen.attacks.exchange import Exchange
 from limen.attacks.features import FeatureDistance
 from limen.attacks.library.within import within
 from limen.attacks.logit_ratio import LogitRatio, LogitRatioToward
@@ -677,6 +678,15 @@ PAPERS |= {
             objective=HingeAndSupport(1e-3),
             constraint=Thresholded(first=0.3, rate=0.01),
             rule=(Normalize(float("inf")), Adam(1.0), Scale(1.0, final=0.1)),
+            steps=50,
+            distance=lambda images, originals: norm(images - originals, 0),
+        ),
+    ),
+    "exchange": (
+        attacks.exchange(steps=50),
+        once(
+            objective=Margin(),
+            rule=(Exchange(decay=0.7, tabu=3),),
             steps=50,
             distance=lambda images, originals: norm(images - originals, 0),
         ),

@@ -27,6 +27,7 @@ WITHOUT_A_BUDGET = {
     "fmn",
     "pdpgd",
     "sigma_zero",
+    "exchange",
     "minimal_apgd",
     "fab",
 }

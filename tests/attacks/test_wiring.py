@@ -168,6 +168,7 @@ BASE = {
     "fmn": {"steps": 10},
     "pdpgd": {"steps": 20},
     "sigma_zero": {"steps": 10},
+    "exchange": {"steps": 10},
     "fab": {"steps": 8},
     "square": {"eps": 0.2, "steps": 40},
     "autoattack": {"eps": 0.01, "steps": 4, "targets": 1, "squares": 5},
@@ -349,6 +350,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "pdpgd": {"norm": "l1", "steps": 10, "learning_rate": 0.01, "relative": False},
     "sigma_zero": {"steps": 5, "learning_rate": 0.1, "smoothing": 1.0, "threshold": 0.01},
+    "exchange": {"steps": 2, "decay": 0.0},
     "fab": {"norm": "l1", "steps": 2, "classes": 1, "bias": 0.0, "overshoot": 0.5, "back": 0.5},
     "square": {
         "eps": 0.1,

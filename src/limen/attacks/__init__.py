@@ -17,7 +17,7 @@ from limen.attacks.library.fab import fab
 from limen.attacks.library.jsma import jsma
 from limen.attacks.library.l2 import fgm, pgd_l2
 from limen.attacks.library.linf import fgsm, ifgsm, mifgsm, pgd_linf
-from limen.attacks.library.minimum_norm import fmn, pdpgd, sigma_zero
+from limen.attacks.library.minimum_norm import exchange, fmn, pdpgd, sigma_zero
 from limen.attacks.library.neural import lpa, ppgd
 from limen.attacks.library.perceptual import perc_al, perceptual_gradient
 from limen.attacks.library.perceptual_least import least_noticed, perceptual_ddn, perceptual_pgd
@@ -75,6 +75,7 @@ FACTORIES: dict[str, Factory[...]] = {
         fmn,
         pdpgd,
         sigma_zero,
+        exchange,
         fab,
         square,
         autoattack,
@@ -109,6 +110,7 @@ __all__ = [
     "deepfool",
     "dual_ddn",
     "dual_perturbation",
+    "exchange",
     "fab",
     "fgm",
     "fgsm",

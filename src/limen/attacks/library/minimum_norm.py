@@ -5,6 +5,7 @@ from __future__ import annotations
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import MinimumNormBall, Thresholded
 from limen.attacks.direction import Normalize
+from limen.attacks.exchange import Exchange
 from limen.attacks.factory import attack
 from limen.attacks.library.arguments import (
     ORDERS,
@@ -16,6 +17,7 @@ from limen.attacks.library.arguments import (
     loss_named,
     one_of,
     positive,
+    share,
 )
 from limen.attacks.objective import HingeAndSupport, LogOddsOfMargin, Margin
 from limen.attacks.primal_dual import PrimalDual
@@ -139,6 +141,33 @@ def sigma_zero(
         objective=HingeAndSupport(float(positive("smoothing", smoothing))),
         constraint=Thresholded(first=float(budget(threshold, most=1, name="threshold")), rate=0.01 * rate),
         rule=(Normalize(float("inf")), Adam(rate), Scale(1.0, final=0.1)),
+        steps=check_count("steps", steps),
+        distance=distance_of("l0"),
+    )
+    return InTurn((parts,))
+
+
+@attack()
+def exchange(steps: int = 100, decay: float = 0.7) -> Search:
+    """The fewest values that change, each to 0 or 1, by exchanging the least useful for the most promising.
+
+    What rounding to 8 bits takes from other attacks in L0, it does not take from values at 0 or 1.
+
+    Args:
+        steps: How many steps.
+        decay: The share of the mean of gradients, by which values are chosen, that is left after a step.
+
+    Source:
+        Papernot et al. 2016, The limitations of deep learning in adversarial settings, for values that go to
+        an end of [0, 1] by their gradient; Glover 1989, Tabu search, part I, for their exchange.
+
+    Example:
+        >>> exchange(steps=50).name
+        'exchange'
+    """
+    parts = Composition(
+        objective=Margin(),
+        rule=(Exchange(share("decay", decay)),),
         steps=check_count("steps", steps),
         distance=distance_of("l0"),
     )
