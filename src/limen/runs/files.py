@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from limen.errors import LimenError, RunError, UsageError, reason
 from limen.safety import UnsafeError, check_inside, check_replaceable, opened, resolved
 
 _UNFINISHED = ".limen.tmp"
+_WRITERS = 8
 _OTHER_WRITER = "wait for it, or choose another --out"
 
 _CURES = {
@@ -168,6 +170,25 @@ def encode_png(pixels: np.ndarray) -> bytes:
     # Attack noise hardly compresses: level 1 is three times faster than the default 6 and 8 % larger.
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
+
+
+def write_pngs(images: Mapping[Path, np.ndarray]) -> None:
+    """Write pixels, (H, W, 1) or (H, W, 3) uint8, to files that appear whole or not at all.
+
+    Raises:
+        UsageError: If pixels are not 8-bit grey or RGB.
+        RunError: If a folder cannot be written; other files may have been written or not.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_pngs({Path(folder, "dark.png"): np.zeros((2, 2, 1), np.uint8)})
+        ...     decode_png(Path(folder, "dark.png")).shape
+        (2, 2, 1)
+    """
+    # Most of the time of a file is waiting until the disk has it, and a disk takes several at once.
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        list(writers.map(lambda each: write_whole(each[0], encode_png(each[1])), images.items()))
 
 
 @contextmanager

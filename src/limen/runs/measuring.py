@@ -30,11 +30,11 @@ from limen.runs.evaluations import (
 from limen.runs.files import (
     RunError,
     encode_parquet,
-    encode_png,
     locked,
     make_folders,
     sync_folder,
     unfinished,
+    write_pngs,
     write_whole,
     writing,
 )
@@ -104,9 +104,8 @@ class Measurement:
             UsageError: If rows are of no attack and image of the run, or pictures are not 8-bit.
             RunError: If the folder cannot be written.
         """
-        for (label, image_id), pixels in part.pictures.items():
-            path = self._work / PICTURES / picture_name(self.run, label, image_id)
-            write_whole(path, encode_png(pixels))
+        folder = self._work / PICTURES
+        write_pngs({folder / picture_name(self.run, *each): pixels for each, pixels in part.pictures.items()})
         if part.records is None or not part.records.num_rows:
             return
         found = set(_pairs(part.records))

@@ -13,11 +13,11 @@ from limen.errors import RunError, UsageError
 from limen.runs import records
 from limen.runs.files import (
     acquired,
-    encode_png,
     make_folders,
     remove_unfinished,
     sync_folder,
     unfinished,
+    write_pngs,
     write_whole,
     writing,
 )
@@ -160,8 +160,7 @@ class RunWriter:
 
     def _write_images(self, folder: str, images: Mapping[str, np.ndarray]) -> None:
         path = self.directory / "images" / folder
-        for image_id, pixels in images.items():
-            write_whole(path / image_name(image_id), encode_png(pixels))
+        write_pngs({path / image_name(image_id): pixels for image_id, pixels in images.items()})
         if images:
             sync_folder(path)
 

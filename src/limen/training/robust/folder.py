@@ -14,7 +14,7 @@ from limen.data.robust import RobustRow, mask_file, read_sample
 from limen.errors import LimenError
 from limen.images import ImageFileError, from_uint8, to_uint8
 from limen.runs.entries import SkippedImage
-from limen.runs.files import encode_png, make_folders, sync_folder, write_whole
+from limen.runs.files import encode_png, make_folders, sync_folder, write_pngs, write_whole
 from limen.training.reading import OnSkip
 from limen.training.robust.growth import Growth
 
@@ -77,8 +77,7 @@ def write_images(folder: Path, rows: Sequence[RobustRow], pixels: np.ndarray) ->
     """Write the images (n, H, W, C) uint8 of rows of one outer step."""
     place = rows[0].image(folder).parent
     make_folders(folder, [place])
-    for row, image in zip(rows, pixels, strict=True):
-        write_whole(row.image(folder), encode_png(image))
+    write_pngs({row.image(folder): image for row, image in zip(rows, pixels, strict=True)})
     sync_folder(place)
 
 
