@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from limen.attacks import apgd_l1, apgd_l2, apgd_linf
 from limen.attacks.auto_step import AutoStep
-from limen.attacks.constraint import L2Ball, LinfBall
+from limen.attacks.constraint import L2Ball, LinfBall, projection
 from limen.attacks.constraint.projection import onto_ball
 from limen.images import norm
 
@@ -90,6 +90,17 @@ def test_the_projection_to_ball_and_box_in_l1_is_that_of_a_convex_solver(seed, r
     found = onto_ball(images, originals, torch.full((1, 1, 1, 1), radius, dtype=torch.float64), 1)
     torch.testing.assert_close(found.flatten(), torch.tensor(nearest.value), atol=1e-5, rtol=0)
     assert float(norm(found - originals, 1)) <= radius * (1 + 1e-9)
+
+
+def test_newton_settles_float32_in_l1_within_a_few_steps(monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    delta = torch.randn(8, 3, 12, 12, generator=random).clamp(-1, 1).abs()
+    radius = delta.flatten(1).sum(1)[:, None, None, None] * torch.logspace(-3, -0.3, 8)[:, None, None, None]
+    sums = []
+    monkeypatch.setattr(projection, "norm", lambda *given: sums.append(given[1]) or norm(*given))
+    found = onto_ball(delta, torch.zeros_like(delta), radius, 1)
+    torch.testing.assert_close(norm(found, 1), radius.flatten(), rtol=1e-5, atol=0)
+    assert sums.count(1) <= 10
 
 
 @given(order=st.sampled_from([0, 1, 2, math.inf]), seed=st.integers(0, 2**20), radius=st.floats(0, 8))

@@ -130,7 +130,7 @@ def test_the_window_is_that_of_scipy() -> None:
     assert gaussian_window(torch.float32).dtype == torch.float32
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 14, 17), (1, 3, 11, 13), (4, 3, 30, 20)])
+@pytest.mark.parametrize("shape", [(1, 1, 14, 17), (1, 3, 11, 13), (4, 3, 30, 20), (1, 1, 80, 12)])
 def test_the_window_mean_of_a_padded_image_is_scipys_filter(shape: tuple[int, ...]) -> None:
     images = torch.rand(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     expected = ndimage.gaussian_filter(images.numpy(), 1.5, truncate=3.5, axes=(2, 3))

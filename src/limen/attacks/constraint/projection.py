@@ -65,20 +65,23 @@ def _onto_l1(images: Tensor, originals: Tensor, radius: Tensor) -> Tensor:
     size = delta.abs()
     room = torch.where(delta > 0, 1 - originals, originals)
     low, high = torch.zeros_like(radius), column(norm(delta, math.inf))
-    rounding = 4 * torch.finfo(low.dtype).eps * radius.maximum(high)
+    digits = torch.finfo(low.dtype).eps
+    rounding = 4 * digits * radius.maximum(high)
     shorter, going = low, torch.ones_like(radius, dtype=torch.bool)
     for _ in range(_NEWTON_STEPS):
         kept = torch.sub(size, shorter).clamp_(min=0).minimum(room)
         excess = column(norm(kept, 1)) - radius
-        # Within the ball at μ = 0 nothing is shortened; else until the rounding of a sum is all that is left.
+        # Within the ball at μ = 0 nothing is shortened; else until only rounding is left, of a sum or of μ.
         going = going & torch.where(shorter == 0, excess > 0, excess.abs() > rounding)
         if not bool(going.any()):
             break
         low, high = torch.where(excess > 0, shorter, low), torch.where(excess > 0, high, shorter)
         free = column(((kept > 0) & (kept < room)).flatten(1).sum(1))
         further = shorter + excess / free.clamp_min(1)
-        inside = (free > 0) & (further > low) & (further <= high + rounding)
+        inside = (free > 0) & (further >= low) & (further <= high + rounding)
         further = torch.where(inside, further.minimum(high), (low + high) / 2)
+        moved = (further - shorter).abs() > digits * high
         shorter = torch.where(going, further, shorter)
+        going = going & moved
     kept = torch.sub(size, shorter).clamp_(min=0).minimum(room)
     return torch.addcmul(originals, delta.sign(), kept).clamp_(0, 1)
