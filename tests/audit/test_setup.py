@@ -16,6 +16,8 @@ import limen
 from limen.audit import Finding, Subject, check, subject_of
 from limen.audit.setup import names
 from limen.audit.setup.model import indicated
+from limen.audit.setup.preprocessing import _MEAN as MEAN
+from limen.audit.setup.preprocessing import _STD as STD
 from limen.audit.setup.preprocessing import preprocessing
 from limen.classifier import Classifier
 from limen.data import Dataset, from_arrays
@@ -137,6 +139,36 @@ def test_a_network_that_is_fed_otherwise_than_it_expects_is_found_out(way):
     (found,) = preprocessing(subject(Classifier(Warm(*FED[way])), shades))
     assert found.title == "The network is fed otherwise than it expects"
     assert way in found.evidence or (way[-3:] == "BGR" and "in the other order" in found.evidence)
+
+
+class Contrast(nn.Module):
+    """As sure of class 1 as an image is brighter than half: any gain of contrast makes it surer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        excess = x.mean((1, 2, 3)) - 0.5
+        return torch.stack([-excess, excess], 1)
+
+
+def test_that_more_contrast_makes_a_network_surer_says_nothing_of_how_it_is_fed():
+    pixels = np.full((40, 4, 4, 3), 128, np.uint8)
+    pixels[::2] += np.arange(20, dtype=np.uint8)[:, None, None, None]
+    pixels[1::2] -= np.arange(20, dtype=np.uint8)[:, None, None, None] + 1
+    labels = np.arange(1, 41) % 2
+    labels[:2] = 1 - labels[:2]
+    shades = from_arrays("shades", pixels, labels)
+    (found,) = preprocessing(subject(Classifier(Contrast()), shades))
+    assert found.state == "sound"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("planted", [None, "BGR"])
+def test_channels_in_the_wrong_order_are_told_where_accuracy_is_nearly_the_same(planted, nets, real_data):
+    held = np.load(real_data / "cifar10" / "test500.npz")
+    images = from_arrays("cifar", held["x"][:320:8], held["y"][:320:8])
+    network = nets.cifar_resnet().net.eval()
+    classifier = Classifier(network, mean=MEAN, std=STD, channels=planted or "RGB")
+    (found,) = preprocessing(subject(classifier, images))
+    assert found.counts == (planted == "BGR")
 
 
 PLANTED = {

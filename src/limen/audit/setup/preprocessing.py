@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+import numpy as np
+import scipy
 import torch
 from torch import Tensor
 
-from limen.analysis import mcnemar
 from limen.audit.finding import Finding
 from limen.audit.setup.subject import Subject
 from limen.classifier import Classifier, logits_of, raising
 from limen.defenses import undefended
-from limen.document import percent
+from limen.document import number, percent
 from limen.errors import LimenError
 
 _LEVEL = 1e-3
-_GAIN = 0.05
+_LEFT = 0.75  # of the loss, where another way is clearly better
 _MOST = 64
+_SHARPNESS = (-6.0, 6.0)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CAFFE = (123.68, 116.78, 103.94)
 
@@ -32,44 +35,79 @@ def preprocessing(subject: Subject) -> Iterator[Finding]:
         return
     images, truth = subject.images[:_MOST], subject.labels[:_MOST].numpy()
     network = undefended(subject.classifier)
-    before = _answers(network, images, lambda x: network.normalised(x)) == truth
+    now = _fed(network, images, truth, network.normalised)
     found = {}
     for name, feed in _ways(network, images).items():
         try:
-            found[name] = _answers(network, images, feed) == truth
+            found[name] = _fed(network, images, truth, feed)
         except LimenError:  # a network that refuses such values is not meant to be fed so
             continue
-    best = max(found, key=lambda name: found[name].sum(), default=None)
-    if best is None:
+    if not found:
         yield Finding("preprocessing", title, "note", "The network takes nothing but what it is fed now.")
         return
-    gain = float(found[best].mean() - before.mean())
-    if gain >= _GAIN and len(found) * mcnemar(before, found[best]) < _LEVEL:
-        evidence = (
-            f"Of {len(truth):,} images the network has {percent(float(before.mean()))} right as it is fed "
-            f"now, and {percent(float(found[best].mean()))} when fed {best}."
-        )
+    clear = {name: each for name, each in found.items() if _clearly(now, each, len(found))}
+    if clear:
+        best = min(clear, key=lambda name: clear[name].losses.mean())
         cure = "Give the model the mean, std, bounds and order of channels that it was trained with."
-        yield Finding(
-            "preprocessing", "The network is fed otherwise than it expects", "weakens", evidence, cure
-        )
+        title, evidence = "The network is fed otherwise than it expects", _compared(now, found[best], best)
+        yield Finding("preprocessing", title, "weakens", evidence, cure)
         return
-    yield Finding(
-        "preprocessing",
-        title,
-        "sound",
-        f"None of {len(found)} other usual ways to feed it is clearly better.",
+    said = f"None of {len(found)} other usual ways to feed it makes it clearly surer of the right classes."
+    yield Finding("preprocessing", title, "sound", said)
+
+
+@dataclass(frozen=True)
+class _Fed:
+    """How a network does that is fed in some way: its losses (N,), and the share that it has right."""
+
+    losses: np.ndarray
+    right: float
+
+    def better(self, other: _Fed) -> int:
+        """On how many images the other way makes it surer of the right class."""
+        return int((other.losses < self.losses).sum())
+
+
+def _clearly(now: _Fed, other: _Fed, tried: int) -> bool:
+    """Whether another way is better on too many images for chance alone, and by much on their mean."""
+    chance = scipy.stats.binom.sf(now.better(other) - 1, len(now.losses), 0.5)
+    return bool(other.losses.mean() <= _LEFT * now.losses.mean() and tried * chance < _LEVEL)
+
+
+def _compared(now: _Fed, other: _Fed, how: str) -> str:
+    return (
+        f"On {now.better(other):,} of {len(now.losses):,} images the network is surer of the right class "
+        f"when fed {how} than as it is fed now. At the temperatures that fit best the mean cross-entropy is "
+        f"{number(other.losses.mean())} instead of {number(now.losses.mean())}. Of these images "
+        f"{percent(other.right)} are right instead of {percent(now.right)}."
     )
 
 
-def _answers(network: Classifier, images: Tensor, feed: Feed):
+def _fed(network: Classifier, images: Tensor, truth: np.ndarray, feed: Feed) -> _Fed:
     said = []
     for piece in images.split(16):
         with network.frozen(), torch.no_grad(), raising("when fed otherwise"):
             fed = feed(piece).to(network.normalised(piece[:1]).dtype)
-            logits = logits_of(network.module(fed), len(piece))
-        said.append(logits.float().nan_to_num(0).argmax(1).cpu())
-    return torch.cat(said).numpy()
+            said.append(logits_of(network.module(fed), len(piece)).double().nan_to_num(0).cpu())
+    logits = torch.cat(said).numpy()
+    return _Fed(_losses(logits, truth), float((logits.argmax(1) == truth).mean()))
+
+
+def _losses(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The cross-entropy (N,), at the temperature at which its mean is least.
+
+    Else what only raises the contrast of its images would make a network surer, and seem to be better.
+    """
+    size = np.abs(logits - logits.mean(1, keepdims=True)).mean() or 1.0
+
+    def at(sharpness: float) -> np.ndarray:
+        scaled = logits * (np.exp(sharpness) / size)
+        return scipy.special.logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]
+
+    fit = scipy.optimize.minimize_scalar(
+        lambda sharpness: at(sharpness).mean(), bounds=_SHARPNESS, method="bounded"
+    )
+    return at(fit.x)
 
 
 def _ways(network: Classifier, images: Tensor) -> dict[str, Feed]:
