@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from limen import catalog
-from limen.audit import EFFORTS, Attempt, Finding, Plan, read_rule
+from limen.audit import EFFORTS, Attempt, Finding, Plan, read_rule, subject_of
 from limen.audit.effort import effort_named
 from limen.audit.plan import blind, fitted, read_plan, spread, with_budgets, write_plan
-from limen.audit.timing import Timing, shortened
+from limen.audit.timing import Lasting, Timing, shortened, timed
 from limen.classifier import Classifier
+from limen.data import from_arrays
 from limen.errors import RunError, UnknownNameError, UsageError
 
 ASKED = {"model": "demo:digits", "data": "demo:digits", "effort": "quick"}
@@ -79,15 +81,15 @@ def test_a_broken_plan_is_told_by_its_file(tmp_path, text, says):
 
 
 def test_what_is_told_before_it_begins():
-    assert PLAN.told == "quick effort on 4 of 20 images: at most about 2 minutes"
+    assert PLAN.told == "quick effort on 4 of 20 images: about 1 minute, at most 2"
     assert PLAN.places == [0, 5, 10, 15]
 
 
 def test_a_lesser_effort_that_fits_the_time_is_told():
     plan = replace(PLAN, asked={**ASKED, "effort": "thorough"}, images=20)
     assert plan.told == (
-        "quick effort on 20 images, as thorough would fit too few images into the time: at most about "
-        "2 minutes"
+        "quick effort on 20 images, as thorough would fit too few images into the time: about 1 minute, "
+        "at most 2"
     )
 
 
@@ -142,8 +144,51 @@ def test_no_attack_makes_more_passes_than_its_effort_says(attempt):
 
 def test_the_time_is_that_of_all_passes_and_of_what_comes_after():
     attempts = (Attempt("L2", "ddn", 10), Attempt("L∞", "fgsm", 2, "linf", (0.1, 0.2)))
-    timing = Timing(0.5, {"ddn": 1.0, "fgsm": 2.0}, pair=0.25)
-    assert timing.seconds(attempts, shields=1) == 10 * 1.0 + 2 * 2.0 * 2 + 3 * (0.25 + 2 * 0.5)
+    timing = Timing(0.5, {"ddn": 1.0, "fgsm": 2.0}, pair=0.25, shares={"fgsm": 0.5})
+    after = 3 * (0.25 + 2 * 0.5)
+    found = timing.seconds(attempts, shields=1)
+    assert found == Lasting(10 * 1.0 + 2 * 2.0 * 2 / 2 + after, 10 * 1.0 + 2 * 2.0 * 2 + after)
+
+
+class Soft(nn.Module):
+    """Class 0 of an image that is darker than half, class 1 of another."""
+
+    def forward(self, x):
+        excess = 8 * (x.mean((1, 2, 3)) - 0.5)
+        return torch.stack([-excess, excess], 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "budgets", "most"), [(Soft(), (64 / 255,), 0.5), (Firm(), (1 / 255,), 1.0)]
+)
+def test_an_attack_that_stops_early_is_likely_to_make_as_few_passes_as_it_is_watched_to(model, budgets, most):
+    pixels = np.full((6, 8, 8, 3), 120, np.uint8)
+    images = from_arrays("grey", pixels, np.zeros(6, int))
+    subject = subject_of(Classifier(model), images, range(6), 6)
+    attempts = (
+        Attempt("L∞", "apgd_linf:steps=20,early_stop=true", 22, "linf", budgets),
+        Attempt("L2", "ddn:steps=5", 7),
+        Attempt("box", "fgsm:loss=no_such", 7),
+    )
+    timing = timed(subject, attempts, [])
+    assert timing.shares.keys() == {attempts[0].spec}
+    assert 0 < timing.shares[attempts[0].spec] <= most
+    assert (timing.shares[attempts[0].spec] == 1.0) == (most == 1.0)
+    assert timing.left_out.keys() == {attempts[2].spec}
+
+
+@pytest.mark.parametrize(
+    ("likely", "most", "told"),
+    [
+        (20, 50, "about 1 minute"),
+        (61, 119, "about 2 minutes"),
+        (50, 600, "about 1 minute, at most 10"),
+        (0, 0, "about 1 minute"),
+    ],
+)
+def test_it_is_told_how_long_an_audit_takes_and_how_long_at_most(likely, most, told):
+    plan = Plan(asked={"effort": "quick"}, effort="quick", images=3, of=9, likely=likely, seconds=most)
+    assert plan.told == f"quick effort on 3 of 9 images: {told}"
 
 
 def test_an_unknown_effort_is_answered_with_the_nearest():

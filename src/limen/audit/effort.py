@@ -16,6 +16,9 @@ Level = Literal["quick", "standard", "thorough"]
 UNBOUNDED = 128 / 255
 """A budget in L∞ that leaves nothing of an image that could be told apart, so that it must always do."""
 
+INDICATED = 8
+"""On how many images indicators are sought at most."""
+
 LINF = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
 """The budgets in L∞ that papers use."""
 
@@ -75,7 +78,7 @@ class Effort:
         evaluations: What is measured of the run, as specs.
         indicators: Whether indicators of failed attacks are sought, which makes each attack anew, in other
             ways, on a few images.
-        besides: As many images' worth of attacks as these cost at most.
+        besides: How many times what the attacks cost these cost at most, on each of those images.
     """
 
     images: int
@@ -133,7 +136,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
             ),
             (_SHIELDS, "detection"),
             indicators=True,
-            besides=32,
+            besides=4,
         ),
         "thorough": Effort(
             1000,
@@ -153,7 +156,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
             ),
             (_SHIELDS, "detection"),
             indicators=True,
-            besides=32,
+            besides=4,
         ),
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from limen.audit.effort import Effort
+from limen.audit.effort import INDICATED, Effort
 from limen.audit.finding import Finding
 from limen.data import Dataset
 from limen.evaluation.indicators import INDICATORS, findings
@@ -15,7 +15,7 @@ from limen.spec import write_spec
 INDICATORS_NAME = "indicators"
 """The evaluation whose findings are an audit's, too."""
 
-_IMAGES, _DRAWS, _QUERIES = 8, 20, 100
+_DRAWS, _QUERIES = 20, 100
 
 
 def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str]) -> Iterator[str]:
@@ -28,7 +28,7 @@ def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str]) ->
     """
     if effort.indicators:
         of_attack = tuple(key for key, each in INDICATORS.items() if each.of == "attack")
-        wanted = [("images", _IMAGES), ("only", of_attack), ("draws", _DRAWS), ("queries", _QUERIES)]
+        wanted = [("images", INDICATED), ("only", of_attack), ("draws", _DRAWS), ("queries", _QUERIES)]
         yield write_spec(INDICATORS_NAME, wanted)
     yield from effort.evaluations
     if transfer:

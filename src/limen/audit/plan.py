@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ class Plan:
         images: On how many images.
         of: Of how many that there are.
         seconds: How long it takes at most, as measured before.
+        likely: About how long it takes, if as many images are fooled early as were before.
         left_out: By the spec of an attack, why it is not run.
         findings: What the set-up checks found.
     """
@@ -45,6 +47,7 @@ class Plan:
     images: int
     of: int
     seconds: float = 0.0
+    likely: float = 0.0
     left_out: dict[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
@@ -61,13 +64,14 @@ class Plan:
     @property
     def told(self) -> str:
         """What is about to happen, for people."""
-        minutes = max(1, round(self.seconds / 60))
+        likely, most = (math.ceil(seconds / 60) or 1 for seconds in (self.likely, self.seconds))
+        lasts = f"about {likely} minute{'s' * (likely > 1)}" + f", at most {most}" * (most > likely)
         which = (
             f"{self.images:,} of {self.of:,} images" if self.images < self.of else f"{self.images:,} images"
         )
         asked = self.asked.get("effort", self.effort)
         why = "" if asked == self.effort else f", as {asked} would fit too few images into the time"
-        return f"{self.effort} effort on {which}{why}: at most about {minutes} minute{'s' * (minutes > 1)}"
+        return f"{self.effort} effort on {which}{why}: {lasts}"
 
     def attempts(self, rules: Iterable[Rule]) -> tuple[Attempt, ...]:
         """The attacks, each at the budgets that rules ask about too, but for those that have none."""

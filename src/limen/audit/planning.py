@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from limen.audit.effort import effort_named, lesser
+from limen.audit.effort import INDICATED, effort_named, lesser
 from limen.audit.finding import Finding
 from limen.audit.plan import Plan, blind, fitted, fitting, spread, with_budgets
 from limen.audit.rules import Rule
 from limen.audit.setup import Subject, check, names, subject_of
-from limen.audit.timing import timed
+from limen.audit.timing import Lasting, timed
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.metrics import Metric
@@ -60,18 +60,20 @@ def planned(
     first, *others = lesser(plan.effort)
     cost = _cost(first, subject, findings, rules, metrics)
     for level in others:
-        begun = time.perf_counter() - begin + cost.besides
-        if minutes is None or fitting(cost.each, begun, minutes) >= min(count, _FEWEST):
+        if minutes is None or fitting(cost.each.most, cost.begun(begin, count).most, minutes) >= min(
+            count, _FEWEST
+        ):
             break
         cost = _cost(level, subject, findings, rules, metrics)
-    begun = time.perf_counter() - begin + cost.besides
-    images = fitted(cost.each, begun, minutes, count)
+    images = fitted(cost.each.most, cost.begun(begin, count).most, minutes, count)
+    whole = cost.begun(begin, images) + cost.each.times(images)
     return Plan(
         asked=dict(asked),
         effort=cost.effort,
         images=images,
         of=plan.of,
-        seconds=begun + cost.each * images,
+        seconds=whole.most,
+        likely=whole.likely,
         left_out=cost.left_out,
         findings=findings,
     )
@@ -79,12 +81,17 @@ def planned(
 
 @dataclass(frozen=True)
 class _Cost:
-    """How long an effort takes: seconds per image, and besides; and what cannot be run."""
+    """How long an effort takes: an image, and one that indicators are sought on; and what cannot be run."""
 
     effort: str
-    each: float
-    besides: float
+    each: Lasting
+    indicators: Lasting
     left_out: dict[str, str]
+
+    def begun(self, begin: float, images: int) -> Lasting:
+        """What does not grow with the images: what has passed since an audit began, and indicators."""
+        passed = time.perf_counter() - begin
+        return Lasting(passed, passed) + self.indicators.times(min(images, INDICATED))
 
 
 def _cost(
@@ -99,5 +106,6 @@ def _cost(
     attempts = [each for each in with_budgets(effort.attempts, rules) if each.runs]
     attempts = [each for each in attempts if each.spec not in hindered]
     timing = timed(subject, attempts, metrics)
-    each = timing.seconds([one for one in attempts if one.spec not in timing.left_out], _SHIELDS)
-    return _Cost(level, each, effort.besides * each, {**hindered, **timing.left_out})
+    run = [one for one in attempts if one.spec not in timing.left_out]
+    each = timing.seconds(run, _SHIELDS)
+    return _Cost(level, each, each.times(effort.besides), {**hindered, **timing.left_out})

@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
 from limen import catalog
+from limen.attacks import Outcome
 from limen.audit.effort import Attempt
 from limen.audit.setup import Subject
 from limen.errors import LimenError, LimenWarning
@@ -19,7 +21,9 @@ from limen.spec import Spec
 
 _TARGET = 0.25  # seconds that a pass of the images that are timed should take
 _MOST = 16
-_SHORT = {"steps": "2", "targets": "1", "search_steps": "1"}
+_STEPS = 8  # enough that what an attack does once counts for little
+_WATCHED, _LOOKS = 4, {"apgd": 20, "square": 60}
+"""Of an attack that stops early, on how many images and for how many steps it is watched when it does."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,43 @@ class Timing:
         passes: By the spec of an attempt, seconds per image and pass.
         pair: Seconds per image and attack to compare an image with its original.
         left_out: By the spec of an attempt, why it cannot attack these images.
+        shares: By the spec of an attempt, which share of its passes it is likely to make, as images that are
+            fooled leave it; 1 if it is not named.
     """
 
     forward: float
     passes: Mapping[str, float] = field(default_factory=dict)
     pair: float = 0.0
     left_out: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
-    def seconds(self, attempts: Sequence[Attempt], shields: int) -> float:
-        """How long an image takes at most, with all attacks and behind so many defences."""
+    def seconds(self, attempts: Sequence[Attempt], shields: int) -> Lasting:
+        """How long an image takes, with all attacks and behind so many defences or other models."""
         rows = sum(each.rows for each in attempts)
-        climbs = sum(self.passes.get(each.spec, 0.0) * each.passes * each.rows for each in attempts)
-        return climbs + rows * (self.pair + (1 + shields) * self.forward)
+        besides = rows * (self.pair + (1 + shields) * self.forward)
+        climbs = [(each.spec, self.passes.get(each.spec, 0.0) * each.passes * each.rows) for each in attempts]
+        likely = sum(self.shares.get(spec, 1.0) * most for spec, most in climbs)
+        return Lasting(likely + besides, sum(most for _, most in climbs) + besides)
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """How many seconds something lasts.
+
+    Attributes:
+        likely: About how many.
+        most: How many at most.
+    """
+
+    likely: float
+    most: float
+
+    def __add__(self, other: Lasting) -> Lasting:
+        return Lasting(self.likely + other.likely, self.most + other.most)
+
+    def times(self, factor: float) -> Lasting:
+        """So many times as long."""
+        return Lasting(factor * self.likely, factor * self.most)
 
 
 def timed(subject: Subject, attempts: Sequence[Attempt], metrics: Sequence[Metric]) -> Timing:
@@ -56,41 +85,74 @@ def timed(subject: Subject, attempts: Sequence[Attempt], metrics: Sequence[Metri
     first, _ = subject.first_right(1)
     forward = _forward(subject, first)
     count = max(1, min(_MOST, int(_TARGET / max(4 * forward, 1e-6)), int(subject.right.sum())))
-    images, labels = subject.first_right(count)
     passes, left_out = {}, {}
     for attempt in attempts:
-        begin = time.perf_counter()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", LimenWarning)
-                outcome = catalog.attack(shortened(attempt))(
-                    subject.attacked, images, labels, ids=range(count)
-                )
+            seconds, outcome = _run(subject, shortened(attempt), count)
         except LimenError as error:
             left_out[attempt.spec] = str(error)
             continue
-        passes[attempt.spec] = (time.perf_counter() - begin) / max(1, int(outcome.forwards.sum()))
+        passes[attempt.spec] = seconds / max(1, int(outcome.forwards.sum()))
+    shares = {each.spec: _share(subject, each) for each in attempts if each.spec in passes and _stops(each)}
+    images, _ = subject.first_right(count)
     moved = (images + 4 / 255 * torch.ones_like(images)).clamp(0, 1)
     begin = time.perf_counter()
     with torch.no_grad():
         measured([each for each in metrics if min(images.shape[2:]) >= each.least_side], images, moved)
-    return Timing(forward, passes, (time.perf_counter() - begin) / count, left_out)
+    return Timing(forward, passes, (time.perf_counter() - begin) / count, left_out, shares)
 
 
-def shortened(attempt: Attempt) -> str:
+def _run(subject: Subject, spec: str, count: int) -> tuple[float, Outcome]:
+    """The seconds that an attack takes on the first images that are right, and what came of it."""
+    images, labels = subject.first_right(count)
+    begin = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LimenWarning)
+        outcome = catalog.attack(spec)(subject.attacked, images, labels, ids=range(count))
+    return time.perf_counter() - begin, outcome
+
+
+def _stops(attempt: Attempt) -> bool:
+    """Whether images that are fooled leave the attack."""
+    return "early_stop=true" in attempt.spec or attempt.spec.startswith("square")
+
+
+def _share(subject: Subject, attempt: Attempt) -> float:
+    """Which share of its passes an attack makes that stops early, on a few images and steps of it.
+
+    Who is not fooled in these is taken to be none later.
+    """
+    count, made = min(_WATCHED, int(subject.right.sum())), []
+    looks = next(steps for name, steps in _LOOKS.items() if attempt.spec.startswith(name))
+    for budget in attempt.budgets:
+        short = shortened(replace(attempt, budgets=(budget,)), looks, stops=True)
+        _, outcome = _run(subject, short, count)
+        left = torch.where(outcome.success, outcome.forwards / attempt.passes, 1.0)
+        made.append(float(left.clamp_max(1).mean()))
+    return float(np.mean(made))
+
+
+def shortened(attempt: Attempt, steps: int = _STEPS, *, stops: bool = False) -> str:
     """The spec of an attempt with as few steps as tell how long one takes, at its least budget.
 
+    Args:
+        attempt: The attempt.
+        steps: How many steps at most.
+        stops: Whether it still stops at a success, if it does.
+
     Example:
-        >>> shortened(Attempt("L∞", "apgd_linf:steps=20,loss=dlr", 22, "linf", (1 / 255, 2 / 255)))
-        'apgd_linf:eps=1/255,steps=2,loss=dlr'
+        >>> shortened(Attempt("L∞", "apgd_linf:steps=20,early_stop=true", 22, "linf", (1 / 255, 2 / 255)))
+        'apgd_linf:eps=1/255,steps=8'
     """
     one = replace(attempt, budgets=attempt.budgets[:1])
     spec = Spec.parse(one.runs or one.spec, argument=False)
-    values = tuple((key, (_SHORT[key],) if key in _SHORT else texts) for key, texts in spec.values)
-    stated = {key for key, _ in values}
+    short = {"steps": str(steps), "targets": "1", "search_steps": "1"}
+    values = {key: (short[key],) if key in short else texts for key, texts in spec.values}
+    if not stops:
+        values.pop("early_stop", None)
     if spec.name == "smooth_carlini_wagner_l2":
-        values += tuple((key, (_SHORT[key],)) for key in ("steps", "search_steps") if key not in stated)
-    return str(Spec(spec.name, spec.argument, values))
+        values |= {key: (short[key],) for key in ("steps", "search_steps")}
+    return str(Spec(spec.name, spec.argument, tuple(values.items())))
 
 
 def _forward(subject: Subject, image: torch.Tensor) -> float:
