@@ -312,7 +312,16 @@ def test_the_default_mask_is_that_of_saliency():
     ("arguments", "reason"),
     [
         ({"eps_foreground": -1.0}, "eps_foreground is -1.0"),
-        ({"eps_background": 2.0, "norm": "linf"}, "eps_background|eps_foreground"),
+        (
+            {"norm": "linf"},
+            "^eps_foreground is 2.0; expected 1 at most with norm=linf, such as "
+            "eps_foreground=2/255,eps_background=16/255$",
+        ),
+        (
+            {"norm": "ssim", "eps_foreground": 0.01},
+            "^eps_background is 20.0; expected 1 at most with norm=ssim, such as "
+            "eps_foreground=0.01,eps_background=0.1$",
+        ),
         ({"norm": "l3"}, "norm"),
         ({"salience": -1.0}, "salience"),
         ({"mask": "salience"}, "did you mean 'saliency'"),

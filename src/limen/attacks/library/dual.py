@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from limen.attacks.composition import Composition
@@ -27,6 +27,7 @@ from limen.attacks.perturbation import Additive
 from limen.attacks.protocols import Constraint, Perturbation, Transform
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import PerRegion, Scale
+from limen.errors import UsageError, shown
 from limen.operators import SsimTensor
 from limen.safety import check_count
 from limen.structure import Foreground, Saliency
@@ -61,7 +62,8 @@ def dual_perturbation(
 
     Args:
         eps_foreground: The foreground's budget in the norm, a number or one per sample.
-        eps_background: The background's.
+        eps_background: The background's. Both are to be given where the norm is not L2: in L∞ such as 2/255
+            and 16/255, in SSIM 0.01 and 0.1.
         norm: What budgets are measured by: `l2`, `linf`, or `ssim`, which is 1 − SSIM.
         steps: How many steps.
         salience: λ, which weighs S against the loss, a number or one per sample; at 0 no saliency is asked.
@@ -90,9 +92,8 @@ def dual_perturbation(
     """
     steps = check_count("steps", steps)
     one_of("norm", norm, Norm)
-    most = math.inf if norm == "l2" else 1
-    front = _region(norm, budget(eps_foreground, most, "eps_foreground"), step_size, steps)
-    back = _region(norm, budget(eps_background, most, "eps_background"), step_size, steps)
+    front = _region(norm, _budget("eps_foreground", eps_foreground, norm), step_size, steps)
+    back = _region(norm, _budget("eps_background", eps_background, norm), step_size, steps)
     starts = norm != "ssim" if random_start is None else random_start
     made = template(superpixels, size, merge, compactness, "mean")
     parts = Composition(
@@ -150,6 +151,20 @@ def dual_ddn(
         foreground=found(mask),
     )
     return InTurn((parts,))
+
+
+_SUCH = {
+    "linf": {"eps_foreground": "2/255", "eps_background": "16/255"},
+    "ssim": {"eps_foreground": "0.01", "eps_background": "0.1"},
+}
+"""Budgets that suit the norms whose budgets end at 1, as those of L2 do not."""
+
+
+def _budget(name: str, eps: float | Tensor, norm: Norm) -> float | Tensor:
+    if norm != "l2" and bool((torch.as_tensor(positive(name, eps, zero=True)) > 1).any()):
+        such = ",".join(f"{each}={value}" for each, value in _SUCH[norm].items())
+        raise UsageError(f"{name} is {shown(eps)}; expected 1 at most with norm={norm}, such as {such}")
+    return budget(eps, name=name)
 
 
 def _region(
