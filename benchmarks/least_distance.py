@@ -142,12 +142,21 @@ def cells(distances: np.ndarray) -> list[str]:
 
 
 def ahead(found: dict[tuple[str, str], dict[str, np.ndarray]], key: str) -> str:
-    """The least median of Limen's attacks over the least of the others."""
+    """The least median of Limen's attacks over the least of the others; and of the same two, image by image.
+
+    A median of few images is that of one or two, and moves where these are lucky; the median of ratios of the
+    same image does not. Where neither attack fooled an image, its ratio is 1.
+    """
     best = {
-        library: min((float(np.median(cell[key])) for (of, _), cell in found.items() if of == library))
+        library: min((cell[key] for (of, _), cell in found.items() if of == library), key=np.median)
         for library in {library for library, _ in found}
     }
-    return f"{best['limen'] / best['adv-lib']:.3f}" if len(best) == 2 else "no peer"
+    if len(best) < 2:
+        return "no peer"
+    ours, theirs = best["limen"], best["adv-lib"]
+    neither = np.isinf(ours) & np.isinf(theirs)
+    ratios = np.divide(ours, theirs, out=np.ones_like(ours), where=~neither)
+    return f"{np.median(ours) / np.median(theirs):.3f} (image by image {np.median(ratios):.3f})"
 
 
 def report(order: str, found: dict[tuple[str, str], dict[str, np.ndarray]]) -> str:

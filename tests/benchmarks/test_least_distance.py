@@ -66,10 +66,13 @@ def test_an_image_that_is_not_fooled_is_infinitely_far(script):
 def test_the_best_of_limen_is_held_against_the_best_of_others(script):
     found = {
         ("limen", "a"): {"x": np.array([1.0, 2.0, 3.0])},
-        ("limen", "b"): {"x": np.array([1.0, 1.5, 9.0])},
-        ("adv-lib", "a"): {"x": np.array([3.0, 3.0, 3.0])},
+        ("limen", "b"): {"x": np.array([0.3, 1.5, np.inf])},
+        ("adv-lib", "a"): {"x": np.array([3.0, 3.0, np.inf])},
     }
-    assert script("least_distance").ahead(found, "x") == "0.500"
+    assert script("least_distance").ahead(found, "x") == "0.500 (image by image 0.500)"
+    found["limen", "b"]["x"][0] = 1.2
+    found["adv-lib", "a"]["x"][:] = 1.5, 3.0, np.inf
+    assert script("least_distance").ahead(found, "x") == "0.500 (image by image 0.800)"
     assert (
         script("least_distance").ahead({k: v for k, v in found.items() if k[0] == "limen"}, "x") == "no peer"
     )
