@@ -73,3 +73,7 @@ class UnknownNameError(UsageError):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known) or 'none'}")
+
+    def __reduce__(self) -> tuple[type[UsageError], tuple[str]]:
+        """As other processes get it: the message is made already."""
+        return UsageError, (str(self),)

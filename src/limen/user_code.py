@@ -74,6 +74,11 @@ def find(reference: str) -> UserThing:
     return UserThing(_told(file, name, value) if inspect.isroutine(value) else value, file, name, code)
 
 
+def loaded_modules() -> list[ModuleType]:
+    """The modules of all files that this process has run; no other process can import them by their names."""
+    return [module for _, module in _loaded.values()]
+
+
 def _told(file: Path, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:

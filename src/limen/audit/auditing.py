@@ -33,6 +33,7 @@ from limen.metrics import METRICS, Metric
 from limen.report import write_sheet
 from limen.runs import Run, create_or_resume, open_run
 from limen.runs.files import write_whole
+from limen.workers import HERE, Workers
 
 RUN = "run"
 """The folder of the run in that of an audit."""
@@ -70,6 +71,7 @@ class _Work:
     folder: Path
     batch_size: int
     seed: int
+    workers: Workers
     showing: Showing
 
 
@@ -86,6 +88,7 @@ def audit(
     batch_size: int = 32,
     device: str = "cpu",
     seed: int = 0,
+    workers: Workers = HERE,
     showing: Showing = silent,
     tell: Callable[[str], object] = lambda text: None,
 ) -> Audit:
@@ -106,6 +109,7 @@ def audit(
         batch_size: Images side by side; bounds the memory.
         device: Where to compute, where the model is given by its spec.
         seed: Seed of everything that is drawn.
+        workers: Who attacks and measures: this process alone, or others beside it.
         showing: Shows progress.
         tell: Told in a sentence what is about to happen, and how long it takes at most.
 
@@ -129,7 +133,7 @@ def audit(
     metrics = [
         METRICS[name] for name in dict.fromkeys([*MEASURED, *(key for each in rules for key in each.metrics)])
     ]
-    work = _Work(classifier, dataset, rules, metrics, Path(out), batch_size, seed, showing)
+    work = _Work(classifier, dataset, rules, metrics, Path(out), batch_size, seed, workers, showing)
     asked = _asked(classifier, dataset, effort=effort, seed=seed, minutes=minutes, limit=limit)
     plan = read_plan(work.folder, asked)
     if plan is None:
@@ -185,14 +189,16 @@ def _attacked(work: _Work, plan: Plan, attempts: Sequence[Attempt]) -> Run:
     attacks = [catalog.attack_or_grid(each.runs) for each in attempts]
     what = work.classifier, work.dataset, attacks
     adaptive = 1 if defenses_of(work.classifier) else None
-    manifest = describe_run(*what, seed=work.seed, adaptive=adaptive, metrics=work.metrics)
+    manifest = describe_run(
+        *what, seed=work.seed, adaptive=adaptive, metrics=work.metrics, device=work.workers.device
+    )
     with (
         create_or_resume(work.folder / RUN, manifest) as writer,
         work.showing(labels_of(attacks)) as progress,
     ):
         how = {"batch_size": work.batch_size, "places": plan.places, "metrics": work.metrics}
         with _quiet():
-            run_attacks(*what, writer, progress=progress, **how)
+            run_attacks(*what, writer, workers=work.workers, progress=progress, **how)
     return open_run(work.folder / RUN)
 
 
@@ -204,7 +210,7 @@ def _measured(work: _Work, run: Run, specs: Iterable[str]) -> list[Finding]:
             what = EVALUATIONS.make(spec)
             with _quiet(), work.showing(run.manifest.labels) as progress:
                 how = {"device": work.classifier.device, "batch_size": work.batch_size, "progress": progress}
-                stored = evaluate(run, what, classifier=work.classifier, **how)
+                stored = evaluate(run, what, classifier=work.classifier, workers=work.workers, **how)
             if what.identity.name == INDICATORS_NAME:
                 notes += indicated(stored)
         except LimenError as error:

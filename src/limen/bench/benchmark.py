@@ -23,6 +23,7 @@ from limen.metrics import METRICS, STANDARD, Metric
 from limen.report.sheet import write_sheet
 from limen.runs.files import write_whole
 from limen.safety import check_count, opened
+from limen.workers import HERE, Workers
 
 SUMMARY, PAGE, FLOATS = "bench.json", "bench.html", "floats"
 """The files of a benchmark in its folder, and the folder in it of the run whose attacks round nothing."""
@@ -56,6 +57,7 @@ class Setup:
         batch_size: Images side by side.
         device: Where to compute.
         seed: Seed of everything that is drawn.
+        workers: Who attacks.
         showing: Shows progress.
     """
 
@@ -67,6 +69,7 @@ class Setup:
     batch_size: int
     device: str
     seed: int
+    workers: Workers
     showing: Showing
 
     def ranked(self, planned: Sequence[Planned], folder: Path, lattice: int | None) -> runs.Stored:
@@ -87,14 +90,16 @@ class Setup:
     def _attacked(self, planned: Sequence[Planned], folder: Path, lattice: int | None) -> runs.Run:
         attacks = [each.attack for each in planned]
         what = self.classifier, self.dataset, attacks
-        manifest = describe_run(*what, seed=self.seed, lattice=lattice, metrics=self.measures)
+        manifest = describe_run(
+            *what, seed=self.seed, lattice=lattice, metrics=self.measures, device=self.workers.device
+        )
         with runs.create_or_resume(folder, manifest) as writer, self.showing(labels_of(attacks)) as progress:
             if lattice is not None and not (folder / SUMMARY).exists():
                 # So that, where this process is killed, no benchmark at other passes goes on here.
                 begun = {"kind": KIND, "passes": self.passes}
                 write_whole(folder / SUMMARY, json.dumps(begun).encode())
             how: dict[str, Any] = {"batch_size": self.batch_size, "limit": self.limit, "progress": progress}
-            run_attacks(*what, writer, metrics=self.measures, **how)
+            run_attacks(*what, writer, metrics=self.measures, workers=self.workers, **how)
         return runs.open_run(folder)
 
 
@@ -113,6 +118,7 @@ def benchmark(
     batch_size: int = 32,
     device: str = "cpu",
     seed: int = 0,
+    workers: Workers = HERE,
 ) -> Made:
     """Do what is left of a benchmark: a run of all attacks at equal passes, their ranking, and its page.
 
@@ -131,6 +137,7 @@ def benchmark(
         batch_size: Images side by side.
         device: Where to compute.
         seed: Seed of everything that is drawn.
+        workers: Who attacks: this process alone, or others beside it.
 
     Raises:
         UsageError: If a spec cannot be followed, or the folder holds a benchmark at other passes.
@@ -144,7 +151,7 @@ def benchmark(
     measures = _measures(metrics, min(image.shape[2:]))
     with showing([PLANNING], "attacks") as progress:
         planned, left = plan(attacks, passes, Counter(classifier, image), progress)
-    setup = Setup(classifier, dataset, measures, passes, limit, batch_size, device, seed, showing)
+    setup = Setup(classifier, dataset, measures, passes, limit, batch_size, device, seed, workers, showing)
     stored = {"8 bits": setup.ranked(planned, out, LATTICE)}
     if floats:
         stored[FLOATS] = setup.ranked(planned, out / FLOATS, None)

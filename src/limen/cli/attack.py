@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 import typer
 
 from limen.cli import machine
-from limen.cli.options import OF_DATA, BatchSize, Device, Limit, Out, Seed, option
+from limen.cli.options import (
+    OF_DATA,
+    BatchSize,
+    Device,
+    GpusPerWorker,
+    Limit,
+    Out,
+    Ray,
+    Seed,
+    WorkerCount,
+    option,
+)
 from limen.safety import MOST_COUNT
 
 Model = Annotated[str, option("SPEC", "Model, such as torchvision:resnet50.")]
@@ -74,6 +85,9 @@ def attack(
     adaptive: Adaptive = False,
     draws: Draws = 1,
     lattice: Lattice = "255",
+    ray: Ray = None,
+    workers: WorkerCount = 1,
+    gpus_per_worker: GpusPerWorker = 0.0,
     report: Report = True,
 ) -> None:
     """Attack a model on a data set, and keep every image and number.
@@ -82,21 +96,24 @@ def attack(
     """
     machine.prepare()
     from limen.cli.running import execute
+    from limen.cli.workers import workers_of
 
-    execute(
-        model,
-        data,
-        attack,
-        out,
-        defenses=defense or (),
-        metrics=metric or (),
-        limit=limit,
-        batch_size=batch_size,
-        device=device,
-        seed=seed,
-        targeted=targeted is not None,
-        aim=None if targeted == OF_DATA else targeted,
-        adaptive=draws if adaptive else None,
-        lattice=None if lattice == "none" else int(lattice),
-        report=report,
-    )
+    with workers_of(ray, workers, gpus_per_worker, device) as those:
+        execute(
+            model,
+            data,
+            attack,
+            out,
+            defenses=defense or (),
+            metrics=metric or (),
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            seed=seed,
+            targeted=targeted is not None,
+            aim=None if targeted == OF_DATA else targeted,
+            adaptive=draws if adaptive else None,
+            lattice=None if lattice == "none" else int(lattice),
+            workers=those,
+            report=report,
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Seed, option
+from limen.cli.options import BatchSize, Device, GpusPerWorker, Ray, Seed, WorkerCount, option
 
 if TYPE_CHECKING:
     from limen.audit import Verdict
@@ -40,6 +40,9 @@ def audit(
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
+    ray: Ray = None,
+    workers: WorkerCount = 1,
+    gpus_per_worker: GpusPerWorker = 0.0,
 ) -> None:
     """Audit a model: check its set-up, attack it in every geometry, and say in plain sentences what holds.
 
@@ -52,22 +55,25 @@ def audit(
     from limen.audit import audit as do
     from limen.cli.console import complain, output
     from limen.cli.progress import showing
+    from limen.cli.workers import workers_of
 
-    done = do(
-        model,
-        data,
-        out,
-        effort=effort,
-        require=require or (),
-        minutes=minutes,
-        transfer=transfer or (),
-        limit=limit,
-        batch_size=batch_size,
-        device=device,
-        seed=seed,
-        showing=showing,
-        tell=complain,
-    )
+    with workers_of(ray, workers, gpus_per_worker, device) as those:
+        done = do(
+            model,
+            data,
+            out,
+            effort=effort,
+            require=require or (),
+            minutes=minutes,
+            transfer=transfer or (),
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            seed=seed,
+            workers=those,
+            showing=showing,
+            tell=complain,
+        )
     _show(done.verdict)
     for what, path in done.files.items():
         output().print(f"{what:6}{path}")

@@ -8,7 +8,18 @@ import typer
 
 from limen.cli import machine
 from limen.cli.attack import Data, Defenses, Metrics, Model
-from limen.cli.options import COUNT, BatchSize, Device, Limit, Out, Seed, option
+from limen.cli.options import (
+    COUNT,
+    BatchSize,
+    Device,
+    GpusPerWorker,
+    Limit,
+    Out,
+    Ray,
+    Seed,
+    WorkerCount,
+    option,
+)
 
 
 def bench(
@@ -33,6 +44,9 @@ def bench(
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
+    ray: Ray = None,
+    workers: WorkerCount = 1,
+    gpus_per_worker: GpusPerWorker = 0.0,
 ) -> None:
     """Compare attacks at equal passes, by every metric: who needs the least distance to fool the model.
 
@@ -43,22 +57,25 @@ def bench(
     from limen.bench import benchmark
     from limen.cli.console import output, show
     from limen.cli.progress import showing
+    from limen.cli.workers import workers_of
 
-    made = benchmark(
-        model,
-        data,
-        attack,
-        out,
-        passes=passes,
-        showing=showing,
-        metrics=metric or (),
-        defenses=defense or (),
-        floats=floats,
-        limit=limit,
-        batch_size=batch_size,
-        device=device,
-        seed=seed,
-    )
+    with workers_of(ray, workers, gpus_per_worker, device) as those:
+        made = benchmark(
+            model,
+            data,
+            attack,
+            out,
+            passes=passes,
+            showing=showing,
+            metrics=metric or (),
+            defenses=defense or (),
+            floats=floats,
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            seed=seed,
+            workers=those,
+        )
     show(*made.document.blocks)
     for what, path in made.files.items():
         output().print(f"{what:5}{path}")

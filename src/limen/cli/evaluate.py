@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Limit, Trust, option
+from limen.cli.options import BatchSize, Device, GpusPerWorker, Limit, Ray, Trust, WorkerCount, option
 
 if TYPE_CHECKING:
     from limen.evaluation import Evaluation
@@ -41,6 +41,9 @@ def evaluate(
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     trust: Trust = None,
+    ray: Ray = None,
+    workers: WorkerCount = 1,
+    gpus_per_worker: GpusPerWorker = 0.0,
     report: Annotated[bool, typer.Option(help="Make the page again at the end.")] = True,
 ) -> None:
     """Compare the attacks of runs by success and distortion, and make the runs' pages again.
@@ -71,8 +74,13 @@ def evaluate(
     if csv is not None:
         write_csv(csv, figures)
     show(*tables)
-    for what in wanted:
-        measure(what, stored, device=device, batch_size=batch_size, limit=limit, trust=trust or ())
+    if wanted:
+        from limen.cli.workers import workers_of
+
+        how = {"device": device, "batch_size": batch_size, "limit": limit, "trust": trust or ()}
+        with workers_of(ray, workers, gpus_per_worker, device) as those:
+            for what in wanted:
+                measure(what, stored, workers=those, **how)
     for name in stored:
         output().print(f"run  {name}")
         if report:

@@ -30,6 +30,21 @@ Device = Annotated[str, option("NAME", "Where to compute: cpu, cuda, cuda:1, mps
 BatchSize = Annotated[int, option("N", "Images side by side; bounds the memory.", **COUNT)]
 Limit = Annotated[int | None, option("N", "Only the first so many images.", min=1)]
 Seed = Annotated[int, option("N", "Seed of everything that is drawn.", min=0, max=_MOST_SEED)]
+Ray = Annotated[
+    str | None,
+    option(
+        "ADDRESS",
+        "Share the work out over Ray: local for this machine alone, or a cluster's address, such as auto.",
+    ),
+]
+WorkerCount = Annotated[
+    int,
+    option("N", "With --ray: how many workers, each with one core of a CPU.", "--workers", min=1, max=65536),
+]
+GpusPerWorker = Annotated[
+    float,
+    option("G", "With --ray: of how many GPUs each worker has the use, such as 1 or 0.5.", min=0, max=16),
+]
 Trust = Annotated[
     list[Path] | None,
     option("FILE", "A file of code that the runs name, which you have read and let run; repeatable."),

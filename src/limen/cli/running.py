@@ -13,6 +13,7 @@ from limen.images import LATTICE
 from limen.metrics import STANDARD
 from limen.report import write_page
 from limen.report.tables import success_table
+from limen.workers import HERE, Workers
 
 _SHOWN = ("l2", "linf", "psnr", "ssim", "mad", "noticed")
 _FIRST = 5
@@ -34,6 +35,7 @@ def execute(
     aim: str | None = None,
     adaptive: int | None = None,
     lattice: int | None = LATTICE,
+    workers: Workers = HERE,
     report: bool = True,
 ) -> None:
     """Do what is left of a run, then print its summary and where everything is.
@@ -46,11 +48,11 @@ def execute(
     classifier = catalog.model(model, device, defenses)
     what = classifier, catalog.data(data, classifier), made
     settings = {"seed": seed, "lattice": lattice, "targeted": targeted, "aim": aim, "adaptive": adaptive}
-    manifest = describe_run(*what, **settings, metrics=measures)
+    manifest = describe_run(*what, **settings, metrics=measures, device=workers.device)
     with runs.create_or_resume(out, manifest) as writer:
         labels = [writer.manifest.label_of(entry.identity) for entry in manifest.attacks]
         with showing(labels) as progress:
-            how = {"batch_size": batch_size, "limit": limit, "progress": progress}
+            how = {"batch_size": batch_size, "limit": limit, "progress": progress, "workers": workers}
             run_attacks(*what, writer, metrics=measures, **how)
     run = runs.open_run(out)
     _complain_of_skipped(run)

@@ -9,16 +9,15 @@ from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
 from limen.errors import LimenWarning, UsageError
-from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.aims import read_aim
-from limen.evaluation.budget_grid import AnyAttack, identities_of, pieces
-from limen.evaluation.cleans import classify
-from limen.evaluation.measure import measure
+from limen.evaluation.attack_batch import Attacking, Left, attack_batch
+from limen.evaluation.budget_grid import AnyAttack, identities_of
 from limen.evaluation.recorded import as_recorded, read_newer, words_on_changed
-from limen.images import LATTICE, to_uint8
+from limen.images import LATTICE
 from limen.metrics import STANDARD, Metric
 from limen.metrics.pairs import require
 from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
+from limen.workers import HERE, Workers
 
 Progress = Callable[[str, int, int], object]
 """Told, at the start and after each batch, an attack's label and how many of how many images are finished."""
@@ -36,6 +35,7 @@ def describe_run(
     aim: str | None = None,
     adaptive: int | None = None,
     metrics: Iterable[Metric] = STANDARD,
+    device: str | None = None,
 ) -> Manifest:
     """The manifest of a run that `run_attacks` is about to do.
 
@@ -52,6 +52,7 @@ def describe_run(
         adaptive: Over how many draws of random defences attacks average that take gradients through the
             classifier's defences, or around them; None for attacks as they are.
         metrics: What to measure distortion by.
+        device: Where workers compute; None for where the classifier is.
 
     Raises:
         DataError: If a class of the data is none of the model's by its name.
@@ -88,7 +89,7 @@ def describe_run(
         settings=Settings(
             seed, lattice, targeted, adaptive, None if aim is None else read_aim(aim, classifier.class_names)
         ),
-        device=str(classifier.device),
+        device=device or str(classifier.device),
     )
     return manifest.with_attacks(identities_of(attacks)).with_metrics(metric.column for metric in measures)
 
@@ -103,6 +104,7 @@ def run_attacks(
     limit: int | None = None,
     places: Sequence[int] | None = None,
     metrics: Iterable[Metric] = STANDARD,
+    workers: Workers = HERE,
     progress: Progress | None = None,
 ) -> None:
     """Attack the images that the run has not finished, and write each batch as soon as it is done.
@@ -131,6 +133,7 @@ def run_attacks(
         limit: Attack only the first so many images of the data set; None for all.
         places: The positions in the data set of the images to attack, rising; None for all.
         metrics: What to measure distortion by; the run's manifest has a column of each.
+        workers: Who attacks: this process alone, or others beside it, a batch each; results are the same.
         progress: Called with each attack's label, finished images and all images.
 
     Raises:
@@ -161,7 +164,7 @@ def run_attacks(
     of_attack = [tuple(map(run.manifest.label_of, identities_of([attack]))) for attack in attacks]
     finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
     done = {label: len(each.intersection(ids)) for label, each in finished.items()}
-    total = dict.fromkeys(done, len(ids))
+    total, skipped = dict.fromkeys(done, len(ids)), set[str]()
 
     def tell(labels: Iterable[str]) -> None:
         if progress is not None:
@@ -173,7 +176,8 @@ def run_attacks(
 
     def skip(image_id: str, reason: str) -> None:
         lacking = [label for label, each in finished.items() if image_id not in each]
-        if lacking:
+        if lacking and image_id not in skipped:
+            skipped.add(image_id)
             run.skip(image_id, reason)
             for label in lacking:
                 total[label] -= 1
@@ -181,26 +185,27 @@ def run_attacks(
 
     tell(done)
     read_newer(dataset, [place for place in chosen if is_done(dataset.ids[place])], run)
-    for batch in _batches(dataset, chosen, batch_size, is_done, skip):
-        cleans = classify(classifier, dataset.spec, batch, settings)
-        if reached := cleans.reached():
-            for place in reached:
-                skip(cleans.ids[place], "it is of the class to reach already")
-            cleans = cleans.at([place for place in range(len(cleans.ids)) if place not in reached])
-        run.write_originals(dict(zip(cleans.ids, to_uint8(cleans.images), strict=True)))
-        for attack, labels in zip(attacks, of_attack, strict=True):
-            for call, piece, of_row in pieces(attack, labels, cleans, finished, batch_size):
-                aware = call if settings.adaptive is None else AdaptiveAttack(call, settings.adaptive)
-                rows, pixels = measure(classifier, aware, piece, settings, measures)
-                results = {label: ([], {}) for label in of_row}
-                for label, row, image in zip(of_row, rows, pixels, strict=True):
-                    results[label][0].append(row)
-                    results[label][1][row["id"]] = image
-                run.write_together(results)
-                for label, (_, images) in results.items():
-                    finished[label].update(images)
-                    done[label] += len(images)
-                tell(results)
+
+    def left(batch: Batch) -> Left:
+        return Left(
+            batch, {label: frozenset(each.intersection(batch.ids)) for label, each in finished.items()}
+        )
+
+    what = Attacking(
+        classifier, list(zip(attacks, of_attack, strict=True)), measures, settings, dataset.spec, batch_size
+    )
+    cut = _batches(dataset, chosen, batch_size, is_done, skip)
+    for found in workers.run(attack_batch, what, cut, left):
+        for image_id in found.reached:
+            skip(image_id, "it is of the class to reach already")
+        if found.originals:
+            run.write_originals(found.originals)
+        if found.results:
+            run.write_together(found.results)
+            for label, (_, images) in found.results.items():
+                finished[label].update(images)
+                done[label] += len(images)
+            tell(found.results)
     if changed:
         warnings.warn(words_on_changed(changed), LimenWarning, stacklevel=2)
 

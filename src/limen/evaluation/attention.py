@@ -38,7 +38,7 @@ def describe(stored: Stored) -> list[Block]:
     return [_table(overlaps, means), _charts(overlaps, means), *_pictures(stored, overlaps)]
 
 
-@evaluation("Where perturbations fall", describe)
+@evaluation("Where perturbations fall", describe, by_batch=True)
 def attention(
     run: Run,
     context: Context,

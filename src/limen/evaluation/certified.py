@@ -41,7 +41,7 @@ def describe(stored: Stored) -> list[Block]:
     return [_shares(right, abstained, radii, about), _by_radius(radii, most), _curve(radii, most)]
 
 
-@evaluation("Certified by randomized smoothing", describe)
+@evaluation("Certified by randomized smoothing", describe, by_batch=True)
 def certified(
     run: Run,
     context: Context,

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow.compute as pc
 import torch
@@ -19,7 +20,7 @@ from limen.errors import UsageError
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.fooled import load
 from limen.identity import Identity
-from limen.runs import Measurement
+from limen.runs import Run
 from limen.safety import resolved
 from limen.user_code import named_by
 
@@ -47,6 +48,29 @@ class Batch:
             yield label, list(places), [self.ids[place] for place in places]
 
 
+class Progressing(Protocol):
+    """What has been measured so far; a `Measurement` is one."""
+
+    run: Run
+
+    @property
+    def finished(self) -> frozenset[tuple[str, str]]:
+        """The attacks and images that have rows now."""
+        ...
+
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        """Whether an attack and image have rows."""
+        ...
+
+    def note(self, name: str, value: str) -> None:
+        """Keep what the values depend on besides the options."""
+        ...
+
+
+class EndOfShareError(Exception):
+    """Ends an evaluation where its share of the batches ends: the rest is not for this worker."""
+
+
 class Context:
     """What an evaluation is given beside the run.
 
@@ -60,7 +84,7 @@ class Context:
 
     def __init__(
         self,
-        measurement: Measurement,
+        measurement: Progressing,
         *,
         classifier: Classifier | None = None,
         device: str | torch.device = "cpu",
@@ -68,6 +92,7 @@ class Context:
         limit: int | None = None,
         progress: Progress | None = None,
         trust: Iterable[str | Path] = (),
+        share: tuple[int, int] | None = None,
     ) -> None:
         if limit is not None and limit < 0:
             raise UsageError(f"limit must be at least 0, not {limit}")
@@ -77,6 +102,7 @@ class Context:
         self.trust = tuple(trust)
         self.device = checked_device(device)
         self._measurement, self._given, self._progress = measurement, classifier, progress
+        self._share = share
         self._wanted: dict[str, frozenset[str]] | None = None
 
     @cached_property
@@ -164,10 +190,15 @@ class Context:
 
         Yields:
             Batches with what is left of each attack.
+
+        Raises:
+            EndOfShareError: Where other workers take the other batches, after those of this one.
         """
         self.want(images)
         ids = together(images)
-        for start in range(0, len(ids), self.batch_size):
+        for place, start in enumerate(range(0, len(ids), self.batch_size)):
+            if self._share is not None and place % self._share[1] != self._share[0]:
+                continue
             batch = tuple(ids[start : start + self.batch_size])
             attacked = {}
             for label, of_attack in images.items():
@@ -176,6 +207,8 @@ class Context:
                     attacked[label] = tuple(place for place, is_left in enumerate(left) if is_left)
             if attacked:
                 yield Batch(batch, self.originals(batch, like), attacked)
+        if self._share is not None:
+            raise EndOfShareError
 
     def originals(self, ids: Sequence[str], like: Classifier | None = None) -> Tensor:
         """Stored originals, (N, C, H, W) in [0, 1], where `like` is, or else on the context's device.

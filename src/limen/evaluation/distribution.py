@@ -11,7 +11,7 @@ from limen.evaluation.protocol import evaluation
 from limen.runs import Part, Run
 
 
-@evaluation("Distribution over images", describe)
+@evaluation("Distribution over images", describe, by_batch=True)
 def distribution(
     run: Run, context: Context, *, metric: tuple[str, ...] = (), failures: bool = False, log: bool = False
 ) -> Iterator[Part]:

@@ -20,7 +20,7 @@ from limen.runs import Part, Run
 from limen.structure import Foreground, Saliency, empty_or_full
 
 
-@evaluation("Foreground and gaze", describe)
+@evaluation("Foreground and gaze", describe, by_batch=True)
 def foreground(
     run: Run,
     context: Context,

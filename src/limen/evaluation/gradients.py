@@ -50,7 +50,7 @@ def describe(stored: Stored) -> list[Block]:
     return [table, *_pictures(stored, list(by_model))]
 
 
-@evaluation("Loss gradients", describe)
+@evaluation("Loss gradients", describe, by_batch=True)
 def gradients(
     run: Run,
     context: Context,

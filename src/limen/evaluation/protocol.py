@@ -13,8 +13,10 @@ from limen.classifier import Classifier
 from limen.document import Block, Document, Notes
 from limen.evaluation.attack_run import Progress
 from limen.evaluation.context import Context
+from limen.evaluation.shared import measure_together
 from limen.identity import Identity
 from limen.runs import Part, Run, Stored, measuring
+from limen.workers import HERE, Workers
 
 Describe = Callable[[Stored], Sequence[Block]]
 """Says in blocks of a document what was measured."""
@@ -29,23 +31,27 @@ class Evaluation:
         title: What it asks, as a heading.
         measure: Measures a run: yields parts, each all that it will ever yield of some attacks and images.
         describe: Says in blocks of a document what was measured; the same rows always say the same.
+        by_batch: Whether each batch is measured for itself, so that others may measure some of them.
     """
 
     identity: Identity
     title: str
     measure: Callable[[Run, Context], Iterator[Part]]
     describe: Describe
+    by_batch: bool = False
 
 
 F = TypeVar("F", bound=Callable[..., Iterator[Part]])
 
 
-def evaluation(title: str, describe: Describe) -> Callable[[F], F]:
+def evaluation(title: str, describe: Describe, *, by_batch: bool = False) -> Callable[[F], F]:
     """Make an evaluation of a function that measures, a generator of parts with typed keywords as options.
 
     Args:
         title: What it asks, as a heading.
         describe: Says in blocks of a document what was measured.
+        by_batch: Whether it goes once through `context.batches`, and what it yields of a batch depends on no
+            other.
 
     Example:
         >>> @evaluation("How bright are the images?", lambda stored: [])
@@ -56,7 +62,7 @@ def evaluation(title: str, describe: Describe) -> Callable[[F], F]:
     """
 
     def declared(measure: F) -> F:
-        vars(measure).update(title=title, describe=describe)
+        vars(measure).update(title=title, describe=describe, by_batch=by_batch)
         return measure
 
     return declared
@@ -70,6 +76,7 @@ def evaluate(
     device: str | torch.device = "cpu",
     batch_size: int = 32,
     limit: int | None = None,
+    workers: Workers = HERE,
     progress: Progress | None = None,
     trust: Iterable[str | Path] = (),
 ) -> Stored:
@@ -82,6 +89,8 @@ def evaluate(
         device: Where to compute.
         batch_size: Images looked at side by side; memory is bounded by one batch.
         limit: Only so many first images of the data set; None for all.
+        workers: Who measures: this process alone, or others beside it that find the run in the same place,
+            each some of the batches. What an evaluation makes of all batches together stays here.
         progress: Called with each attack's label, finished images and all images.
         trust: The files of `python:FILE.py:NAME` that the run may name, if its model or data must be made
             again; those that this process has run already need not be told.
@@ -101,6 +110,8 @@ def evaluate(
             progress=progress,
             trust=trust,
         )
+        if what.by_batch and workers.count > 1:
+            measure_together(workers, what.measure, measurement, context)
         for part in what.measure(run, context):
             measurement.write(part)
             context.tell()

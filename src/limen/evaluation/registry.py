@@ -27,7 +27,7 @@ def _evaluation(measure: Named, request: Request) -> Evaluation:
         raise UsageError(
             f"{request.entry.name} is no evaluation; put @limen.evaluation.evaluation(…) above it"
         )
-    return Evaluation(measure.identity, title, measure, describe)
+    return Evaluation(measure.identity, title, measure, describe, request.entry.thing.by_batch)
 
 
 EVALUATIONS = Catalog(

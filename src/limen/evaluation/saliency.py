@@ -27,7 +27,7 @@ Scale = Literal["peak", "none"]
 """What brings maps to [0, 1]: a division of each by its greatest value, or nothing, as they lie there."""
 
 
-@evaluation("Saliency before and after", describe)
+@evaluation("Saliency before and after", describe, by_batch=True)
 def saliency(
     run: Run,
     context: Context,

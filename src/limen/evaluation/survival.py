@@ -24,7 +24,7 @@ from limen.runs import Part, Run
 from limen.safety import check_count
 
 
-@evaluation("Behind defences", describe)
+@evaluation("Behind defences", describe, by_batch=True)
 def defenses(
     run: Run,
     context: Context,

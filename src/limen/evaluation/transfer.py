@@ -112,7 +112,7 @@ def _chart(model: str, found: Found) -> Chart | None:
     return Chart(model, axis, "fooled", lines, x_range=ends, y_range=(0, 1), log_x=True, percent=True)
 
 
-@evaluation("Transfer", describe)
+@evaluation("Transfer", describe, by_batch=True)
 def transfer(
     run: Run, context: Context, *, model: tuple[str, ...] = (), defense: str | None = None
 ) -> Iterator[Part]:

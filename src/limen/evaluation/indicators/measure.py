@@ -44,7 +44,7 @@ _TRACED = ("climb", "step", "objective", "margin", "success", "l2", "linf", "gra
 _EVERY, _LATER = 100, 300
 
 
-@evaluation("Indicators of a failed attack", describe)
+@evaluation("Indicators of a failed attack", describe, by_batch=True)
 def indicators(
     run: Run,
     context: Context,
