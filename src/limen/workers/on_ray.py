@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -98,7 +99,7 @@ class RayWorkers:
         while True:
             while self._idle and (again or ahead is not _NONE):
                 job, tries = again.popleft() if again else (ahead, 0)
-                self._deal(kept, left(job), tries)
+                self._deal(kept, job, left(job), tries)
                 if not tries:  # read while the workers work
                     ahead = next(source, _NONE)
             if not self._busy:
@@ -120,10 +121,10 @@ class RayWorkers:
             self._ray.kill(worker)
         self._idle, self._busy = [], {}
 
-    def _deal(self, kept: Any, job: Any, tries: int) -> None:
+    def _deal(self, kept: Any, job: Any, left: Any, tries: int) -> None:
         worker = self._idle.pop()
         # In a list it is not fetched before a worker asks for it, which each does once.
-        found = worker.do.options(num_returns="streaming").remote(kept.hex(), [kept], _packed(job))
+        found = worker.do.options(num_returns="streaming").remote(kept.hex(), [kept], _packed(left))
         self._busy[found] = _Doing(worker, job, tries + 1)
 
     def _replaced(self, found: Any, doing: _Doing, error: Exception) -> tuple[Any, int]:
@@ -154,10 +155,6 @@ class _Worker:
     """What lives in each of Ray's processes."""
 
     def __init__(self, device: str) -> None:
-        if device == "cpu":
-            import torch
-
-            torch.set_num_threads(1)
         self._device, self._name = device, ""
         self._known: tuple[Any, ...] = ()
 
@@ -169,6 +166,8 @@ class _Worker:
                 if name != self._name:  # the first job of its kind
                     work, state = _unpacked(_ray().get(kept[0]))
                     self._name, self._known = name, (work, state.to(self._device))
+                    if self._device == "cpu" and "torch" in sys.modules:
+                        sys.modules["torch"].set_num_threads(1)  # its one core
                 work, state = self._known
                 for found in work(state, *_unpacked(job)):
                     yield _Piece(found)
