@@ -32,8 +32,8 @@ def ray_workers(address: str, count: int, gpus: float = 0.0) -> Iterator[RayWork
     are done again.
 
     Args:
-        address: `local` for this machine alone; or a cluster's, such as `auto` for the one that this machine
-            belongs to, `HOST:PORT`, or `ray://HOST:PORT`.
+        address: `local` for this machine alone; or a cluster's: `auto` for the one that this machine belongs
+            to, or `HOST:PORT` where it belongs to several.
         count: How many.
         gpus: Of how many GPUs each has the use, such as 1 or 0.5; with 0 they compute on the CPU.
 
