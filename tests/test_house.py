@@ -195,7 +195,13 @@ def test_files_are_short():
 def test_everything_imported_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    needed = (*project["dependencies"], *extras["hf"], *extras["superpixels"], *extras["training"])
+    needed = (
+        *project["dependencies"],
+        *extras["hf"],
+        *extras["ray"],
+        *extras["superpixels"],
+        *extras["training"],
+    )
     declared = {re.split(r"[<>=\[]", each)[0].lower() for each in needed}
     providers = importlib.metadata.packages_distributions()
     for path in SOURCES:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         study,
         training,
         weights,
+        workers,
     )
     from limen.attacks import Outcome
     from limen.classifier import Classifier
@@ -78,6 +79,7 @@ __all__ = [
     "study",
     "training",
     "weights",
+    "workers",
 ]
 
 _HOMES = {
