@@ -192,6 +192,8 @@ def test_wrong_arguments_are_refused_before_anything_is_written(how, says, tmp_p
 
 def test_where_too_few_images_fit_into_the_time_a_lesser_effort_is_taken(small, monkeypatch):
     monkeypatch.setattr(planning, "timed", lambda *_: Timing(0.0, {}, pair=10.0))
+    monkeypatch.setattr(planning, "training_seconds", lambda _: 0.0)
+    monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=lambda: 0.0))
     digits = limen.catalog.model("demo:digits"), limen.catalog.data("demo:digits,count=24")
     plan = planning.planned(*digits, {"effort": "standard"}, [], [], 12, 6, 32)
     rows = sum(each.rows for each in small.attempts if each.runs)

@@ -9,7 +9,7 @@ import pytest
 
 import limen
 from limen.audit import EFFORTS, further
-from limen.audit.further import evaluations_of, indicated
+from limen.audit.further import detects, evaluations_of, indicated
 from limen.evaluation import EVALUATIONS
 from limen.evaluation.indicators import INDICATORS
 
@@ -48,7 +48,7 @@ def test_what_is_not_found_is_not_said(monkeypatch):
 @pytest.mark.parametrize("name", EFFORTS)
 def test_every_evaluation_of_an_effort_can_be_made(name):
     scenes = limen.catalog.data("demo:scenes,count=4")
-    specs = [*evaluations_of(scenes, EFFORTS[name], ["demo:scenes", "demo:photos"])]
+    specs = [*evaluations_of(scenes, EFFORTS[name], ["demo:scenes", "demo:photos"], 100)]
     made = {EVALUATIONS.make(spec).identity.name: EVALUATIONS.make(spec) for spec in specs}
     assert {"defenses", "transfer"} <= set(made)
     assert ("fairness" in made) == (scenes.groups is not None)
@@ -56,3 +56,5 @@ def test_every_evaluation_of_an_effort_can_be_made(name):
     assert ("indicators" in made) == (name != "quick")
     only = made["indicators"].identity.parameters["only"] if name != "quick" else ()
     assert {INDICATORS[key].of for key in only} <= {"attack"}
+    few = [*evaluations_of(scenes, EFFORTS[name], [], 19)]
+    assert ("detection" in made, any(map(detects, few))) == (name != "quick", False)

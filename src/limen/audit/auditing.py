@@ -139,7 +139,8 @@ def audit(
     if plan is None:
         wanted = limit or effort_named(effort).images
         with _quiet():
-            plan = planned(classifier, dataset, asked, rules, metrics, wanted, minutes, batch_size)
+            others = len(transfer)
+            plan = planned(classifier, dataset, asked, rules, metrics, wanted, minutes, batch_size, others)
         write_plan(work.folder, plan)
     if plan.stopped:
         nothing = Measured(math.nan, math.nan, math.nan)
@@ -148,7 +149,7 @@ def audit(
     tell(plan.told)
     attempts = plan.attempts(rules)
     run = _attacked(work, plan, attempts)
-    specs = evaluations_of(dataset, effort_named(plan.effort), transfer)
+    specs = evaluations_of(dataset, effort_named(plan.effort), transfer, plan.images)
     notes = _measured(work, run, specs)
     return _written(verdict_of(plan, run, attempts, rules, notes), work.folder, geometries_of(attempts))
 

@@ -16,8 +16,11 @@ Level = Literal["quick", "standard", "thorough"]
 UNBOUNDED = 128 / 255
 """A budget in L∞ that leaves nothing of an image that could be told apart, so that it must always do."""
 
-INDICATED = 8
-"""On how many images indicators are sought at most."""
+REPEATS, DIMENSION = 5, 100
+"""How often detectors are trained, and how many features a learner sees: to search for it takes too long."""
+
+DETECTABLE = 20
+"""From how many images on a detector is trained and tested; what fewer tell means little."""
 
 LINF = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
 """The budgets in L∞ that papers use."""
@@ -103,6 +106,7 @@ def _climbs(steps: int, l2: tuple[float, ...] = (), targets: int = 0) -> tuple[A
 
 
 _SHIELDS = "defenses:defense=jpeg,resize"
+_DETECTION = f"detection:repeats={REPEATS},dimension={DIMENSION}"
 
 EFFORTS: Mapping[str, Effort] = MappingProxyType(
     {
@@ -134,7 +138,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
                 Attempt("colour", "perc_al:steps=50", 52),
                 Attempt("black box", "square:steps=500", 502, "linf", (8 / 255,), gradient=False),
             ),
-            (_SHIELDS, "detection"),
+            (_SHIELDS, _DETECTION),
             indicators=True,
             besides=4,
         ),
@@ -154,13 +158,23 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
                 Attempt("colour", "perc_al:steps=1000", 1002),
                 Attempt("black box", "square:steps=5000", 5002, "linf", (8 / 255,), gradient=False),
             ),
-            (_SHIELDS, "detection"),
+            (_SHIELDS, _DETECTION),
             indicators=True,
             besides=4,
         ),
     }
 )
 """The efforts by name."""
+
+
+def indicated_of(images: int) -> int:
+    """On how many of so many images indicators are sought: a quarter, but four at least and eight at most.
+
+    Example:
+        >>> [indicated_of(images) for images in (2, 10, 100)]
+        [2, 4, 8]
+    """
+    return min(images, max(4, min(8, images // 4)))
 
 
 def effort_named(name: str) -> Effort:

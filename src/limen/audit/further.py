@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from limen.audit.effort import INDICATED, Effort
+from limen.audit.effort import DETECTABLE, Effort, indicated_of
 from limen.audit.finding import Finding
 from limen.data import Dataset
 from limen.evaluation.indicators import INDICATORS, findings
@@ -18,23 +18,34 @@ INDICATORS_NAME = "indicators"
 _DRAWS, _QUERIES = 20, 100
 
 
-def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str]) -> Iterator[str]:
+def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str], images: int) -> Iterator[str]:
     """The specs of what is measured of a run.
 
     Args:
         dataset: What was attacked; where its samples are in groups, these are compared.
         effort: What is measured anyway, and whether indicators of failed attacks are sought.
         transfer: Specs of other models that see what fools this one.
+        images: How many images were attacked.
     """
     if effort.indicators:
         of_attack = tuple(key for key, each in INDICATORS.items() if each.of == "attack")
-        wanted = [("images", INDICATED), ("only", of_attack), ("draws", _DRAWS), ("queries", _QUERIES)]
+        wanted = [
+            ("images", indicated_of(images)),
+            ("only", of_attack),
+            ("draws", _DRAWS),
+            ("queries", _QUERIES),
+        ]
         yield write_spec(INDICATORS_NAME, wanted)
-    yield from effort.evaluations
+    yield from (spec for spec in effort.evaluations if images >= DETECTABLE or not detects(spec))
     if transfer:
         yield write_spec("transfer", [("model", tuple(transfer))])
     if dataset.groups is not None and len(set(dataset.groups)) > 1:
         yield "fairness"
+
+
+def detects(spec: str) -> bool:
+    """Whether an evaluation trains detectors."""
+    return spec.partition(":")[0] == "detection"
 
 
 def indicated(stored: Stored) -> Iterator[Finding]:

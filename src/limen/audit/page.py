@@ -31,6 +31,7 @@ CURVES = ("linf", "l2", "l0", "ssim", "mad")
 
 _SHOWN = ("l0", "l1", "l2", "linf", "ssim", "noticed")
 _POINTS = 120
+_WIDEST, _LONGEST = 8, 40
 
 
 def page(verdict: Verdict, geometries: Mapping[str, str]) -> Document:
@@ -160,13 +161,26 @@ def _attacks(run: Run, geometries: Mapping[str, str]) -> Table:
 
 def _evaluations(run: Run) -> Iterator[Block]:
     """What was measured of the run besides, in words and numbers; the run's own page has the charts."""
+    left = []
     for stored in read_evaluations(run):
         document = stored.document()
         for block in document.blocks:
             if isinstance(block, Table | Notes):
-                yield replace(
-                    block, title=f"{document.title}: {block.title}" if block.title else document.title
-                )
+                title = f"{document.title}: {block.title}" if block.title else document.title
+                if isinstance(block, Notes) or _fits(block):
+                    yield replace(block, title=title)
+                else:
+                    left.append(f"{title}.")
+    if left:
+        where = (
+            "Only on the page of the run, which limen report makes of the folder run in that of the audit:"
+        )
+        yield Notes("Larger tables", [where, *left])
+
+
+def _fits(table: Table) -> bool:
+    """Whether a table is short and narrow enough to be read among others."""
+    return len(table.columns) <= _WIDEST and sum(len(group.rows) for group in table.groups) <= _LONGEST
 
 
 def _setup(title: str, caption: str, verdict: Verdict, of: str) -> Table:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from limen.audit.effort import INDICATED, effort_named, lesser
+from limen.audit.effort import DETECTABLE, DIMENSION, REPEATS, effort_named, indicated_of, lesser
 from limen.audit.finding import Finding
+from limen.audit.further import detects
 from limen.audit.plan import Plan, blind, fitted, fitting, spread, with_budgets
 from limen.audit.rules import Rule
 from limen.audit.setup import Subject, check, names, subject_of
-from limen.audit.timing import Lasting, timed
+from limen.audit.timing import TRAINED, Lasting, timed, training_seconds
 from limen.classifier import Classifier
 from limen.data import Dataset
 from limen.metrics import Metric
@@ -30,6 +31,7 @@ def planned(
     wanted: int,
     minutes: float | None,
     batch_size: int,
+    transfers: int = 0,
 ) -> Plan:
     """Check the set-up, measure how long attacks take, and choose how many images.
 
@@ -42,6 +44,7 @@ def planned(
         wanted: How many images there should be at most.
         minutes: How long the audit may take; None for any time.
         batch_size: Images side by side.
+        transfers: How many other models see what fools this one.
 
     Raises:
         UsageError: If the time is too little for one image, or no image can be read.
@@ -58,13 +61,13 @@ def planned(
     if plan.stopped:
         return plan
     first, *others = lesser(plan.effort)
-    cost = _cost(first, subject, findings, rules, metrics)
+    cost = _cost(first, subject, findings, rules, metrics, transfers)
     for level in others:
         if minutes is None or fitting(cost.each.most, cost.begun(begin, count).most, minutes) >= min(
             count, _FEWEST
         ):
             break
-        cost = _cost(level, subject, findings, rules, metrics)
+        cost = _cost(level, subject, findings, rules, metrics, transfers)
     images = fitted(cost.each.most, cost.begun(begin, count).most, minutes, count)
     whole = cost.begun(begin, images) + cost.each.times(images)
     return Plan(
@@ -81,17 +84,27 @@ def planned(
 
 @dataclass(frozen=True)
 class _Cost:
-    """How long an effort takes: an image, and one that indicators are sought on; and what cannot be run."""
+    """How long an effort takes, and what cannot be run.
+
+    Attributes:
+        effort: The effort.
+        each: An image.
+        indicators: An image that indicators are sought on.
+        detection: All detectors, if there are few images.
+        left_out: By its spec, why an attack cannot be run.
+    """
 
     effort: str
     each: Lasting
     indicators: Lasting
+    detection: Lasting
     left_out: dict[str, str]
 
     def begun(self, begin: float, images: int) -> Lasting:
-        """What does not grow with the images: what has passed since an audit began, and indicators."""
+        """What hardly grows with the images: what has passed since an audit began, indicators, detectors."""
         passed = time.perf_counter() - begin
-        return Lasting(passed, passed) + self.indicators.times(min(images, INDICATED))
+        detection = self.detection.times(max(1.0, images / 2 / TRAINED) * (images >= DETECTABLE))
+        return Lasting(passed, passed) + self.indicators.times(indicated_of(images)) + detection
 
 
 def _cost(
@@ -100,6 +113,7 @@ def _cost(
     findings: Sequence[Finding],
     rules: Sequence[Rule],
     metrics: Sequence[Metric],
+    transfers: int,
 ) -> _Cost:
     effort = effort_named(level)
     hindered = blind(effort, findings)
@@ -107,5 +121,7 @@ def _cost(
     attempts = [each for each in attempts if each.spec not in hindered]
     timing = timed(subject, attempts, metrics)
     run = [one for one in attempts if one.spec not in timing.left_out]
-    each = timing.seconds(run, _SHIELDS)
-    return _Cost(level, each, each.times(effort.besides), {**hindered, **timing.left_out})
+    each = timing.seconds(run, _SHIELDS + transfers)
+    rows = sum(one.rows for one in run) * any(map(detects, effort.evaluations))
+    detection = Lasting(1.0, 1.0).times(REPEATS * rows * training_seconds(DIMENSION)) if rows else Lasting()
+    return _Cost(level, each, each.times(effort.besides), detection, {**hindered, **timing.left_out})

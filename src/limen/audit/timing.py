@@ -14,6 +14,7 @@ from limen import catalog
 from limen.attacks import Outcome
 from limen.audit.effort import Attempt
 from limen.audit.setup import Subject
+from limen.detection import feature_count, train_ensemble
 from limen.errors import LimenError, LimenWarning
 from limen.metrics import Metric
 from limen.metrics.metric import measured
@@ -21,6 +22,9 @@ from limen.spec import Spec
 
 _TARGET = 0.25  # seconds that a pass of the images that are timed should take
 _MOST = 16
+TRAINED = 32
+"""On how many pairs of images the training of a detector is timed."""
+
 _STEPS = 8  # enough that what an attack does once counts for little
 _WATCHED, _LOOKS = 4, {"apgd": 20, "square": 60}
 """Of an attack that stops early, on how many images and for how many steps it is watched when it does."""
@@ -63,8 +67,8 @@ class Lasting:
         most: How many at most.
     """
 
-    likely: float
-    most: float
+    likely: float = 0.0
+    most: float = 0.0
 
     def __add__(self, other: Lasting) -> Lasting:
         return Lasting(self.likely + other.likely, self.most + other.most)
@@ -100,6 +104,17 @@ def timed(subject: Subject, attempts: Sequence[Attempt], metrics: Sequence[Metri
     with torch.no_grad():
         measured([each for each in metrics if min(images.shape[2:]) >= each.least_side], images, moved)
     return Timing(forward, passes, (time.perf_counter() - begin) / count, left_out, shares)
+
+
+def training_seconds(dimension: int) -> float:
+    """Seconds to train a detector on `TRAINED` pairs; 0 where none can be, as its library is missing."""
+    drawn = np.random.default_rng(0).normal(size=(2, TRAINED, feature_count("spam", "luma")))
+    begin = time.perf_counter()
+    try:
+        train_ensemble(drawn[0], drawn[1], dimension=dimension)
+    except LimenError:
+        return 0.0
+    return time.perf_counter() - begin
 
 
 def _run(subject: Subject, spec: str, count: int) -> tuple[float, Outcome]:

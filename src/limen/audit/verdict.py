@@ -132,7 +132,7 @@ class Verdict:
         )
         faint = sum(each.values.get("mad", np.nan) == 0 for each in self.least)
         which = "all of them" if faint == len(self.least) else f"{faint:,} of the {len(self.least):,}"
-        more = f" On {which} it is too faint for that measure to tell it from no change."
+        more = f" On {which} that measure cannot tell it from no change."
         return [said + more * bool(faint)]
 
     def _weakened(self) -> str:
