@@ -61,13 +61,13 @@ def planned(
     if plan.stopped:
         return plan
     first, *others = lesser(plan.effort)
-    cost = _cost(first, subject, findings, rules, metrics, transfers)
+    cost = _cost(first, subject, findings, rules, metrics, transfers, count, batch_size)
     for level in others:
         if minutes is None or fitting(cost.each.most, cost.begun(begin, count).most, minutes) >= min(
             count, _FEWEST
         ):
             break
-        cost = _cost(level, subject, findings, rules, metrics, transfers)
+        cost = _cost(level, subject, findings, rules, metrics, transfers, count, batch_size)
     images = fitted(cost.each.most, cost.begun(begin, count).most, minutes, count)
     whole = cost.begun(begin, images) + cost.each.times(images)
     return Plan(
@@ -114,14 +114,19 @@ def _cost(
     rules: Sequence[Rule],
     metrics: Sequence[Metric],
     transfers: int,
+    images: int,
+    side_by_side: int,
 ) -> _Cost:
     effort = effort_named(level)
     hindered = blind(effort, findings)
     attempts = [each for each in with_budgets(effort.attempts, rules) if each.runs]
     attempts = [each for each in attempts if each.spec not in hindered]
-    timing = timed(subject, attempts, metrics)
+    few = indicated_of(images) if effort.indicators else 0
+    timing = timed(subject, attempts, metrics, min(images, side_by_side), few)
     run = [one for one in attempts if one.spec not in timing.left_out]
     each = timing.seconds(run, _SHIELDS + transfers)
     rows = sum(one.rows for one in run) * any(map(detects, effort.evaluations))
     detection = Lasting(1.0, 1.0).times(REPEATS * rows * training_seconds(DIMENSION)) if rows else Lasting()
-    return _Cost(level, each, each.times(effort.besides), detection, {**hindered, **timing.left_out})
+    return _Cost(
+        level, each, timing.again(run).times(effort.besides), detection, {**hindered, **timing.left_out}
+    )

@@ -21,7 +21,7 @@ from limen.metrics.metric import measured
 from limen.spec import Spec
 
 _TARGET = 0.25  # seconds that a pass of the images that are timed should take
-_MOST = 16
+_MOST = 32
 TRAINED = 32
 """On how many pairs of images the training of a detector is timed."""
 
@@ -41,6 +41,7 @@ class Timing:
         left_out: By the spec of an attempt, why it cannot attack these images.
         shares: By the spec of an attempt, which share of its passes it is likely to make, as images that are
             fooled leave it; 1 if it is not named.
+        made_again: As `passes`, of the few images that attacks are made again on.
     """
 
     forward: float
@@ -48,14 +49,17 @@ class Timing:
     pair: float = 0.0
     left_out: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    made_again: Mapping[str, float] = field(default_factory=dict)
+
+    def again(self, attempts: Sequence[Attempt]) -> Lasting:
+        """How long it takes to make all attacks again on one of a few images."""
+        return _climbing(attempts, self.made_again, self.shares)
 
     def seconds(self, attempts: Sequence[Attempt], shields: int) -> Lasting:
         """How long an image takes, with all attacks and behind so many defences or other models."""
         rows = sum(each.rows for each in attempts)
         besides = rows * (self.pair + (1 + shields) * self.forward)
-        climbs = [(each.spec, self.passes.get(each.spec, 0.0) * each.passes * each.rows) for each in attempts]
-        likely = sum(self.shares.get(spec, 1.0) * most for spec, most in climbs)
-        return Lasting(likely + besides, sum(most for _, most in climbs) + besides)
+        return _climbing(attempts, self.passes, self.shares) + Lasting(besides, besides)
 
 
 @dataclass(frozen=True)
@@ -78,32 +82,57 @@ class Lasting:
         return Lasting(factor * self.likely, factor * self.most)
 
 
-def timed(subject: Subject, attempts: Sequence[Attempt], metrics: Sequence[Metric]) -> Timing:
+def _climbing(
+    attempts: Sequence[Attempt], passes: Mapping[str, float], shares: Mapping[str, float]
+) -> Lasting:
+    """How long the passes of attacks take."""
+    most = {each.spec: passes.get(each.spec, 0.0) * each.passes * each.rows for each in attempts}
+    return Lasting(sum(shares.get(spec, 1.0) * one for spec, one in most.items()), sum(most.values()))
+
+
+def timed(
+    subject: Subject, attempts: Sequence[Attempt], metrics: Sequence[Metric], images: int, few: int = 0
+) -> Timing:
     """Time a few steps of each attack on images that the model has right.
 
     Args:
         subject: The model and the images.
         attempts: The attacks.
         metrics: What each result is measured by.
+        images: How many images are attacked side by side, each under all budgets of an attack.
+        few: On how many images attacks are made again, budget by budget; 0 for none.
     """
-    first, _ = subject.first_right(1)
-    forward = _forward(subject, first)
-    count = max(1, min(_MOST, int(_TARGET / max(4 * forward, 1e-6)), int(subject.right.sum())))
-    passes, left_out = {}, {}
+    forward, fit = _forward(subject)
+    passes, made_again, left_out = {}, {}, {}
     for attempt in attempts:
+        spec = shortened(attempt)
         try:
-            seconds, outcome = _run(subject, shortened(attempt), count)
+            passes[attempt.spec] = _pass(subject, spec, min(fit, images * attempt.rows))
+            alone = few and few < min(fit, images * attempt.rows)
+            made_again[attempt.spec] = _pass(subject, spec, few) if alone else passes[attempt.spec]
         except LimenError as error:
             left_out[attempt.spec] = str(error)
-            continue
-        passes[attempt.spec] = seconds / max(1, int(outcome.forwards.sum()))
     shares = {each.spec: _share(subject, each) for each in attempts if each.spec in passes and _stops(each)}
-    images, _ = subject.first_right(count)
-    moved = (images + 4 / 255 * torch.ones_like(images)).clamp(0, 1)
+    shown, _ = _right(subject, min(fit, images))
+    moved = (shown + 4 / 255 * torch.ones_like(shown)).clamp(0, 1)
     begin = time.perf_counter()
     with torch.no_grad():
-        measured([each for each in metrics if min(images.shape[2:]) >= each.least_side], images, moved)
-    return Timing(forward, passes, (time.perf_counter() - begin) / count, left_out, shares)
+        measured([each for each in metrics if min(shown.shape[2:]) >= each.least_side], shown, moved)
+    pair = (time.perf_counter() - begin) / len(shown)
+    return Timing(forward, passes, pair, left_out, shares, made_again)
+
+
+def _right(subject: Subject, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """So many images that the model has right, and their labels; again where they are fewer."""
+    images, labels = subject.first_right(count)
+    rows = torch.arange(count) % len(images)
+    return images[rows], labels[rows]
+
+
+def _pass(subject: Subject, spec: str, count: int) -> float:
+    """Seconds that a pass of an attack takes for each of so many images side by side."""
+    seconds, outcome = _run(subject, spec, count)
+    return seconds / max(1, int(outcome.forwards.sum()))
 
 
 def training_seconds(dimension: int) -> float:
@@ -119,7 +148,7 @@ def training_seconds(dimension: int) -> float:
 
 def _run(subject: Subject, spec: str, count: int) -> tuple[float, Outcome]:
     """The seconds that an attack takes on the first images that are right, and what came of it."""
-    images, labels = subject.first_right(count)
+    images, labels = _right(subject, count)
     begin = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LimenWarning)
@@ -170,10 +199,19 @@ def shortened(attempt: Attempt, steps: int = _STEPS, *, stops: bool = False) -> 
     return str(Spec(spec.name, spec.argument, tuple(values.items())))
 
 
-def _forward(subject: Subject, image: torch.Tensor) -> float:
-    """Seconds of a pass forward, the second of two: the first one warms caches."""
-    with torch.no_grad():
-        subject.classifier(image)
-        begin = time.perf_counter()
-        subject.classifier(image)
-    return time.perf_counter() - begin
+def _forward(subject: Subject) -> tuple[float, int]:
+    """Seconds of a pass forward for an image among others, and how many images fit into the time of a pass.
+
+    The first of two passes warms caches, and is not timed.
+    """
+    count = 1
+    while True:
+        images, _ = _right(subject, count)
+        with torch.no_grad():
+            subject.classifier(images)
+            begin = time.perf_counter()
+            subject.classifier(images)
+        seconds = time.perf_counter() - begin
+        if count >= _MOST or 2 * 4 * seconds > _TARGET:
+            return seconds / count, count
+        count *= 2
