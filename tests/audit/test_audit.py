@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import limen
-from limen.audit import audit, auditing, planning
+from limen.audit import audit, auditing, page, planning
 from limen.audit.timing import Timing
 from limen.classifier import Classifier
 from limen.data import from_arrays
@@ -52,10 +52,10 @@ def test_an_audit_ends_with_a_page_a_record_and_a_test_report(done):
         "audit.json",
         "audit.junit.xml",
     }
-    page = done.files["page"].read_text()
+    shown = done.files["page"].read_text()
     for text in (*done.verdict.sentences[:1], *RULES[:1], "What this does not say", "Set-up"):
-        assert text.replace(">", "&gt;") in page
-    assert page.index(">Verdict<") < page.index(">Rules<") < page.index(">Set-up<")
+        assert text.replace(">", "&gt;") in shown
+    assert shown.index(">Verdict<") < shown.index(">Rules<") < shown.index(">Set-up<")
     cases = ET.parse(done.files["junit"]).iter("testcase")
     assert set(RULES) <= {case.get("name") for case in cases}
 
@@ -103,6 +103,13 @@ def test_stopped_anywhere_and_resumed_an_audit_ends_the_same_to_the_byte(done, t
     resumed = run(tmp_path / "again")
     assert resumed.files["json"].read_bytes() == done.files["json"].read_bytes()
     assert resumed.files["junit"].read_bytes() == done.files["junit"].read_bytes()
+
+
+def test_the_page_leaves_tables_that_are_long_or_wide_to_that_of_the_run(folder, monkeypatch):
+    monkeypatch.setattr(page, "_LONGEST", 1)
+    again = run(folder).files["page"].read_text()
+    assert "Larger tables" in again
+    assert "has them, too: Behind defences: Defences of one strength." in again
 
 
 def test_the_same_again_does_nothing_and_says_the_same(done, folder, monkeypatch):
@@ -166,9 +173,9 @@ def test_names_are_text_on_the_page(small, tmp_path):
     named = Classifier(classifier.module, class_names=evil, mean=0.0)
     data = limen.catalog.data("demo:digits,count=8")
     found = audit(named, replace(data, class_names=tuple(evil)), tmp_path, limit=2)
-    page = found.files["page"].read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    shown = found.files["page"].read_text()
+    assert "<script" not in shown
+    assert "&lt;script&gt;" in shown
 
 
 @pytest.mark.parametrize(

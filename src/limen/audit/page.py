@@ -170,12 +170,12 @@ def _evaluations(run: Run) -> Iterator[Block]:
                 if isinstance(block, Notes) or _fits(block):
                     yield replace(block, title=title)
                 else:
-                    left.append(f"{title}.")
+                    left.append(title)
     if left:
         where = (
-            "Only on the page of the run, which limen report makes of the folder run in that of the audit:"
+            "The page of the run, which limen report makes of the folder run beside this page, has them, too"
         )
-        yield Notes("Larger tables", [where, *left])
+        yield Notes("Larger tables", [f"{where}: {'; '.join(left)}."])
 
 
 def _fits(table: Table) -> bool:
