@@ -17,7 +17,8 @@ def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_run_killed_and_resumed_equals_an_undisturbed_one():
     tiny_run = Path(__file__).with_name("tiny_run.py")
-    process = _run("--kills", "1", "--", sys.executable, tiny_run)
+    # Under this seed the kill hits some way behind the first records, whatever the machine.
+    process = _run("--kills", "1", "--seed", "7", "--", sys.executable, tiny_run)
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.count("\nkill") == 1
     assert "60 records, 90 images: all equal" in process.stdout
