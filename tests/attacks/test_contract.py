@@ -68,12 +68,11 @@ def contract_passes_success_and_budget_are_those_of_the_file(make: Maker, row: R
     channels = 1 if targeted else 3
     network = Counting(conv_net(channels), steadfast=False)
     problem = task(network, photos(6, channels, seed=9), targeted)
-    network.forwards = network.backwards = 0
+    network.forwards = 0
     outcome = make(**row.arguments)(problem.classifier, problem.images, problem.labels, targeted)
     assert int(outcome.forwards.sum()) == network.forwards
-    assert int(outcome.backwards.sum()) == network.backwards
     most_steps, most_forwards = row.passes
-    assert (outcome.steps >= 1).all()
+    assert row.random or (outcome.steps >= 1).all()  # a random start may fool already
     assert (outcome.steps <= most_steps).all()
     assert (outcome.forwards <= most_forwards).all()
     assert torch.equal(outcome.backwards, outcome.steps * row.gradients[targeted])

@@ -18,7 +18,7 @@ from limen.identity import Identity
 from limen.report import write_page
 from limen.runs import Run, RunError, Stored, open_run, read_evaluations
 
-FGSM, DDN = "fgsm:eps=0.06", "ddn:steps=8"
+FGSM, DDN = "fgsm:eps=0.3", "ddn:steps=8"
 SPECS = {
     "attention": "attention:images=2",
     "certified": "certified:sigma=0.1,n=20,n0=5",
@@ -38,11 +38,11 @@ SPECS = {
 
 
 def attack(folder: Path, labels: tuple[str, ...], count: int) -> Run:
-    classifier, dataset = limen.catalog.model("demo:photos"), limen.data.demo("photos", count=8)
+    classifier, dataset = limen.catalog.model("demo:digits"), limen.data.demo("digits", count=8)
     read = dataset.read
     dataset = replace(dataset, read=lambda index: replace(read(index), group="ab"[index % 2]))
     attacks = [limen.catalog.attack(label) for label in labels]
-    manifest = describe_run(classifier, dataset, attacks, model_spec="demo:photos")
+    manifest = describe_run(classifier, dataset, attacks, model_spec="demo:digits")
     with limen.runs.create_or_resume(folder, manifest) as writer:
         run_attacks(classifier, dataset, attacks, writer, limit=count)
     return open_run(folder)

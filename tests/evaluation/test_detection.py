@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-import torch
 
 import limen
 from limen import evaluation
@@ -50,7 +50,12 @@ def pairs_of(run: Run, label: str) -> list[str]:
 
 def features_of(run: Run, label: str | None, ids: list[str]) -> np.ndarray:
     paths = [run.original_path(each) if label is None else run.image_path(label, each) for each in ids]
-    return features(torch.stack([read_image(path) for path in paths]))
+    return np.stack([feature_of(path) for path in paths])
+
+
+@functools.cache
+def feature_of(path: Path) -> np.ndarray:
+    return features(read_image(path)[None])[0]
 
 
 def scores_of(stored: Stored) -> dict[tuple[str, str | None, int], dict[str, tuple[float, float]]]:
