@@ -39,6 +39,7 @@ def test_plain_and_compressed_files_are_read(files):
         (bytes([0, 0, 8, 3]) + b"\xff" * 12, "it would take 79228162458.9 EB of memory"),
         (idx(np.zeros((3, 28, 28), np.uint8)), "expected 3 integers"),
     ],
+    ids=["empty", "pickle", "short", "huge", "images for labels"],
 )
 def test_a_broken_file_is_refused(files, content, message):
     (files / "t10k-images-idx3-ubyte").write_bytes(content)

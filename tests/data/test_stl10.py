@@ -52,6 +52,7 @@ def test_the_training_part_and_other_names_are_read(stl):
         ("test_y.bin", bytes([1, 2]), "where 2 labels"),
         ("class_names.txt", b"cat\ndog\n", r"class_names\.txt: 2 names; STL-10 has 10 classes"),
     ],
+    ids=["other labels", "empty", "label 11", "label 0", "few labels", "few names"],
 )
 def test_broken_files_are_refused(stl, name, content, message):
     (stl / name).write_bytes(content)

@@ -119,7 +119,10 @@ def test_what_cannot_be_is_refused_in_a_line(document, place, to, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format": NaN}', "null", b"\xff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", pytest.param("[" * 100_000, id="nested"), '{"format": NaN}', "null", b"\xff"],
+)
 def test_what_is_no_document_is_refused(text):
     with pytest.raises(RunError):
         from_json(text, FOLDER)

@@ -125,6 +125,7 @@ def test_a_download_that_fails_is_told_with_the_same_advice(registered, server):
 @pytest.mark.parametrize(
     ("body", "message"),
     [(BODY[1:], f"it has {len(BODY) - 1} bytes and not {len(BODY)}"), (BODY[::-1], "its SHA-256 is")],
+    ids=["shorter", "of other bytes"],
 )
 def test_another_file_of_this_name_is_refused_and_named(registered, server, tmp_path, body, message):
     path = put(tmp_path / "weights", body)
