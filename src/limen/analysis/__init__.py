@@ -6,14 +6,17 @@ from limen.analysis.certification import certified_accuracy, certified_radii, de
 from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
+from limen.analysis.crossed import crossed_covariance, crossed_quantile
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
 from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
+from limen.analysis.noticing import Answers, Noticed, false_alarms, noticed
 from limen.analysis.optimality import Ranking, distance_of, has_zero, ranking
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.paired import mcnemar
+from limen.analysis.psychometric import NoCurveError, PsychometricCurve, psychometric_curve
 from limen.analysis.quality import QualityCurve, RateAt, quality_curve, rate_at
 from limen.analysis.spread import Distribution, cumulative, distribution
 from limen.analysis.spreadsheet import to_csv
@@ -25,6 +28,7 @@ from limen.analysis.worst_case import Least, WorstCase, worst_case
 
 __all__ = [
     "AccuracyCurve",
+    "Answers",
     "Characteristic",
     "Comparison",
     "Detection",
@@ -36,7 +40,10 @@ __all__ = [
     "GroupFigures",
     "Least",
     "Measured",
+    "NoCurveError",
+    "Noticed",
     "Outcomes",
+    "PsychometricCurve",
     "QualityCurve",
     "Ranking",
     "RateAt",
@@ -56,12 +63,15 @@ __all__ = [
     "clean_warning",
     "compare",
     "compare_families",
+    "crossed_covariance",
+    "crossed_quantile",
     "cumulative",
     "decided",
     "detection",
     "distance_of",
     "distribution",
     "estimate_means",
+    "false_alarms",
     "figures",
     "gaps",
     "group_means",
@@ -73,11 +83,13 @@ __all__ = [
     "mean_roc",
     "near_chance",
     "notes",
+    "noticed",
     "operating_characteristic",
     "outcomes",
     "outcomes_by_name",
     "over_repeats",
     "pairs",
+    "psychometric_curve",
     "quality_curve",
     "ranking",
     "rate_at",

@@ -105,7 +105,8 @@ def known_metric(measure: Named, request: Request) -> Metric:
     if entry.origin == "limen" and not identity.stated:
         require(known)
         return known
-    column = dataclasses.replace(known.column, code=entry.code)
+    known = known.given(**request.keywords)
+    column = dataclasses.replace(known.column, code=entry.code or known.column.code)
     if identity.stated:
         options = write_spec("", [(key, identity.parameters[key]) for key in identity.stated])
         title = f"{column.title} ({options[1:]})"

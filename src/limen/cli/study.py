@@ -79,6 +79,43 @@ def make(
 
 
 @study.command()
+def read(
+    answers: Annotated[
+        list[Path], typer.Argument(metavar="ANSWERS", help="Files that the page saved, or folders of them.")
+    ],
+    of: Annotated[Path, option("DIR", "Folder of the study.", "--study")],
+    out: Annotated[
+        Path | None, option("DIR", "Folder to write; results in that of the study if not given.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        option("SPEC", "Fit a curve over this metric, too, such as fsim; repeatable."),
+    ] = None,
+    without: Annotated[list[str] | None, option("NAME", "Leave out this observer; repeatable.")] = None,
+    without_guessers: Annotated[
+        bool, typer.Option("--without-guessers", help="Leave out all observers who seem to guess.")
+    ] = False,
+) -> None:
+    """Say what people noticed: shares and d′ of attacks and images, curves over metrics, and who guesses.
+
+    Each curve becomes a file that the metric noticed takes: --metric noticed:calibration=FILE.
+    """
+    from limen.cli.console import complain, output, show
+    from limen.document import Table
+    from limen.study import read_study
+
+    found = read_study(
+        answers, of, out, metrics=metric or (), without=without or (), without_guessers=without_guessers
+    )
+    for sentence in found.findings.warnings:
+        complain(f"warning: {sentence}")
+    tables = [each for each in found.document.blocks if isinstance(each, Table)]
+    show(*(each for each in tables if each.title in ("What people noticed", "Metrics")))
+    for what, path in found.files.items():
+        output().print(f"{what:28}{path}")
+
+
+@study.command()
 def texts() -> None:
     """Print Limen's own consent, instructions and words, to change and give to make by --texts."""
     from limen.study import default_texts

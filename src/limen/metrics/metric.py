@@ -32,6 +32,8 @@ class Metric:
         derived_from: The metric in the table of whose values alone it is made, so that whoever has measured
             that need not do it again; None for most.
         derivation: The function of these values (N,), or its name in the module.
+        adapted: The function of the module that, given the metric and its options, gives it as it is with
+            these; empty where they change nothing but its values.
 
     Example:
         >>> import torch
@@ -47,6 +49,7 @@ class Metric:
     differentiable: bool = True
     derived_from: str | None = None
     derivation: str | Derivation = ""
+    adapted: str = ""
 
     @property
     def function(self) -> Function:
@@ -79,6 +82,10 @@ class Metric:
         if self.column.complement:
             return 1 - values
         return -values if self.column.higher_is_better else values
+
+    def given(self, **options: Any) -> Metric:
+        """The metric as it is shown, and what it takes, with these options."""
+        return self._of_module(self.adapted)(self, **options) if self.adapted else self
 
     def derive(self, values: Tensor) -> Tensor:
         """One value per image, (N,), for the values (N,) of the metric that it is derived from."""

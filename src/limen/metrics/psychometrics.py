@@ -9,10 +9,21 @@ E = 1 / (1 + exp(−(a + b·ln(MAD + 0.01)))) is the excess over these false ala
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import scipy
 
+from limen.decoding import read_json
+from limen.errors import RunError, UsageError, reason
 from limen.runs import Calibration
+from limen.safety import MOST_TEXT, read_bytes
+
+FORMAT = 1
+"""Version of the file of a curve; raised when an older Limen could no longer read it."""
 
 OFFSET = 0.01
 """What is added to MAD, which is 0 for changes below the threshold of vision."""
@@ -83,3 +94,65 @@ def answers_to_one(mad: np.ndarray, level: float = 0.8) -> tuple[np.ndarray, np.
         for chance in (tail, 1 - tail)
     )
     return low, high
+
+
+@dataclass(frozen=True)
+class FittedCurve:
+    """The curve of a study of one's own, over any metric, as `limen study read` fits it.
+
+    Attributes:
+        format: `FORMAT`.
+        metric: The name of the metric.
+        complement: Whether it is one minus the metric's value that grows with distortion.
+        falling: Whether it is the negative value that does.
+        offset: What is added before the logarithm is taken; None for no logarithm.
+        calibration: The curve of who would notice, over what `x` gives.
+        chance: The share that said so where nothing was to be seen.
+        lapse: The share of slips.
+        caveat: What must stand wherever shares are shown that are read off it.
+    """
+
+    format: int
+    metric: str
+    complement: bool
+    falling: bool
+    offset: float | None
+    calibration: Calibration
+    chance: float
+    lapse: float
+    caveat: str
+
+    def x(self, values: np.ndarray) -> np.ndarray:
+        """What the curve is over, for values of the metric."""
+        values = np.asarray(values, float)
+        cost = 1 - values if self.complement else -values if self.falling else values
+        if self.offset is None:
+            return cost
+        with np.errstate(divide="ignore"):
+            return np.log(np.maximum(cost, 0.0) + self.offset)
+
+    def share(self, values: np.ndarray) -> np.ndarray:
+        """The share of people who would notice, for values of the metric.
+
+        Example:
+            >>> own = FittedCurve(1, "mad", False, False, OFFSET, CALIBRATION, 0.1, 0.0, "One study.")
+            >>> bool((own.share(np.arange(3)) == excess(np.arange(3))).all())
+            True
+        """
+        return self.calibration.values(self.x(values))
+
+    def to_json(self) -> str:
+        """The text of the file that `read_curve` reads."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def read_curve(path: Path | str) -> FittedCurve:
+    """The curve in a file that `limen study read` wrote.
+
+    Raises:
+        UsageError: If the file is no such curve, or cannot be read; the message names it.
+    """
+    try:
+        return read_json(FittedCurve, read_bytes(path, most=MOST_TEXT), FORMAT, "a curve of limen study read")
+    except (OSError, RunError, UsageError) as error:
+        raise UsageError(f"{path}: no calibration can be read here ({reason(error)})") from None

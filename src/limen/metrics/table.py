@@ -69,6 +69,7 @@ STANDARD: tuple[Metric, ...] = (
         differentiable=False,
         derived_from="mad",
         derivation="noticed_from_mad",
+        adapted="calibrated",
     ),
     _metric(
         "signal_to_noise",
