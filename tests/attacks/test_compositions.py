@@ -46,8 +46,8 @@ from limen.attacks.direction import (
     TopSaliency,
     UnitChange,
 )
-from limen.attacks.exchange import Exchange
 from limen.attacks.features import FeatureDistance
+from limen.attacks.few_values import Exchange
 from limen.attacks.library.within import within
 from limen.attacks.logit_ratio import LogitRatio, LogitRatioToward
 from limen.attacks.mask import Attended, Found

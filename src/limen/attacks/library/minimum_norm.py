@@ -5,8 +5,8 @@ from __future__ import annotations
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import MinimumNormBall, Thresholded
 from limen.attacks.direction import Normalize
-from limen.attacks.exchange import Exchange
 from limen.attacks.factory import attack
+from limen.attacks.few_values import Exchange
 from limen.attacks.library.arguments import (
     ORDERS,
     Convex,

@@ -20,9 +20,10 @@ class Exchange(Transform):
 
     What a value does for the objective is told by a mean of the last gradients. A success loses what it
     needs least, as far as the objective, were it linear, has to spare. A failure loses the values that do
-    harm, and gains as many as would close its gap, at most twice as many as it has; once the least success
-    has only one more, its least useful value is exchanged for the most promising one. What has just been
-    changed or undone is left alone for some steps, so that no exchange is undone at once.
+    harm, and gains as many as would close its gap, at most as many as it has, and before the first success at
+    least half of that; once the least success has only one more, its least useful value is exchanged for the
+    most promising one. What has just been changed or undone is left alone for some steps, so that no exchange
+    is undone at once.
 
     Values at 0 or 1 lie on every lattice: rounding takes nothing from them.
 
@@ -56,7 +57,8 @@ class Exchange(Transform):
         spare = state.values - flat(state.problem.confidence)
         swapped = (~success & (count >= after.least - 1)).long()
         room = torch.where(success, 0, count.clamp_min(1).minimum(after.least - 1 - count).clamp_min(0))
-        added = greatest(gains, needed(gains, -spare, room) + swapped)
+        fewest = torch.where(after.least > start.shape[1], (count + 1) // 2, 0).minimum(room)
+        added = greatest(gains, needed(gains, -spare, room).maximum(fewest) + swapped)
         undone = greatest(-costs, spared(costs, spare, torch.where(success, (count // 2).clamp_min(1), 0)))
         harmful = column(~success, 2) & ~tabu & (costs < 0)
         undone |= greatest(-costs.masked_fill(tabu, math.inf), swapped) | harmful
