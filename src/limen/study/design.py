@@ -20,7 +20,10 @@ After = Literal["blank", "mask", "stay"]
 """What follows when the viewing time is over: nothing, noise, or the pictures themselves."""
 
 TASKS: tuple[Task, ...] = get_args(Task)
+"""Every task."""
+
 AFTERS: tuple[After, ...] = get_args(After)
+"""All that may follow when the viewing time is over."""
 
 MOST_OBSERVERS = 1000
 """How many observers a study may be made for."""
