@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 
 import pytest
 
+from limen.bench import Counter
+from limen.errors import LimenError
 from limen.runs import open_run, read_evaluations
 
 SPECS = ("ddn", "fmn:norm=linf", "fgsm", "pgd_l2:eps=1,2,4")
@@ -32,6 +35,7 @@ def test_the_page_opens_with_who_leads_and_the_json_says_the_same(done, tmp_path
         (out / "bench.html").read_text(encoding="utf-8"),
         json.loads((out / "bench.json").read_text()),
     )
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.replace("<wbr>", "")))
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert headings[0] == "Who leads"
     assert headings[1].startswith("Robust accuracy")
@@ -47,7 +51,7 @@ def test_the_page_opens_with_who_leads_and_the_json_says_the_same(done, tmp_path
         shares = [each["optimality"]["value"] for each in axis["attacks"]]
         assert shares == sorted(shares, reverse=True)
         assert all(0 <= each <= 1 for each in shares)
-        assert f"{axis['title']}: {axis['leads']} leads" in page
+        assert re.search(f"{axis['title']} +{axis['leads'] or 'no one'} ", words)
         assert sum(each["nearest"] for each in axis["attacks"]) >= axis["fooled"]
     assert told["passes"] == PASSES
     assert [each["asked"] for each in told["plan"]] == [*SPECS]
@@ -55,7 +59,8 @@ def test_the_page_opens_with_who_leads_and_the_json_says_the_same(done, tmp_path
     assert max(each["most"] for each in told["attacks"] if each["name"].startswith("ddn")) >= PASSES - 2
     (stored,) = read_evaluations(open_run(out))
     assert stored.identity.label == f"optimality:passes={PASSES}"
-    assert "L₂: ddn" in done.stdout
+    assert re.search(r"L₂ +│ ddn", done.stdout)
+    assert "By L₂" not in done.stdout
     # Again, nothing is left to do; with a further attack, it is added.
     images = {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")}
     assert limen("bench", *COMMON, *options(SPECS), "--passes", PASSES).exit_code == 0
@@ -66,6 +71,58 @@ def test_the_page_opens_with_who_leads_and_the_json_says_the_same(done, tmp_path
     refused = limen("bench", *COMMON, *options(["ddn"]), "--passes", PASSES + 1)
     assert refused.exit_code == 2
     assert f"is of a benchmark at {PASSES} passes, not at {PASSES + 1}" in refused.stderr
+
+
+BRITTLE = """
+def brittle(model, images, labels, steps: int = 10):
+    if len(images) > 1:
+        raise ArithmeticError("more than one")
+    for _ in range(steps):
+        model(images)
+    return images
+
+
+def vast(model, images, labels):
+    for _ in range(99):
+        model(images)
+    return images
+"""
+
+
+def test_what_cannot_be_run_is_said_and_stops_nothing(limen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(BRITTLE)
+    specs = ["python:own.py:brittle", "ddn", "python:own.py:vast"]
+    result = limen("bench", *COMMON, *options(specs), "--passes", PASSES)
+    assert result.exit_code == 0, result.stderr
+    told = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert [each["asked"] for each in told["plan"]] == specs[:2]
+    assert told["left_out"] == [
+        {"asked": specs[2], "reason": "takes 101 passes at the least, and 40 are allowed"}
+    ]
+    assert [each["asked"] for each in told["failed"]] == specs[:1]
+    assert "ArithmeticError: more than one" in told["failed"][0]["reason"]
+    assert {each["name"].partition(":")[0] for each in told["attacks"]} == {"ddn"}
+    assert "takes 101 passes at the least" in result.stdout
+
+
+def test_what_was_counted_is_not_counted_again(limen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ("bench", *COMMON, *options(["ddn", "fgsm"]), "--passes", PASSES)
+
+    def killed(*_, **__):
+        raise LimenError("killed")
+
+    with monkeypatch.context() as until:
+        until.setattr(importlib.import_module("limen.bench.benchmark"), "run_attacks", killed)
+        assert limen(*command).exit_code == 1
+    begun = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert {each["asked"] for each in begun["plan"]} == {"ddn", "fgsm"}
+    with monkeypatch.context() as never:
+        never.setattr(Counter, "passes", None)
+        assert limen(*command).exit_code == 0
+    done = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert [each["counts"] for each in done["plan"]] == [each["counts"] for each in begun["plan"]]
 
 
 def test_floats_stand_beside_8_bits(limen, tmp_path, monkeypatch):

@@ -9,10 +9,12 @@ import pytest
 
 import limen
 from limen import catalog
-from limen.analysis import distance_of
+from limen.analysis import distance_of, ranking, share
+from limen.document import Table
 from limen.errors import UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.evaluation.optimality_blocks import costs_of, ranked_of
+from limen.evaluation.optimality_tables import Cost, by_metric
 from limen.runs import Run, create_or_resume, open_run
 
 SPECS = ("ddn:steps=8", "fgsm:eps=0.05,0.1,0.3", "fgm:eps=0.5")
@@ -72,6 +74,38 @@ def test_attacks_that_took_more_than_was_allowed_are_told_where_their_figure_sta
     assert notes["ddn:steps=8"].startswith("took up to 1")
     assert notes["fgm:eps=0.5"] == ""
     assert "leads" in {row[1].note for row in table.groups[0].rows}
+
+
+def test_the_first_table_says_who_leads_and_that_of_a_metric_ranks_them(run):
+    stored = evaluate(run, EVALUATIONS.make("optimality:metric=l2"))
+    (found,), (who, by_l2) = (
+        ranked_of(stored),
+        [
+            block
+            for block in stored.document().blocks
+            if isinstance(block, Table) and block.title in ("Who leads", "By L₂")
+        ],
+    )
+    ((metric, leader, value, *_),) = who.groups[0].rows
+    assert (metric.text, leader.text) == ("L₂", found.names[found.order[0]])
+    assert (value.value, value.low, value.high) == tuple(
+        getattr(found.optimality[found.order[0]], end) for end in ("value", "low", "high")
+    )
+    assert [row[0].text for row in by_l2.groups[0].rows] == [found.names[place] for place in found.order]
+    fooled = np.sort(found.distances[found.order[0]][np.isfinite(found.least)])
+    assert by_l2.groups[0].rows[0][2].value == fooled[len(fooled) // 2]
+
+
+def test_of_many_attacks_all_but_the_best_are_folded(run):
+    found = ranked_of(evaluate(run, EVALUATIONS.make("optimality:metric=l2")))[0]
+    many = {f"{place}": found.distances[place % 3] * (1 + place) for place in range(14)}
+    costs = dict.fromkeys(many, Cost(share(np.ones(3, bool)), 8.0, 9, 0.1))
+    table = by_metric(ranking(many, found.metric, draws=9), costs, 8)
+    assert [(group.title, len(group.rows), group.folded) for group in table.groups] == [
+        ("", 8, False),
+        ("6 further attacks", 6, True),
+    ]
+    assert table.groups[0].rows[0][0].note == "took up to 9 passes"
 
 
 def test_an_attack_that_has_not_begun_is_left_out_and_told(run, tmp_path):

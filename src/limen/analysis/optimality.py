@@ -67,6 +67,11 @@ class Ranking:
         return int(np.isfinite(self.least).sum())
 
     @property
+    def is_told(self) -> bool:
+        """Whether there is an area to share, so that attacks can be ranked at all."""
+        return any(math.isfinite(each.value) for each in self.optimality)
+
+    @property
     def order(self) -> tuple[int, ...]:
         """The attacks' places from the best to the worst; those without an optimality stand last."""
         values = np.array([each.value for each in self.optimality])
@@ -76,6 +81,11 @@ class Ranking:
         """On how many images the attack at a place has the least distance, alone or with others."""
         here = self.distances[place]
         return int((np.isfinite(here) & (here <= self.least * (1 + _SAME))).sum())
+
+    def median(self, place: int) -> float:
+        """The median distance of the attack at a place, over the images that any attack fools."""
+        here = self.distances[place][np.isfinite(self.least)]
+        return float(np.quantile(here, 0.5, method="higher")) if len(here) else math.nan
 
     def tied(self) -> tuple[int, ...]:
         """The places of the attacks that cannot be told from the best, and of the best, from best to worst.
@@ -211,8 +221,9 @@ def _redrawn(
 
 
 def _before(end: np.ndarray | float, distances: np.ndarray) -> np.ndarray:
-    """By how much distances lie before the end of the axis."""
-    return np.maximum(np.asarray(end) - distances, 0.0)
+    """By how much distances lie before the end of the axis, where they do by more than rounding."""
+    gained = np.asarray(end) - distances
+    return np.where(gained > _SAME * np.abs(end), gained, 0.0)
 
 
 def _share(gained: np.ndarray, most: np.ndarray) -> np.ndarray:

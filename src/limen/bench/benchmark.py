@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from limen import catalog, runs
-from limen.bench.page import KIND, described, summary
+from limen.bench.page import described, summary
 from limen.bench.passes import Counter
-from limen.bench.plan import PLANNING, Planned, plan
+from limen.bench.plan import PLANNING, LeftOut, Plan, Planned, drafts, plan
+from limen.bench.progress import begun
 from limen.classifier import Classifier
 from limen.data import Dataset
-from limen.document import Document
-from limen.errors import UsageError
-from limen.evaluation import EVALUATIONS, describe_run, evaluate, labels_of, run_attacks
+from limen.document import Block, Document, Notes
+from limen.evaluation import EVALUATIONS, AnyAttack, describe_run, evaluate, labels_of, run_attacks
+from limen.evaluation.optimality_tables import LEADERS
 from limen.evaluation.showing import Showing
 from limen.images import LATTICE
 from limen.metrics import METRICS, STANDARD, Metric
 from limen.report.sheet import write_sheet
-from limen.runs.files import write_whole
-from limen.safety import check_count, opened
+from limen.safety import check_count
 from limen.workers import HERE, Workers
 
 SUMMARY, PAGE, FLOATS = "bench.json", "bench.html", "floats"
@@ -42,6 +41,13 @@ class Made:
 
     document: Document
     files: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def first(self) -> list[Block]:
+        """What a reader wants first: who leads by each metric, and the notes; the rest is for the page."""
+        return [
+            each for each in self.document.blocks if isinstance(each, Notes) or each.title.startswith(LEADERS)
+        ]
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,52 @@ class Setup:
     workers: Workers
     showing: Showing
 
-    def ranked(self, planned: Sequence[Planned], folder: Path, lattice: int | None) -> runs.Stored:
-        """Do what is left of the run of these attacks, in floats where there is no lattice, and rank them."""
-        run = self._attacked(planned, folder, lattice)
+    def done(self, made: Plan, folder: Path, floats: bool) -> tuple[dict[str, runs.Stored], list[LeftOut]]:
+        """Do and rank the run, and where asked the one in floats; the rankings, and what failed."""
+        stored, failed = {}, []
+        for name, place, lattice in (("8 bits", folder, LATTICE), (FLOATS, folder / FLOATS, None)):
+            if lattice or floats:
+                failed += self.attacked(made.planned, place, lattice)
+                stored[name] = self.ranked(place, lattice)
+        return stored, failed
+
+    def begin(self, folder: Path) -> runs.RunWriter:
+        """Begin the run, of no attack yet, or go on with one of the same model, images and metrics."""
+        return runs.create_or_resume(folder, self._manifest([], LATTICE))
+
+    def attacked(self, planned: Sequence[Planned], folder: Path, lattice: int | None) -> list[LeftOut]:
+        """Do what is left of the run of these attacks, in floats where there is no lattice.
+
+        Returns:
+            The attacks that failed on some image, and why.
+        """
+        attacks = [each.attack for each in planned]
+        failed: list[LeftOut] = []
+
+        def fail(attack: AnyAttack, reason: str) -> None:
+            failed.extend(LeftOut(each.asked, reason) for each in planned if each.attack is attack)
+
+        with (
+            runs.create_or_resume(folder, self._manifest(attacks, lattice)) as writer,
+            self.showing(labels_of(attacks)) as progress,
+        ):
+            run_attacks(
+                self.classifier,
+                self.dataset,
+                attacks,
+                writer,
+                batch_size=self.batch_size,
+                limit=self.limit,
+                metrics=self.measures,
+                workers=self.workers,
+                progress=progress,
+                failed=fail,
+            )
+        return failed
+
+    def ranked(self, folder: Path, lattice: int | None) -> runs.Stored:
+        """Rank the attacks of a run."""
+        run = runs.open_run(folder)
         what = EVALUATIONS.make(f"optimality:passes={self.passes}" + ("" if lattice else ",floats=true"))
         with self.showing(run.manifest.labels) as progress:
             return evaluate(
@@ -87,20 +136,9 @@ class Setup:
                 progress=progress,
             )
 
-    def _attacked(self, planned: Sequence[Planned], folder: Path, lattice: int | None) -> runs.Run:
-        attacks = [each.attack for each in planned]
-        what = self.classifier, self.dataset, attacks
-        manifest = describe_run(
-            *what, seed=self.seed, lattice=lattice, metrics=self.measures, device=self.workers.device
-        )
-        with runs.create_or_resume(folder, manifest) as writer, self.showing(labels_of(attacks)) as progress:
-            if lattice is not None and not (folder / SUMMARY).exists():
-                # So that, where this process is killed, no benchmark at other passes goes on here.
-                begun = {"kind": KIND, "passes": self.passes}
-                write_whole(folder / SUMMARY, json.dumps(begun).encode())
-            how: dict[str, Any] = {"batch_size": self.batch_size, "limit": self.limit, "progress": progress}
-            run_attacks(*what, writer, metrics=self.measures, workers=self.workers, **how)
-        return runs.open_run(folder)
+    def _manifest(self, attacks: Sequence[AnyAttack], lattice: int | None) -> runs.Manifest:
+        how: dict[str, Any] = {"seed": self.seed, "lattice": lattice, "metrics": self.measures}
+        return describe_run(self.classifier, self.dataset, attacks, device=self.workers.device, **how)
 
 
 def benchmark(
@@ -144,21 +182,19 @@ def benchmark(
         LimenError: If images or the folder cannot be used.
     """
     check_count("passes", passes, least=2)
-    _check(out / SUMMARY, passes)
+    before = begun(out / SUMMARY, passes)
+    read = drafts(attacks, passes)
     classifier = catalog.model(model, device, defenses)
     dataset = catalog.data(data, classifier)
     image = dataset.first()[None].to(classifier.device, classifier.dtype)
     measures = _measures(metrics, min(image.shape[2:]))
-    with showing([PLANNING], "attacks") as progress:
-        planned, left = plan(attacks, passes, Counter(classifier, image), progress)
     setup = Setup(classifier, dataset, measures, passes, limit, batch_size, device, seed, workers, showing)
-    stored = {"8 bits": setup.ranked(planned, out, LATTICE)}
-    if floats:
-        stored[FLOATS] = setup.ranked(planned, out / FLOATS, None)
-    document = described(stored, passes, planned, left)
-    told = summary(stored, passes, planned, left)
+    with setup.begin(out), showing([PLANNING], "attacks") as progress:
+        made = plan(read, passes, Counter(classifier, image), before.known(), progress)
+    stored, failed = setup.done(made, out, floats)
     files = {"run": out, "page": out / PAGE, "json": out / SUMMARY}
-    write_whole(files["json"], json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1).encode())
+    before.write(summary(stored, passes, made, failed))
+    document = described(stored, passes, made, failed)
     write_sheet(document, files["page"], "benchmark")
     return Made(document, files)
 
@@ -168,21 +204,3 @@ def _measures(metrics: Sequence[str], side: int) -> list[Metric]:
     fitting = [METRICS[key] for key in _SIMILARITIES if METRICS[key].least_side <= side]
     measures = {each.column.key: each for each in (*STANDARD, *fitting, *map(catalog.metric, metrics))}
     return [*measures.values()]
-
-
-def _check(path: Path, passes: int) -> None:
-    """Refuse to go on with a benchmark at other passes.
-
-    Raises:
-        UsageError: If the file at `path` is of one, or of none.
-    """
-    if not path.exists():
-        return
-    try:
-        with opened(path) as file:
-            known = json.loads(file.read()).get("passes")
-    except (OSError, ValueError, AttributeError):
-        known = None
-    if known != passes:
-        is_of = f"a benchmark at {known} passes" if isinstance(known, int) else "no benchmark of Limen's"
-        raise UsageError(f"{path} is of {is_of}, not at {passes}; give another --out")

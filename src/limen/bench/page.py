@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from limen.analysis import clean_warning
-from limen.bench.plan import LeftOut, Planned
+from limen.bench.plan import LeftOut, Plan, Planned
 from limen.document import Block, Cell, Document, Group, Notes, Table, finite
 from limen.evaluation import labels_of
 from limen.evaluation.optimality_blocks import costs_of, ranked_of
@@ -16,7 +16,7 @@ from limen.runs import Stored
 KIND = "benchmark of attacks"
 """What the JSON calls itself."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON; raised when a name in it changes."""
 
 _PLAN = (
@@ -27,16 +27,14 @@ _PLAN = (
 )
 
 
-def described(
-    stored: Mapping[str, Stored], passes: int, planned: Sequence[Planned], left: Sequence[LeftOut]
-) -> Document:
+def described(stored: Mapping[str, Stored], passes: int, plan: Plan, failed: Sequence[LeftOut]) -> Document:
     """The page of a benchmark.
 
     Args:
         stored: The rankings: of images as files hold them, and of floats.
         passes: How many passes an image was allowed.
-        planned: The attacks.
-        left: Attacks that did not fit.
+        plan: The attacks, and those that do not fit.
+        failed: Attacks that failed on some image.
     """
     first = next(iter(stored.values()))
     manifest, records = first.run.manifest, first.records()
@@ -57,20 +55,19 @@ def described(
     for name, each in stored.items():
         blocks += _named(each.document().blocks, name if len(stored) > 1 else "")
     title = f"{len(costs_of(first))} attacks at {passes:,} passes"
-    return Document(title, settings=settings, blocks=[*blocks, _plan(planned), *_absent(left)])
+    return Document(
+        title, settings=settings, blocks=[*blocks, _plan(plan.planned), *_absent([*plan.left, *failed])]
+    )
 
 
 def summary(
-    stored: Mapping[str, Stored], passes: int, planned: Sequence[Planned], left: Sequence[LeftOut]
+    stored: Mapping[str, Stored], passes: int, plan: Plan, failed: Sequence[LeftOut]
 ) -> dict[str, Any]:
     """The same in numbers, for programs; arguments are those of `described`."""
     first = next(iter(stored.values()))
     manifest = first.run.manifest
     told = {
-        "kind": KIND,
-        "format": FORMAT,
-        "limen": manifest.limen,
-        "passes": passes,
+        **heading(passes, manifest.limen),
         "model": manifest.model.spec,
         "weights": manifest.model.weights,
         "defenses": manifest.model.chain,
@@ -83,23 +80,23 @@ def summary(
             for attack, cost in costs_of(each).items()
         ],
         "plan": [
-            {
-                "asked": each.asked,
-                "labels": labels_of([each.attack]),
-                "passes": each.passes,
-                "budgets": each.tries,
-                "counts": dict(each.counts),
-            }
-            for each in planned
+            {**asdict(each.chosen), "asked": each.asked, "labels": labels_of([each.attack])}
+            for each in plan.planned
         ],
-        "left_out": [asdict(each) for each in left],
+        "left_out": [asdict(each) for each in plan.left],
+        "failed": [asdict(each) for each in failed],
     }
     return finite(told)
 
 
+def heading(passes: int, version: str) -> dict[str, Any]:
+    """What the JSON begins with: what it is, and of which passes."""
+    return {"kind": KIND, "format": FORMAT, "limen": version, "passes": passes}
+
+
 def _axes(pixels: str, stored: Stored) -> Iterator[dict[str, Any]]:
     for found in ranked_of(stored):
-        tied = found.tied()
+        tied = found.tied() if found.is_told else ()
         yield {
             "pixels": pixels,
             "metric": found.metric.key,
@@ -107,12 +104,13 @@ def _axes(pixels: str, stored: Stored) -> Iterator[dict[str, Any]]:
             "images": found.images,
             "fooled": found.fooled,
             "end": found.end,
-            "leads": found.names[tied[0]],
+            "leads": found.names[tied[0]] if tied else None,
             "ties": [found.names[place] for place in tied[1:]],
             "attacks": [
                 {
                     "name": found.names[place],
                     "optimality": asdict(found.optimality[place]),
+                    "median": found.median(place),
                     "nearest": found.nearest(place),
                 }
                 for place in found.order
@@ -132,9 +130,9 @@ def _plan(planned: Sequence[Planned]) -> Table:
     rows = [
         [
             Cell(each.asked),
-            Cell(", ".join(f"{name} {count:,}" for name, count in each.counts.items()) or "as stated"),
-            Cell(value=each.tries, form="count"),
-            Cell(value=each.passes, form="count"),
+            Cell(", ".join(f"{name} {count:,}" for name, count in each.chosen.counts.items()) or "as stated"),
+            Cell(value=each.chosen.tries, form="count"),
+            Cell(value=each.chosen.passes, form="count"),
         ]
         for each in planned
     ]
@@ -145,4 +143,4 @@ def _plan(planned: Sequence[Planned]) -> Table:
 def _absent(left: Sequence[LeftOut]) -> list[Block]:
     if not left:
         return []
-    return [Notes("Attacks that do not fit", [f"{each.asked}: {each.reason}" for each in left])]
+    return [Notes("Attacks left out", [f"{each.asked}: {each.reason}" for each in left])]

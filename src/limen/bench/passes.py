@@ -5,19 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from limen.attacks import Outcome
 from limen.classifier import Classifier
+from limen.errors import LimenError
 
 Counts = Mapping[str, int]
 """By parameter, how often an attack does something, such as `steps`."""
 
-_FIRST, _SECOND, _THIRD = 2, 4, 7
+_FEWEST = (1, 2, 10)
+_FIRST, _SECOND = 1, 3  # beyond the fewest: there are attacks whose first step is another
 _CHANNELS = 8
 _MARGIN = 20.0
 
@@ -68,24 +72,53 @@ class Counter:
         nets = tuple(Classifier(net, device=device, ask=False) for net in made)
         object.__setattr__(self, "stand_ins", nets)
 
-    def passes(self, attack: Callable[..., Outcome]) -> int:
+    def passes(self, attack: Callable[..., Outcome], most: float = math.inf) -> float:
         """The most forward and backward passes of an image: where it withstands, where not, and of the model.
+
+        Args:
+            attack: The attack.
+            most: An attack that asks for more forward passes is stopped, and its passes are infinitely many.
 
         Raises:
             LimenError: If the attack refuses the image, the stand-ins or the model.
         """
-        found = [self._tried(attack, classifier) for classifier in (*self.stand_ins, self.model)]
+        try:
+            found = [self._tried(attack, classifier, most) for classifier in (*self.stand_ins, self.model)]
+        except _TooManyError:
+            return math.inf
         return max(int((each.forwards + each.backwards).max()) for each in found)
 
-    def _tried(self, attack: Callable[..., Outcome], classifier: Classifier) -> Outcome:
-        with warnings.catch_warnings():
+    def _tried(self, attack: Callable[..., Outcome], classifier: Classifier, most: float) -> Outcome:
+        with warnings.catch_warnings(), _at_most(classifier, most):
             warnings.simplefilter("ignore")  # what is said of one image will be said of all
             return attack(classifier, self.image, classifier(self.image).argmax(1), ids=["0"], seed=0)
 
 
+class _TooManyError(LimenError):
+    """Raised inside an attack that asks for too many passes."""
+
+
+@contextmanager
+def _at_most(classifier: Classifier, most: float) -> Iterator[None]:
+    """Let so many images pass, and then raise."""
+    seen = 0
+
+    def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        nonlocal seen
+        seen += len(arguments[0]) if arguments else 1
+        if seen > most:
+            raise _TooManyError
+
+    handle = classifier.module.register_forward_pre_hook(look)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def most_counts(
-    defaults: Counts, allowed: int, passes: Callable[[Counts], int]
-) -> tuple[dict[str, int], int]:
+    defaults: Counts, allowed: int, passes: Callable[[Counts], float]
+) -> tuple[dict[str, int], float]:
     """The counts whose passes come nearest to what is allowed without exceeding it, all of them 1 at least.
 
     They are scaled together from their defaults, and the first takes what is left; one that takes no passes
@@ -98,7 +131,11 @@ def most_counts(
         passes: Counts the passes of an attack with these counts.
 
     Returns:
-        The counts, and their passes.
+        The counts, and their passes; of an attack that fails at counts of 1, as some of other libraries
+        divide by a share of the steps, counts of 2 or 10 are the fewest.
+
+    Raises:
+        LimenError: If the attack fails at counts of 10, too.
 
     Example:
         >>> climbs = lambda counts: 2 * counts["steps"] * counts["search_steps"]
@@ -108,40 +145,67 @@ def most_counts(
     names = list(defaults)
     if not names:
         return {}, passes({})
-    known: dict[tuple[int, ...], int] = {}
+    known: dict[tuple[int, ...], float] = {}
 
-    def counted(values: tuple[int, ...]) -> int:
+    def counted(values: tuple[int, ...]) -> float:
         if values not in known:
             known[values] = passes(dict(zip(names, values, strict=True)))
         return known[values]
 
-    ones = (1,) * len(names)
-    if counted(ones) >= allowed:
-        return dict.fromkeys(names, 1), counted(ones)
-    cost, exact = _fitted(len(names), counted)
-    others = [defaults[name] for name in names[1:]]
-    idle = [cost(_at(ones, place, 2)) == cost(ones) for place in range(1, len(names))]
+    fewest = (_fewest(counted, len(names)),) * len(names)
+    found = fewest
+    if counted(fewest) < allowed:
+        found = _scaled([*defaults.values()], allowed, fewest, counted)
+    return dict(zip(names, found, strict=True)), counted(found)
+
+
+def _fewest(counted: Callable[[tuple[int, ...]], float], count: int) -> int:
+    """The fewest that all counts can be."""
+    for fewest in _FEWEST[:-1]:
+        try:
+            counted((fewest,) * count)
+        except LimenError:
+            continue
+        return fewest
+    counted(_FEWEST[-1:] * count)
+    return _FEWEST[-1]
+
+
+def _scaled(
+    defaults: Sequence[int],
+    allowed: int,
+    fewest: tuple[int, ...],
+    counted: Callable[[tuple[int, ...]], float],
+) -> tuple[int, ...]:
+    """The counts, none below the fewest, of which the first takes what the others leave."""
+    others, least = defaults[1:], fewest[0]
+    cost = _fitted(len(defaults), least, counted)
+    once = cost(fewest)
+    # Passes that were not counted to their end are infinite, and tell nothing.
+    idle = [
+        math.isfinite(once) and cost(_at(fewest, place, least + 1)) == once
+        for place in range(1, len(defaults))
+    ]
 
     def scaled(factor: float) -> tuple[int, ...]:
         both = zip(others, idle, strict=True)
-        return tuple(each if still else max(1, round(each * factor)) for each, still in both)
+        return tuple(each if still else max(least, round(each * factor)) for each, still in both)
 
     def first(rest: tuple[int, ...]) -> int:
         """The greatest first count that is allowed beside the others; 0 for none."""
         return _greatest(lambda value: cost((value, *rest)) <= allowed, allowed)
 
     # As many of the others as stand to the first as their defaults do.
-    start = defaults[names[0]]
+    start = defaults[0]
     low, high = 0.0, max(1.0, allowed / start)
     for _ in range(20 if others else 0):
         middle = (low + high) / 2
         low, high = (middle, high) if first(scaled(middle)) >= start * middle else (low, middle)
-    found = (max(1, first(scaled(low))), *scaled(low))
-    if exact and counted(found) == cost(found):
-        return dict(zip(names, found, strict=True)), counted(found)
-    value = _greatest_near(lambda each: counted(_at(found, 0, each)) <= allowed, found[0])
-    found = _at(found, 0, max(1, value))
-    return dict(zip(names, found, strict=True)), counted(found)
+    found = (max(least, first(scaled(low))), *scaled(low))
+    if counted(found) == cost(found):
+        return found
+    value = _greatest_near(lambda each: counted(_at(found, 0, each)) <= allowed, found[0], least)
+    return _at(found, 0, max(least, value))
 
 
 def _at(values: tuple[int, ...], place: int, value: int) -> tuple[int, ...]:
@@ -157,35 +221,35 @@ def _greatest(holds: Callable[[int], bool], most: int) -> int:
     return low
 
 
-def _greatest_near(holds: Callable[[int], bool], start: int) -> int:
-    """The same, without a bound from above, where it is near some number of 1 or more."""
+def _greatest_near(holds: Callable[[int], bool], start: int, least: int) -> int:
+    """The same, without a bound from above, where it is near some number; below the least for none."""
     low, high, step = start, start + 1, 1
     if holds(start):
         while holds(high):
             low, high, step = high, high + 2 * step, 2 * step
     else:
         low, high = start - 1, start
-        while low > 0 and not holds(low):
-            low, high, step = max(0, low - 2 * step), low, 2 * step
+        while low >= least and not holds(low):
+            low, high, step = max(least - 1, low - 2 * step), low, 2 * step
     return low + _greatest(lambda each: holds(low + each), high - low - 1)
 
 
 def _fitted(
-    count: int, counted: Callable[[tuple[int, ...]], int]
-) -> tuple[Callable[[tuple[int, ...]], float], bool]:
-    """The polynomial of the first degree in each count through runs of small counts, and whether it fits."""
-    ends = (_FIRST, _SECOND)
+    count: int, least: int, counted: Callable[[tuple[int, ...]], float]
+) -> Callable[[tuple[int, ...]], float]:
+    """The polynomial of the first degree in each count through runs of small counts."""
+    start, end = ends = (least + _FIRST, least + _SECOND)
     corners = {each: counted(each) for each in itertools.product(ends, repeat=count)}
 
     def cost(values: tuple[int, ...]) -> float:
         total = 0.0
         for corner, passes in corners.items():
             shares = [
-                (value - _FIRST if end == _SECOND else _SECOND - value) / (_SECOND - _FIRST)
-                for value, end in zip(values, corner, strict=True)
+                (value - start if place == end else end - value) / (end - start)
+                for value, place in zip(values, corner, strict=True)
             ]
-            total += passes * math.prod(shares)
+            if share := math.prod(shares):
+                total += passes * share
         return total
 
-    beyond = (_THIRD,) * count
-    return cost, cost(beyond) == counted(beyond)
+    return cost

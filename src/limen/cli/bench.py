@@ -76,6 +76,6 @@ def bench(
             seed=seed,
             workers=those,
         )
-    show(*made.document.blocks)
+    show(*made.first)
     for what, path in made.files.items():
         output().print(f"{what:5}{path}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -48,7 +48,8 @@ class Shown:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """The title, the table in the first form that fits, and the caption."""
-        table, width = self.table, options.max_width
+        open_rows = [replace(each, rows=() if each.folded else each.rows) for each in self.table.groups]
+        table, width = replace(self.table, groups=open_rows), options.max_width
         if table.title:
             yield Text(harmless(table.title), style="italic")
         columns = _columns(table)

@@ -67,10 +67,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows under a common heading; the first cell of each names the row."""
+    """Rows under a common heading; the first cell of each names the row.
+
+    Attributes:
+        title: The heading; empty for none.
+        rows: The cells of each row.
+        folded: Whether the heading stands alone: on a terminal, and on a page until it is asked for the rows.
+    """
 
     title: str
     rows: Sequence[Sequence[Cell]]
+    folded: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(tuple(row) for row in self.rows))

@@ -87,6 +87,7 @@ def _tables(blocks: Mapping[str, Table]) -> Table:
         Group(
             f"{run}: {group.title}" if group.title else run,
             [[replace(cell, series=of_run(cell.series, run)) for cell in row] for row in group.rows],
+            group.folded,
         )
         for run, block in blocks.items()
         for group in block.groups

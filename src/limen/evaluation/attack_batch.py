@@ -10,6 +10,7 @@ import numpy as np
 
 from limen.classifier import Classifier
 from limen.data import Batch
+from limen.errors import LimenError
 from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.budget_grid import AnyAttack, pieces
 from limen.evaluation.cleans import classify
@@ -31,6 +32,7 @@ class Attacking:
         settings: The run's.
         spec: What errors call the data set.
         batch_size: Rows of a call at most.
+        lenient: Whether an attack that fails is told; else its error is raised.
     """
 
     classifier: Classifier
@@ -39,6 +41,7 @@ class Attacking:
     settings: Settings
     spec: str
     batch_size: int
+    lenient: bool = False
 
     def to(self, device: str) -> Self:
         """The same, where the classifier is moved to a device."""
@@ -61,11 +64,15 @@ class Attacked:
         originals: Pixels by id, before any attack.
         reached: The ids of images that are of the class to reach already.
         results: Of each label its records, and its pixels by id.
+        failed: The labels of an attack that failed.
+        reason: Why it did.
     """
 
     originals: Mapping[str, np.ndarray] = field(default_factory=dict)
     reached: Sequence[str] = ()
     results: Mapping[str, Results] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    reason: str = ""
 
 
 def attack_batch(what: Attacking, left: Left) -> Iterator[Attacked]:
@@ -87,7 +94,13 @@ def attack_batch(what: Attacking, left: Left) -> Iterator[Attacked]:
         for call, piece, of_row in pieces(attack, labels, cleans, finished, what.batch_size):
             adaptive = what.settings.adaptive
             aware = call if adaptive is None else AdaptiveAttack(call, adaptive)
-            rows, pixels = measure(what.classifier, aware, piece, what.settings, what.metrics)
+            try:
+                rows, pixels = measure(what.classifier, aware, piece, what.settings, what.metrics)
+            except LimenError as error:
+                if not what.lenient:
+                    raise
+                yield Attacked(failed=labels, reason=str(error))
+                break
             results = {label: ([], {}) for label in of_row}
             for label, row, image in zip(of_row, rows, pixels, strict=True):
                 results[label][0].append(row)

@@ -106,6 +106,7 @@ def run_attacks(
     metrics: Iterable[Metric] = STANDARD,
     workers: Workers = HERE,
     progress: Progress | None = None,
+    failed: Callable[[AnyAttack, str], object] | None = None,
 ) -> None:
     """Attack the images that the run has not finished, and write each batch as soon as it is done.
 
@@ -135,6 +136,8 @@ def run_attacks(
         metrics: What to measure distortion by; the run's manifest has a column of each.
         workers: Who attacks: this process alone, or others beside it, a batch each; results are the same.
         progress: Called with each attack's label, finished images and all images.
+        failed: Called with an attack that failed, and why; the others go on without it. None lets the error
+            end the run.
 
     Raises:
         DataError: If a class of the data is none of the model's by its name.
@@ -164,7 +167,7 @@ def run_attacks(
     of_attack = [tuple(map(run.manifest.label_of, identities_of([attack]))) for attack in attacks]
     finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
     done = {label: len(each.intersection(ids)) for label, each in finished.items()}
-    total, skipped = dict.fromkeys(done, len(ids)), set[str]()
+    total, skipped, given_up = dict.fromkeys(done, len(ids)), set[str](), set[str]()
 
     def tell(labels: Iterable[str]) -> None:
         if progress is not None:
@@ -187,12 +190,13 @@ def run_attacks(
     read_newer(dataset, [place for place in chosen if is_done(dataset.ids[place])], run)
 
     def left(batch: Batch) -> Left:
-        return Left(
-            batch, {label: frozenset(each.intersection(batch.ids)) for label, each in finished.items()}
-        )
+        done_with = {label: batch.ids if label in given_up else each for label, each in finished.items()}
+        ids = frozenset(batch.ids)
+        return Left(batch, {label: ids.intersection(each) for label, each in done_with.items()})
 
+    of_all = list(zip(attacks, of_attack, strict=True))
     what = Attacking(
-        classifier, list(zip(attacks, of_attack, strict=True)), measures, settings, dataset.spec, batch_size
+        classifier, of_all, measures, settings, dataset.spec, batch_size, lenient=failed is not None
     )
     cut = _batches(dataset, chosen, batch_size, is_done, skip)
     for found in workers.run(attack_batch, what, cut, left):
@@ -200,6 +204,9 @@ def run_attacks(
             skip(image_id, "it is of the class to reach already")
         if found.originals:
             run.write_originals(found.originals)
+        if found.failed and failed is not None and not given_up.issuperset(found.failed):
+            given_up.update(found.failed)
+            failed(next(attack for attack, labels in of_all if labels == found.failed), found.reason)
         if found.results:
             run.write_together(found.results)
             for label, (_, images) in found.results.items():

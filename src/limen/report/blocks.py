@@ -50,6 +50,7 @@ def render_blocks(
             draw=lambda chart: markup(chart, colours),
             png=lambda picture: png(picture, taking),
             keys=_shared_key,
+            worded=_worded,
             ramp=scale_colours(),
         )
     )
@@ -79,9 +80,21 @@ def _shared_key(charts: Sequence[AnyChart]) -> tuple[tuple[str, str], ...]:
     return shared if all(series for _, series in shared) else ()
 
 
+def _worded(table: Table) -> frozenset[int]:
+    """The columns that name attacks, which are set as words are."""
+    rows = [row for group in table.groups for row in group.rows]
+    return frozenset(place for row in rows for place, cell in enumerate(row) if cell.series or not place)
+
+
 def series_names(document: Document) -> list[str]:
-    """The attacks that a document names, each once, in order."""
-    return list(dict.fromkeys(name for block in document.blocks for name in _series(block) if name))
+    """The attacks that have a colour, each once, in the order in which a document names them.
+
+    Those that a chart draws; where there is no chart, all.
+    """
+    drawn = {name for block in document.blocks if isinstance(block, Charts) for name in _series(block)}
+    plain = not any(isinstance(block, Charts) for block in document.blocks)
+    names = (name for block in document.blocks for name in _series(block) if name)
+    return list(dict.fromkeys(name for name in names if plain or name in drawn))
 
 
 def content(picture: Picture, length: int = -1) -> bytes:
