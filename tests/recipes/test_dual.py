@@ -78,7 +78,7 @@ def test_figure_3_scores_the_images_that_fool_under_every_weight_of_salience(pho
 
 
 def test_budgets_in_l2_are_those_of_the_same_root_mean_square(photos):
-    sweep = common.Sweep("PGD", "pgd_l2", "eps", (1, 2), [("steps", 5)])
+    sweep = common.BudgetRange("PGD", "pgd_l2", "eps", (1, 2), [("steps", 5)])
     side = 96 / 224
     (one, two) = catalog.attack_or_grid(sweep.entry(photos).spec).identities
     assert one.parameters["eps"] == pytest.approx(side, rel=1e-3)

@@ -39,13 +39,12 @@ def reproduce(
     machine.prepare()
     from limen.cli.console import output, show
     from limen.cli.progress import showing
-    from limen.document import Table
     from limen.recipes import Bench
     from limen.recipes import reproduce as made_of
 
     bench = Bench(model, data, out, limit, batch_size, device, seed, showing)
     document, files = made_of(recipe, bench)
-    show(*(block for block in document.blocks if isinstance(block, Table)))
+    show(*document.blocks)
     for what, path in files.items():
         output().print(f"{what:8}{path}")
     if figures is not None:

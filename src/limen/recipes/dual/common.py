@@ -27,7 +27,7 @@ _VALUES = 224 * 224 * 3
 
 
 @dataclass(frozen=True)
-class Sweep:
+class BudgetRange:
     """An attack over the values of one of its parameters.
 
     Attributes:
@@ -83,7 +83,7 @@ def accuracy(
     Args:
         ran: What was run.
         name: What pages call the classifier.
-        title: The sweep that it is of.
+        title: The range that it is of.
         at: Its place on the axis.
         label: The attack.
         spent: Which successes count; all, if None.

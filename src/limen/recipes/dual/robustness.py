@@ -17,7 +17,7 @@ from limen.recipes.dual.common import (
     LEVELS_BACKGROUND,
     LEVELS_FOREGROUND,
     SCALED,
-    Sweep,
+    BudgetRange,
     accuracy,
     alone,
     benches,
@@ -41,7 +41,7 @@ _NEVER = pc.scalar(False)
 """Of which successes count without an attack: none."""
 
 
-def _sweeps(bench: Bench, norm: str, steps: int, restarts: int, mask: str) -> list[Sweep]:
+def _ranges(bench: Bench, norm: str, steps: int, restarts: int, mask: str) -> list[BudgetRange]:
     """Both budgets of the dual attack, and PGD's, in one norm."""
     levels = norm == "linf"
     if levels:
@@ -52,31 +52,31 @@ def _sweeps(bench: Bench, norm: str, steps: int, restarts: int, mask: str) -> li
     fixed = [("steps", steps), ("restarts", restarts)]
     more = [("norm", norm), ("mask", mask), *fixed]
     dual = [
-        Sweep(FRONTS, "dual_perturbation", "eps_foreground", fronts, [back, *more], levels),
-        Sweep(BACKS, "dual_perturbation", "eps_background", backs, [front, *more], levels),
+        BudgetRange(FRONTS, "dual_perturbation", "eps_foreground", fronts, [back, *more], levels),
+        BudgetRange(BACKS, "dual_perturbation", "eps_background", backs, [front, *more], levels),
     ]
-    pgd = Sweep(PLAIN, f"pgd_{norm}", "eps", plain, [*fixed, ("random_start", True)], levels)
+    pgd = BudgetRange(PLAIN, f"pgd_{norm}", "eps", plain, [*fixed, ("random_start", True)], levels)
     # In the order of each figure.
     return [pgd, *dual] if levels else [*dual, pgd]
 
 
 def _measured(
-    bench: Bench, folder: str, sweeps: Sequence[Sweep], jsma: int, model: Sequence[str]
+    bench: Bench, folder: str, ranges: Sequence[BudgetRange], jsma: int, model: Sequence[str]
 ) -> tuple[list[Ran], list[Row]]:
-    """Every classifier under every sweep, and under JSMA if it may change any values."""
-    entries = [each.entry(bench) for each in sweeps]
+    """Every classifier under every range, and under JSMA if it may change any values."""
+    entries = [each.entry(bench) for each in ranges]
     entries += [Entry(JSMA, f"jsma:eps={jsma}")] if jsma else []
     all_ran, rows = [], []
     for name, of in benches(bench, model):
         ran = of.attacked(folder, {"": entries})
-        for sweep, each in zip(sweeps, ran[: len(sweeps)], strict=True):
-            if sweep.title == PLAIN:
+        for span, each in zip(ranges, ran[: len(ranges)], strict=True):
+            if span.title == PLAIN:
                 rows += [accuracy(each, name, PLAIN, 0, each.labels[0], _NEVER)]
             rows += [
-                accuracy(each, name, sweep.title, at, label)
-                for at, label in zip(sweep.values, each.labels, strict=True)
+                accuracy(each, name, span.title, at, label)
+                for at, label in zip(span.values, each.labels, strict=True)
             ]
-        rows += [row for each in ran[len(sweeps) :] for row in _by_share(each, name, jsma)]
+        rows += [row for each in ran[len(ranges) :] for row in _by_share(each, name, jsma)]
         all_ran += ran
     return all_ran, rows
 
@@ -129,8 +129,8 @@ def dual_figure_4(
     restarts: int = 1,
 ) -> pa.Table:
     """Accuracy of several classifiers under dual and PGD attacks in L2 (Tong et al., Figure 4)."""
-    sweeps = _sweeps(bench, "l2", steps, restarts, mask)
-    ran, rows = _measured(bench, "dual-l2", sweeps, 0, model)
+    ranges = _ranges(bench, "l2", steps, restarts, mask)
+    ran, rows = _measured(bench, "dual-l2", ranges, 0, model)
     return made_of(ran, rows, mask)
 
 
@@ -164,7 +164,7 @@ def dual_figure_5(
     restarts: int = 1,
 ) -> pa.Table:
     """Accuracy of several classifiers under attacks in L∞ and L0 (Tong et al., Figure 5)."""
-    sweeps = _sweeps(bench, "linf", steps, restarts, mask)
+    ranges = _ranges(bench, "linf", steps, restarts, mask)
     values = round(SHARES[-1] * math.prod(bench.shape))
-    ran, rows = _measured(bench, "dual-linf", sweeps, values if values <= _JSMA_STEPS else 0, model)
+    ran, rows = _measured(bench, "dual-linf", ranges, values if values <= _JSMA_STEPS else 0, model)
     return made_of(ran, rows, mask)

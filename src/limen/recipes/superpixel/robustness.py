@@ -37,7 +37,7 @@ _DELTAS = (2, *DELTAS)
 
 
 @dataclass(frozen=True)
-class Sweep:
+class DefenseRange:
     """A defence over its strengths.
 
     Attributes:
@@ -60,7 +60,7 @@ class Sweep:
         values = tuple(value_text(float(each)) for each in self.strengths)
         return write_spec(self.name, [(self.parameter, values)] if values else [])
 
-    def at(self, *strengths: float) -> Sweep:
+    def at(self, *strengths: float) -> DefenseRange:
         """The same over these strengths alone."""
         return replace(self, strengths=strengths)
 
@@ -73,17 +73,20 @@ class Sweep:
 _PAIRS = tuple(zip(ATTACKS[::2], ATTACKS[1::2], strict=True))
 """The attacks without superpixels and with them, which charts show against each other."""
 
+_FACTORS = tuple(round(1 + step / 10, 1) for step in range(21))
 _QUALITIES = tuple(range(95, 0, -10))
 DEFENSES = {
     each.name: each
     for each in (
-        Sweep("Resizing", "resize", "factor γ", "factor", [round(1 + step / 10, 1) for step in range(21)]),
-        Sweep("JPEG", "jpeg", "quality q", "quality", _QUALITIES),
-        Sweep("DNN-oriented JPEG", "dnn_jpeg", "quality q", "quality", _QUALITIES),
-        Sweep("Average pooling", "average_pool", "kernel", "size", (3, 5, 7)),
-        Sweep("Max pooling", "max_pool", "kernel", "size", (3, 5, 7)),
-        Sweep("TVM", "total_variation"),
-        Sweep("Bit-depth reduction", "bit_depth", "depth d", "bits", (2, 3, 4)),
+        DefenseRange(
+            "Resizing", "resize", "factor γ", "factor", [round(1 + step / 10, 1) for step in range(21)]
+        ),
+        DefenseRange("JPEG", "jpeg", "quality q", "quality", _QUALITIES),
+        DefenseRange("DNN-oriented JPEG", "dnn_jpeg", "quality q", "quality", _QUALITIES),
+        DefenseRange("Average pooling", "average_pool", "kernel", "size", (3, 5, 7)),
+        DefenseRange("Max pooling", "max_pool", "kernel", "size", (3, 5, 7)),
+        DefenseRange("TVM", "total_variation"),
+        DefenseRange("Bit-depth reduction", "bit_depth", "depth d", "bits", (2, 3, 4)),
     )
 }
 """The defences of Section 4.2 by name, over the strengths of the paper."""
@@ -114,31 +117,31 @@ PRINTED = {
 """All that the paper prints, by defence, strength, δ and attack; of its curves, what text and Table 4 say."""
 
 
-def behind(bench: Bench, ran: Sequence[Ran], sweeps: Sequence[Sweep]) -> Counts:
+def behind(bench: Bench, ran: Sequence[Ran], ranges: Sequence[DefenseRange]) -> Counts:
     """By label, defence and strength, how many images are fooled behind it that attacks have not seen."""
-    spec = write_spec("defenses", [("defense", tuple(each.spec for each in sweeps))])
+    spec = write_spec("defenses", [("defense", tuple(each.spec for each in ranges))])
     found = counted(bench.evaluated(ran[0].run, spec, "defences"), "attack", "defense", "strength")
     counts: Counts = defaultdict(lambda: (0, 0))
-    for sweep in sweeps:
+    for span in ranges:
         # Records have a strength only where there are several.
-        for at, shield in zip(sweep.steps, read_shields([sweep.spec]), strict=True):
+        for at, shield in zip(span.steps, read_shields([span.spec]), strict=True):
             for label in (label for each in ran for label in each.labels):
-                counts[label, sweep.name, at] = found[label, shield.name, shield.strength]
+                counts[label, span.name, at] = found[label, shield.name, shield.strength]
     return counts
 
 
 def swept(bench: Bench, ran: Sequence[Ran], deltas: Sequence[float], *names: str) -> Iterator[Row]:
     """A row for each attack, budget and strength of these defences."""
-    sweeps = [DEFENSES[name] for name in names]
-    found = behind(bench, ran, sweeps)
-    for sweep in sweeps:
+    ranges = [DEFENSES[name] for name in names]
+    found = behind(bench, ran, ranges)
+    for span in ranges:
         for each in ran:
             for delta, label in zip(deltas, each.labels, strict=True):
-                for at in sweep.steps:
-                    value = PRINTED.get((sweep.name, at, delta, each.entry.title))
+                for at in span.steps:
+                    value = PRINTED.get((span.name, at, delta, each.entry.title))
                     printed = {} if value is None else {"paper": value}
-                    columns = {"defense": sweep.name, "at": at, "delta": float(delta), "spec": label}
-                    yield rate(each, found[label, sweep.name, at], printed, **columns)
+                    columns = {"defense": span.name, "at": at, "delta": float(delta), "spec": label}
+                    yield rate(each, found[label, span.name, at], printed, **columns)
 
 
 def _robust(bench: Bench, attention: str | None, *names: str) -> pa.Table:
@@ -192,8 +195,8 @@ def figure(records: pa.Table, title: str, number: str, notes: Sequence[str] = ()
 
 
 def _setting(row: Row) -> str:
-    sweep = DEFENSES[row["defense"]]
-    return sweep.title if row["at"] is None else f"{sweep.title}, {sweep.axis} = {row['at']:g}"
+    span = DEFENSES[row["defense"]]
+    return span.title if row["at"] is None else f"{span.title}, {span.axis} = {row['at']:g}"
 
 
 def _over_strengths(name: str, rows: Rows) -> Iterator[Chart]:
