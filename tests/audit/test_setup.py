@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 import limen
 from limen.audit import Finding, Subject, check, subject_of
+from limen.audit.plan import spread
 from limen.audit.setup import names
 from limen.audit.setup.model import indicated
 from limen.audit.setup.preprocessing import _MEAN as MEAN
 from limen.audit.setup.preprocessing import _STD as STD
-from limen.audit.setup.preprocessing import preprocessing
+from limen.audit.setup.preprocessing import _clearly, _Fed, preprocessing
 from limen.classifier import Classifier
 from limen.data import Dataset, from_arrays
 from limen.errors import LimenWarning, UsageError
@@ -160,11 +161,20 @@ def test_that_more_contrast_makes_a_network_surer_says_nothing_of_how_it_is_fed(
     assert found.state == "sound"
 
 
+def test_what_one_image_gains_says_nothing_of_how_a_network_is_fed():
+    now = np.full(40, 0.01)
+    now[0] = 2.0
+    one, all_of_them = np.full(40, 0.009), np.full(40, 0.001)
+    assert not _clearly(_Fed(now, 1.0), _Fed(one, 1.0), 1)
+    assert _clearly(_Fed(now, 1.0), _Fed(all_of_them, 1.0), 1)
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("planted", [None, "BGR"])
 def test_channels_in_the_wrong_order_are_told_where_accuracy_is_nearly_the_same(planted, nets, real_data):
     held = np.load(real_data / "cifar10" / "test500.npz")
-    images = from_arrays("cifar", held["x"][:320:8], held["y"][:320:8])
+    places = spread(40, 500)
+    images = from_arrays("cifar", held["x"][places], held["y"][places])
     network = nets.cifar_resnet().net.eval()
     classifier = Classifier(network, mean=MEAN, std=STD, channels=planted or "RGB")
     (found,) = preprocessing(subject(classifier, images))

@@ -21,6 +21,7 @@ from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
 from limen.evaluation.fairness import _groups_of
 from limen.evaluation.families import Family, family_of
 from limen.evaluation.family_blocks import _slopes
+from limen.evaluation.group_blocks import WITHOUT_TREND
 from limen.evaluation.recheck import recheck_page
 from limen.images import ImageFileError
 from limen.training.checkpoint import write_weights
@@ -146,6 +147,8 @@ def test_without_a_covariate_groups_are_compared_by_their_gaps(run, tmp_path):
         table(document, "How far apart groups are")
     ).keys()
     assert not any(isinstance(each, Charts) for each in document.blocks)
+    assert document.blocks[-1].items == WITHOUT_TREND
+    assert "nan" not in str(document.blocks)
 
 
 def test_an_image_that_shows_several_classes_is_right_with_any_of_them(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limen.analysis import GroupFigures, Measured, Trend, Variances, gaps, trend
-from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Notes, Table, number
+from limen.document import Block, Cell, Chart, Charts, Form, Group, Line, Notes, Table, number, percent
 from limen.evaluation.cells import measured_cell, share_cell
 
 LIMITS = (
@@ -18,7 +18,13 @@ LIMITS = (
     "The test takes groups for independent, with variances that fall with their images as it was told. "
     "Where more than chance sets groups apart, variances of 1/n find trends that are none.",
 )
-"""What must stand beside every test of groups."""
+"""What must stand beside every test of a trend over groups."""
+
+WITHOUT_TREND = (
+    "That chance makes differences as great does not say that there is none: groups of few images hide them.",
+    "A difference says that groups differ, and not why: harder images and wrong labels make one, too.",
+)
+"""What must stand beside groups without a covariate that a figure could follow."""
 
 _INTERVALS = "With 95 % intervals over the images: Wilson's of shares, Student's of means."
 _SHADES = 4
@@ -84,12 +90,12 @@ def blocks_of(found: Sequence[Finding], name: str, notes: Sequence[str]) -> list
     shares = [each for each in found if each.share and len(each.figures.names) > 1]
     if shares:
         made.append(_gaps(shares))
-    return [*made, groups_table(found, name), limits(notes)]
+    return [*made, groups_table(found, name), limits(notes, LIMITS if lines else WITHOUT_TREND)]
 
 
-def limits(notes: Sequence[str]) -> Notes:
+def limits(notes: Sequence[str], of: Sequence[str] = LIMITS) -> Notes:
     """What must stand beside every test of groups, below other notes."""
-    return Notes("What this does and does not say", [*notes, *LIMITS])
+    return Notes("What this does and does not say", [*notes, *of])
 
 
 def _trends(found: Sequence[Finding], name: str) -> Table:
@@ -166,9 +172,13 @@ def _gaps(found: Sequence[Finding]) -> Table:
                 share_cell(gap.overall),
                 Cell(value=gap.mean, form="share"),
                 share_cell(gap.least, gap.worst),
-                Cell(value=gap.difference, form="share", note=f"to overall: {gap.difference_to_overall:.1%}"),
+                Cell(
+                    value=gap.difference,
+                    form="share",
+                    note=f"to overall: {percent(gap.difference_to_overall)}",
+                ),
                 Cell(value=gap.expected, form="share", note=f"p = {number(gap.p, 2)}"),
-                Cell(value=gap.ratio, note=f"to overall: {gap.ratio_to_overall:.3g}"),
+                Cell(value=gap.ratio, note=f"to overall: {number(gap.ratio_to_overall)}"),
             ]
         )
     return Table(

@@ -69,9 +69,14 @@ class _Fed:
 
 
 def _clearly(now: _Fed, other: _Fed, tried: int) -> bool:
-    """Whether another way is better on too many images for chance alone, and by much on their mean."""
+    """Whether another way is better on too many images for chance alone, and by much on their mean.
+
+    The mean is that of all but the image that gains most, which else could make all of it alone.
+    """
     chance = scipy.stats.binom.sf(now.better(other) - 1, len(now.losses), 0.5)
-    return bool(other.losses.mean() <= _LEFT * now.losses.mean() and tried * chance < _LEVEL)
+    rest = np.argsort(now.losses - other.losses)[:-1]
+    by_much = len(rest) > 0 and other.losses[rest].mean() <= _LEFT * now.losses[rest].mean()
+    return bool(by_much and tried * chance < _LEVEL)
 
 
 def _compared(now: _Fed, other: _Fed, how: str) -> str:
