@@ -15,6 +15,7 @@ from limen.analysis import (
     Answers,
     NoCurveError,
     crossed_covariance,
+    crossed_half,
     crossed_quantile,
     false_alarms,
     noticed,
@@ -65,6 +66,7 @@ def test_the_covariance_is_never_below_that_of_independent_answers(people, image
 
 
 def test_one_person_or_one_photograph_tells_nothing_of_others():
+    assert crossed_half(np.zeros(5), np.zeros(5, int), np.arange(5), 0.1) == math.inf
     assert crossed_quantile(np.zeros(5), np.arange(5)) == math.inf
     assert crossed_quantile(np.arange(100), np.arange(100)) == pytest.approx(stats.t.ppf(0.975, 99))
 

@@ -23,7 +23,8 @@ def test_the_truth_lies_in_the_intervals_about_as_often_as_they_say(script, task
 def test_intervals_that_ignore_people_and_photographs_would_be_seen(script, monkeypatch):
     study = script("study")
     noticing = "limen.analysis.noticing"
-    monkeypatch.setattr(f"{noticing}.crossed_covariance", lambda influences, people, images, least: least)
+    independent = lambda influences, people, images, least: 1.96 * least**0.5  # noqa: E731
+    monkeypatch.setattr(f"{noticing}.crossed_half", independent)
     case = study.Case(20, 20, 40, 1.5, 1.5, 0.2)
     held, of = study.coverage(case, 60, seed=1, wanted=("yes",))["yes"]
     assert held / 2 < binom.ppf(RARELY, of // 2, 0.93)

@@ -38,12 +38,13 @@ def read(study, tmp_path_factory):
 
 
 def test_shares_of_attacks_are_near_those_of_the_observers(read):
-    for label, rate in RATES.items():
+    alarms, *rates = ((30 * rate + 0.5 + 0) / 32 for rate in (0.1, *RATES.values()))
+    for label, rate in zip(RATES, rates, strict=True):
         found = read.findings.attacks[label]
         assert (found.people, found.images) == (32, 9)
         assert found.yes.low < rate < found.yes.high
-        assert found.share.low < (rate - 0.1) / 0.9 < found.share.high
-    assert read.findings.alarms.low < 0.1 < read.findings.alarms.high
+        assert found.share.low < (rate - alarms) / (1 - alarms) < found.share.high
+    assert read.findings.alarms.low < alarms < read.findings.alarms.high
     each = read.findings.images["ddn", HOSTILE]
     assert (each.images, each.people) == (1, each.answers)
 

@@ -6,7 +6,7 @@ from limen.analysis.certification import certified_accuracy, certified_radii, de
 from limen.analysis.chance import clean_warning, near_chance
 from limen.analysis.characteristic import Characteristic, characteristic, operating_characteristic
 from limen.analysis.comparison import Comparison, Figures, compare, figures, pairs
-from limen.analysis.crossed import crossed_covariance, crossed_quantile
+from limen.analysis.crossed import crossed_covariance, crossed_half, crossed_quantile
 from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_repeats
 from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
@@ -64,6 +64,7 @@ __all__ = [
     "compare",
     "compare_families",
     "crossed_covariance",
+    "crossed_half",
     "crossed_quantile",
     "cumulative",
     "decided",

@@ -46,6 +46,31 @@ def crossed_covariance(
     return least + excess * np.outer(scale, scale)
 
 
+def crossed_half(influences: np.ndarray, people: np.ndarray, images: np.ndarray, least: float) -> float:
+    """How far a 95 % interval of one figure goes to either side.
+
+    Only what exceeds the variance of independent answers is known from few groups, and taken by Student's
+    quantile: √(t²·(v − least) + z²·least), of the variance v that `crossed_covariance` gives.
+
+    Args:
+        influences: By how much each answer moves the figure, (N,).
+        people: As for `crossed_covariance`.
+        images: Likewise.
+        least: The variance if all answers were independent.
+
+    Example:
+        >>> answers = np.array([1.0, 1.0, -1.0, -1.0]) / 4
+        >>> round(crossed_half(answers, np.arange(4) // 2, np.arange(4) % 2, 1 / 16), 2)
+        10.55
+    """
+    quantile = crossed_quantile(people, images)
+    if math.isinf(quantile):
+        return math.inf
+    (variance,) = crossed_covariance(influences[:, None], people, images, np.array([[least]])).ravel()
+    normal = float(scipy.stats.norm.ppf(0.5 + LEVEL / 2))
+    return math.sqrt(quantile**2 * (variance - least) + normal**2 * least)
+
+
 def crossed_quantile(people: np.ndarray, images: np.ndarray) -> float:
     """By how many standard deviations a 95 % interval goes to either side: Student's, of the fewer groups.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from limen.analysis.crossed import crossed_covariance, crossed_quantile
+from limen.analysis.crossed import crossed_half
 from limen.analysis.intervals import Measured, wilson
 
 _GREATEST = 12.0  # beyond which no share of answers tells one d′ from another
@@ -118,7 +118,7 @@ def _rate(answers: Answers) -> Measured:
     """The share of yes, on the scale of its logit, with half an answer of either kind for its ends."""
     value, mean = float(answers.yes.mean()), _padded(answers.yes)
     slope = 1 / (mean * (1 - mean))
-    half = crossed_quantile(answers.people, answers.images) * _deviation(answers, [slope])
+    half = _half(answers, [slope])
     logit = math.log(mean / (1 - mean))
     low, high = (float(scipy.special.expit(logit + sign * half)) for sign in (-1, 1))
     return Measured(value, min(low, value), max(high, value))
@@ -133,20 +133,19 @@ def _over_false_alarms(answers: Answers) -> tuple[Measured, Measured]:
     """The share beyond false alarms, and d′, of altered pairs among identical ones."""
     altered = answers.kinds >= 0
     hits, alarms = _padded(answers.yes[altered]), _padded(answers.yes[~altered])
-    quantile = crossed_quantile(answers.people, answers.images)
     # ln((1 − H)/(1 − F)), of which the share is one minus its exponential, has no end that it could hit.
     ratio = math.log((1 - hits) / (1 - alarms))
-    half = quantile * _deviation(answers, [-1 / (1 - hits), 1 / (1 - alarms)])
+    half = _half(answers, [-1 / (1 - hits), 1 / (1 - alarms)])
     share = Measured(*(1 - math.exp(min(ratio + sign * half, 700.0)) for sign in (0, 1, -1)))
     scores = scipy.stats.norm.ppf([hits, alarms])
     slopes = 1 / scipy.stats.norm.pdf(scores)
     value = float(scores[0] - scores[1])
-    half = quantile * _deviation(answers, [slopes[0], -slopes[1]])
+    half = _half(answers, [slopes[0], -slopes[1]])
     return share, Measured(value, value - half, value + half)
 
 
-def _deviation(answers: Answers, slopes: list[float]) -> float:
-    """The deviation of a figure that rises by these slopes with the rates of altered and identical pairs."""
+def _half(answers: Answers, slopes: list[float]) -> float:
+    """Half the interval of a figure that rises by these slopes with the rates of altered and other pairs."""
     altered = answers.kinds >= 0
     parts = [altered, ~altered] if len(slopes) > 1 else [np.ones_like(altered)]
     influences, least = np.zeros(len(answers.yes)), 0.0
@@ -154,8 +153,7 @@ def _deviation(answers: Answers, slopes: list[float]) -> float:
         yes, rate = answers.yes[which], _padded(answers.yes[which])
         influences[which] = slope * (yes - yes.mean()) / len(yes)
         least += slope**2 * rate * (1 - rate) / len(yes)
-    variance = crossed_covariance(influences[:, None], answers.people, answers.images, np.array([[least]]))
-    return math.sqrt(variance[0, 0])
+    return crossed_half(influences, answers.people, answers.images, least)
 
 
 def _padded(yes: np.ndarray) -> float:
