@@ -76,7 +76,7 @@ def find(reference: str) -> UserThing:
 
 def loaded_modules() -> list[ModuleType]:
     """The modules of all files that this process has run; no other process can import them by their names."""
-    return [module for _, module in _loaded.values()]
+    return [module for _, module in _loaded.values() if sys.modules.get(module.__name__) is module]
 
 
 def _told(file: Path, name: str, function: Callable[..., Any]) -> Callable[..., Any]:

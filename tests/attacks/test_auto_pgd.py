@@ -85,7 +85,7 @@ def test_the_projection_to_ball_and_box_in_l1_is_that_of_a_convex_solver(seed, r
         cvxpy.Minimize(cvxpy.sum_squares(nearest - point)),
         [cvxpy.norm1(nearest - original) <= radius, nearest >= 0, nearest <= 1],
     )
-    problem.solve(solver=cvxpy.CLARABEL)
+    problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
     images, originals = (torch.tensor(each).reshape(1, 1, 2, 3) for each in (point, original))
     found = onto_ball(images, originals, torch.full((1, 1, 1, 1), radius, dtype=torch.float64), 1)
     torch.testing.assert_close(found.flatten(), torch.tensor(nearest.value), atol=1e-5, rtol=0)

@@ -215,7 +215,9 @@ def contract_the_module_is_left_as_it_was(make: Maker, row: Row, targeted: bool)
         problem = task(module, images, targeted)
         before = module.state()
         if calls == 10_000:
-            solved(make, row, problem)
+            asked = module.calls
+            make(**row.arguments)(problem.classifier, problem.images, problem.labels, targeted)
+            assert module.calls <= asked - 2  # not a call that does nothing
         else:
             module.calls = calls - 1
             assert _raises(make, row, problem)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from limen.evaluation.attack_run import Progress, describe_run, run_attacks
+from limen.evaluation.attack_run import describe_run, run_attacks
 from limen.evaluation.budget_grid import AnyAttack, labels_of
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.full_size import FullSize, write_full_size
+from limen.evaluation.ledger import Progress
 from limen.evaluation.protocol import Evaluation, evaluate, evaluation
 from limen.evaluation.registry import EVALUATIONS
 from limen.evaluation.run_features import detector_of

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
 from limen.errors import LimenWarning, UsageError
 from limen.evaluation.aims import read_aim
-from limen.evaluation.attack_batch import Attacking, Left, attack_batch
+from limen.evaluation.attack_batch import Attacking, attack_batch
 from limen.evaluation.budget_grid import AnyAttack, identities_of
+from limen.evaluation.ledger import Failed, Ledger, Progress
 from limen.evaluation.recorded import as_recorded, read_newer, words_on_changed
 from limen.images import LATTICE
 from limen.metrics import STANDARD, Metric
 from limen.metrics.pairs import require
 from limen.runs import DataEntry, Manifest, ModelEntry, RunWriter, Settings
 from limen.workers import HERE, Workers
-
-Progress = Callable[[str, int, int], object]
-"""Told, at the start and after each batch, an attack's label and how many of how many images are finished."""
 
 
 def describe_run(
@@ -106,7 +104,7 @@ def run_attacks(
     metrics: Iterable[Metric] = STANDARD,
     workers: Workers = HERE,
     progress: Progress | None = None,
-    failed: Callable[[AnyAttack, str], object] | None = None,
+    failed: Failed | None = None,
 ) -> None:
     """Attack the images that the run has not finished, and write each batch as soon as it is done.
 
@@ -163,72 +161,31 @@ def run_attacks(
     if limit is not None and limit < 0:
         raise UsageError(f"limit must be at least 0, not {limit}")
     chosen = tuple(range(len(dataset)) if places is None else places)[:limit]
-    settings, measures, ids = run.manifest.settings, tuple(metrics), [dataset.ids[place] for place in chosen]
-    of_attack = [tuple(map(run.manifest.label_of, identities_of([attack]))) for attack in attacks]
-    finished = {label: set(run.finished(label)) for labels in of_attack for label in labels}
-    done = {label: len(each.intersection(ids)) for label, each in finished.items()}
-    total, skipped, given_up = dict.fromkeys(done, len(ids)), set[str](), set[str]()
-
-    def tell(labels: Iterable[str]) -> None:
-        if progress is not None:
-            for label in labels:
-                progress(label, done[label], total[label])
-
-    def is_done(image_id: str) -> bool:
-        return all(image_id in each for each in finished.values())
-
-    def skip(image_id: str, reason: str) -> None:
-        lacking = [label for label, each in finished.items() if image_id not in each]
-        if lacking and image_id not in skipped:
-            skipped.add(image_id)
-            run.skip(image_id, reason)
-            for label in lacking:
-                total[label] -= 1
-            tell(lacking)
-
-    tell(done)
-    read_newer(dataset, [place for place in chosen if is_done(dataset.ids[place])], run)
-
-    def left(batch: Batch) -> Left:
-        done_with = {label: batch.ids if label in given_up else each for label, each in finished.items()}
-        ids = frozenset(batch.ids)
-        return Left(batch, {label: ids.intersection(each) for label, each in done_with.items()})
-
-    of_all = list(zip(attacks, of_attack, strict=True))
+    of_all = {tuple(map(run.manifest.label_of, identities_of([each]))): each for each in attacks}
+    ledger = Ledger(run, of_all, [dataset.ids[place] for place in chosen], progress, failed)
+    read_newer(dataset, [place for place in chosen if ledger.is_done(dataset.ids[place])], run)
     what = Attacking(
-        classifier, of_all, measures, settings, dataset.spec, batch_size, lenient=failed is not None
+        classifier,
+        [(attack, labels) for labels, attack in of_all.items()],
+        tuple(metrics),
+        run.manifest.settings,
+        dataset.spec,
+        batch_size,
+        lenient=failed is not None,
     )
-    cut = _batches(dataset, chosen, batch_size, is_done, skip)
-    for found in workers.run(attack_batch, what, cut, left):
-        for image_id in found.reached:
-            skip(image_id, "it is of the class to reach already")
-        if found.originals:
-            run.write_originals(found.originals)
-        if found.failed and failed is not None and not given_up.issuperset(found.failed):
-            given_up.update(found.failed)
-            failed(next(attack for attack, labels in of_all if labels == found.failed), found.reason)
-        if found.results:
-            run.write_together(found.results)
-            for label, (_, images) in found.results.items():
-                finished[label].update(images)
-                done[label] += len(images)
-            tell(found.results)
+    cut = _batches(dataset, chosen, batch_size, ledger)
+    for found in workers.run(attack_batch, what, cut, ledger.left):
+        ledger.record(found)
     if changed:
         warnings.warn(words_on_changed(changed), LimenWarning, stacklevel=2)
 
 
-def _batches(
-    dataset: Dataset,
-    places: Sequence[int],
-    size: int,
-    is_done: Callable[[str], bool],
-    skip: Callable[[str, str], None],
-) -> Iterator[Batch]:
+def _batches(dataset: Dataset, places: Sequence[int], size: int, ledger: Ledger) -> Iterator[Batch]:
     """The batches in which an image is left, each with its finished images too: they decide its rounding."""
     for start in range(0, len(places), size):
         cut = places[start : start + size]
-        if all(is_done(dataset.ids[place]) for place in cut):
+        if all(ledger.is_done(dataset.ids[place]) for place in cut):
             continue
-        for batch in batches(dataset, cut, size, skip):
-            if not all(map(is_done, batch.ids)):
+        for batch in batches(dataset, cut, size, ledger.skip):
+            if not all(map(ledger.is_done, batch.ids)):
                 yield batch

@@ -17,8 +17,8 @@ from limen import catalog
 from limen.classifier import Classifier, checked_device
 from limen.data import Dataset
 from limen.errors import UsageError
-from limen.evaluation.attack_run import Progress
 from limen.evaluation.fooled import load
+from limen.evaluation.ledger import Progress
 from limen.identity import Identity
 from limen.runs import Run
 from limen.safety import resolved

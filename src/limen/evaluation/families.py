@@ -20,8 +20,8 @@ from limen.classifier import Classifier
 from limen.data import Dataset, batches, numbered_as
 from limen.data.memory import held
 from limen.errors import RunError, UsageError, reason
-from limen.evaluation.attack_run import Progress
 from limen.evaluation.cleans import classify
+from limen.evaluation.ledger import Progress
 from limen.models import read_metadata
 from limen.runs import Settings
 from limen.runs.files import encode_parquet, write_whole, writing

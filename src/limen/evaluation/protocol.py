@@ -11,8 +11,8 @@ import torch
 
 from limen.classifier import Classifier
 from limen.document import Block, Document, Notes
-from limen.evaluation.attack_run import Progress
 from limen.evaluation.context import Context
+from limen.evaluation.ledger import Progress
 from limen.evaluation.shared import measure_together
 from limen.identity import Identity
 from limen.runs import Part, Run, Stored, measuring

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from limen.evaluation.attack_run import Progress
+from limen.evaluation.ledger import Progress
 
 
 class Showing(Protocol):
