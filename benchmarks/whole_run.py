@@ -114,9 +114,9 @@ def seconds_of_passes(classifier: Classifier, images: common.Images, clock: str)
     """Seconds an image of a forward pass alone, and of one with its gradient."""
     timer = time.perf_counter if clock == "wall" else time.process_time
     with classifier.frozen():  # as it is during an attack
-        forward = min(common.seconds(lambda: _answer(classifier, images.images), timer) for _ in range(5))
-        gradient = min(common.seconds(lambda: _gradient(classifier, images), timer) for _ in range(5))
-    return forward / len(images.images), gradient / len(images.images)
+        forward = [common.seconds(lambda: _answer(classifier, images.images), timer) for _ in range(5)]
+        gradient = [common.seconds(lambda: _gradient(classifier, images), timer) for _ in range(5)]
+    return statistics.median(forward) / len(images.images), statistics.median(gradient) / len(images.images)
 
 
 def _answer(classifier: Classifier, images: Tensor) -> None:
