@@ -21,7 +21,7 @@ from limen.analysis.intervals import (
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law():
     values = np.random.default_rng(0).normal(size=400)
-    (drawn,) = resamples(400, 4000, seed=1)
+    drawn = np.concatenate([*resamples(400, 4000, seed=1)])
     low, high = interval((drawn @ values / 400)[:, None])
     half = 1.96 * values.std() / 20
     assert low.item() == pytest.approx(values.mean() - half, abs=0.1 * half)

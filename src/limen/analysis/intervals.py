@@ -16,7 +16,7 @@ LEVEL = 0.95
 """The share of resamples that an interval holds."""
 
 _TAIL = (1 - LEVEL) / 2
-_CELLS = 10_000_000
+_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
