@@ -96,30 +96,40 @@ class RayWorkers:
         kept = self._ray.put(_packed(work, state))
         source, again = iter(jobs), deque[tuple[Any, int]]()
         ahead = next(source, _NONE)
-        while True:
-            while self._idle and (again or ahead is not _NONE):
-                job, tries = again.popleft() if again else (ahead, 0)
-                self._deal(kept, job, left(job), tries)
-                if not tries:  # read while the workers work
-                    ahead = next(source, _NONE)
-            if not self._busy:
-                return
-            ready, _ = self._ray.wait(list(self._busy), num_returns=1)
-            doing = self._busy[ready[0]]
-            try:
-                found = self._ray.get(next(ready[0]))
-            except StopIteration:
-                self._idle.append(self._busy.pop(ready[0]).worker)
-            except self._lost as error:
-                again.append(self._replaced(ready[0], doing, error))
-            else:
-                yield from _told(found)
+        try:
+            while True:
+                while self._idle and (again or ahead is not _NONE):
+                    job, tries = again.popleft() if again else (ahead, 0)
+                    self._deal(kept, job, left(job), tries)
+                    if not tries:  # read while the workers work
+                        ahead = next(source, _NONE)
+                if not self._busy:
+                    return
+                ready, _ = self._ray.wait(list(self._busy), num_returns=1)
+                doing = self._busy[ready[0]]
+                try:
+                    found = self._ray.get(next(ready[0]))
+                except StopIteration:
+                    self._idle.append(self._busy.pop(ready[0]).worker)
+                except self._lost as error:
+                    again.append(self._replaced(ready[0], doing, error))
+                else:
+                    yield from _told(found)
+        finally:
+            self._abandon()
 
     def close(self) -> None:
         """End the workers, whatever they do."""
         for worker in [*self._idle, *(doing.worker for doing in self._busy.values())]:
             self._ray.kill(worker)
         self._idle, self._busy = [], {}
+
+    def _abandon(self) -> None:
+        """Exchange workers that still work, as where a job failed: what they find is not for the next run."""
+        while self._busy:
+            _, doing = self._busy.popitem()
+            self._ray.kill(doing.worker)
+            self._idle.append(self._made.remote(self.device))
 
     def _deal(self, kept: Any, job: Any, left: Any, tries: int) -> None:
         worker = self._idle.pop()
@@ -131,6 +141,7 @@ class RayWorkers:
         """Begin another worker for one that was lost; the job that it did, and how often that was tried."""
         del self._busy[found]
         self._ray.kill(doing.worker)
+        self._idle.append(self._made.remote(self.device))
         if doing.tries == _TRIES:
             raise RunError(
                 f"{_TRIES} workers were lost over the same job ({reason(error)[:200]}); they may need more "
@@ -138,7 +149,6 @@ class RayWorkers:
                 "command resumes there"
             ) from error
         warnings.warn("a worker was lost; another does its images again", LimenWarning, stacklevel=2)
-        self._idle.append(self._made.remote(self.device))
         return doing.job, doing.tries
 
 
