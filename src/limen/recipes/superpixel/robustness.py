@@ -78,9 +78,7 @@ _QUALITIES = tuple(range(95, 0, -10))
 DEFENSES = {
     each.name: each
     for each in (
-        DefenseRange(
-            "Resizing", "resize", "factor γ", "factor", [round(1 + step / 10, 1) for step in range(21)]
-        ),
+        DefenseRange("Resizing", "resize", "factor γ", "factor", _FACTORS),
         DefenseRange("JPEG", "jpeg", "quality q", "quality", _QUALITIES),
         DefenseRange("DNN-oriented JPEG", "dnn_jpeg", "quality q", "quality", _QUALITIES),
         DefenseRange("Average pooling", "average_pool", "kernel", "size", (3, 5, 7)),
