@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(50_000)
     import torch
 
-    from limen.compat import declare_torchvision_operators
+    import limen  # noqa: F401 (lets tests import torchvision beside a CPU build of torch)
 
     torch.set_num_threads(1)
     # Processes of xdist are told the terminal's width, which would wrap what commands print.
@@ -33,7 +33,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # A slow machine is no fault of what is tested.
     hypothesis.settings.register_profile("limen", deadline=None)
     hypothesis.settings.load_profile("limen")
-    declare_torchvision_operators()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from limen.compat import let_torchvision_be_imported
+
 if TYPE_CHECKING:
     from limen import (
         analysis,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from limen.attacks import Outcome
     from limen.classifier import Classifier
     from limen.errors import LimenError, UsageError
+
+let_torchvision_be_imported()
 
 __version__ = "0.2.0"
 __all__ = [

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError, is_interrupt, reason
 from limen.safety import MOST_TEXT, expanded, read_bytes, resolved
 
@@ -104,7 +103,6 @@ def _run(file: Path) -> tuple[str, ModuleType]:
     name = f"_limen_{file.stem}_{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
     module = ModuleType(name)
     module.__file__ = str(place)
-    declare_torchvision_operators()
     # Dataclasses and pickles look their module up while it runs.
     sys.modules[name] = module
     try:

@@ -16,7 +16,6 @@ from torch import nn
 
 import limen
 from limen import Classifier, catalog
-from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.structure import (
     FOREGROUNDS,
@@ -182,7 +181,6 @@ def test_grey_images_are_segmented_as_colour():
 
 
 def test_a_network_of_torchvision_is_normalised_and_loaded_from_a_file(tmp_path):
-    declare_torchvision_operators()
     from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
     torch.manual_seed(0)

@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from limen import catalog
-from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UsageError
 from limen.structure import density_of
 from limen.structure.saliency import as_density, centre_prior, deepgaze, egnet, isnet, u2net
@@ -124,7 +123,6 @@ def test_the_features_that_deepgaze_reads_are_those_of_the_published_readout():
 
 
 def test_the_efficientnet_is_that_of_timm():
-    declare_torchvision_operators()
     import timm
 
     torch.manual_seed(0)

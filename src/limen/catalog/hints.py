@@ -149,9 +149,6 @@ def _plain(name: str) -> str:
 
 
 def _has(library: str, name: str) -> bool:
-    from limen.compat import declare_torchvision_operators
-
-    declare_torchvision_operators()
     if library == "timm":
         import timm
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from limen.compat import declare_torchvision_operators
 from limen.data.dataset import Dataset, Sample
 from limen.data.errors import DataError
 
@@ -157,7 +156,6 @@ def _synonyms(name: str) -> tuple[str, ...]:
 
 def imagenet_names() -> dict[str, str]:
     """ImageNet's names by their WordNet numbers."""
-    declare_torchvision_operators()
     from timm.data.imagenet_info import ImageNetInfo
 
     table = ImageNetInfo("imagenet-1k")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from limen.compat import declare_torchvision_operators
 from limen.data.dataset import Dataset, Sample, check_labels, spec_of
 from limen.data.errors import DataError
 from limen.data.files import open_folder, reader
@@ -94,7 +93,6 @@ def _read_rows(root: Path) -> list[tuple[str, int, int]]:
 
 
 def _imagenet_names() -> tuple[str, ...]:
-    declare_torchvision_operators()
     from torchvision.models import ResNet50_Weights
 
     return tuple(ResNet50_Weights.DEFAULT.meta["categories"])

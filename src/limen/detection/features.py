@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 from torch import Tensor
 
-from limen.compat import declare_torchvision_operators
 from limen.detection.spam import transition_probabilities
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.images import check_images, to_uint8
@@ -132,7 +131,6 @@ def sealwatch() -> Any:
     Raises:
         LimenError: If it is not installed.
     """
-    declare_torchvision_operators()  # it imports torchvision
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # of its docstrings, since Python 3.12

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from limen.compat import declare_torchvision_operators
 from limen.errors import UnknownNameError
 from limen.metrics.pairs import check_channels
 from limen.weights import find
@@ -42,7 +41,6 @@ class FeatureNetwork(nn.Module):
 
     def __init__(self, network: str, pooling: nn.Module | None = None) -> None:
         super().__init__()
-        declare_torchvision_operators()
         from torchvision import models
 
         kind = BACKBONES[network]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from limen.compat import declare_torchvision_operators
 from limen.metrics.pairs import check_channels
 
 _LEAST = 16
@@ -39,7 +38,6 @@ def fsim(a: Tensor, b: Tensor) -> Tensor:
         tensor([1.])
     """
     check_channels("FSIM", a, b, _LEAST)
-    declare_torchvision_operators()
     import piq
 
     a, b = _guarded(a), _guarded(b)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from limen.compat import declare_torchvision_operators
 from limen.errors import UsageError
 from limen.images import LATTICE
 from limen.metrics.feature_networks import check_rgb_pair
@@ -80,7 +79,6 @@ class _Affine(nn.Module):
 
 
 def _network() -> nn.Module:
-    declare_torchvision_operators()
     from piq.pieapp import PieAPPModel
 
     network = unfilled(PieAPPModel)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from limen.classifier import Channels, Classifier
-from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, UnknownNameError, UsageError
 from limen.models.cropping import crop_of_processor, crop_of_timm, crop_of_torchvision
 from limen.models.trained import fill
@@ -44,7 +43,6 @@ def torchvision(
         WeightsError: If the weights do not fit.
         LimenError: If the download fails.
     """
-    declare_torchvision_operators()
     from torchvision import models
 
     if name not in (known := models.list_models(module=models)):
@@ -77,7 +75,6 @@ def timm(
 
     Arguments and errors are those of `torchvision`; a model without a classifier is a UsageError.
     """
-    declare_torchvision_operators()
     import timm as library
     from timm.data.config import resolve_data_config
     from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
@@ -113,7 +110,6 @@ def hf(name: str, *, weights: Weights = None, device: str | None = None) -> Clas
         WeightsError: If the weights do not fit.
         LimenError: If transformers is not installed, or the model cannot be found or has no use here.
     """
-    declare_torchvision_operators()
     try:
         # By its name, as its __init__ alone takes a type checker longer than all of Limen.
         transformers = importlib.import_module("transformers")

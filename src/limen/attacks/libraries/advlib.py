@@ -17,7 +17,6 @@ from torch import Tensor
 
 from limen.attacks.libraries.borrowed import Call
 from limen.attacks.libraries.tool import NoTargetsError, Tool, Values
-from limen.compat import declare_torchvision_operators
 
 _BUDGETS = {"apgd": "eps", "apgd_targeted": "eps", "pgd_linf": "ε"}
 """Those that keep to a budget; what others call `eps` is where they start, or how exact they are."""
@@ -28,7 +27,6 @@ _UNTARGETED = "untargeted only"
 
 def _load(package: str) -> ModuleType:
     """Its package, without visdom where that is missing: only plots need it, and it often cannot be built."""
-    declare_torchvision_operators()
     stood_in = "visdom" not in sys.modules and importlib.util.find_spec("visdom") is None
     if stood_in:
         sys.modules["visdom"] = types.ModuleType("visdom")

@@ -14,7 +14,6 @@ from torch import nn
 
 from limen.attacks.libraries.borrowed import Call
 from limen.attacks.libraries.tool import NoTargetsError, Tool, Values
-from limen.compat import declare_torchvision_operators
 
 _TO_TARGETS = ("SaliencyMapMethod",)
 """Those that know of targets alone, and draw them where they are given none."""
@@ -23,7 +22,6 @@ _ORDERS = {"1": 1.0, "2": 2.0, "inf": math.inf}
 
 
 def _load(package: str) -> ModuleType:
-    declare_torchvision_operators()
     importlib.import_module(f"{package}.estimators.classification")
     importlib.import_module(f"{package}.attacks.evasion")
     return importlib.import_module(package)

@@ -16,14 +16,12 @@ from torch import Tensor
 
 from limen.attacks.libraries.borrowed import Call
 from limen.attacks.libraries.tool import NoTargetsError, Tool, Values
-from limen.compat import declare_torchvision_operators
 
 _ORDERS = {"L0": 0.0, "L1": 1.0, "L2": 2.0, "Linf": math.inf}
 _MEASURE = re.compile(r"Distance Measure : (\w+)\s*$", re.MULTILINE)
 
 
 def _load(package: str) -> ModuleType:
-    declare_torchvision_operators()
     return importlib.import_module(package)
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from limen.compat import declare_torchvision_operators
 from limen.errors import UnknownNameError, UsageError
 from limen.structure.saliency.objects import as_colour, resized
 from limen.user_code import UserThing, find
@@ -130,7 +129,6 @@ class _Torchvision:
 
 
 def _library() -> Any:
-    declare_torchvision_operators()
     from torchvision import models
 
     return models

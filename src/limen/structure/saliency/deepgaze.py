@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, layer_norm, pad, softplus
 
-from limen.compat import declare_torchvision_operators
 from limen.errors import LimenError, reason
 from limen.safety import opened
 from limen.structure.saliency.density import as_density, centre_prior
@@ -161,7 +160,6 @@ class DeepGazeIIE(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        declare_torchvision_operators()
         from torchvision import models
 
         third, fourth = "layer3", "layer4"

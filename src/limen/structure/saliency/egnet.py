@@ -8,7 +8,6 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from limen.compat import declare_torchvision_operators
 from limen.structure.saliency.objects import as_colour, object_maps
 from limen.weights.networks import network_of
 
@@ -109,7 +108,6 @@ class EGNet(nn.Module):
 
 def _backbone() -> Any:
     """Torchvision's ResNet-50 with strides as in Caffe's, and the last stage dilated in place of a stride."""
-    declare_torchvision_operators()
     from torchvision.models import resnet50
 
     base: Any = resnet50(weights=None)
