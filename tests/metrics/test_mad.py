@@ -308,7 +308,7 @@ def test_masking_follows_the_papers_rule(mean: float, c_ref: float, c_err: float
 def test_block_moments_are_those_of_scipy(level: float) -> None:
     maps = level + torch.rand(2, 25, 38, generator=torch.Generator().manual_seed(0), dtype=torch.float64) ** 3
     moments = block_moments(maps)
-    assert moments.mean.shape == (2, 3, 6)
+    assert [each.shape for each in moments] == [(2, 3, 6)] * 4
     for index, i, j in np.ndindex(2, 3, 6):
         block = maps[index, 4 * i : 4 * i + 16, 4 * j : 4 * j + 16].numpy().ravel()
         mean, second, third, fourth = (float(each[index, i, j]) for each in moments)
@@ -326,11 +326,16 @@ def test_moments_far_from_zero_keep_their_digits_in_float32() -> None:
 
 def test_groups_of_eight_lie_inside_those_of_sixteen() -> None:
     maps = torch.rand(21, 24, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    cells = cell_moments(maps)
-    assert cells.mean.shape == (5, 6)
-    torch.testing.assert_close(cells.second[1, 2], maps[4:8, 8:12].var(correction=0))
-    eights = widen(cells, 1)
-    torch.testing.assert_close(eights.second[1, 2], maps[4:12, 8:16].var(correction=0))
+    mean, second = cells = cell_moments(maps, 2)
+    assert mean.shape == (5, 6)
+    torch.testing.assert_close(second[1, 2], maps[4:8, 8:12].var(correction=0))
+    _, second = widen(cells, 1)
+    torch.testing.assert_close(second[1, 2], maps[4:12, 8:16].var(correction=0))
+
+
+def test_few_moments_are_the_first_of_all() -> None:
+    maps = torch.rand(2, 25, 38, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(block_moments(maps, 2), block_moments(maps)[:2], rtol=0, atol=0)
 
 
 def test_filters_are_log_gabor() -> None:

@@ -21,7 +21,7 @@ def near_chance(correct: int, images: int, classes: int) -> bool:
         (True, False, False)
     """
     chance = 1 / classes
-    return chance**images <= _LEVEL < float(scipy.stats.binom.sf(correct - 1, images, chance))
+    return chance**images <= _LEVEL < float(scipy.special.bdtrc(correct - 1, images, chance))
 
 
 def clean_answers(records: pa.Table) -> list[tuple[int, int]]:

@@ -77,11 +77,11 @@ def _orientations(down: Tensor, right: Tensor) -> Tensor:
 
 def _changes(responses: Tensor) -> Tensor:
     """|Δ standard deviation| + 2·|Δ skewness| + |Δ kurtosis| of the blocks, between (N, 2, ...)."""
-    moments = block_moments((responses.real.square() + responses.imag.square()).sqrt())
-    variance = moments.second + _FLAT
-    deviation = (moments.second * (BLOCK**2 / (BLOCK**2 - 1))).sqrt()
-    skewness = moments.third / (variance * variance.sqrt())
-    kurtosis = moments.fourth / variance.square()
+    _, second, third, fourth = block_moments((responses.real.square() + responses.imag.square()).sqrt())
+    variance = second + _FLAT
+    deviation = (second * (BLOCK**2 / (BLOCK**2 - 1))).sqrt()
+    skewness = third / (variance * variance.sqrt())
+    kurtosis = fourth / variance.square()
     return _change(deviation) + 2 * _change(skewness) + _change(kurtosis)
 
 

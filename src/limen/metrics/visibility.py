@@ -35,10 +35,10 @@ def detected_distortion(reference: Tensor, distorted: Tensor) -> Tensor:
     spectra = torch.fft.rfft2(torch.stack([shown, change], 1)) * sensitivity
     shown, change = torch.fft.irfft2(spectra, s=shown.shape[-2:]).unbind(1)
 
-    errors = block_moments(change)
-    seen = visibility(*_masks(shown), _deviation(errors.second, BLOCK))
-    error = block_moments(distorted - reference)
-    weighted = seen * (error.second + error.mean.square())
+    _, errors = block_moments(change, 2)
+    seen = visibility(*_masks(shown), _deviation(errors, BLOCK))
+    mean, second = block_moments(distorted - reference, 2)
+    weighted = seen * (second + mean.square())
     return weighted.square().mean(-1).mean(-1).sqrt()
 
 
@@ -107,8 +107,9 @@ def contrast_sensitivity(height: int, width: int, device: torch.device) -> Tenso
 
 def _masks(shown: Tensor) -> tuple[Tensor, Tensor]:
     """The mean lightness of each block as the eye filters it, and its deviation in the least busy quarter."""
-    quarters = widen(cell_moments(shown), 1)
-    return widen(quarters, 2).mean, _deviation(_least_quarter(quarters.second), BLOCK // 2)
+    quarters = widen(cell_moments(shown, 2), 1)
+    mean, _ = widen(quarters, 2)
+    return mean, _deviation(_least_quarter(quarters[1]), BLOCK // 2)
 
 
 def _least_quarter(variances: Tensor) -> Tensor:
