@@ -32,7 +32,14 @@ def sheet(key: Key, observer: int, says: Says, **changed: Any) -> dict[str, Any]
         }
         for place, trial in enumerate(key.schedules[plan])
     ]
-    screen = {"width": 1920, "height": 1080, "ratio": 1, "window_width": 1900, "window_height": 950}
+    screen = {
+        "width": 1920,
+        "height": 1080,
+        "ratio": 1,
+        "window_width": 1900,
+        "window_height": 950,
+        "scale": 1,
+    }
     return {
         "format": 1,
         "study": key.hash,

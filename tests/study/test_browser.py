@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import re
 import threading
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from limen.study import Made, make_study
 
@@ -119,11 +122,51 @@ def test_pictures_have_whole_pixels_of_the_screen_and_vanish_in_time(browser, st
     above = first.left if made.key.pictures[first.left].attack is None else first.right
     assert browser.run(NAMES) == [f"images/{each:04}.png" for each in (above, first.left, first.right)]
     widths = "return [...document.querySelectorAll('#stage img')].map((e) => e.getBoundingClientRect().width)"
-    assert browser.run(widths) == [pytest.approx(3 * 16 / 1.5)] * 3
+    assert browser.run(widths) == [pytest.approx(5 * 16 / 1.5)] * 3  # 4.5, in whole pixels
     assert browser.run("return getComputedStyle(document.querySelector('img')).imageRendering") == "pixelated"
     browser.until("return document.querySelectorAll('#stage canvas').length", 3)
     assert browser.run(NAMES) == []
     assert browser.run("return document.documentElement.scrollHeight <= innerHeight") is True
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio", "scale", "wide"),
+    [
+        (1280, 900, 1, 14, False),
+        (900, 700, 1.25, 18, False),
+        (700, 301, 1, 6, True),
+        (390, 844, 2.625, 26, False),
+    ],
+    ids=["desktop", "scaled", "low", "phone"],
+)
+def test_the_screen_shows_the_very_pixels_of_the_files(
+    browser, study, tmp_path, width, height, ratio, scale, wide
+):
+    made = study(task="match", view=0, trials=1)
+    enter(browser, made.page)
+    browser.devtools(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=height,
+        deviceScaleFactor=ratio,
+        mobile=False,
+    )
+    browser.until(f"document.querySelector('button[data-name=go]')?.click(); {READY}")
+    screen = np.asarray(Image.open(io.BytesIO(browser.screenshot())).convert("RGB"))
+    places = browser.run(
+        "return [...document.querySelectorAll('#stage img')].map((each) => {"
+        "const { x, y } = each.getBoundingClientRect(); return [each.getAttribute('src'), x, y]; })"
+    )
+    assert isinstance(places, list)
+    assert (len({y for _, _, y in places}) == 1) == wide
+    for name, x, y in places:
+        left, top = round(x * ratio), round(y * ratio)
+        pixels = np.asarray(Image.open(made.page.parent / name).convert("RGB"))
+        wanted = pixels.repeat(scale, 0).repeat(scale, 1)
+        assert np.array_equal(screen[top : top + 16 * scale, left : left + 16 * scale], wanted)
+    answer(browser, "left")
+    assert saved(browser, tmp_path)["screen"]["scale"] == scale
+    browser.run("localStorage.clear()")
 
 
 def test_a_study_goes_on_where_the_page_was_closed(browser, study, tmp_path):
@@ -153,7 +196,7 @@ def test_whoever_declines_leaves_nothing_and_a_small_window_is_told(browser, stu
     browser.until(press("decline"))
     browser.until("return document.body.innerText.includes('Nothing was kept')")
     assert browser.run("return localStorage.length") == 0
-    enter(browser, study(zoom=1).page)
+    enter(browser, made.page)
     browser.devtools(
         "Emulation.setDeviceMetricsOverride", width=50, height=900, deviceScaleFactor=1, mobile=False
     )

@@ -19,7 +19,7 @@ def make(
     task: Annotated[
         Literal["same-different", "2afc", "match"],
         typer.Option(
-            help="Do the two differ; which of the two was altered; or which of the two equals the one above?"
+            help="Do the two differ; which of the two was altered; or which of the two equals the original?"
         ),
     ] = "same-different",
     attack: Annotated[
@@ -39,7 +39,10 @@ def make(
         Literal["blank", "mask", "stay"],
         typer.Option(help="What follows: nothing, noise, or the pictures themselves."),
     ] = "blank",
-    zoom: Annotated[int, option("N", "Pixels of the screen to each side of a picture's pixel.", min=1)] = 1,
+    zoom: Annotated[
+        int | None,
+        option("N", "By how much pictures are enlarged; small ones to about 224 if not given.", min=1),
+    ] = None,
     title: Annotated[str, option("TEXT", "What people are told that it is.")] = "Do you see a difference?",
     texts: Annotated[
         Path | None,

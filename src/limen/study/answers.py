@@ -25,13 +25,17 @@ WORDS = {"same-different": ("same", "different"), "2afc": ("left", "right"), "ma
 
 @dataclass(frozen=True)
 class Screen:
-    """The screen of an observer, in pixels of style sheets, of which each is `ratio` pixels of its own."""
+    """The screen of an observer, in pixels of style sheets, of which each is `ratio` pixels of its own.
+
+    A pixel of a picture took `scale` of its own to each side; 0 where no picture was shown.
+    """
 
     width: int
     height: int
     ratio: float
     window_width: int
     window_height: int
+    scale: int
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,7 @@ _SCHEMA = pa.schema(
         pa.field("screen_width", pa.int64(), nullable=False),
         pa.field("screen_height", pa.int64(), nullable=False),
         pa.field("ratio", pa.float64(), nullable=False),
+        pa.field("scale", pa.int64(), nullable=False),
         pa.field("began", pa.string(), nullable=False),
     ]
 )
@@ -218,6 +223,7 @@ def _row(sheet: Sheet, answer: Answer, key: Key) -> dict[str, object]:
         "screen_width": sheet.screen.width,
         "screen_height": sheet.screen.height,
         "ratio": sheet.screen.ratio,
+        "scale": sheet.screen.scale,
         "began": sheet.began,
     }
 

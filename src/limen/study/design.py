@@ -13,8 +13,8 @@ from limen.errors import UnknownNameError, UsageError
 from limen.safety import check_count
 
 Task = Literal["same-different", "2afc", "match"]
-"""What is asked of two pictures side by side: whether they differ; which one was altered; or, below the
-original, which one equals it."""
+"""What is asked of two pictures side by side: whether they differ; which one was altered; or which one
+equals the original, which is shown, too."""
 
 After = Literal["blank", "mask", "stay"]
 """What follows when the viewing time is over: nothing, noise, or the pictures themselves."""
@@ -30,6 +30,8 @@ MOST_OBSERVERS = 1000
 
 _USUAL = 80  # trials, about ten minutes
 _LONGEST = 600_000  # milliseconds
+_SIDE = 224
+_GREATEST_ZOOM = 32
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Design:
         same: How many of these are identical; 0 where the task is not same-different.
         view: For how many milliseconds a pair is seen at most; 0 for as long as the answer takes.
         after: What follows then.
-        zoom: How many pixels of the screen a pixel of a picture takes to each side.
+        zoom: How many pixels of a style sheet a pixel of a picture takes to each side, rounded to whole
+            pixels of the screen.
         seed: Seed of everything that is drawn.
 
     Raises:
@@ -67,7 +70,7 @@ class Design:
         check_count("trials", self.trials)
         check_count("same", self.same, self.trials, least=0)
         check_count("view", self.view, _LONGEST, least=0)
-        check_count("zoom", self.zoom, 32)
+        check_count("zoom", self.zoom, _GREATEST_ZOOM)
         check_count("seed", self.seed, 2**63 - 1, least=0)
         if self.same and self.task != "same-different":
             raise UsageError(f"the task {self.task} has no identical pairs; leave the share of them at 0")
@@ -184,6 +187,16 @@ def _quotas(altered: int, attacks: int, observer: int) -> Sequence[int]:
     each, rest = divmod(altered, attacks)
     first = observer * rest % attacks
     return [each + ((attack - first) % attacks < rest) for attack in range(attacks)]
+
+
+def usual_zoom(height: int, width: int) -> int:
+    """The zoom at which pictures are about as large as photographs of 224 pixels.
+
+    Example:
+        >>> usual_zoom(28, 28), usual_zoom(96, 96), usual_zoom(299, 299)
+        (8, 2, 1)
+    """
+    return min(max(1, round(_SIDE / max(height, width))), _GREATEST_ZOOM)
 
 
 def minutes(design: Design, seconds: float = 4.0) -> int:

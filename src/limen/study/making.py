@@ -16,7 +16,7 @@ from limen.runs import Run, open_run
 from limen.runs.files import make_folders, sync_folder, write_whole, writing
 from limen.safety import read_bytes, resolved
 from limen.study import pages
-from limen.study.design import After, Design, Task, schedule, trials_of
+from limen.study.design import After, Design, Task, schedule, trials_of, usual_zoom
 from limen.study.key import FILE, FORMAT, Key, Picture, Trial, file_name, read_key
 
 PAGE = "page"
@@ -55,7 +55,7 @@ def make_study(
     same: float = 0.5,
     view: int = 5000,
     after: After = "blank",
-    zoom: int = 1,
+    zoom: int | None = None,
     title: str = "Do you see a difference?",
     texts: Path | str | None = None,
     post: str | None = None,
@@ -71,7 +71,7 @@ def make_study(
         run: Folder of the run.
         out: Folder of the study.
         task: "same-different", "2afc" (which of the two was altered?) or "match" (which of the two equals
-            the original above?).
+            the original, which is shown, too?).
         attacks: Labels of the attacks to ask about; all of the run if none is given.
         limit: How many photographs to show at most, drawn from the seed; each is one that every one of these
             attacks fooled the model with.
@@ -80,7 +80,8 @@ def make_study(
         same: Which share of them is identical, where the task is same-different.
         view: For how many milliseconds a pair is seen; 0 until the answer.
         after: What follows: "blank", "mask" for noise, or "stay" for the pictures.
-        zoom: How many pixels of the screen a pixel of a picture takes to each side.
+        zoom: How many pixels of a style sheet a pixel of a picture takes to each side, rounded to whole
+            pixels of the screen; if not given, as many as make the greatest picture nearest to 224.
         title: What people are told that it is.
         texts: A file with consent, instructions and words in place of Limen's; see `default_texts`.
         post: Where the page sends answers to; they are saved as a file where none is given, or it fails.
@@ -96,11 +97,13 @@ def make_study(
     labels = _chosen(stored, attacks)
     ids = _photographs(stored, labels, limit, seed)
     count, identical = trials_of(task, len(ids), len(labels), trials, same)
+    largest = _sizes(stored, ids)
+    zoom = usual_zoom(*largest) if zoom is None else zoom
     design = Design(task, observers, count, identical, view, after, zoom, seed)
     contents = _contents(stored, labels, ids)
     key = _key(stored, title, design, labels, contents)
     _refuse_other(out, key)
-    files = pages.rendered(key, texts, post, _sizes(stored, ids))
+    files = pages.rendered(key, texts, post, largest)
     files |= {file_name(number): contents[each.attack, each.id] for number, each in enumerate(key.pictures)}
     folder = out / PAGE
     make_folders(out, [out, *sorted({(folder / name).parent for name in files})])

@@ -26,7 +26,7 @@ _POINTS = 80
 _TASKS = {
     "same-different": "do the two differ?",
     "2afc": "which of the two was altered?",
-    "match": "which of the two equals the original above?",
+    "match": "which of the two equals the original?",
 }
 
 
@@ -40,7 +40,7 @@ def document(findings: Findings) -> Document:
         ("Answers", f"{sum(each.answers for each in counted):,}"),
         ("Task", f"{design.task}: {_TASKS[design.task]}"),
         ("Seen", view),
-        ("Zoom", f"{design.zoom} pixels of the screen per pixel"),
+        ("Zoom", f"{design.zoom}, in whole pixels of the screen"),
         ("Model", key.model),
         ("Study", key.hash[:16]),
         ("Made", f"with Limen {key.limen}"),

@@ -101,7 +101,7 @@ def _said(key: Key, texts: Path | str | None) -> str:
                 title=key.title,
                 task=key.design.task,
                 trials=key.design.trials,
-                seconds=key.design.view / 1000,
+                seconds=key.design.view / 1000 if key.design.view % 1000 else key.design.view // 1000,
                 after=key.design.after,
                 minutes=minutes(key.design),
             )

@@ -4,7 +4,7 @@ const study = window.STUDY;
 const text = document.getElementById("text"), stage = document.getElementById("stage");
 const CHOICES = study.task === "same-different" ? [["same", "s"], ["different", "d"]] : [["left", "arrowleft"], ["right", "arrowright"]];
 const SHOWN_KEYS = { arrowleft: "←", arrowright: "→" };
-const GAP = 24, BELOW = 140, PAUSE = 500;
+const GAP = 24, AROUND = 170, PAUSE = 500;
 
 // What a browser keeps may be forbidden, or full: answers are then in this page alone, and can be saved all the same.
 const store = {
@@ -49,22 +49,31 @@ function scheduleOf(observer) {
   return hash % count;
 }
 
-const fits = () => {
-  const scale = study.zoom / devicePixelRatio, rows = study.task === "match" ? 2 : 1;
-  return 2 * study.width * scale + GAP <= innerWidth && rows * (study.height * scale + GAP) + BELOW <= innerHeight;
-};
+// A pixel of a picture takes a whole number of the screen's own to each side: as many as asked for, or as fit.
+const wanted = () => Math.max(1, Math.round(study.zoom * devicePixelRatio));
+
+function layout() {
+  const fit = (columns, rows) => Math.floor(devicePixelRatio * Math.min(
+    (innerWidth - (columns + 1) * GAP) / (columns * study.width), (innerHeight - AROUND - rows * GAP) / (rows * study.height),
+  ));
+  const most = study.task === "match" ? fit(2, 2) : fit(2, 1), abreast = study.task === "match" ? fit(3, 1) : most;
+  return { scale: Math.min(wanted(), Math.max(most, abreast)), wide: most < Math.min(wanted(), abreast) };
+}
 
 class Pair {
   static info = {
     name: "limen-pair",
     version: "1",
-    parameters: { trial: { type: jsPsychModule.ParameterType.OBJECT, default: undefined } },
+    parameters: {
+      trial: { type: jsPsychModule.ParameterType.OBJECT, default: undefined },
+      shape: { type: jsPsychModule.ParameterType.OBJECT, default: undefined },
+    },
     data: { answer: { type: jsPsychModule.ParameterType.STRING } },
   };
 
   constructor(jsPsych) { this.jsPsych = jsPsych; }
 
-  trial(element, { trial }) {
+  trial(element, { trial, shape }) {
     const [left, right, above] = trial.pictures;
     const row = (name, numbers) => {
       const made = document.createElement("div");
@@ -72,22 +81,31 @@ class Pair {
       for (const number of numbers) made.append(framed(study.pictures[number]));
       return made;
     };
-    const rows = [...(above === undefined ? [] : [row("above", [above])]), row("pair", [left, right])];
+    const rows = above === undefined ? [row("pair", [left, right])]
+      : shape.wide ? [row("pair", [left, above, right])] : [row("above", [above]), row("pair", [left, right])];
+    const line = (name, words) => Object.assign(document.createElement("p"), { className: name, textContent: words });
     const answers = document.createElement("div");
     answers.className = "answers unseen";
-    element.replaceChildren(...rows, answers);
+    element.replaceChildren(line("question", word("question")), ...rows, answers, line("progress", `${trial.trial + 1} / ${trial.of}`));
 
     let start = 0, shown = null, away = false, done = false;
     const leave = () => { away ||= document.hidden; };
     document.addEventListener("visibilitychange", leave);
+    const place = () => {
+      // All frames have their sizes before the first is placed.
+      for (const _ of [0, 1]) for (const row of rows) for (const each of row.children) placed(each, shape.scale);
+    };
+    addEventListener("resize", place);
     const hide = () => {
       shown = Math.round(performance.now() - start);
       for (const each of rows) after(each);
+      place();
     };
     const finish = (answer) => {
       if (done) return;
       done = true;
       document.removeEventListener("visibilitychange", leave);
+      removeEventListener("resize", place);
       this.jsPsych.pluginAPI.cancelAllKeyboardResponses();
       const ms = Math.round(performance.now() - start);
       this.jsPsych.finishTrial({ answer, ms, shown: shown ?? ms, away });
@@ -100,7 +118,7 @@ class Pair {
       answers.append(made);
     }
     const show = () => {
-      for (const image of element.querySelectorAll("img")) sized(image, image.naturalWidth, image.naturalHeight);
+      place();
       for (const each of [...rows, answers]) each.classList.remove("unseen");
       // Time counts from the frame after the one that the pictures are drawn in.
       requestAnimationFrame(() => requestAnimationFrame(() => {
@@ -127,10 +145,24 @@ function framed(source) {
   return frame;
 }
 
-// A pixel of a picture is so many pixels of the screen, whatever a pixel of style sheets is.
-function sized(element, width, height) {
-  element.style.width = `${width * study.zoom / devicePixelRatio}px`;
-  element.style.height = `${height * study.zoom / devicePixelRatio}px`;
+// The frame takes its place among the others, and the picture that of the frame, on the grid of the screen: a picture
+// between two of its pixels, or as large as a rounded length of style sheets says, would be blurred.
+function placed(frame, scale) {
+  const shown = frame.firstChild, width = shown.naturalWidth ?? shown.width, height = shown.naturalHeight ?? shown.height;
+  frame.style.width = `${width * scale / devicePixelRatio}px`;
+  frame.style.height = `${height * scale / devicePixelRatio}px`;
+  shown.style.width = `${width}px`;
+  shown.style.height = `${height}px`;
+  const { x, y } = frame.getBoundingClientRect();
+  shown.style.transform = `translate(${whole(x)}px, ${whole(y)}px) scale(${scale / devicePixelRatio})`;
+}
+
+// The nearest place that is whole in pixels of style sheets and of the screen: others are rounded by browsers.
+function whole(place) {
+  const off = (at) => Math.abs(at * devicePixelRatio - Math.round(at * devicePixelRatio)) > 1e-4;
+  const near = [...Array(41).keys()].map((step) => Math.round(place) + step - 20);
+  near.sort((one, other) => off(one) - off(other) || Math.abs(one - place) - Math.abs(other - place));
+  return near[0];
 }
 
 function after(row) {
@@ -140,7 +172,6 @@ function after(row) {
     const noise = document.createElement("canvas");
     noise.width = image.naturalWidth;
     noise.height = image.naturalHeight;
-    sized(noise, noise.width, noise.height);
     const context = noise.getContext("2d"), block = 2, pixels = context.createImageData(noise.width, noise.height);
     for (let y = 0; y < noise.height; y += block) for (let x = 0; x < noise.width; x += block) {
       const colour = [0, 1, 2].map(() => Math.random() * 256);
@@ -163,6 +194,7 @@ async function agreed() {
   const agree = text.querySelector("[data-name=agree]");
   const check = () => { agree.disabled = !input.value.trim(); };
   input.addEventListener("input", check);
+  input.addEventListener("keydown", ({ key }) => { if (key === "Enter") agree.click(); });
   check();
   return (await answer) === "agree" ? input.value.trim() : null;
 }
@@ -175,7 +207,7 @@ function fresh(observer) {
     schedule: scheduleOf(observer),
     began: new Date().toISOString(),
     ended: null,
-    screen: { width: screen.width, height: screen.height, ratio: devicePixelRatio, window_width: innerWidth, window_height: innerHeight },
+    screen: { width: screen.width, height: screen.height, ratio: devicePixelRatio, window_width: innerWidth, window_height: innerHeight, scale: 0 },
     answers: [],
   };
 }
@@ -184,11 +216,13 @@ async function shownTo(record, name) {
   const trials = study.schedules[record.schedule];
   if (record.answers.length >= trials.length) return;
   await ask("instructions", ["go"]);
-  while (!fits()) await ask("small", ["go"]);
+  if (layout().scale < wanted()) do await ask("small", ["go"]); while (layout().scale < 1);
+  const shape = layout();
+  record.screen.scale = shape.scale;
   text.hidden = true;
   stage.hidden = false;
   const jsPsych = initJsPsych({ display_element: "stage", override_safe_mode: true });
-  const left = trials.map((pictures, trial) => ({ pictures, trial })).slice(record.answers.length);
+  const left = trials.map((pictures, trial) => ({ pictures, trial, of: trials.length })).slice(record.answers.length);
   const used = [...new Set(left.flatMap(({ pictures }) => pictures))];
   const failed = part("failed").textContent;
   await jsPsych.run([
@@ -196,6 +230,7 @@ async function shownTo(record, name) {
     ...left.map((trial) => ({
       type: Pair,
       trial,
+      shape,
       on_finish: ({ answer, ms, shown, away }) => {
         const [first, second] = trial.pictures;
         record.answers.push({ trial: trial.trial, left: first, right: second, answer, ms, shown, away });
