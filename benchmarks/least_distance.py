@@ -37,6 +37,9 @@ ORDERS = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": float("inf")}
 BUDGETS = {100: (8, 11), 1000: (12, 80)}
 """Of so many passes: how many budgets a bisection tries, and by how many steps each."""
 
+BATCH = {"photographs": 4, "small": 32}
+"""Images at once: the activations of more photographs do not fit the caches, so that passes take longer."""
+
 Run = Callable[[nn.Module, Tensor, Tensor, bool], Tensor]
 """Of a network, images, labels and whether on 8 bits: what an attack finds."""
 
@@ -180,7 +183,7 @@ def main(arguments: list[str] | None = None) -> None:
     made = common.parser(__doc__)
     made.add_argument("--network", choices=common.NETWORKS, default="cifar_resnet")
     made.add_argument("--images", type=common.positive, default=32)
-    made.add_argument("--batch", type=common.positive, default=32)
+    made.add_argument("--batch", type=common.positive, help=f"(default: {BATCH})")
     made.add_argument("--passes", type=common.positive, default=100)
     made.add_argument("--norms", nargs="+", choices=ORDERS, default=list(ORDERS))
     made.add_argument("--attacks", nargs="+", help="names to look for; without, all")
@@ -190,6 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     common.settle(options)
     meter = Metered(common.load_network(options.network)).eval()
     data = common.load_images(options.network, Classifier(meter), options.images)
+    batch = options.batch or BATCH["photographs" if data.images[0].numel() > 3 * 64**2 else "small"]
     print(f"{options.network}, {len(data.images)} images, {options.passes} passes", flush=True)
     for order in options.norms:
         runs = {("limen", name): by_limen(each) for name, each in limen(order, options.passes).items()}
@@ -203,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
             path = Path(options.kept) / f"{cell.replace(' ', '').replace('/', '')}.npz"
             print(f"{order}, {library}: {name}", file=sys.stderr, flush=True)
             aware = library == "limen" or name == "ddn"
-            find = functools.partial(measured, run, meter, data, order, options.batch, aware)
+            find = functools.partial(measured, run, meter, data, order, batch, aware)
             found[library, name] = common.kept(path, find)
         print(report(order, found), flush=True)
 

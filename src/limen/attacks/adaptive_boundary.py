@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from limen.attacks.part import other_logits, rows
 from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm
 
@@ -28,17 +29,23 @@ class AdaptiveBoundary(Transform):
         Algorithm 1. There the gradient is taken where the way back ends, and a success is only looked at;
         here each iterate has both.
 
+    With a target, the classes to overcome can be several: the original's, and others on the way. Those may be
+    no rivals at the original, whose projection on their boundary then is the original, or near it; drawn to
+    that, iterates would stay among them. So there it is to their own projection alone.
+
     Attributes:
         order: The p of the norm: 1, 2 or infinity.
         bias: The greatest share α of the original's projection.
         overshoot: By which share steps go beyond the boundary, η less 1.
         back: Which share β of its perturbation is left of a success.
+        rival: The likeliest class (n,) beside the label, at the first iterate.
     """
 
     order: float
     bias: float = 0.1
     overshoot: float = 0.05
     back: float = 0.9
+    rival: Tensor = rows()
     takes: ClassVar[Kind] = "margins of classes"
 
     def __call__(self, move: Tensor, state: State) -> tuple[Tensor, Self]:
@@ -47,10 +54,17 @@ class AdaptiveBoundary(Transform):
         own = to_hyperplane(state.exact, normal, gap, self.order)
         first = to_hyperplane(originals, normal, gap + dot(normal, delta), self.order)
         lengths = [norm(each, self.order).clamp_min(_SHORT) for each in (own, first)]
-        share = column((lengths[0] / (lengths[0] + lengths[1])).clamp(0, self.bias))
+        after, drawn = self._seen(state)
+        share = column((lengths[0] / (lengths[0] + lengths[1])).clamp(0, self.bias) * drawn)
         reach = 1 + self.overshoot
         onward = (1 - share) * reach * own + share * (reach * first - delta)
-        return torch.where(column(state.success), (self.back - 1) * delta, onward), self
+        return torch.where(column(state.success), (self.back - 1) * delta, onward), after
+
+    def _seen(self, state: State) -> tuple[Self, Tensor]:
+        """With the first iterate's rival, and which samples (n,) are drawn to the original's projection."""
+        rival = other_logits(state.logits, state.problem.labels).argmax(1)
+        after = self if self.rival is not None else replace(self, rival=rival)
+        return after, (after.rival == rival) | (not state.problem.targeted)
 
     def _nearest(self, gradients: Tensor, margins: Tensor) -> tuple[Tensor, Tensor]:
         """By how much (n,) the nearest margin falls short of 0, and its gradient (n, …), scaled alike."""
