@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limen import Classifier
+from limen import Classifier, catalog
 from limen.attacks import dual_ddn, dual_perturbation, pgd_l2
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import L2Ball, Regions
@@ -309,18 +309,38 @@ def test_the_default_mask_is_that_of_saliency():
 
 
 @pytest.mark.parametrize(
+    ("norm_name", "label"),
+    [
+        ("l2", "dual_perturbation:eps_background=20"),
+        ("linf", "dual_perturbation:eps_foreground=4/255,eps_background=20/255,norm=linf"),
+        ("ssim", "dual_perturbation:eps_foreground=0.01,eps_background=0.1,norm=ssim"),
+    ],
+)
+def test_budgets_that_are_not_given_suit_the_norm_and_are_part_of_what_an_attack_is(norm_name, label):
+    made = dual_perturbation(norm=norm_name)
+    assert made.identity.label == label
+    assert catalog.attack(f"dual_perturbation:norm={norm_name}").identity == made.identity
+    assert catalog.ATTACKS.restore(made.identity).identity == made.identity
+    searched = catalog.attack_or_grid(f"dual_perturbation:norm={norm_name},eps_background=least")
+    assert (searched.first, searched.identity.parameters["eps_foreground"]) == (
+        made.identity.parameters["eps_background"],
+        made.identity.parameters["eps_foreground"],
+    )
+    own = dual_perturbation(0.02, 0.04, norm=norm_name).identity.parameters
+    assert (own["eps_foreground"], own["eps_background"]) == (0.02, 0.04)
+
+
+@pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         ({"eps_foreground": -1.0}, "eps_foreground is -1.0"),
         (
-            {"norm": "linf"},
-            "^eps_foreground is 2.0; expected 1 at most with norm=linf, such as "
-            "eps_foreground=2/255,eps_background=16/255$",
+            {"norm": "linf", "eps_foreground": 2.0},
+            "^eps_foreground is 2.0; expected 1 at most with norm=linf, such as 4/255$",
         ),
         (
-            {"norm": "ssim", "eps_foreground": 0.01},
-            "^eps_background is 20.0; expected 1 at most with norm=ssim, such as "
-            "eps_foreground=0.01,eps_background=0.1$",
+            {"norm": "ssim", "eps_background": 20.0},
+            "^eps_background is 20.0; expected 1 at most with norm=ssim, such as 0.1$",
         ),
         ({"norm": "l3"}, "norm"),
         ({"salience": -1.0}, "salience"),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from limen import Classifier
-from limen.attacks import lpa, ppgd
+from limen.attacks import dual_perturbation, lpa, ppgd
 from limen.attacks.features import FeatureDistance
 from limen.attacks.steps_in_features import FeatureLength, PenalizeExcess, SteepestInFeatures
 from limen.defenses import Adaptive, Defended
@@ -15,6 +15,7 @@ from limen.errors import LimenWarning, UsageError
 from limen.images import norm
 from limen.seeds import content_seeds
 from limen.structure import maps_of_each_size
+from limen.structure.asking import taking
 
 from . import published_ppgd as published
 from .geometry import Features, features
@@ -173,9 +174,6 @@ def test_feature_maps_of_a_large_batch_are_put_together():
 
 
 def test_feature_maps_through_random_draws_are_their_means_and_can_be_attacked():
-    def faded(batch: Tensor, seeds: Tensor | None = None) -> Tensor:
-        return batch if seeds is None else batch * (0.5 + seeds.float() / 2.0**64)[:, None, None, None]
-
     network, problem = small(2)
     drawn = Adaptive(Defended(problem.classifier, faded), draws=3)
     seen = [faded(problem.images, content_seeds(-1 - draw, problem.images)) for draw in range(3)]
@@ -221,6 +219,42 @@ class Gated(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.module(Gate.apply(images, self.counts))
+
+
+def faded(batch: Tensor, seeds: Tensor | None = None) -> Tensor:
+    """Darker by a random factor."""
+    return batch if seeds is None else batch * (0.5 + seeds.float() / 2.0**64)[:, None, None, None]
+
+
+@taking((1, 0))
+def sure(images: Tensor, classifier: Classifier) -> Tensor:
+    """A foreground that asks the classifier: the brighter half of an image that has an answer."""
+    grey = images.mean(1, keepdim=True)
+    return (grey > grey.mean()) & classifier(images).isfinite().all(1)[:, None, None, None]
+
+
+def looking(images: Tensor, classifier: Classifier) -> Tensor:
+    """A saliency model that asks the classifier: density where its gradient is large."""
+    return classifier(images).sum(1)[:, None, None] + images.mean(1).abs()
+
+
+DRAWN = {
+    "ppgd": ppgd(eps=0.03, steps=3),
+    "lpa": lpa(eps=0.003, steps=3, rounds=2),
+    "foreground that asks": dual_perturbation(steps=2, mask=sure, salience=0.0),
+    "saliency that asks": dual_perturbation(steps=2, mask=sure, saliency=looking),
+}
+
+
+@pytest.mark.parametrize("attack", DRAWN.values(), ids=DRAWN)
+def test_passes_of_a_classifier_that_is_the_mean_of_draws_are_those_of_all_draws(attack):
+    problem = task(Gated(small()[0]), photos(2, low=20, high=236, seed=5))
+    counts, drawn = problem.classifier.module.counts, Adaptive(Defended(problem.classifier, faded), draws=3)
+    labels = drawn(problem.images).argmax(1)
+    counts.update(forwards=0, backwards=0)
+    outcome = attack(drawn, problem.images, labels, lattice=None)
+    assert (outcome.steps > 0).all()
+    assert counts == {name: int(getattr(outcome, name).sum()) for name in counts}
 
 
 @pytest.mark.parametrize("attack", [ppgd(eps=0.03, steps=3), lpa(eps=0.003, steps=3, rounds=2)])

@@ -20,7 +20,7 @@ from limen.bench.plan import every
 from limen.errors import LimenError, LimenWarning, UsageError
 
 ALLOWED = 60
-WIDE = "dual_perturbation:norm=linf"  # whose default budget is one of L2
+WIDE = "dual_perturbation:norm=linf,eps_foreground=2"
 planning = importlib.import_module("limen.bench.plan")  # limen.bench.plan itself is the function
 
 
@@ -181,6 +181,25 @@ def test_attacks_that_do_not_fit_are_left_out_of_all_and_refused_by_name(monkeyp
 def test_a_count_that_takes_no_passes_stays_as_it_is():
     counts, passes = most_counts({"steps": 40, "rounds": 8}, 50, lambda each: 2 * each["steps"])
     assert (counts, passes) == ({"steps": 25, "rounds": 8}, 50)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "counts"),
+    [(100, {"steps": 5, "search_steps": 10}), (20, {"steps": 1, "search_steps": 10}),
+     (10, {"steps": 5, "search_steps": 1})],
+)  # fmt: skip
+def test_a_count_that_is_kept_is_cut_only_where_one_step_beside_it_is_too_much(allowed, counts):
+    def passes(each) -> int:
+        return 2 * each["steps"] * each["search_steps"]
+
+    assert most_counts({"steps": 20, "search_steps": 10}, allowed, passes, ["search_steps"])[0] == counts
+
+
+def test_bisections_keep_their_budgets_and_cut_their_steps(counter):
+    bisected, weighed = planned_of(["minimal_apgd", "carlini_wagner_l2"], counter, 100).planned
+    assert bisected.chosen.counts["search_steps"] == 10
+    assert 50 < bisected.chosen.passes <= 100
+    assert weighed.chosen.counts["search_steps"] < 9
 
 
 def test_an_attack_that_fails_at_one_step_has_two_at_the_least():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from limen import user_code
 from limen.recipes import RECIPES
 
 OPTIONS = ("--model", "demo:digits", "--data", "demo:digits,count=4", "--out", "out")
@@ -61,6 +62,35 @@ def test_options_reach_the_recipe(limen, workshop, own):
     for name, value in {**expected, "limit": 3, "batch_size": 2, "seed": 7}.items():
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     assert "50.0\N{NO-BREAK SPACE}%" in result.stdout
+
+
+OF_A_RUN = """
+from limen.document import Document
+from limen.recipes import Bench, recipe, records
+from limen.runs import open_run
+
+
+@recipe(lambda made: Document("Of a run", "here", {}, []))
+def of_a_run(bench: Bench):
+    rows = bench.evaluated(open_run("given"), "indicators:images=1,only=steps_unseen", "Steps")
+    return records(rows.to_pylist())
+"""
+
+
+def test_code_that_only_a_run_names_is_run_where_its_file_is_trusted(limen, workshop, monkeypatch):
+    (workshop / "near.py").write_text(
+        "from limen.attacks import fgsm\n\ndef near():\n    return fgsm(eps=0.1)\n"
+    )
+    (workshop / "mine.py").write_text(OF_A_RUN)
+    made = ("--attack", "python:near.py:near", *OPTIONS[:-1], "given", "--no-report")
+    assert limen("attack", *made).exit_code == 0
+    monkeypatch.setattr(user_code, "_loaded", {})  # as in another process
+    command = ("reproduce", "python:mine.py:of_a_run", *OPTIONS)
+    refused = limen(*command)
+    assert refused.exit_code == 1
+    assert "given names code in near.py, which would run with all your rights" in refused.stderr
+    trusted = limen(*command, "--trust", "near.py")
+    assert trusted.exit_code == 0, trusted.stderr
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest(limen, workshop):

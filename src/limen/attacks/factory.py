@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import torch
@@ -33,7 +33,6 @@ from limen.errors import LimenWarning, UsageError
 from limen.identity import Identity
 from limen.images import LATTICE, check_images, per_sample
 from limen.seeds import sample_seeds
-from limen.structure.asking import asks_for
 
 B = TypeVar("B", bound=Best)
 
@@ -227,35 +226,42 @@ def _run(search: Search, classifier: Classifier, problem: Problem, best: B) -> B
     return best
 
 
-def known_masks(attack: Callable[..., Any], masks: Tensor | None) -> dict[str, Any]:
-    """The masks of the data as an attack is given them: one of a user's own need not know of masks.
-
-    Example:
-        >>> known_masks(lambda classifier, images, labels: images, torch.ones(1, 1, 2, 2, dtype=torch.bool))
-        {}
-    """
-    return {} if masks is None or not asks_for(attack, "masks") else {"masks": masks}
-
-
 P = ParamSpec("P")
 
 
+Usual = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Of the settings that are given, the defaults that depend on them, such as budgets on the norm."""
+
+
 class Factory(Protocol[P]):
-    """A function that makes an attack, and says which of its parameters is the budget."""
+    """A function that makes an attack, and says of its parameters what others need to know.
+
+    Attributes:
+        budget: The one that is the budget; None where there is none.
+        usual: Says of given settings which others then have other defaults than the signature's.
+        kept: The counts that are not cut where passes are few.
+    """
 
     __name__: str
     budget: str | None
+    usual: Usual
+    kept: frozenset[str]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Attack:
         """The attack with these parameters."""
         ...
 
 
-def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory[P]]:
+def attack(
+    budget: str | None = None, usual: Usual = lambda given: {}, kept: Collection[str] = ()
+) -> Callable[[Callable[P, Search]], Factory[P]]:
     """Make an attack's factory of a function that returns a search.
 
     Args:
         budget: The parameter that bounds the perturbation; None for an attack that looks for the least.
+        usual: Says of given settings which others then have other defaults than the signature's; those that
+            are given stay as they are.
+        kept: The counts that a benchmark leaves at their defaults where it cuts others to the passes.
 
     Example:
         >>> from limen.attacks.direction import Sign
@@ -280,14 +286,14 @@ def attack(budget: str | None = None) -> Callable[[Callable[P, Search]], Factory
         @functools.wraps(make)
         def factory(*args: P.args, **kwargs: P.kwargs) -> Attack:
             bound = bind_settings(make, signature, args, kwargs)
-            arguments = bound.arguments
+            bound.arguments = arguments = {**usual(bound.arguments), **bound.arguments}
             # Only once it is asked for: a budget per sample on a GPU would be waited for.
             identity = functools.partial(Identity.of, make, arguments, budget=budget)
             tensors = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
             return Attack(identity, make(*bound.args, **bound.kwargs), tensors, make.__name__)
 
         named = cast(Factory[P], factory)
-        named.budget = budget
+        named.budget, named.usual, named.kept = budget, usual, frozenset(kept)
         return named
 
     return public

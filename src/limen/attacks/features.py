@@ -103,7 +103,8 @@ class FeatureDistance(Cost):
 
     def _count(self, forwards: int = 0, backwards: int = 0) -> None:
         if self.taken is not None:
-            self.taken.add(forwards, backwards)
+            draws = 1 if self.classifier is None else self.classifier.draws
+            self.taken.add(forwards * draws, backwards * draws)
 
 
 def _unit(maps: Tensor) -> Tensor:

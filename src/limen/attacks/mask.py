@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from limen.attacks.part import Part, Problem
 from limen.errors import UsageError
 from limen.structure import Attention, Foreground, attention_mask, masks_of, passes_of, passes_taken
+from limen.structure.asking import asks_for
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,14 @@ class Attended(Mask):
     def passes(self) -> tuple[int, int]:
         """The forward and backward passes that a sample's attention takes."""
         return passes_of(self.method)
+
+
+def known_masks(attack: Callable[..., Any], masks: Tensor | None) -> dict[str, Any]:
+    """The masks of the data as an attack is given them: one of a user's own need not know of masks.
+
+    Example:
+        >>> import torch
+        >>> known_masks(lambda classifier, images, labels: images, torch.ones(1, 1, 2, 2, dtype=torch.bool))
+        {}
+    """
+    return {} if masks is None or not asks_for(attack, "masks") else {"masks": masks}

@@ -134,11 +134,14 @@ class Best:
         """Whether success decides what is kept, so that every iterate has to be looked at."""
         return True
 
-    def prepare(self, rows: Tensor, parts: Part) -> None:
-        """Count the passes that binding these parts took of the samples at `rows`; note what is unmasked."""
+    def prepare(self, rows: Tensor, parts: Part, draws: int) -> None:
+        """Count the passes that binding these parts took of the samples at `rows`; note what is unmasked.
+
+        Each is of a classifier that is the mean of so many draws.
+        """
         forwards, backwards = parts.passes()
-        self.forwards[rows] += forwards
-        self.backwards[rows] += backwards
+        self.forwards[rows] += forwards * draws
+        self.backwards[rows] += backwards * draws
         self.unmasked[rows] |= parts.unmasked()
 
     def offer(self, state: State, measure: Distance | None) -> None:
@@ -149,7 +152,7 @@ class Best:
             self.probabilities = _are_probabilities(state.logits.detach())
         self.forwards[rows] += _passes(state)
         if state.values is not None:
-            self.forwards[rows] += state.objective.beside[0]
+            self.forwards[rows] += state.objective.beside[0] * _passes(state)
         hits = better.nonzero()[:, 0]
         if measure is not None and len(hits):
             better = torch.zeros_like(better)
@@ -174,7 +177,7 @@ class Best:
         if state.gradient is None:
             return
         functions = 1 if state.values.ndim == 1 else state.values.shape[1]
-        self.backwards[rows] += functions * _passes(state) + state.objective.beside[1]
+        self.backwards[rows] += (functions + state.objective.beside[1]) * _passes(state)
         self.gradients[rows] += functions
         self.zero[rows] += state.zero
         self.nonfinite[rows] += state.nonfinite

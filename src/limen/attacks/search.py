@@ -80,7 +80,7 @@ def _climb(
 ) -> Tensor:
     """Run a composition that is not bound yet for the samples at `rows`; which (N,) of the call succeeded."""
     bound = parts.bind(problem)
-    best.prepare(rows, bound)
+    best.prepare(rows, bound, classifier.draws)
     return climb(bound, classifier, problem, best, rows, salt)
 
 
@@ -138,7 +138,8 @@ class MultiplierSearch(Search):
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         parts = self.parts.bind(problem)
-        best.prepare(torch.arange(len(problem.labels), device=problem.labels.device), parts)
+        rows = torch.arange(len(problem.labels), device=problem.labels.device)
+        best.prepare(rows, parts, classifier.draws)
         objective: Any = parts.objective
         first: Any = self.parts.objective
         constant = per_sample(first.constant, best.distance, "initial_constant")

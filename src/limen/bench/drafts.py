@@ -72,6 +72,11 @@ class Draft:
         return grid or not (counts | {*_COUNTS, TRIES}).isdisjoint(self.given)
 
     @property
+    def kept(self) -> frozenset[str]:
+        """The counts that are not cut before others are as few as they may be, as its factory says."""
+        return getattr(self.request.entry.thing, "kept", frozenset())
+
+    @property
     def is_of_a_file(self) -> bool:
         """Whether it names code that may be another the next time."""
         return self.parsed.name == PYTHON

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,18 +117,20 @@ def _at_most(classifier: Classifier, most: float) -> Iterator[None]:
 
 
 def most_counts(
-    defaults: Counts, allowed: int, passes: Callable[[Counts], float]
+    defaults: Counts, allowed: int, passes: Callable[[Counts], float], kept: Collection[str] = ()
 ) -> tuple[dict[str, int], float]:
     """The counts whose passes come nearest to what is allowed without exceeding it, all of them 1 at least.
 
     They are scaled together from their defaults, and the first takes what is left; one that takes no passes
-    stays as it is. Passes are mostly a polynomial of the first degree in each count, which a few runs of
-    small counts tell; where they are not, runs near the end correct it.
+    stays as it is, and so do those that are kept, if the first can be as few as it may beside them. Passes
+    are mostly a polynomial of the first degree in each count, which a few runs of small counts tell; where
+    they are not, runs near the end correct it.
 
     Args:
         defaults: The counts, such as `steps` and `search_steps`, with their defaults.
         allowed: How many passes.
         passes: Counts the passes of an attack with these counts.
+        kept: The counts that are not to be cut, but for the first.
 
     Returns:
         The counts, and their passes; of an attack that fails at counts of 1, as some of other libraries
@@ -155,7 +157,8 @@ def most_counts(
     fewest = (_fewest(counted, len(names)),) * len(names)
     found = fewest
     if counted(fewest) < allowed:
-        found = _scaled([*defaults.values()], allowed, fewest, counted)
+        still = [name in kept for name in names[1:]]
+        found = _scaled([*defaults.values()], allowed, fewest, counted, still)
     return dict(zip(names, found, strict=True)), counted(found)
 
 
@@ -176,6 +179,7 @@ def _scaled(
     allowed: int,
     fewest: tuple[int, ...],
     counted: Callable[[tuple[int, ...]], float],
+    kept: Sequence[bool],
 ) -> tuple[int, ...]:
     """The counts, none below the fewest, of which the first takes what the others leave."""
     others, least = defaults[1:], fewest[0]
@@ -186,6 +190,11 @@ def _scaled(
         math.isfinite(once) and cost(_at(fewest, place, least + 1)) == once
         for place in range(1, len(defaults))
     ]
+    if any(kept):
+        both = zip(others, idle, kept, strict=True)
+        held = tuple(each if still or keep else least for each, still, keep in both)
+        if cost((least, *held)) <= allowed:
+            idle = [still or keep for still, keep in zip(idle, kept, strict=True)]
 
     def scaled(factor: float) -> tuple[int, ...]:
         both = zip(others, idle, strict=True)

@@ -203,14 +203,14 @@ def _chosen(read: Draft, allowed: int, counter: Counter) -> Chosen:
         return found[key]
 
     tries = read.tries
-    counts, took = most_counts(read.open_counts, allowed // tries, passes)
+    counts, took = most_counts(read.open_counts, allowed // tries, passes, read.kept)
     if tries * took > allowed and not read.states_counts:
         # Fewer budgets, each tried with the fewest counts, are less than equal passes ask for.
         tries = int(allowed // took)
         if not tries:
             told = f"{took:,.0f}" if math.isfinite(took) else f"more than {most:,}"
             raise LimenError(f"takes {told} passes at the least, and {allowed:,} are allowed")
-        counts, took = most_counts(read.open_counts, allowed // tries, passes)
+        counts, took = most_counts(read.open_counts, allowed // tries, passes, read.kept)
     if read.searched and not read.open_counts and not read.states_counts:
         tries = max(tries, min(_MOST_TRIES_OF_ONE_STEP, int(allowed // max(took, 1))))
     return Chosen(counts, tries, int(tries * took))

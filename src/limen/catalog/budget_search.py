@@ -13,7 +13,7 @@ from torch import Tensor
 
 from limen.attacks import Outcome
 from limen.attacks.bracket import GROWTH, Bracket
-from limen.attacks.factory import known_masks
+from limen.attacks.mask import known_masks
 from limen.attacks.tracing import known_trace
 from limen.catalog.entry import Request
 from limen.catalog.kinds import NamedAttack
@@ -172,7 +172,8 @@ def _search(table: Catalog, request: Request, budget: str, tries: int) -> Budget
     (parameter,) = (each for each in request.entry.parameters if each.name == budget)
     if float not in parameter.types:
         raise UsageError(f"{budget} is a whole number, which a climb reaches step by step; give a number")
-    default = _default(parameter.default, lambda value: table.made(request, {budget: value}))
+    usual = request.entry.usual(request.keywords).get(budget, parameter.default)
+    default = _default(usual, lambda value: table.made(request, {budget: value}))
 
     def make(value: Any) -> NamedAttack:
         return table.made(request, {budget: value})

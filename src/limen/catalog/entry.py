@@ -40,6 +40,11 @@ class Entry:
     code: str | None = None
 
     @property
+    def usual(self) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+        """Says of the values that are given which others then have other defaults than the signature's."""
+        return getattr(self.thing, "usual", lambda given: {})
+
+    @property
     def accepts(self) -> str:
         """Everything that a spec of this name may say, in one line."""
         given = [str(parameter) for parameter in self.parameters]

@@ -212,7 +212,11 @@ class Catalog:
                 raise UsageError(f"{entry.name} needs {wanted}: write {entry.name}:{wanted}")
         elif argument:
             raise UsageError(f"{entry.name} takes no argument. {entry.accepts}")
-        return Request(entry, first, keywords(entry, values, frozenset(given)), self.hidden)
+        read = keywords(entry, values, frozenset(given))
+        for name, value in entry.usual(read).items():
+            if name not in given:
+                read.setdefault(name, value)
+        return Request(entry, first, read, self.hidden)
 
     def _entry(
         self, name: str, thing: Any, origin: str, code: str | None = None, *, argument: bool = False

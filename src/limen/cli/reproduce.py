@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limen.cli import machine
-from limen.cli.options import BatchSize, Device, Figures, Formats, Limit, Seed, checked_formats, option
+from limen.cli.options import BatchSize, Device, Figures, Formats, Limit, Seed, Trust, checked_formats, option
 
 
 def reproduce(
@@ -27,6 +27,7 @@ def reproduce(
     batch_size: BatchSize = 32,
     device: Device = "cpu",
     seed: Seed = 0,
+    trust: Trust = None,
     figures: Figures = None,
     formats: Formats = None,
 ) -> None:
@@ -34,6 +35,7 @@ def reproduce(
 
     The same command again resumes; another recipe in the same folder takes what is there. With --figures its
     charts and pictures become figures for a paper, and its tables CSV and LaTeX.
+    Code in files that only what a recipe reads names is run only if you name the file by --trust.
     """
     wanted = checked_formats(figures, formats)
     machine.prepare()
@@ -42,7 +44,7 @@ def reproduce(
     from limen.recipes import Bench
     from limen.recipes import reproduce as made_of
 
-    bench = Bench(model, data, out, limit, batch_size, device, seed, showing)
+    bench = Bench(model, data, out, limit, batch_size, device, seed, showing, trust or ())
     document, files = made_of(recipe, bench)
     show(*document.blocks)
     for what, path in files.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from limen.attacks import Attack, Outcome
-from limen.attacks.factory import known_masks
+from limen.attacks.mask import known_masks
 from limen.attacks.tracing import known_trace
 from limen.classifier import Classifier
 from limen.defenses import Adaptive

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from limen.attacks import Outcome
-from limen.attacks.factory import known_masks
+from limen.attacks.mask import known_masks
 from limen.classifier import Classifier
 from limen.evaluation.cleans import Cleans, as_stored, logits_of
 from limen.images import to_uint8

@@ -98,6 +98,7 @@ class Bench:
         device: Where to compute.
         seed: Seed of everything that is drawn.
         showing: Shows progress.
+        trust: The files of code that recipes' inputs may name, such as the models of another run.
     """
 
     model: str
@@ -108,6 +109,7 @@ class Bench:
     device: str = "cpu"
     seed: int = 0
     showing: Showing = silent
+    trust: Sequence[Path | str] = ()
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -189,6 +191,7 @@ class Bench:
                 device=self.device,
                 batch_size=self.batch_size,
                 limit=self.limit,
+                trust=self.trust,
                 progress=lambda label, done, total: progress(f"{title}, {label}", done, total),
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from limen.attacks import Attack
-from limen.attacks.factory import known_masks
+from limen.attacks.mask import known_masks
 from limen.classifier import Classifier
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from limen.attacks.factory import known_masks
+from limen.attacks.mask import known_masks
 from limen.catalog import NamedAttack
 from limen.classifier import Classifier
 from limen.data import Dataset

@@ -116,7 +116,7 @@ def apgd_l1(
     return InTurn(climbs(ball, step, loss, targets, random_start, early_stop), restarts)
 
 
-@attack()
+@attack(kept=["search_steps"])
 def minimal_apgd(
     norm: Geometry = "l2",
     steps: int = 20,

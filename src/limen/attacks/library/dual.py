@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -30,13 +31,26 @@ from limen.attacks.update import PerRegion, Scale
 from limen.errors import UsageError, shown
 from limen.operators import SsimTensor
 from limen.safety import check_count
+from limen.spec import value_text
 from limen.structure import Foreground, Saliency
 
 Norm = Literal["l2", "linf", "ssim"]
 """What the change of each region is measured by; `ssim` is 1 − SSIM of the image with that region changed."""
 
 
-@attack(budget="eps_background")
+_USUAL = {
+    "linf": {"eps_foreground": 4 / 255, "eps_background": 20 / 255},
+    "ssim": {"eps_foreground": 0.01, "eps_background": 0.1},
+}
+"""Budgets that suit the norms whose budgets end at 1, as those of L2 do not: of L∞, those of the paper."""
+
+
+def _usual(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    norm = given.get("norm")
+    return _USUAL.get(norm, {}) if isinstance(norm, str) else {}
+
+
+@attack(budget="eps_background", usual=_usual)
 def dual_perturbation(
     eps_foreground: float | Tensor = 2.0,
     eps_background: float | Tensor = 20.0,
@@ -61,9 +75,9 @@ def dual_perturbation(
     by themselves, also after rounding.
 
     Args:
-        eps_foreground: The foreground's budget in the norm, a number or one per sample.
-        eps_background: The background's. Both are to be given where the norm is not L2: in L∞ such as 2/255
-            and 16/255, in SSIM 0.01 and 0.1.
+        eps_foreground: The foreground's budget in the norm, a number or one per sample; if not given, 4/255
+            in L∞, and 0.01 of SSIM.
+        eps_background: The background's; if not given, 20/255 in L∞, and 0.1 of SSIM.
         norm: What budgets are measured by: `l2`, `linf`, or `ssim`, which is 1 − SSIM.
         steps: How many steps.
         salience: λ, which weighs S against the loss, a number or one per sample; at 0 no saliency is asked.
@@ -153,16 +167,9 @@ def dual_ddn(
     return InTurn((parts,))
 
 
-_SUCH = {
-    "linf": {"eps_foreground": "2/255", "eps_background": "16/255"},
-    "ssim": {"eps_foreground": "0.01", "eps_background": "0.1"},
-}
-"""Budgets that suit the norms whose budgets end at 1, as those of L2 do not."""
-
-
 def _budget(name: str, eps: float | Tensor, norm: Norm) -> float | Tensor:
     if norm != "l2" and bool((torch.as_tensor(positive(name, eps, zero=True)) > 1).any()):
-        such = ",".join(f"{each}={value}" for each, value in _SUCH[norm].items())
+        such = value_text(_USUAL[norm][name])
         raise UsageError(f"{name} is {shown(eps)}; expected 1 at most with norm={norm}, such as {such}")
     return budget(eps, name=name)
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from limen import catalog
 from limen.attacks import Outcome, square
 from limen.attacks.constraint import FallingL1Ball, L0Ball, L1Ball, L2Ball, LinfBall
-from limen.attacks.factory import known_masks
 from limen.attacks.library.square import Ball
+from limen.attacks.mask import known_masks
 from limen.attacks.part import Problem
 from limen.attacks.search import InTurn
 from limen.attacks.tracing import known_trace

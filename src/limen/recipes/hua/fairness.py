@@ -197,7 +197,7 @@ def _records(
     with bench.showing([spec for family in families for spec in family.models]) as progress:
         for family in families:
             for spec, seed in zip(family.models, family.seeds, strict=True):
-                with family.named():
+                with family.named(bench.trust):
                     answers = judgements(
                         spec,
                         dataset,
