@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from limen.analysis import Answers, NoCurveError, false_alarms, noticed, psychometric_curve
+from limen.analysis import CHECK, SAME, Answers, NoCurveError, false_alarms, noticed, psychometric_curve
 from limen.study import Design, Task, schedule
 
 RATES = (0.35, 0.65)
@@ -57,6 +57,8 @@ class Case:
     photograph: float
     pair: float
     task: Task = "same-different"
+    slips: float = 0.0
+    checks: int = 0
 
 
 CASES = (
@@ -99,9 +101,10 @@ def simulations(case: Case, count: int, seed: int, curved: bool = False) -> Iter
     """
     sided = case.task != "same-different"
     kinds = len(RATES)
-    design = Design(case.task, case.people, case.trials, 0 if sided else case.trials // 2)
+    design = Design(case.task, case.people, case.trials, 0 if sided else case.trials // 2, case.checks)
+    numbers = {None: SAME, kinds: CHECK}
     shown = [
-        (person, each.photograph, -1 if each.attack is None else each.attack)
+        (person, each.photograph, numbers.get(each.attack, each.attack))
         for person, trials in enumerate(schedule(design, case.photographs, kinds))
         for each in trials
     ]
@@ -119,6 +122,8 @@ def simulations(case: Case, count: int, seed: int, curved: bool = False) -> Iter
         pairs = norm.ppf(share) * whole + leaning + draw.normal(0, case.pair, x.shape)
         own = draw.normal(0, case.person, case.people)
         yes = pairs[of, images] + own[people] + draw.normal(size=len(of)) > 0
+        yes |= of == CHECK
+        yes ^= draw.random(len(of)) < case.slips
         over_people = norm.cdf(pairs[:kinds] / np.sqrt(1 + case.person**2))
         values = np.where(of < 0, np.nan, x[of, images])
         yield Simulated(Answers(people, images, of, yes), values, rates, over_people)
@@ -140,12 +145,12 @@ def coverage(
             for name, figure, truth in (
                 ("d′", found.d_prime, d_prime(rate, case.task)),
                 ("share", found.share, share(rate, case.task)),
-                ("yes", found.yes, rate),
+                ("yes", found.yes, slipped(rate, case)),
             ):
                 note(name, figure.low, truth, figure.high)
         alarms = false_alarms(one.answers)
         if alarms.value == alarms.value:
-            note("alarms", alarms.low, ALARMS, alarms.high)
+            note("alarms", alarms.low, slipped(ALARMS, case), alarms.high)
         if {"share of image", "d′ of image"} & {*wanted}:
             for image in range(min(5, case.photographs)):
                 found, rate = noticed(one.answers, 0, image, task=case.task), float(one.images[0, image])
@@ -162,6 +167,11 @@ def coverage(
             _, low, high = curve.share(np.array(-1.0))
             note("curve", float(low), float(expit(INTERCEPT - SLOPE)), float(high))
     return {name: (sum(each), len(each)) for name, each in held.items()}
+
+
+def slipped(rate: float, case: Case) -> float:
+    """The share of yes where a slip turns an answer into the other."""
+    return rate + case.slips * (1 - 2 * rate)
 
 
 def d_prime(rate: float, task: Task) -> float:

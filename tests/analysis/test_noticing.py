@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from limen.analysis import (
+    CHECK,
+    SAME,
     Answers,
     NoCurveError,
     crossed_covariance,
@@ -20,6 +22,7 @@ from limen.analysis import (
     false_alarms,
     noticed,
     psychometric_curve,
+    slips,
 )
 
 
@@ -172,3 +175,40 @@ def test_chance_of_sides_is_a_half_and_takes_no_identical_pairs():
 def test_what_has_no_curve_is_told(change, says):
     with pytest.raises(NoCurveError, match=says):
         psychometric_curve(*change(*curved(20, 20, 0.0, 1.0, 0.1)))
+
+
+def with_slips(task: str, rates: tuple[float, float], slip: float) -> Answers:
+    """100 people answer 100 pairs of each kind; a slip turns each answer into the other at exact rates."""
+    kinds = (0, SAME, CHECK) if task == "same-different" else (0, CHECK)
+    person, image = np.divmod(np.arange(10_000), 100)
+    yes = []
+    for rate in (*rates[: len(kinds) - 1], 1.0):
+        count = round(10_000 * (rate + slip * (1 - 2 * rate)))
+        yes.append(np.random.default_rng(len(yes)).permutation(np.arange(10_000) < count))
+    return Answers(
+        np.tile(person, len(kinds)),
+        np.tile(image, len(kinds)),
+        np.repeat(kinds, 10_000),
+        np.concatenate(yes),
+    )
+
+
+@pytest.mark.parametrize("task", ["same-different", "2afc", "match"])
+def test_pairs_that_nobody_can_miss_take_slips_out_of_shares_and_d_prime(task):
+    rates = (0.7, 0.1)
+    careful, slipping = (noticed(with_slips(task, rates, slip), 0, task=task) for slip in (0.0, 0.05))
+    assert slipping.yes.value == pytest.approx(0.68)
+    assert slipping.share.value == pytest.approx(careful.share.value, abs=1e-3)
+    assert slipping.d_prime.value == pytest.approx(careful.d_prime.value, abs=2e-3)
+    assert slipping.d_prime.high - slipping.d_prime.low > careful.d_prime.high - careful.d_prime.low
+    blind = with_slips(task, rates, 0.05)
+    as_answered = noticed(blind.chosen(blind.kinds != CHECK), 0, task=task)
+    assert as_answered.d_prime.value < careful.d_prime.value - 0.05
+    assert slips(blind).low < 0.05 < slips(blind).high
+
+
+def test_people_who_miss_most_of_what_nobody_can_miss_make_no_figure_infinite():
+    answers = with_slips("same-different", (0.02, 0.01), 0.5)
+    found = noticed(answers, 0)
+    assert math.isfinite(found.d_prime.low)
+    assert math.isfinite(found.share.low)

@@ -11,7 +11,7 @@ import numpy as np
 
 from limen.study import Key
 from limen.study.answers import WORDS
-from limen.study.key import Picture, Trial
+from limen.study.key import CHECK, Picture, Trial
 
 Says = Callable[[Picture | None, np.random.Generator], bool]
 """Whether an observer notices: of an altered picture, or of an identical pair."""
@@ -19,7 +19,7 @@ Says = Callable[[Picture | None, np.random.Generator], bool]
 
 def sheet(key: Key, observer: int, says: Says, **changed: Any) -> dict[str, Any]:
     """What the page saves of one observer."""
-    draw, plan = np.random.default_rng(observer), (observer - 1) % len(key.schedules)
+    draw, plan = np.random.default_rng(observer + 100), (observer - 1) % len(key.schedules)
     answers = [
         {
             "trial": place,
@@ -62,8 +62,10 @@ def word(key: Key, trial: Trial, noticed: bool) -> str:
 
 
 def honest(picture: Picture | None, draw: np.random.Generator) -> bool:
-    """Notices by chance 0.9 what ddn did, 0.4 what fgsm did, and 0.1 of nothing."""
-    return draw.random() < {None: 0.1, "ddn": 0.9, "fgsm": 0.4}[picture.attack if picture else None]
+    """Notices by chance 0.9 what ddn did, 0.4 what fgsm did, 0.1 of nothing, and hardly misses a check."""
+    return (
+        draw.random() < {None: 0.1, "ddn": 0.9, "fgsm": 0.4, CHECK: 0.99}[picture.attack if picture else None]
+    )
 
 
 def write(folder: Path, *sheets: dict[str, Any]) -> Path:

@@ -34,7 +34,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture
 def study(small_run, tmp_path) -> Callable[..., Made]:
     def make(**how: Any) -> Made:
-        asked: dict[str, Any] = {"trials": 4, "view": 100, "observers": 3}
+        asked: dict[str, Any] = {"trials": 4, "view": 100, "observers": 3, "checks": 0}
         return make_study(small_run().directory, tmp_path / "study", **asked | how)
 
     return make

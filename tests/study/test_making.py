@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from limen.errors import LimenError, RunError, UsageError
+from limen.runs.files import decode_png
 from limen.study import default_texts, make_study, read_key
+from limen.study.key import CHECK
 
 from .conftest import HOSTILE
 
@@ -18,8 +20,12 @@ def test_pictures_are_the_run_s_files_byte_for_byte_under_names_that_say_nothing
     run = small_run()
     made = make_study(run.directory, tmp_path / "study", seed=4)
     pictures = sorted((made.page.parent / "images").iterdir())
-    assert [each.name for each in pictures] == [f"{number:04}.png" for number in range(18)]
+    assert [each.name for each in pictures] == [f"{number:04}.png" for number in range(24)]
     for path, known in zip(pictures, made.key.pictures, strict=True):
+        if known.attack == CHECK:
+            off = decode_png(path).astype(int) - decode_png(run.original_path(known.id))
+            assert abs(off).mean() > 30
+            continue
         source = (
             run.original_path(known.id) if known.attack is None else run.image_path(known.attack, known.id)
         )
@@ -65,7 +71,7 @@ def test_only_photographs_that_every_attack_fooled_the_model_with_are_shown(smal
     both = make_study(run.directory, tmp_path / "ddn", attacks=["ddn"]).key
     assert {each.id for each in both.pictures} == {f"photo {i}" for i in range(2, 6)}
     few = make_study(run.directory, tmp_path / "few", limit=2).key
-    assert len(few.pictures) == 6
+    assert len(few.pictures) == 8
     distances = {each.id: each.distances for each in few.pictures if each.attack == "ddn"}
     assert all(found["l2"] == pytest.approx((int(name[-1]) + 1) / 10) for name, found in distances.items())
 
@@ -82,7 +88,7 @@ def test_texts_can_be_exchanged_and_what_they_lack_is_told(small_run, tmp_path):
     run, texts = small_run().directory, tmp_path / "texts.html"
     texts.write_text(default_texts().replace("Do you agree to take part?", "Nimmst du an {{ trials }} teil?"))
     made = make_study(run, tmp_path / "study", texts=texts)
-    assert "Nimmst du an 12 teil?" in made.page.read_text()
+    assert "Nimmst du an 18 teil?" in made.page.read_text()
     for content, says in {
         "": 'lacks <template id="consent">; see limen study texts',
         "{{ trails }}": "is no template ('trails' is undefined); see limen study texts",
@@ -98,6 +104,7 @@ def test_texts_can_be_exchanged_and_what_they_lack_is_told(small_run, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
+        ({"checks": 7}, "checks is 7; expected an integer from 0 to 6"),
         ({"attacks": ["ddm"]}, "unknown attack of this run 'ddm'; did you mean 'ddn'? Known: ddn, fgsm"),
         ({"post": "ftp://a.org"}, "answers cannot be sent to 'ftp://a.org'; give an address such as"),
         ({"post": "https://a.org; script-src *"}, "answers cannot be sent to"),
@@ -106,7 +113,7 @@ def test_texts_can_be_exchanged_and_what_they_lack_is_told(small_run, tmp_path):
             "only 1 photographs are fooled by every attack (ddn: 6, fgsm: 6), and a study needs two",
         ),
     ],
-    ids=["attack", "scheme", "policy", "one"],
+    ids=["checks", "attack", "scheme", "policy", "one"],
 )
 def test_what_no_study_can_be_made_of_is_refused(small_run, tmp_path, settings, says):
     with pytest.raises(UsageError, match=re.escape(says)):

@@ -15,6 +15,7 @@ from limen.errors import LimenError, UsageError
 from limen.metrics import METRICS
 from limen.metrics.psychometrics import read_curve
 from limen.study import make_study, read_study
+from limen.study.key import CHECK
 
 from .conftest import HOSTILE
 from .simulated import honest, sheet, write
@@ -52,7 +53,7 @@ def test_shares_of_attacks_are_near_those_of_the_observers(read):
 def test_who_guesses_is_told_and_left_out_where_asked(read, study, tmp_path):
     flagged = {each.name: each.guesses for each in read.findings.observers if each.guesses}
     assert flagged["32"] == ("always answered same",)
-    assert re.fullmatch(r"called \d of 9 identical pairs different, as a coin would, .*", flagged["31"][0])
+    assert re.fullmatch(r"was right on \d of 8 attention checks, as a coin would be, .*", flagged["31"][0])
     assert len(flagged) <= 3
     told = [each for each in read.findings.warnings if each.startswith("Observer 32")]
     assert told == ["Observer 32 always answered same; counts all the same."]
@@ -71,7 +72,7 @@ def tmp_path_of(read):
 
 def test_tables_hold_every_answer_and_figure(read, study):
     rows = pq.read_table(read.files["answers.parquet"]).to_pylist()
-    assert len(rows) == 32 * study.key.design.trials
+    assert len(rows) == 32 * (study.key.design.trials + 8)
     for row in rows[:200]:
         assert row["right"] == ((row["answer"] == "different") == (row["attack"] is not None))
         assert (row["altered"] is None) == (row["attack"] is None)
@@ -98,8 +99,8 @@ def test_the_page_escapes_names_and_loads_nothing(read):
 
 def by_mad(picture, draw) -> bool:
     """Notices by a curve over MAD."""
-    if picture is None:
-        return draw.random() < 0.1
+    if picture is None or picture.attack == CHECK:
+        return picture is not None or draw.random() < 0.1
     logit = 4 + 1.5 * np.log(picture.distances["mad"] + 0.01)
     return draw.random() < 0.1 + 0.9 / (1 + np.exp(-logit))
 
@@ -183,7 +184,7 @@ def shifted(told, place, **changed):
             "trial 0 is answered 'left', not by same or diff",
         ),
         (lambda told: shifted(told, 0, trial=1), "a trial is answered twice"),
-        (lambda told: shifted(told, 0, trial=99), "trial 99, of 18"),
+        (lambda told: shifted(told, 0, trial=99), "trial 99, of 26"),
         (lambda told: shifted(told, 0, left=0, right=0), "trial 0 shows pictures (0, 0), and in the study"),
         (lambda told: shifted(told, 3, ms="7"), "answers[3].ms is '7': expected a valid integer"),
         (lambda told: [], "1 of 1 observers count; intervals over people need at least 2"),
@@ -230,10 +231,23 @@ def test_a_picture_that_is_not_what_was_shown_is_told(study, small_run, tmp_path
 @pytest.mark.parametrize("task", ["2afc", "match"])
 def test_where_one_side_is_right_it_counts_on_either_side(small_run, tmp_path, task):
     made = make_study(small_run().directory, tmp_path / "study", task=task, observers=8)
-    sheets = [sheet(made.key, n + 1, lambda picture, draw: picture.attack == "ddn") for n in range(8)]
+    sheets = [sheet(made.key, n + 1, lambda picture, draw: picture.attack != "fgsm") for n in range(8)]
     found = read_study([write(tmp_path / "answers", *sheets)], tmp_path / "study").findings
     assert found.attacks["ddn"].yes.value == 1
     assert found.attacks["fgsm"].yes.value == 0
     assert found.attacks["ddn"].share.value == 1
     assert found.attacks["ddn"].d_prime.value > 2
     assert np.isnan(found.alarms.value)
+
+
+@pytest.mark.parametrize("task", ["2afc", "match"])
+def test_who_does_not_look_is_told_where_nobody_can_see_what_attacks_did(small_run, tmp_path, task):
+    made = make_study(small_run(9).directory, tmp_path / "study", task=task, observers=12)
+    sheets = [
+        sheet(made.key, n + 1, lambda p, draw: p.attack == CHECK or draw.random() < 0.5) for n in range(11)
+    ]
+    coin = sheet(made.key, 12, lambda picture, draw: draw.random() < 0.4)
+    found = read_study([write(tmp_path / "answers", *sheets, coin)], tmp_path / "study").findings
+    assert [each.name for each in found.observers if each.guesses] == ["12"]
+    assert [each.checks.value for each in found.observers[:11]] == [1] * 11
+    assert found.slips.value == 0  # as the one who does not look does not slip

@@ -12,7 +12,7 @@ from limen.analysis.families import FamilyTest, compare_families, slopes_over_gr
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
 from limen.analysis.notes import caveats, notes
-from limen.analysis.noticing import Answers, Noticed, false_alarms, noticed
+from limen.analysis.noticing import CHECK, SAME, Answers, Noticed, false_alarms, noticed, slips
 from limen.analysis.optimality import Ranking, distance_of, has_zero, ranking
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
 from limen.analysis.paired import mcnemar
@@ -27,6 +27,8 @@ from limen.analysis.verdicts import Verdict, verdict
 from limen.analysis.worst_case import Least, WorstCase, worst_case
 
 __all__ = [
+    "CHECK",
+    "SAME",
     "AccuracyCurve",
     "Answers",
     "Characteristic",
@@ -98,6 +100,7 @@ __all__ = [
     "rows_of",
     "share",
     "share_interval",
+    "slips",
     "slopes_over_groups",
     "statistics",
     "sweeps",

@@ -9,8 +9,8 @@ import numpy as np
 import scipy
 
 from limen.analysis.crossed import crossed_covariance, crossed_quantile
-from limen.analysis.intervals import Measured
-from limen.analysis.noticing import Answers
+from limen.analysis.intervals import LEVEL, Measured
+from limen.analysis.noticing import SAME, Answers
 from limen.errors import LimenError
 from limen.runs import Calibration
 
@@ -19,6 +19,7 @@ MOST_LAPSES = 0.06
 
 _LEAST_VALUES = 4
 _STEEPEST = 1e3
+_NORMAL = float(scipy.stats.norm.ppf(0.5 + LEVEL / 2))
 
 
 class NoCurveError(LimenError):
@@ -30,13 +31,13 @@ class PsychometricCurve:
     """P(x) = φ + (1 − φ − λ) / (1 + exp(−(a + b·x))), fitted to answers.
 
     Attributes:
-        calibration: a and b, and their covariance over other people and other photographs.
+        calibration: a and b, and their covariance over other people and other photographs; intervals go as
+            many deviations to either side as a normal distribution's.
         chance: φ, the share of yes where nothing is to be seen.
         lapse: λ, the share of slips where all is to be seen.
         threshold: The x at which half of the people notice: −a / b.
         rank: Spearman's correlation of x with the share of yes, over the pairs of pictures.
         pairs: How many pairs there are.
-        quantile: By how many deviations a 95 % interval goes to either side.
     """
 
     calibration: Calibration
@@ -45,13 +46,12 @@ class PsychometricCurve:
     threshold: Measured
     rank: float
     pairs: int
-    quantile: float
 
     def share(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The share who notice beyond chance at x, and the ends of its 95 % interval, each like x."""
         x = np.asarray(x, float)
         first, both, second = self.calibration.covariance
-        half = self.quantile * np.sqrt(np.maximum(first + 2 * both * x + second * x * x, 0.0))
+        half = _NORMAL * np.sqrt(np.maximum(first + 2 * both * x + second * x * x, 0.0))
         logit = self.calibration.intercept + self.calibration.slope * x
         return (
             scipy.special.expit(logit),
@@ -91,7 +91,7 @@ def psychometric_curve(
         >>> round(psychometric_curve(seen, x, task="2afc", lapses=0).threshold.value, 1)
         -0.5
     """
-    same = answers.chosen(answers.kinds < 0)
+    same = answers.chosen(answers.kinds == SAME)
     known = np.isfinite(x) & (answers.kinds >= 0)
     seen, x = answers.chosen(known), np.asarray(x, float)[known]
     if len(np.unique(x)) < _LEAST_VALUES:
@@ -109,20 +109,21 @@ def psychometric_curve(
     if b >= _STEEPEST:
         raise NoCurveError("noticing is a step in it")
     alarms = same if task == "same-different" else None
+    if math.isinf(crossed_quantile(seen.people, seen.images)):
+        raise NoCurveError("answers of one person, or to one photograph, do not tell how others would")
     covariance = _covariance(seen, alarms, scaled, (a, b, lapse), chance, lapses)
-    quantile = crossed_quantile(seen.people, seen.images)
-    if b <= quantile * math.sqrt(covariance[1, 1]):
+    if b <= _NORMAL * math.sqrt(covariance[1, 1]):
         raise NoCurveError("noticing does not rise with it, as far as these answers tell")
     turn = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
     middle = -a / b
     deviation = math.sqrt(max(np.array([-1 / b, a / b**2]) @ covariance @ [-1 / b, a / b**2], 0.0))
-    ends = (centre + spread * (middle + sign * quantile * deviation) for sign in (0, -1, 1))
+    ends = (centre + spread * (middle + sign * _NORMAL * deviation) for sign in (0, -1, 1))
     unscaled = turn @ covariance @ turn.T
     calibration = Calibration(
         a - b * centre / spread, b / spread, (unscaled[0, 0], _within(unscaled), unscaled[1, 1])
     )
     rank, pairs = _rank(seen, x)
-    return PsychometricCurve(calibration, chance, lapse, Measured(*ends), rank, pairs, quantile)
+    return PsychometricCurve(calibration, chance, lapse, Measured(*ends), rank, pairs)
 
 
 def _within(matrix: np.ndarray) -> float:
@@ -191,7 +192,9 @@ def _covariance(
         least += np.outer(by_chance[:2], by_chance[:2]) * chance * (1 - chance) / len(same.yes)
         people = np.concatenate([people, same.people])
         images = np.concatenate([images, same.images])
-    return crossed_covariance(moves, people, images, least)
+    excess = crossed_covariance(moves, people, images, least) - least
+    # As in `crossed_half`: only what exceeds independent answers is known from few groups.
+    return least + (crossed_quantile(seen.people, seen.images) / _NORMAL) ** 2 * excess
 
 
 def _rank(seen: Answers, x: np.ndarray) -> tuple[float, int]:

@@ -34,6 +34,14 @@ def make(
         int | None, option("N", "How many pairs each sees; all, but at most 80, if not given.", **COUNT)
     ] = None,
     same: Annotated[float, option("SHARE", "Which share of the pairs is identical.")] = 0.5,
+    checks: Annotated[
+        int | None,
+        option(
+            "N",
+            "How many further pairs that nobody can miss, to tell guesses and slips; 8 if not given.",
+            min=0,
+        ),
+    ] = None,
     view: Annotated[int, option("MS", "For how long a pair is seen; 0 until the answer.", min=0)] = 5000,
     after: Annotated[
         Literal["blank", "mask", "stay"],
@@ -66,6 +74,7 @@ def make(
         observers=observers,
         trials=trials,
         same=same,
+        checks=checks,
         view=view,
         after=after,
         zoom=zoom,
@@ -76,7 +85,7 @@ def make(
     )
     design = made.key.design
     pairs = f"{design.trials} pairs per observer, {design.same} of them identical"
-    output().print(f"{len(made.key.attacks)} attacks, {pairs}")
+    output().print(f"{len(made.key.attacks)} attacks, {pairs}; {design.checks} attention checks")
     output().print(f"page {made.page} (give people its folder)")
     output().print(f"key  {made.key_file} (keep it to yourself)")
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from limen.analysis import Answers
+from limen.analysis import CHECK as UNMISSABLE
+from limen.analysis import SAME, Answers
 from limen.decoding import read_json
 from limen.errors import LimenError, RunError, UsageError, reason, shown
 from limen.safety import MOST_TEXT, read_bytes
-from limen.study.key import Key, Picture, Trial
+from limen.study.key import CHECK, Key, Picture, Trial
 
 FORMAT = 1
 """Version of what the page writes."""
@@ -241,14 +242,14 @@ def encoded(sheets: Sequence[Sheet], key: Key) -> tuple[Answers, list[Picture | 
     """
     ids = sorted({each.id for each in key.pictures})
     numbers = {image: number for number, image in enumerate(ids)}
-    kinds = {label: number for number, label in enumerate(key.attacks)}
+    kinds = {label: number for number, label in enumerate(key.attacks)} | {CHECK: UNMISSABLE}
     rows, pictures = [], []
     for person, sheet in enumerate(sheets):
         for each in sheet.answers:
             picture = _altered(each, key)
             pictures.append(picture)
             image = numbers[key.pictures[each.left].id]
-            kind = -1 if picture is None else kinds[str(picture.attack)]
+            kind = SAME if picture is None else kinds[str(picture.attack)]
             rows.append((person, image, kind, said_yes(each, key)))
     people, images, kind, yes = np.array(rows, int).reshape(-1, 4).T
     return Answers(people, images, kind, yes.astype(bool)), pictures, ids

@@ -15,7 +15,7 @@ from limen.metrics.psychometrics import CALIBRATION, FORMAT, OFFSET, FittedCurve
 from limen.runs import MetricColumn
 from limen.runs.files import decode_png
 from limen.safety import read_bytes, resolved
-from limen.study.key import Key, Picture, file_name
+from limen.study.key import CHECK, Key, Picture, file_name
 from limen.study.making import PAGE
 
 
@@ -68,7 +68,7 @@ def measured_values(key: Key, folder: Path, specs: Sequence[str]) -> dict[Metric
     for column, metric in wanted.items():
         values = []
         for picture, image in zip(key.pictures, pixels, strict=True):
-            fits = picture.attack is not None and min(image.shape[:2]) >= metric.least_side
+            fits = picture.attack not in (None, CHECK) and min(image.shape[:2]) >= metric.least_side
             pair = (from_uint8(each[None]) for each in (originals[picture.id], image))
             values.append(float(metric(*pair)) if fits else float("nan"))
         known[column] = values
@@ -107,7 +107,7 @@ def curves(
     """
     places = {id(picture): number for number, picture in enumerate(key.pictures)}
     shown = [None if each is None else places[id(each)] for each in pictures]
-    pairs = sorted({each for each in shown if each is not None})
+    pairs = sorted({each for each in shown if each is not None and key.pictures[each].attack != CHECK})
     found = []
     for metric, of_all in values.items():
         by_pair = np.array([of_all[each] for each in pairs], float)

@@ -43,6 +43,7 @@ class Design:
         observers: For how many people trials are drawn; further ones get those of earlier ones.
         trials: How many pairs each of them sees.
         same: How many of these are identical; 0 where the task is not same-different.
+        checks: How many further pairs each sees that nobody can miss, by which slips and guesses are told.
         view: For how many milliseconds a pair is seen at most; 0 for as long as the answer takes.
         after: What follows then.
         zoom: How many pixels of a style sheet a pixel of a picture takes to each side, rounded to whole
@@ -57,6 +58,7 @@ class Design:
     observers: int = 100
     trials: int = _USUAL
     same: int = _USUAL // 2
+    checks: int = 0
     view: int = 5000
     after: After = "blank"
     zoom: int = 1
@@ -69,6 +71,7 @@ class Design:
         check_count("observers", self.observers, MOST_OBSERVERS)
         check_count("trials", self.trials)
         check_count("same", self.same, self.trials, least=0)
+        check_count("checks", self.checks, least=0)
         check_count("view", self.view, _LONGEST, least=0)
         check_count("zoom", self.zoom, _GREATEST_ZOOM)
         check_count("seed", self.seed, 2**63 - 1, least=0)
@@ -127,7 +130,8 @@ class Shown:
 
     Attributes:
         photograph: Its number.
-        attack: The number of the attack; None for an identical pair.
+        attack: The number of the attack, that after the last for a pair that nobody can miss; None for an
+            identical pair.
         right: Whether the altered picture is on the right.
     """
 
@@ -140,9 +144,9 @@ def schedule(design: Design, photographs: int, attacks: int) -> list[list[Shown]
     """The trials of each observer, in their order.
 
     Over the first observers, however many, each photograph is shown under each attack equally often, up to
-    one; likewise unaltered. An observer sees each attack equally often, up to one, and in half of its trials
-    on the right. A photograph is seen again, in another pair, only by whom nothing else is left for that is
-    due.
+    one; likewise unaltered, and altered so that nobody can miss it. An observer sees each attack equally
+    often, up to one, and in half of its trials on the right. A photograph is seen again, in another pair,
+    only by whom nothing else is left for that is due.
 
     Args:
         design: How the study is carried out.
@@ -159,21 +163,22 @@ def schedule(design: Design, photographs: int, attacks: int) -> list[list[Shown]
         [0, 1, 2, 3]
     """
     altered = design.trials - design.same
-    shown = np.zeros((attacks + 1, photographs), int)
+    shown = np.zeros((attacks + 2, photographs), int)
     plans = []
     for observer in range(design.observers):
         draw = np.random.default_rng((design.seed, observer))
         quotas = _quotas(altered, attacks, observer)
         seen = np.zeros(photographs, int)
         trials: list[Shown] = []
-        for kind in np.roll(np.arange(attacks + 1), -observer).tolist():
-            count = design.same if kind == attacks else quotas[kind]
+        counts = [*quotas, design.same, design.checks]
+        for kind in [*np.roll(np.arange(attacks + 1), -observer).tolist(), attacks + 1]:
+            count = counts[kind]
             # By the last key first: the least often shown, of these what this observer has not seen, by lot.
             order = np.lexsort((draw.random(photographs), seen, shown[kind]))[:count]
             shown[kind, order] += 1
             seen[order] += 1
             sides = draw.permutation((np.arange(count) + draw.integers(2)) % 2).astype(bool).tolist()
-            attack = None if kind == attacks else kind
+            attack = {attacks: None, attacks + 1: attacks}.get(kind, kind)
             trials += [
                 Shown(photograph, attack, right and attack is not None)
                 for photograph, right in zip(order.tolist(), sides, strict=True)
@@ -206,4 +211,4 @@ def minutes(design: Design, seconds: float = 4.0) -> int:
         >>> minutes(Design(trials=80))
         6
     """
-    return math.ceil(design.trials * (seconds + 0.5) / 60)
+    return math.ceil((design.trials + design.checks) * (seconds + 0.5) / 60)

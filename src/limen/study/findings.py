@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.analysis import Answers, Measured, Noticed, false_alarms, noticed
+from limen.analysis import CHECK, Answers, Measured, Noticed, false_alarms, noticed, slips
 from limen.runs import MetricColumn
 from limen.study.answers import Sheet, encoded
 from limen.study.curves import OverMetric, curves
@@ -15,6 +15,7 @@ from limen.study.key import Key, Picture
 from limen.study.observers import Observer
 
 _FEW = 8
+_MANY_SLIPS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Findings:
         observers: All observers.
         left_out: The names of those that do not count.
         alarms: The share of identical pairs that were called different.
+        slips: The share of attention checks that were missed by those who do not seem to guess.
         attacks: By the label of an attack, what was noticed of it.
         images: Likewise of each photograph under it.
         curves: How noticing grows with each metric.
@@ -36,6 +38,7 @@ class Findings:
     observers: Sequence[Observer]
     left_out: Sequence[str]
     alarms: Measured
+    slips: Measured
     attacks: dict[str, Noticed]
     images: dict[tuple[str, str], Noticed]
     curves: Sequence[OverMetric]
@@ -59,6 +62,11 @@ def found(
         values: The values of metrics for all pictures.
     """
     answers, pictures, ids = encoded(counted, key)
+    # What is missed by who does not look is no slip of the others.
+    guessing = {each.name for each in observers if each.guesses}
+    guessed = np.array([each.observer in guessing for each in counted])[answers.people]
+    told_slips = ~guessed | (answers.kinds != CHECK)
+    answers, pictures = answers.chosen(told_slips), [pictures[n] for n in np.flatnonzero(told_slips)]
     task = key.design.task
     attacks = {label: noticed(answers, kind, task=task) for kind, label in enumerate(key.attacks)}
     images = {
@@ -69,8 +77,9 @@ def found(
     fitted = curves(key, answers, pictures, values, _about(key, answers, pictures))
     alarms = false_alarms(answers)
     shown = {names: each for names, each in images.items() if each.answers}
-    told = _warnings(observers, left_out, answers, alarms)
-    return Findings(key, observers, left_out, alarms, attacks, shown, fitted, told)
+    missed = slips(answers)
+    told = _warnings(observers, left_out, answers, alarms, missed)
+    return Findings(key, observers, left_out, alarms, missed, attacks, shown, fitted, told)
 
 
 def _about(key: Key, answers: Answers, pictures: Sequence[Picture | None]) -> str:
@@ -85,7 +94,11 @@ def _about(key: Key, answers: Answers, pictures: Sequence[Picture | None]) -> st
 
 
 def _warnings(
-    observers: Sequence[Observer], left_out: Sequence[str], answers: Answers, alarms: Measured
+    observers: Sequence[Observer],
+    left_out: Sequence[str],
+    answers: Answers,
+    alarms: Measured,
+    missed: Measured,
 ) -> list[str]:
     told = []
     for each in observers:
@@ -98,6 +111,10 @@ def _warnings(
     if alarms.high >= 0.5:
         told.append(
             "Identical pairs may have been called different as often as a coin would: little is told."
+        )
+    if missed.value > _MANY_SLIPS:
+        told.append(
+            f"{missed.value:.0%} of the attention checks were missed also by those who do not seem to guess."
         )
     people, images = (len(np.unique(each)) for each in (answers.people, answers.images))
     if min(people, images) < _FEW:

@@ -19,6 +19,9 @@ from limen.study.design import Design
 FILE = "key.json"
 """The key's file in the folder of a study."""
 
+CHECK = "attention check"
+"""What stands in place of an attack's label where a picture was altered so that nobody can miss it."""
+
 FORMAT = 1
 """Version of the file; raised when an older Limen could no longer read it."""
 
@@ -29,9 +32,10 @@ class Picture:
 
     Attributes:
         id: The image's id in the run.
-        attack: The label of the attack; None for the original.
+        attack: The label of the attack; None for the original, and `CHECK` for what nobody can miss.
         sha256: Of the bytes of its file.
-        distances: By the name of each metric of the run, how far it is from its original; empty for that.
+        distances: By the name of each metric of the run, how far it is from its original; empty for that and
+            where no attack altered it.
     """
 
     id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,17 +13,18 @@ import numpy as np
 from limen import __version__
 from limen.errors import LimenError, UnknownNameError, UsageError, reason
 from limen.runs import Run, open_run
-from limen.runs.files import make_folders, sync_folder, write_whole, writing
-from limen.safety import read_bytes, resolved
+from limen.runs.files import decode_png, encode_png, make_folders, sync_folder, write_whole, writing
+from limen.safety import check_count, read_bytes, resolved
+from limen.study import checks as attention
 from limen.study import pages
 from limen.study.design import After, Design, Task, schedule, trials_of, usual_zoom
-from limen.study.key import FILE, FORMAT, Key, Picture, Trial, file_name, read_key
+from limen.study.key import CHECK, FILE, FORMAT, Key, Picture, Trial, file_name, read_key
 
 PAGE = "page"
 """The folder of what people see, in that of a study."""
 
-Contents = Mapping[tuple[str | None, str], bytes]
-"""The bytes of pictures' files by attack and image; None for the originals."""
+Contents = dict[tuple[str | None, str], bytes]
+"""The bytes of pictures' files by attack and image; None for originals, `CHECK` for what nobody misses."""
 
 _MOST_PICTURES = 10_000  # whose numbers have four digits
 
@@ -53,6 +54,7 @@ def make_study(
     observers: int = 100,
     trials: int | None = None,
     same: float = 0.5,
+    checks: int | None = None,
     view: int = 5000,
     after: After = "blank",
     zoom: int | None = None,
@@ -78,6 +80,8 @@ def make_study(
         observers: For how many people trials are drawn; further ones get those of earlier ones.
         trials: How many pairs an observer sees; all, but at most 80, if not given.
         same: Which share of them is identical, where the task is same-different.
+        checks: How many further pairs each observer sees that nobody can miss, as a picture is half hidden
+            behind noise; 8, or as many as there are photographs, if not given.
         view: For how many milliseconds a pair is seen; 0 until the answer.
         after: What follows: "blank", "mask" for noise, or "stay" for the pictures.
         zoom: How many pixels of a style sheet a pixel of a picture takes to each side, rounded to whole
@@ -99,8 +103,11 @@ def make_study(
     count, identical = trials_of(task, len(ids), len(labels), trials, same)
     largest = _sizes(stored, ids)
     zoom = usual_zoom(*largest) if zoom is None else zoom
-    design = Design(task, observers, count, identical, view, after, zoom, seed)
+    checks = min(attention.USUAL, len(ids)) if checks is None else check_count("checks", checks, len(ids), 0)
+    design = Design(task, observers, count, identical, checks, view, after, zoom, seed)
     contents = _contents(stored, labels, ids)
+    if checks:
+        contents |= _checks(stored, ids, seed)
     key = _key(stored, title, design, labels, contents)
     _refuse_other(out, key)
     files = pages.rendered(key, texts, post, largest)
@@ -165,7 +172,7 @@ def _photographs(run: Run, labels: Sequence[str], limit: int | None, seed: int) 
             f"only {len(chosen)} photographs are fooled by every attack ({counts}), and a study needs two; "
             "name fewer attacks by --attack, or attack more images"
         )
-    if len(chosen) * (len(labels) + 1) > _MOST_PICTURES:
+    if len(chosen) * (len(labels) + 2) > _MOST_PICTURES:
         raise UsageError(f"more than {_MOST_PICTURES} pictures; give a lower --limit, or fewer attacks")
     return chosen
 
@@ -183,6 +190,16 @@ def _contents(run: Run, labels: Sequence[str], ids: Sequence[str]) -> Contents:
     return contents
 
 
+def _checks(run: Run, ids: Sequence[str], seed: int) -> Contents:
+    """What the files of pictures hold that nobody can miss."""
+    root = resolved(run.directory)
+    pixels = {each: decode_png(run.original_path(each), root) for each in ids}
+    return {
+        (CHECK, each): encode_png(attention.disturbed(image, seed + place))
+        for place, (each, image) in enumerate(pixels.items())
+    }
+
+
 def _key(run: Run, title: str, design: Design, labels: Sequence[str], contents: Contents) -> Key:
     manifest = run.manifest
     distances = _distances(run)
@@ -195,11 +212,12 @@ def _key(run: Run, title: str, design: Design, labels: Sequence[str], contents: 
     numbers = {(each.attack, each.id): number for number, each in enumerate(pictures)}
     ids = [image for attack, image in places if attack is None]
     plans = []
+    kinds = [*labels, CHECK]
     for trials in schedule(design, len(ids), len(labels)):
         plan = []
         for each in trials:
             image = ids[each.photograph]
-            other = numbers[None if each.attack is None else labels[each.attack], image]
+            other = numbers[None if each.attack is None else kinds[each.attack], image]
             sides = numbers[None, image], other
             plan.append(Trial(*(sides if each.right else sides[::-1])))
         plans.append(plan)

@@ -80,6 +80,16 @@ def _attacks(findings: Findings) -> Table:
     if not math.isnan(findings.alarms.value):
         alarms = share_cell(findings.alarms, note="false alarms")
         rows.append([Cell("identical pairs"), Cell(), alarms, Cell(), Cell()])
+    if not math.isnan(findings.slips.value):
+        rows.append(
+            [
+                Cell("attention checks"),
+                Cell(),
+                share_cell(findings.slips, note="missed by who does not seem to guess"),
+                Cell(),
+                Cell(),
+            ]
+        )
     beyond = "false alarms" if _said(findings) == "different" else "guesses"
     caption = (
         f"Noticed: the share of people beyond {beyond}. Intervals (95 %) are over other people and other "
@@ -200,6 +210,7 @@ def _observers(findings: Findings) -> Table:
             Cell(f"{each.answers} of {each.of}"),
             share_cell(each.altered),
             share_cell(each.alarms),
+            share_cell(each.checks),
             Cell(value=each.ms / 1000),
             Cell(value=each.away, form="count"),
             Cell("; ".join(each.guesses) or "–"),
@@ -208,6 +219,15 @@ def _observers(findings: Findings) -> Table:
     ]
     alarms = "identical called different" if _said(findings) == "different" else "identical"
     altered = "altered called different" if _said(findings) == "different" else "right"
-    columns = ("observer", "answers", altered, alarms, "median s", "left the page", "seems to guess")
+    columns = (
+        "observer",
+        "answers",
+        altered,
+        alarms,
+        "checks right",
+        "median s",
+        "left the page",
+        "seems to guess",
+    )
     caption = "Who seems to guess is told, and counts unless left out: --without NAME, --without-guessers."
     return Table("Observers", caption, columns, [Group("", rows)])

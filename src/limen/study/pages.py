@@ -100,7 +100,7 @@ def _said(key: Key, texts: Path | str | None) -> str:
             .render(
                 title=key.title,
                 task=key.design.task,
-                trials=key.design.trials,
+                trials=key.design.trials + key.design.checks,
                 seconds=key.design.view / 1000 if key.design.view % 1000 else key.design.view // 1000,
                 after=key.design.after,
                 minutes=minutes(key.design),

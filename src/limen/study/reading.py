@@ -133,6 +133,7 @@ def _summary(findings: Findings) -> dict[str, Any]:
             "model": key.model,
             "design": asdict(key.design),
             "false_alarms": asdict(findings.alarms),
+            "slips": asdict(findings.slips),
             "attacks": [{"attack": label, **asdict(each)} for label, each in findings.attacks.items()],
             "images": [
                 {"attack": label, "id": image, **asdict(each)}
@@ -177,6 +178,7 @@ def _observers(findings: Findings) -> pa.Table:
             "of": each.of,
             "yes_altered": each.altered.value,
             "yes_identical": each.alarms.value,
+            "right_checks": each.checks.value,
             "ms": each.ms,
             "away": each.away,
             "guesses": "; ".join(each.guesses),
