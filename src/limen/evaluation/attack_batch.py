@@ -14,7 +14,7 @@ from limen.errors import LimenError
 from limen.evaluation.adaptive_attack import AdaptiveAttack
 from limen.evaluation.budget_grid import AnyAttack, pieces
 from limen.evaluation.cleans import classify
-from limen.evaluation.measure import measure
+from limen.evaluation.measure import Called, call
 from limen.images import to_uint8
 from limen.metrics import Metric
 from limen.runs import Settings
@@ -47,6 +47,16 @@ class Attacking:
         """The same, where the classifier is moved to a device."""
         return replace(self, classifier=self.classifier.to(device))
 
+    def failed(self, labels: tuple[str, ...], error: LimenError) -> Attacked:
+        """What is found of an attack with these labels that failed.
+
+        Raises:
+            LimenError: The error itself, unless failures are only told.
+        """
+        if not self.lenient:
+            raise error
+        return Attacked(failed=labels, reason=str(error))
+
 
 @dataclass(frozen=True)
 class Left:
@@ -75,11 +85,44 @@ class Attacked:
     reason: str = ""
 
 
-def attack_batch(what: Attacking, left: Left) -> Iterator[Attacked]:
-    """Attack the images of a batch that are left, and measure what files will hold.
+@dataclass(frozen=True)
+class Unmeasured:
+    """A piece that no model is needed for any more: the rest can be done beside the next call.
+
+    Attributes:
+        called: The call of an attack.
+        of_row: The label of each of its images.
+        what: What its batch has in common with others.
+        labels: All labels of the attack or grid.
+    """
+
+    called: Called
+    of_row: Sequence[str]
+    what: Attacking
+    labels: tuple[str, ...]
+
+    def measured(self) -> Attacked:
+        """The piece as it is to be written.
+
+        Raises:
+            LimenError: If a metric refuses the images, and failures are not only told.
+        """
+        try:
+            rows = self.called.records(self.what.metrics)
+        except LimenError as error:
+            return self.what.failed(self.labels, error)
+        results = {label: ([], {}) for label in self.of_row}
+        for label, row, image in zip(self.of_row, rows, self.called.pixels, strict=True):
+            results[label][0].append(row)
+            results[label][1][row["id"]] = image
+        return Attacked(results=results)
+
+
+def attack_batch(what: Attacking, left: Left) -> Iterator[Attacked | Unmeasured]:
+    """Attack the images of a batch that are left, and ask the model about what files will hold.
 
     Yields:
-        The originals first, then what each call of an attack made.
+        The originals first, then what each call of an attack made, which is to be measured yet.
 
     Raises:
         UsageError: If a label is none of the model's classes, or targets are missing.
@@ -91,20 +134,20 @@ def attack_batch(what: Attacking, left: Left) -> Iterator[Attacked]:
     cleans = cleans.at([place for place in range(len(cleans.ids)) if place not in reached])
     yield Attacked(dict(zip(cleans.ids, to_uint8(cleans.images), strict=True)), ids)
     for attack, labels in what.attacks:
-        for call, piece, of_row in pieces(attack, labels, cleans, finished, what.batch_size):
+        for attempt, piece, of_row in pieces(attack, labels, cleans, finished, what.batch_size):
             adaptive = what.settings.adaptive
-            aware = call if adaptive is None else AdaptiveAttack(call, adaptive)
+            aware = attempt if adaptive is None else AdaptiveAttack(attempt, adaptive)
             try:
-                rows, pixels = measure(what.classifier, aware, piece, what.settings, what.metrics)
+                called = call(what.classifier, aware, piece, what.settings)
             except LimenError as error:
-                if not what.lenient:
-                    raise
-                yield Attacked(failed=labels, reason=str(error))
+                yield what.failed(labels, error)
                 break
-            results = {label: ([], {}) for label in of_row}
-            for label, row, image in zip(of_row, rows, pixels, strict=True):
-                results[label][0].append(row)
-                results[label][1][row["id"]] = image
-            for label, (_, images) in results.items():
-                finished[label].update(images)
-            yield Attacked(results=results)
+            for label, image_id in zip(of_row, piece.ids, strict=True):
+                finished[label].add(image_id)
+            yield Unmeasured(called, of_row, what, labels)
+
+
+def measured_batch(what: Attacking, left: Left) -> Iterator[Attacked]:
+    """As `attack_batch`, with all that it yields measured."""
+    for found in attack_batch(what, left):
+        yield found if isinstance(found, Attacked) else found.measured()

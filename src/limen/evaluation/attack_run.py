@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 
 from limen.classifier import Classifier
 from limen.data import Batch, Dataset, batches, numbered_as
 from limen.defenses import defenses_of, undefended
 from limen.errors import LimenWarning, UsageError
 from limen.evaluation.aims import read_aim
-from limen.evaluation.attack_batch import Attacking, attack_batch
+from limen.evaluation.attack_batch import Attacked, Attacking, Unmeasured, attack_batch, measured_batch
+from limen.evaluation.beside import Behind, ahead
 from limen.evaluation.budget_grid import AnyAttack, identities_of
 from limen.evaluation.ledger import Failed, Ledger, Progress
 from limen.evaluation.recorded import as_recorded, read_newer, words_on_changed
@@ -128,12 +131,13 @@ def run_attacks(
             class names, labels are the model's numbers of the classes of these names.
         attacks: The attacks and grids, all of them in the run's manifest.
         run: Where results go; nothing in it is repeated.
-        batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by one batch.
+        batch_size: Images, or rows of a grid, attacked side by side; memory is bounded by a few batches, as
+            the next one is read, and the one before measured and written, while one is attacked.
         limit: Attack only the first so many images of the data set; None for all.
         places: The positions in the data set of the images to attack, rising; None for all.
         metrics: What to measure distortion by; the run's manifest has a column of each.
         workers: Who attacks: this process alone, or others beside it, a batch each; results are the same.
-        progress: Called with each attack's label, finished images and all images.
+        progress: Called with each attack's label, finished images and all images, in the thread that writes.
         failed: Called with an attack that failed, and why; the others go on without it. None lets the error
             end the run.
 
@@ -173,19 +177,29 @@ def run_attacks(
         batch_size,
         lenient=failed is not None,
     )
-    cut = _batches(dataset, chosen, batch_size, ledger)
-    for found in workers.run(attack_batch, what, cut, ledger.left):
-        ledger.record(found)
+    # Other workers measure what they find; here that goes on beside the next call.
+    work = attack_batch if workers is HERE else measured_batch
+    with Behind() as behind, closing(ahead(_batches(dataset, chosen, batch_size, ledger, behind))) as cut:
+        for found in workers.run(work, what, cut, ledger.left):
+            behind.do(_record, ledger, found)
+            if isinstance(found, Attacked) and found.failed:
+                behind.wait()  # the next batch is to leave that attack out
     if changed:
         warnings.warn(words_on_changed(changed), LimenWarning, stacklevel=2)
 
 
-def _batches(dataset: Dataset, places: Sequence[int], size: int, ledger: Ledger) -> Iterator[Batch]:
+def _record(ledger: Ledger, found: Attacked | Unmeasured) -> None:
+    ledger.record(found if isinstance(found, Attacked) else found.measured())
+
+
+def _batches(
+    dataset: Dataset, places: Sequence[int], size: int, ledger: Ledger, behind: Behind
+) -> Iterator[Batch]:
     """The batches in which an image is left, each with its finished images too: they decide its rounding."""
     for start in range(0, len(places), size):
         cut = places[start : start + size]
         if all(ledger.is_done(dataset.ids[place]) for place in cut):
             continue
-        for batch in batches(dataset, cut, size, ledger.skip):
+        for batch in batches(dataset, cut, size, functools.partial(behind.do, ledger.skip)):
             if not all(map(ledger.is_done, batch.ids)):
                 yield batch

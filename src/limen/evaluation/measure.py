@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,37 @@ from limen.runs import Settings
 _TOLD = ("steps", "forwards", "backwards", "zero_gradients", "nonfinite_gradients")
 
 
-def measure(
-    classifier: Classifier,
-    attack: Callable[..., Outcome],
-    cleans: Cleans,
-    settings: Settings,
-    metrics: Sequence[Metric],
-) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Attack the images, and measure what a file would store, and beside it the attack's own images.
+@dataclass(frozen=True)
+class Called:
+    """A call of an attack, and what the model says of the pixels that its files store; not measured yet.
 
-    Returns:
-        One record per image, and the pixels (N, H, W, C) uint8 to store.
+    Attributes:
+        cleans: The images before it.
+        outcome: What the attack returned.
+        pixels: What to store, (N, H, W, C) uint8.
+        stored: The images that files of these hold.
+        success: Whether the model is fooled (N,) by these.
+        columns: What records say of each image, by column, without what metrics say.
     """
+
+    cleans: Cleans
+    outcome: Outcome
+    pixels: np.ndarray
+    stored: Tensor
+    success: Tensor
+    columns: Mapping[str, Sequence[Any]]
+
+    def records(self, metrics: Sequence[Metric]) -> list[dict[str, Any]]:
+        """One record per image: measured is what a file stores, and beside it the attack's own image."""
+        found = _stored_and_own(metrics, self.cleans.images, self.stored, self.success, self.outcome)
+        columns = {**self.columns, **found}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def call(
+    classifier: Classifier, attack: Callable[..., Outcome], cleans: Cleans, settings: Settings
+) -> Called:
+    """Attack the images, and ask the model about what a file would store."""
     begin = time.perf_counter()
     outcome = attack(
         classifier,
@@ -51,7 +71,7 @@ def measure(
     stored = as_stored(pixels, classifier)
     confidences, predictions = logits_of(classifier, stored).softmax(1).max(1)
     success = (predictions == cleans.goals) == settings.targeted
-    columns: dict[str, Sequence[Any]] = {
+    columns = {
         **cleans.columns,
         "prediction": predictions.tolist(),
         "confidence": confidences.tolist(),
@@ -62,10 +82,8 @@ def measure(
         "still": _still(outcome),
         "unconfirmed": _unconfirmed(classifier, outcome, success),
         "seconds": [seconds] * len(cleans.ids),
-        **_stored_and_own(metrics, cleans.images, stored, success, outcome),
     }
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return rows, pixels
+    return Called(cleans, outcome, pixels, stored, success, columns)
 
 
 def _still(outcome: Outcome) -> Sequence[bool | None]:

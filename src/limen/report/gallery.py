@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from markupsafe import Markup
@@ -21,6 +25,9 @@ PIXELS = 32_000_000
 """Most pixels inside a page, over all pictures: as base64 PNG even noise stays near 4 bytes each."""
 
 _SAMPLED = 32
+_THREADS = 4
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -117,10 +124,31 @@ class _Record:
         """The image's id."""
         return str(self.series.columns["id"][self.place])
 
-    def pixels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The original and the adversarial image, None where one cannot be read."""
+    def compared(self) -> _Compared:
+        """The two images as they can be read, and how they differ."""
         run = self.series.run
-        return choice.read(run.original, self.id), choice.read(run.image, self.series.label, self.id)
+        before, after = choice.read(run.original, self.id), choice.read(run.image, self.series.label, self.id)
+        if before is None or after is None or before.shape != after.shape:
+            return _Compared(before, after)
+        return _Compared(
+            before, after, pictures.difference(before, after), pictures.lost_structure(before, after)
+        )
+
+
+class _Compared(NamedTuple):
+    """Of one record the original and the adversarial image, the difference and the map of 1 - SSIM.
+
+    None is what cannot be read or made.
+    """
+
+    before: np.ndarray | None
+    after: np.ndarray | None
+    change: np.ndarray | None = None
+    lost: np.ndarray | None = None
+
+
+_Known = dict[tuple[int, str], _Compared]
+"""What has been compared already, by the attack's number and the image's id; taken out by whoever uses it."""
 
 
 def gallery(
@@ -147,9 +175,13 @@ def gallery(
         for place, (key, state) in enumerate(zip(choice.keys(one), choice.states(one), strict=True)):
             if key in records:
                 records[key].append(_Record(one, number, place, state))
-    factor, top = _scales([each for of_image in records.values() for each in of_image])
+    shown = [each for of_image in records.values() for each in of_image]
+    known = _sample(shown)
+    factor = pictures.common_factor([each.change for each in known.values() if each.change is not None])
+    top = pictures.common_top([each.lost for each in known.values() if each.lost is not None])
+    drawn = _in_threads(functools.partial(_drawn, known=known, factor=factor, top=top), shown)
     return Gallery(
-        rows=tuple(_row(of_image, metrics, factor, top, shelf) for of_image in records.values()),
+        rows=tuple(_row(of_image, metrics, shelf, drawn) for of_image in records.values()),
         total=len(ranked),
         limited=fits < min(count, len(ranked)),
         factor=factor,
@@ -157,45 +189,62 @@ def gallery(
     )
 
 
-def _scales(records: Sequence[_Record]) -> tuple[int, float]:
-    """What differences are magnified by, and the brightest value of maps, from an even choice of pictures."""
-    changes, maps = [], []
-    for record in records[:: max(1, math.ceil(len(records) / _SAMPLED))]:
-        change, lost = _compared(*record.pixels())
-        changes += [] if change is None else [change]
-        maps += [] if lost is None else [lost]
-    return pictures.common_factor(changes), pictures.common_top(maps)
+def _sample(records: Sequence[_Record]) -> _Known:
+    """An even choice of pictures, by which the others are magnified and coloured."""
+    chosen = records[:: max(1, math.ceil(len(records) / _SAMPLED))]
+    compared = _in_threads(_Record.compared, chosen)
+    return {(record.number, record.id): each for record, each in zip(chosen, compared, strict=True)}
 
 
-def _compared(
-    original: np.ndarray | None, adversarial: np.ndarray | None
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The difference and the map of 1 - SSIM, None where they cannot be."""
-    if original is None or adversarial is None or original.shape != adversarial.shape:
-        return None, None
-    return pictures.difference(original, adversarial), pictures.lost_structure(original, adversarial)
+def _in_threads(work: Callable[[_Record], T], records: Sequence[_Record]) -> Iterator[T]:
+    """What is made of each record, in their order, only a few at once: decoders and filters share cores."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        coming: deque[Future[T]] = deque()
+        for record in records:
+            coming.append(threads.submit(work, record))
+            if len(coming) > 2 * _THREADS:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+class _Drawn(NamedTuple):
+    """The pictures of a record as PNGs, None where one cannot be made, and the size of its image."""
+
+    original: bytes | None
+    adversarial: bytes | None
+    difference: bytes | None
+    lost: bytes | None
+    shape: tuple[int, int] | None
+
+
+def _drawn(record: _Record, known: _Known, factor: int, top: float) -> _Drawn:
+    run = record.series.run
+    inside = resolved(run.directory)
+    before, after, change, lost = known.pop((record.number, record.id), None) or record.compared()
+    seen = before if before is not None else after
+    return _Drawn(
+        None if before is None else read_bytes(run.original_path(record.id), inside),
+        None if after is None else read_bytes(run.image_path(record.series.label, record.id), inside),
+        None if change is None else pictures.to_png(pictures.magnified(change, factor)),
+        None if lost is None else pictures.to_png(pictures.coloured(lost, top)),
+        None if seen is None else (seen.shape[0], seen.shape[1]),
+    )
 
 
 def _row(
-    records: Sequence[_Record], metrics: Sequence[MetricColumn], factor: int, top: float, shelf: Shelf
+    records: Sequence[_Record], metrics: Sequence[MetricColumn], shelf: Shelf, drawn: Iterator[_Drawn]
 ) -> Row:
+    """The row of an image, given the pictures of its records, which come next."""
     original, shape, tiles = None, None, []
     for record in records:
-        one, run = record.series, record.series.run
-        inside = resolved(run.directory)
-        before, after = record.pixels()
+        pictured = next(drawn)
         # Runs over the same photographs share their originals; where one is missing, another's serves.
-        if before is not None and original is None:
-            original = shelf.place(read_bytes(run.original_path(record.id), inside))
-        seen = before if before is not None else after
-        shape = shape or (None if seen is None else (seen.shape[0], seen.shape[1]))
-        change, lost = _compared(before, after)
-        shown = (
-            None if after is None else read_bytes(run.image_path(one.label, record.id), inside),
-            None if change is None else pictures.to_png(pictures.magnified(change, factor)),
-            None if lost is None else pictures.to_png(pictures.coloured(lost, top)),
-        )
-        tiles.append(_tile(record, metrics, [None if each is None else shelf.place(each) for each in shown]))
+        if pictured.original is not None and original is None:
+            original = shelf.place(pictured.original)
+        shape = shape or pictured.shape
+        placed = [None if each is None else shelf.place(each) for each in pictured[1:4]]
+        tiles.append(_tile(record, metrics, placed))
     first = records[0]
     return Row(
         id=first.id,
