@@ -111,7 +111,7 @@ def test_ruff_would_format_nothing():
 
 
 def test_types_hold():
-    run(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "src")
+    run(script("pyrefly"), "check", "--python-interpreter-path", sys.executable)
 
 
 def test_each_room_knows_only_those_below():

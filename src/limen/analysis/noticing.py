@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
@@ -231,7 +232,8 @@ def _match(rate: float) -> float:
         return 0.0
     if _right_matches(_GREATEST) <= rate:
         return _GREATEST
-    return float(scipy.optimize.brentq(lambda d: _right_matches(d) - rate, 0.0, _GREATEST))
+    root: Any = scipy.optimize.brentq(lambda d: _right_matches(d) - rate, 0.0, _GREATEST)
+    return float(root)
 
 
 def _right_matches(d_prime: float) -> float:

@@ -165,7 +165,8 @@ def _look(state: State, classifier: Classifier, progress: float, valued: bool, b
             success=success,
             progress=progress,
         )
-        return replace(seen, values=seen.objective(seen) if valued else None)
+        values = seen.objective(seen) if valued else None
+        return replace(seen, values=values)  # pyrefly: ignore[bad-argument-type] - nothing reads them then
 
 
 def _shown(state: State, differentiable: bool) -> State:

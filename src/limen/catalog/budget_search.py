@@ -83,7 +83,13 @@ class BudgetSearch:
             known = known_masks(attack, None if masks is None else masks[places])
             told = [named[row] for row in rows.tolist()]
             known |= known_trace(attack, trace)
-            how = {"targeted": targeted, "ids": told, "seed": seed, "lattice": lattice, **known}
+            how: dict[str, Any] = {
+                "targeted": targeted,
+                "ids": told,
+                "seed": seed,
+                "lattice": lattice,
+                **known,
+            }
             with warnings.catch_warnings():
                 # A search goes below what a file can store, which is no mistake of the user.
                 for text in _SMALL:

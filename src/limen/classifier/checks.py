@@ -102,7 +102,7 @@ def refuse_batch_statistics(module: nn.Module) -> None:
     """
     for name, part in module.named_modules():
         # A scripted or traced module keeps only the name of what it was.
-        kind = getattr(part, "original_name", "")
+        kind = str(getattr(part, "original_name", ""))
         normalises = isinstance(part, nn.modules.batchnorm._BatchNorm) or "BatchNorm" in kind
         if normalises and getattr(part, "running_mean", None) is None:
             raise UsageError(

@@ -80,7 +80,7 @@ def train(
     from limen.training import Files, Task, assemble, settings_for, train_network
 
     task = Task(model, data or model, train_data, objective, validate, validate_count, classes, freeze, dual)
-    given = {
+    given: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "optimizer": optimizer,

@@ -6,7 +6,8 @@ Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Le
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -38,11 +39,11 @@ def digits(split: str, count: int | None) -> Dataset:
 
 @lru_cache(maxsize=1)
 def _enlarged() -> tuple[np.ndarray, np.ndarray]:
-    # Slow to import, and no other data needs it.
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    values, labels = bunch.data, bunch.target
+    # scikit-learn is not imported for its file: that would take longer than all the rest.
+    found = find_spec("sklearn")
+    folder = ((found and found.submodule_search_locations) or [""])[0]
+    table = np.loadtxt(Path(folder) / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    values, labels = table[:, :-1], table[:, -1]
     small = np.rint(values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     large = [Image.fromarray(digit).resize((SIZE, SIZE), Image.Resampling.BICUBIC) for digit in small]
     return np.stack([np.asarray(digit) for digit in large])[..., None], labels.astype(np.int64)

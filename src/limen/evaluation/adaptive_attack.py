@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -61,7 +62,8 @@ class AdaptiveAttack:
         classifier itself to say.
         """
         names = range(len(images)) if ids is None else ids
-        how = {"targeted": targeted, "seed": seed, "lattice": lattice, **known_trace(self.attack, trace)}
+        how: dict[str, Any] = {"targeted": targeted, "seed": seed, "lattice": lattice}
+        how |= known_trace(self.attack, trace)
         known = Adaptive(classifier, self.draws)
         given = known_masks(self.attack, masks)
         outcome = self.attack(known, images, labels, ids=names, **how, **given)

@@ -71,8 +71,8 @@ def _photograph() -> np.ndarray:
     return (127.5 + 127.5 * np.stack(waves, -1)).astype(np.uint8)
 
 
-def _made(side: int, resize: int | None, interpolation: str) -> Crop | None:
+def _made(side: int, resize: int | None, interpolation: Interpolation) -> Crop | None:
     try:
-        return Crop(side, resize, interpolation)  # pyright: ignore[reportArgumentType]
+        return Crop(side, resize, interpolation)
     except UsageError:
         return None

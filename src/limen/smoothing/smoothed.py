@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
 from collections.abc import Iterator
@@ -123,7 +122,7 @@ class Smoothed(Wrapped):
                 seeds = content_seeds(self.seed, part)
                 pieces = self._pieces(draws, len(part))
                 each = (_votes(self._noisy(part, seeds, piece)) for piece in pieces)
-                counts.append(functools.reduce(torch.add, each))
+                counts.append(torch.stack([*each]).sum(0))
         return torch.cat(counts)
 
     def fingerprint(self) -> str:

@@ -128,7 +128,8 @@ def _resumed(kept: Checkpoint | None) -> tuple[Place, tuple[Epoch, ...]]:
 def epoch_of(told: Mapping[str, Any]) -> Epoch:
     """An epoch, from what `dataclasses.asdict` made of one."""
     dual = told.get("dual")
-    return Epoch(**{**told, "dual": None if dual is None else Dual(**dual)})
+    values: dict[str, Any] = {**told, "dual": None if dual is None else Dual(**dual)}
+    return Epoch(**values)
 
 
 def _save(kept: Checkpoint | None, place: Place, history: tuple[Epoch, ...]) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.patches import Patch
 
 from limen.document import AnyChart, BoxPlot, wrapped
@@ -123,14 +122,12 @@ def _legend_height(made: Figure) -> float:
         labels.append(f"and {left} more")
     room = max(8, int(_DENSITY * (made.get_figwidth() - 0.5)))
     labels = ["\n".join(wrapped(label, room)) for label in labels]
-    legend: Legend | None = None
     for columns in (3, 2, 1):
-        if legend is not None:
-            legend.remove()
         legend = made.legend(found, labels, loc="outside lower center", ncols=min(columns, len(found)))
         extent = legend.get_window_extent()
-        if extent.width <= made.bbox.width:
+        if extent.width <= made.bbox.width or columns == 1:
             break
+        legend.remove()
     for text in legend.get_texts():
         text.set_parse_math(False)
     return extent.height / made.dpi + 0.1

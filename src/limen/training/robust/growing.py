@@ -143,4 +143,5 @@ class Builder:
 
 def _grown(told: Mapping[str, Any]) -> Grown:
     dual = told["dual"]
-    return Grown(**{**told, "dual": None if dual is None else Dual(**dual)})
+    values: dict[str, Any] = {**told, "dual": None if dual is None else Dual(**dual)}
+    return Grown(**values)
