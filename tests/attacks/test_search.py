@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from limen.attacks import Attack, pgap, pgd_l2, search, ssim_pgd
+from limen.attacks.best import Best
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import LinfBall
 from limen.attacks.direction import Maximize, Sign
 from limen.attacks.objective import CrossEntropy, DistanceAndHinge
-from limen.attacks.outcome import Best
 from limen.attacks.perturbation import SigmoidBox
 from limen.attacks.search import InTurn, LeastBudget, MultiplierSearch
 from limen.attacks.update import Adam, Scale

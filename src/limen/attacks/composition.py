@@ -8,9 +8,9 @@ from typing import Self
 
 from torch import Tensor
 
+from limen.attacks.best import Distance
 from limen.attacks.loss import Loss, as_objective
 from limen.attacks.mask import Mask
-from limen.attacks.outcome import Distance
 from limen.attacks.part import Part, Problem, setting
 from limen.attacks.protocols import Constraint, Objective, Perturbation, Transform
 from limen.errors import UsageError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limen.attacks.cost import Cost
 from limen.attacks.guided import Guided
-from limen.attacks.part import Problem, flat, rows, setting
+from limen.attacks.part import Problem, flat, may_hold, rows, setting
 from limen.attacks.protocols import Kind, State, Transform
 from limen.images import column, dot, norm, quantize
 from limen.operators import Operator, Preconditioner, conjugate_gradient
@@ -26,7 +26,7 @@ _FAINT = 1e-15
 def _of_length(move: Tensor, order: float = 2) -> tuple[Tensor, Tensor]:
     """Moves with their lengths (n,); those too faint to have one are brought to a largest value of 1."""
     length = norm(move, order)
-    if bool((length < _FAINT).any()):
+    if may_hold(length < _FAINT):
         largest = norm(move, torch.inf).clamp_min(torch.finfo(move.dtype).tiny)
         factor = torch.where(length < _FAINT, largest, 1)
         move = move.div_(column(factor, move.ndim))

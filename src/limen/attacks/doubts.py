@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from limen.attacks.outcome import Best, Outcome
+from limen.attacks.best import Best
+from limen.attacks.outcome import Outcome
 
 STUCK = (
     "{stuck} of {count} images could not be moved: in all their backward passes the gradient was 0 ({zero}) "

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 import torch
 from torch import Tensor
 
+from limen.attacks.best import Best, Latest
 from limen.attacks.doubts import TOO_SMALL, doubts
 from limen.attacks.given import (
     Array,
@@ -24,7 +25,7 @@ from limen.attacks.given import (
     bind_settings,
     check_call,
 )
-from limen.attacks.outcome import Best, Latest, Outcome
+from limen.attacks.outcome import Outcome
 from limen.attacks.part import Problem
 from limen.attacks.search import Search
 from limen.attacks.tracing import Traced

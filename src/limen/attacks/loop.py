@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from limen.attacks.best import Best, Distance
 from limen.attacks.composition import Composition
 from limen.attacks.loss import as_objective
-from limen.attacks.outcome import Best, Distance
 from limen.attacks.part import Problem
 from limen.attacks.protocols import Constraint, Objective, Perturbation, State, follow
 from limen.classifier import Classifier, check_labels, raising
@@ -34,7 +34,6 @@ def climb(
         Which samples (N,) of the call succeeded in this climb.
     """
     problem = replace(problem, confidence=parts.confidence)
-    succeeded = torch.zeros_like(best.success)
     judged = best.judges(parts.distance)
     state = _start(parts, problem, rows, _variables(parts, problem, 2 * salt))
     for step in range(parts.steps + 1):
@@ -44,18 +43,19 @@ def climb(
             break
         state = _look(state, classifier, step / parts.steps, valued=not last, blind=parts.black_box)
         best.offer(state, parts.distance)
-        succeeded[state.places] |= state.success
         at_original = judged and step == 0 and not parts.random_start and problem.start is None
         finished, state = _finished(parts, state, step, at_original)
         if at_original:
             best.settled[rows] |= state.success
-        stay = (~finished).nonzero()[:, 0]
-        if last or len(stay) == 0:
+        # Where samples may leave, the device is waited for; they leave at once, and with them what they cost.
+        stay = None if finished is None else (~finished).nonzero()[:, 0]
+        if last or (stay is not None and len(stay) == 0):
             break
         state = state if parts.black_box else _differentiate(state)
-        state = state.select(stay) if len(stay) < len(finished) else state
+        state = state.select(stay) if stay is not None and len(stay) < len(state.places) else state
         best.count(state)
         state = _move(state)
+    succeeded = best.close()
     kept = succeeded[rows] if judged else torch.ones_like(rows, dtype=torch.bool)
     outside = (kept & ~parts.constraint.contains(best.images[rows])).nonzero()[:, 0]
     best.revoke(rows[outside], problem.originals[outside])
@@ -106,9 +106,11 @@ def offered(
     state = State(problem, Objective(), Perturbation(), constraint, (), places=rows, variables=images)
     if not best.judges(distance):
         best.take(_shown(state, differentiable=False))
+        best.close()
         return state
     state = _look(state, classifier, 0.0, valued=False)
     best.offer(state, distance)
+    best.close()
     return state
 
 
@@ -154,14 +156,15 @@ def _look(state: State, classifier: Classifier, progress: float, valued: bool, b
         if progress == 0:
             check_labels(state.problem.labels, shown.images, classes=logits.shape[1])
         answers = logits.detach()
-        success = state.problem.attained(answers)
+        predictions = answers.argmax(1)
+        success = state.problem.attained(answers, predictions)
         if state.constraint.is_soft:
             success &= state.constraint.contains(shown.images.detach())
         seen = replace(
             shown,
             asked=asked,
             logits=logits,
-            predictions=answers.argmax(1),
+            predictions=predictions,
             success=success,
             progress=progress,
         )
@@ -194,15 +197,18 @@ def _at_rest(state: State) -> State:
     return replace(state, variables=variables)
 
 
-def _finished(parts: Composition, state: State, step: int, at_original: bool) -> tuple[Tensor, State]:
-    """Which samples (n,) are: at a success that ends them, or where the objective has stopped rising."""
-    finished = state.success & (parts.early_stop or at_original)
+def _finished(parts: Composition, state: State, step: int, at_original: bool) -> tuple[Tensor | None, State]:
+    """Which samples (n,) are: at a success that ends them, or where the objective has stopped rising.
+
+    None says that none can be at this step, whatever they are at.
+    """
+    finished = state.success if parts.early_stop or at_original else None
     window = 0 if parts.patience is None else max(1, round(parts.steps * parts.patience))
     if not window or step % window or step == parts.steps:
         return finished, state
     values = state.values.detach()
     flat = values <= state.reached + 1e-4 * state.reached.abs()
-    return finished | flat, replace(state, reached=values)
+    return flat if finished is None else finished | flat, replace(state, reached=values)
 
 
 def _differentiate(state: State) -> State:
@@ -219,10 +225,12 @@ def _differentiate(state: State) -> State:
             gradient, through = torch.autograd.grad(
                 state.values, inputs, weights, retain_graph=several, materialize_grads=True
             )
-        size, given = norm(gradient, torch.inf), norm(through, torch.inf)
-        nonfinite.append(~size.isfinite())
-        zero.append((size == 0) | ((given == 0) & ~state.success & size.isfinite()))
-        gradients.append(gradient.nan_to_num(0.0, 0.0, 0.0) if bool(nonfinite[-1].any()) else gradient)
+        size = norm(gradient, torch.inf)
+        given = size if _is_same(gradient, through) else norm(through, torch.inf)
+        finite = size.isfinite()
+        nonfinite.append(~finite)
+        zero.append((size == 0) | ((given == 0) & finite & ~state.success))
+        gradients.append(gradient.nan_to_num(0.0, 0.0, 0.0))
     return replace(
         state,
         variables=state.variables.detach(),
@@ -232,8 +240,17 @@ def _differentiate(state: State) -> State:
         logits=state.logits.detach(),
         values=state.values.detach(),
         gradient=gradients[0] if state.values.ndim == 1 else torch.stack(gradients, 1),
-        zero=torch.stack(zero).sum(0),
-        nonfinite=torch.stack(nonfinite).sum(0),
+        zero=zero[0].long() if len(zero) == 1 else torch.stack(zero).sum(0),
+        nonfinite=nonfinite[0].long() if len(zero) == 1 else torch.stack(nonfinite).sum(0),
+    )
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are the same memory, as gradients are where nothing lies between their inputs."""
+    return one is other or (
+        one.shape == other.shape
+        and one.stride() == other.stride()
+        and one.data_ptr() == other.data_ptr() != 0
     )
 
 

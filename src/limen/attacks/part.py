@@ -114,6 +114,18 @@ def _select(each: Field[Any], value: Any, rows: Tensor) -> Any:
     return value.select(rows)
 
 
+def may_hold(truths: Tensor) -> bool:
+    """Whether one of them may be true: a CPU is asked, and no other device, which would be waited for.
+
+    So what is done then must change nothing where none is true.
+
+    Example:
+        >>> may_hold(torch.tensor([False, True])), may_hold(torch.tensor([False, False]))
+        (True, False)
+    """
+    return truths.device.type != "cpu" or bool(truths.any())
+
+
 def other_logits(logits: Tensor, labels: Tensor) -> Tensor:
     """The logits with each sample's own class taken out of any maximum."""
     return logits.scatter(1, labels[:, None], -torch.inf)
@@ -227,11 +239,20 @@ class Problem(Part):
         """Which predictions (n,) are what the attack is after."""
         return (predictions == self.labels) if self.targeted else (predictions != self.labels)
 
-    def attained(self, logits: Tensor) -> Tensor:
-        """Which logits (n, K) are what the attack is after: the prediction, by more than the confidence."""
+    def attained(self, logits: Tensor, predictions: Tensor | None = None) -> Tensor:
+        """Which logits (n, K) are what the attack is after: the prediction, by more than the confidence.
+
+        Args:
+            logits: The model's answers.
+            predictions: Their greatest (n,), if they are known.
+        """
         least = flat(self.confidence)
+        predictions = logits.argmax(1) if predictions is None else predictions
+        adversarial = self.adversarial(predictions)
+        if not isinstance(least, Tensor) and least == 0:
+            return adversarial
         # Without one the prediction decides alone, in a tie too, as it does for whoever uses the model.
-        return self.adversarial(logits.argmax(1)) & ((self.margin(logits) > least) | (least == 0))
+        return adversarial & ((self.margin(logits) > least) | (least == 0))
 
     def draw(self, sampler: Callable[..., Tensor], salt: int = 0) -> Tensor:
         """Random numbers of the images' shape, each sample's from its own seed.

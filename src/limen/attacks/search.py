@@ -10,10 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from limen.attacks.best import Best, Distance
 from limen.attacks.bracket import Bracket
 from limen.attacks.composition import Composition
 from limen.attacks.loop import climb, settle_originals
-from limen.attacks.outcome import Best, Distance
 from limen.attacks.part import Part, Problem, flat, setting
 from limen.classifier import Classifier
 from limen.errors import UsageError
@@ -31,7 +31,7 @@ class Search(Part):
 
     def room(self, problem: Problem) -> Tensor:
         """The most steps of the lattice by which one value may change, (n,) or for all."""
-        return torch.tensor(torch.inf)
+        return torch.tensor(torch.inf, device=problem.originals.device)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class InTurn(Search):
             )
 
     def room(self, problem: Problem) -> Tensor:
-        each = [torch.as_tensor(parts.constraint.room(problem)) for parts in self.compositions]
+        device = problem.originals.device
+        each = [torch.as_tensor(parts.constraint.room(problem), device=device) for parts in self.compositions]
         return functools.reduce(torch.maximum, each)
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:

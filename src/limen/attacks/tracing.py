@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limen.attacks.outcome import Best, Distance, Outcome
+from limen.attacks.best import Best, Distance
+from limen.attacks.outcome import Outcome
 from limen.attacks.part import Problem
 from limen.attacks.protocols import State
 from limen.attacks.trace import Trace

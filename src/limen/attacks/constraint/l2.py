@@ -10,7 +10,7 @@ from torch import Tensor
 
 from limen.attacks.constraint.projection import onto_ball
 from limen.attacks.constraint.rounding import BISECTIONS, SLACK, radius_before_rounding, steps_within, stretch
-from limen.attacks.part import Problem, flat, setting
+from limen.attacks.part import Problem, flat, may_hold, setting
 from limen.attacks.protocols import Constraint
 from limen.images import column, norm
 
@@ -52,13 +52,12 @@ class L2Ball(Constraint):
         off = length > eps * (1 + SLACK)
         if self.exact and self.lattice is not None:
             off |= length < 0.98 * eps
+        if self.lattice is None:
+            inside = self.project(images.clone()) if may_hold(off) else stored
+            return torch.where(column(off), inside, stored)
         rows = off.nonzero()[:, 0]
         if len(rows):
-            near = self.select(rows)
-            if self.lattice is None:
-                stored[rows] = near.project(images[rows])
-            else:
-                stored[rows] = near._longest_inside(images[rows], self.lattice)
+            stored[rows] = self.select(rows)._longest_inside(images[rows], self.lattice)
         return stored
 
     def _longest_inside(self, images: Tensor, lattice: int) -> Tensor:

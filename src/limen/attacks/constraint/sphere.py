@@ -47,7 +47,7 @@ class AdaptiveSphere(Constraint):
 
     def update(self, state: State) -> Self:
         gamma, radius = cosine(self.gamma, self.final, state.progress), self.radius
-        if bool(radius.isinf().any()):
+        if self.eps is None:
             length = self._length(state.exact - self.originals)
             radius = torch.where(radius.isinf() & (length > 0), length, radius)
         return replace(self, radius=radius * column(1 + gamma - 2 * gamma * state.success.to(radius.dtype)))

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from limen.attacks.best import Best
 from limen.attacks.constraint import L0Ball, L1Ball, L2Ball, LinfBall
 from limen.attacks.constraint.rounding import SLACK
 from limen.attacks.libraries.counted import Counted, left_alone, spread
 from limen.attacks.loop import offered, settle_originals
-from limen.attacks.outcome import Best
 from limen.attacks.part import Problem, setting
 from limen.attacks.protocols import Constraint
 from limen.attacks.search import Search
@@ -113,7 +113,8 @@ class Borrowed(Search):
         """The most steps of the lattice that the budget allows a value."""
         if self.eps is None or self.order not in BALLS:
             return super().room(problem)
-        return torch.as_tensor(BALLS[self.order](eps=self.eps).room(problem))
+        room = BALLS[self.order](eps=self.eps).room(problem)
+        return torch.as_tensor(room, device=problem.originals.device)
 
     def __call__(self, classifier: Classifier, problem: Problem, best: Best) -> None:
         """Ask for the samples that are not settled, and offer what comes back."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from limen.attacks.best import Distance, LpDistance
 from limen.attacks.cost import Difference
 from limen.attacks.features import FEATURES, FeatureDistance, Features
 from limen.attacks.logit_ratio import LogitRatio
@@ -17,12 +18,11 @@ from limen.attacks.loss import Loss as Function
 from limen.attacks.loss import as_objective
 from limen.attacks.mask import Attended, Found, Mask
 from limen.attacks.objective import CrossEntropy, ForegroundScore, Margin, Sum
-from limen.attacks.outcome import Distance
 from limen.attacks.perturbation import Masked, Template
 from limen.attacks.perturbation.template import Pooling
 from limen.attacks.protocols import Map, Objective
 from limen.errors import UnknownNameError, UsageError, shown
-from limen.images import LATTICE, norm
+from limen.images import LATTICE
 from limen.metrics import METRICS, Metric
 from limen.structure import (
     FOREGROUNDS,
@@ -135,9 +135,8 @@ def step_length(step_size: float | Tensor | None, default: float | Tensor) -> fl
     return default if step_size is None else positive("step_size", step_size)
 
 
-def l2_distance(images: Tensor, originals: Tensor) -> Tensor:
-    """‖x − x0‖₂ (n,)."""
-    return norm(images - originals)
+l2_distance = LpDistance(2)
+"""‖x − x0‖₂ (n,)."""
 
 
 Norm = Literal["l0", "l1", "l2", "linf"]
@@ -152,8 +151,7 @@ ORDERS: dict[str, float] = {"l0": 0, "l1": 1, "l2": 2, "linf": math.inf}
 
 def distance_of(norm_name: Norm) -> Distance:
     """‖x − x0‖_p (n,), of images and originals."""
-    order = ORDERS[norm_name]
-    return lambda images, originals: norm(images - originals, order)
+    return LpDistance(ORDERS[norm_name])
 
 
 Method = Literal["slic", "lsc", "seeds"]

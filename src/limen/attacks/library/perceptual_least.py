@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from limen.attacks.best import Distance
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import AdaptiveSphere, CostBall, ShrinkingBall, SoftBall
 from limen.attacks.cost import Cost
@@ -24,7 +25,6 @@ from limen.attacks.library.arguments import (
     positive,
 )
 from limen.attacks.objective import CrossEntropy, Margin
-from limen.attacks.outcome import Distance
 from limen.attacks.search import InTurn, Search
 from limen.attacks.update import Scale, ShareOfRadius
 from limen.metrics import Metric, mad

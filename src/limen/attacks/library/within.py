@@ -9,13 +9,13 @@ from typing import cast
 from torch import Tensor
 
 from limen.attacks.auto_step import AutoStep, FromBest, SparseStep
+from limen.attacks.best import Distance
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import CostBall, FallingL1Ball, L1Ball, L2Ball, LinfBall, SsimBall
 from limen.attacks.cost import Difference
 from limen.attacks.direction import Normalize, Precondition, Sign
 from limen.attacks.library.arguments import ORDERS, Loss, Measure, Norm, cost_named, distance_of, loss_named
 from limen.attacks.logit_ratio import LogitRatioToward
-from limen.attacks.outcome import Distance
 from limen.attacks.protocols import Constraint, Objective
 from limen.metrics import Metric
 from limen.operators import SsimTensor
