@@ -75,14 +75,14 @@ def draw(
         >>> torch.equal(both[1:], draw(torch.rand, seeds[1:], (3, 4), torch.float32))
         True
     """
-    generator = torch.Generator()
-    drawn = torch.empty((len(seeds), *shape), dtype=dtype)
+    generator = torch.Generator("cpu")
+    drawn = torch.empty((len(seeds), *shape), dtype=dtype, device="cpu")
     for row, seed in enumerate(seeds.tolist()):
         generator.manual_seed((seed + salt * 0x9E3779B97F4A7C15) % 2**63)
-        drawn[row] = sampler(shape, generator=generator, dtype=dtype)
+        drawn[row] = sampler(shape, generator=generator, dtype=dtype, device="cpu")
     return drawn.to(seeds.device)
 
 
 def _numbers(names: Iterable[bytes]) -> Tensor:
     digests = (hashlib.blake2b(name, digest_size=8).digest() for name in names)
-    return torch.tensor([int.from_bytes(digest) >> 1 for digest in digests], dtype=torch.int64)
+    return torch.tensor([int.from_bytes(digest) >> 1 for digest in digests], device="cpu")

@@ -287,7 +287,7 @@ L1, L2, LINF = Lp(1, reach=0.3), Lp(2, reach=0.6), Lp(math.inf, reach=0.1)
 
 def left(images: Tensor) -> Tensor:
     """The left third of images, as their foreground."""
-    mask = torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
+    mask = torch.zeros_like(images[:, :1], dtype=torch.bool)
     mask[..., : images.shape[3] // 3] = True
     return mask
 
@@ -325,10 +325,10 @@ L2_DUAL, LINF_DUAL = Dual(2, reach=0.6, front=0.03), Dual(math.inf, reach=0.1, f
 
 def features(images: Tensor) -> list[Tensor]:
     """Two feature maps of a small network with fixed weights, for images of any number of channels."""
-    random = torch.Generator().manual_seed(11)
+    random = torch.Generator("cpu").manual_seed(11)
     planes, maps = images.mean(1, keepdim=True), []
     for channels, inner in ((8, 1), (6, 8)):
-        weights = torch.randn(channels, inner, 3, 3, generator=random).to(images)
+        weights = torch.randn(channels, inner, 3, 3, generator=random, device="cpu").to(images)
         planes = torch.tanh(torch.nn.functional.conv2d(planes - 0.5, weights, padding=1))
         maps.append(planes)
         planes = torch.nn.functional.avg_pool2d(planes, 2)

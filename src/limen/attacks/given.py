@@ -200,7 +200,7 @@ def as_setting(value: Any) -> Any:
     numbers = isinstance(value, list | tuple) and value and all(isinstance(each, Real) for each in value)
     if numbers or (isinstance(value, np.ndarray) and value.dtype.kind in "iuf"):
         # Double precision, as Python's own numbers are.
-        return torch.as_tensor(np.asarray(value, np.float64))
+        return torch.from_numpy(np.asarray(value, np.float64))
     return value
 
 

@@ -121,7 +121,7 @@ def _said(
     given += [] if tuple(map(float, bounds)) == (0, 1) else [("bounds", bounds)]
     texts = []
     for name, value in given:
-        numbers = torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
+        numbers = torch.as_tensor(value, dtype=torch.float64, device="cpu").flatten().tolist()
         texts.append(f"{name} {' '.join(f'{each:g}' for each in numbers)}")
     return texts
 
@@ -135,7 +135,7 @@ def _affine(
     try:
         low, high = (float(bound) for bound in bounds)
         shift, scale = (
-            torch.as_tensor(value, dtype=torch.float64).reshape(1, -1, 1, 1)
+            torch.as_tensor(value, dtype=torch.float64, device="cpu").reshape(1, -1, 1, 1)
             for value in (0.0 if mean is None else mean, 1.0 if std is None else std)
         )
         float(shift.sum() + scale.sum())  # a tensor without values has none

@@ -52,9 +52,9 @@ def log_gabor(height: int, width: int, dtype: torch.dtype, device: torch.device)
         >>> bands[0, 0, 6], bands[1, 0, 2], orientations[0, 0, 6], orientations[0, 0, -6]
         (tensor(1.), tensor(1.), tensor(1.), tensor(1.5...e-08))
     """
-    down, right = (torch.fft.fftfreq(side, dtype=torch.float64) for side in (height, width))
+    down, right = (torch.fft.fftfreq(side, dtype=torch.float64, device="cpu") for side in (height, width))
     radius = torch.hypot(down[:, None], right)
-    wavelengths = torch.tensor(_WAVELENGTHS, dtype=torch.float64)[:, None, None]
+    wavelengths = radius.new_tensor(_WAVELENGTHS)[:, None, None]
     bands = torch.exp(-((radius * wavelengths).log().square()) / (2 * math.log(_BANDWIDTH) ** 2))
     # The highest frequency of an even side is its own opposite: half of it counts on either side,
     # without which an image and its mirror image would differ.
@@ -70,7 +70,8 @@ def _either_sign(frequencies: Tensor) -> tuple[Tensor, Tensor]:
 
 def _orientations(down: Tensor, right: Tensor) -> Tensor:
     angle = torch.atan2(-down[:, None], right.expand(len(down), -1))
-    centres = torch.arange(_ORIENTATIONS, dtype=torch.float64)[:, None, None] * (math.pi / _ORIENTATIONS)
+    turns = torch.arange(_ORIENTATIONS, dtype=torch.float64, device=angle.device)[:, None, None]
+    centres = turns * (math.pi / _ORIENTATIONS)
     distance = torch.remainder(angle - centres + math.pi, 2 * math.pi) - math.pi
     return torch.exp(-distance.square() / (2 * _SPREAD**2))
 

@@ -59,4 +59,4 @@ def require(metric: Metric) -> None:
         >>> require(METRICS["ssim"])
     """
     side = metric.least_side
-    metric.function(*torch.zeros(2, 0, 3, side, side))
+    metric.function(*torch.zeros(2, 0, 3, side, side, device="cpu"))

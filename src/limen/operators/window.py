@@ -24,7 +24,7 @@ def gaussian_window(dtype: torch.dtype = torch.float32, device: torch.device | N
         >>> gaussian_window()
         tensor([0.0010, 0.0076, 0.0360, 0.1094, 0.2130, 0.2660, 0.2130, 0.1094, 0.0360, 0.0076, 0.0010])
     """
-    offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64)
+    offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64, device="cpu")
     weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
     return (weights / weights.sum()).to(device, dtype)
 

@@ -84,7 +84,7 @@ def superpixels(
     made = [_kept.get(image, options) for image in fine]
     if not made:
         return Superpixels(images.new_zeros(0, *images.shape[2:]).long(), images.new_zeros(0).long())
-    counts = torch.tensor([int(labels.max()) + 1 for labels in made])
+    counts = torch.tensor([int(labels.max()) + 1 for labels in made], device="cpu")
     labels = torch.from_numpy(np.stack(made).astype(np.int64))
     return Superpixels(labels.to(images.device), counts.to(images.device))
 

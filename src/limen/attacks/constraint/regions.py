@@ -51,7 +51,8 @@ class Regions(Constraint):
         return True
 
     def room(self, problem: Problem) -> Tensor | float:
-        front, back = (torch.as_tensor(part.room(problem)) for part in (self.foreground, self.background))
+        parts, device = (self.foreground, self.background), problem.originals.device
+        front, back = (torch.as_tensor(part.room(problem), device=device) for part in parts)
         return torch.maximum(front, back)
 
     def unmasked(self) -> Tensor | bool:

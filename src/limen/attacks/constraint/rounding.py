@@ -47,7 +47,7 @@ def _stored(originals: Tensor, delta: Tensor, t: Tensor, lattice: int) -> Tensor
 
 def steps_within(eps: float | Tensor, problem: Problem) -> Tensor:
     """How many steps of the lattice a budget is, (n,) or for all; without a lattice infinite, or 0."""
-    size = torch.as_tensor(flat(eps))
+    size = torch.as_tensor(flat(eps), device=problem.originals.device)
     scale = math.inf if problem.lattice is None else problem.lattice
     return torch.where(size > 0, size * scale, 0)
 

@@ -50,7 +50,7 @@ class S2Ball(Constraint):
     radius2: Tensor = rows()
 
     def __post_init__(self) -> None:
-        eps = torch.as_tensor(self.eps)
+        eps = self.eps if isinstance(self.eps, Tensor) else torch.tensor(self.eps, device="cpu")
         if eps.ndim < 2 and bool((eps >= 1).any()):
             raise UsageError(f"eps is {self.eps}; expected less than 1: S2 ≥ 1 − ε² excludes little beyond")
 
@@ -65,7 +65,7 @@ class S2Ball(Constraint):
     def _around(self, images: Tensor) -> Self:
         """The ball around these images: how far its centre is from them, and R² (n, 1 or C, 1, 1)."""
         planes = _planes(images, self.per_channel)
-        structure, square = planes - _mean(planes), torch.as_tensor(self.eps).square()
+        structure, square = planes - _mean(planes), torch.as_tensor(self.eps, device=images.device).square()
         growth = square / (1 - square)
         contrast = squared(structure).reshape(len(images), -1, 1, 1)
         radius2 = growth * ((2 - square) / (1 - square) * contrast + C2 * planes[0].numel())

@@ -68,8 +68,8 @@ def _entries(level: Level, height: int, width: int, edges: int) -> tuple[Tensor,
     separator, pixels = level.separator, height * width
     front = torch.cat([separator, level.boundary], 1)
     count, size = front.shape
-    own = torch.arange(separator.shape[1])
-    row_places = torch.arange(count)[:, None] * size**2 + own * size
+    own = torch.arange(separator.shape[1], device=separator.device)
+    row_places = torch.arange(count, device=front.device)[:, None] * size**2 + own * size
     entries, places = [edges * pixels + separator], [row_places + own]
     for edge, (down, right) in enumerate(OFFSETS[:edges]):
         for sign in (1, -1):

@@ -47,8 +47,8 @@ class Level:
 @lru_cache(maxsize=16)
 def dissect(height: int, width: int, edges: int) -> tuple[Level, ...]:
     """The levels from the whole grid to the leaves, for 2 or 4 edges per pixel."""
-    boxes = torch.tensor([[0, height, 0, width]])
-    parents, halves, found = torch.zeros(1, dtype=torch.int64), (1, 0), []
+    boxes = torch.tensor([[0, height, 0, width]], device="cpu")
+    parents, halves, found = boxes.new_zeros(1), (1, 0), []
     while True:
         top, bottom, left, right = boxes.T
         leaves = int(((bottom - top) * (right - left)).max()) <= LEAF
@@ -88,8 +88,8 @@ def _pixels(boxes: Tensor, lines: Tensor | None, size: tuple[int, int], edges: i
     """The pixels on the lines that cut the boxes, or all, (T, s), and those around the boxes (T, b)."""
     height, width = size
     top, bottom, left, right = boxes.T[:, :, None, None]
-    rows = top - 1 + torch.arange(int((bottom - top).max()) + 2)[:, None]
-    columns = left - 1 + torch.arange(int((right - left).max()) + 2)
+    rows = top - 1 + torch.arange(int((bottom - top).max()) + 2, device=boxes.device)[:, None]
+    columns = left - 1 + torch.arange(int((right - left).max()) + 2, device=boxes.device)
     in_rows, in_columns = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
     separator = inside = in_rows & in_columns
     if lines is not None:

@@ -56,8 +56,8 @@ class Vectors:
         """The order that these levels of a grid make, with its indices on the device."""
         order = torch.cat([level.layout.flat(level.separator) for level in levels])
         boundaries = torch.cat([level.layout.flat(level.boundary) for level in levels])
-        places = torch.zeros(pixels + 1, dtype=torch.int64)
-        places[order] = torch.arange(len(order))
+        places = order.new_zeros(pixels + 1)
+        places[order] = torch.arange(len(order), device=order.device)
         places[pixels] = 0  # what fills up a boundary meets zeros: any pixel will do
         gathered = _gathered(places, boundaries, pixels, len(order))
         segments, start, first = [], 0, 0
@@ -89,8 +89,8 @@ def _gathered(places: Tensor, boundaries: Tensor, pixels: int, length: int) -> T
     real = (boundaries < pixels).nonzero()[:, 0]
     target, by = places[boundaries[real]].sort(stable=True)
     counts = torch.bincount(target, minlength=length)
-    turn = torch.arange(len(target)) - (counts.cumsum(0) - counts)[target]
+    turn = torch.arange(len(target), device=target.device) - (counts.cumsum(0) - counts)[target]
     most = int(counts.max()) if len(target) else 0
-    gathered = torch.full((most, length), len(boundaries))
+    gathered = places.new_full((most, length), len(boundaries))
     gathered[turn, target] = real[by]
     return gathered
