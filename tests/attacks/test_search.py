@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from limen.attacks.objective import CrossEntropy, DistanceAndHinge
 from limen.attacks.perturbation import SigmoidBox
 from limen.attacks.search import InTurn, LeastBudget, MultiplierSearch
 from limen.attacks.update import Adam, Scale
+from limen.classifier import Classifier
 from limen.errors import UsageError
 from limen.images import norm
 from limen.metrics import dissimilarity
@@ -34,6 +37,10 @@ def fast_gradient(eps: float) -> Composition:
     return Composition(objective=CrossEntropy(), rule=(Maximize(),), steps=1, constraint=LinfBall(eps=eps))
 
 
+SINGLE = cast(Classifier, SimpleNamespace(draws=1))
+"""Whose passes are counted, where nothing is passed."""
+
+
 def test_multipliers_bracket_the_least_that_suffices_for_each_sample(monkeypatch):
     needed = torch.tensor([0.3, 5.0, 700.0, torch.inf])
     tried = []
@@ -44,7 +51,7 @@ def test_multipliers_bracket_the_least_that_suffices_for_each_sample(monkeypatch
 
     monkeypatch.setattr(search, "climb", climb)
     problem = problem_of(photos(4))
-    MultiplierSearch(LAGRANGIAN, 12)(None, problem, Best(problem))
+    MultiplierSearch(LAGRANGIAN, 12)(SINGLE, problem, Best(problem))
     path = torch.stack(tried).double()
     assert path.shape == (12, 4)
     assert path[:4, 0].tolist() == pytest.approx([1.0, 0.5, 0.25, 0.375])
@@ -64,7 +71,7 @@ def test_a_multiplier_search_leaves_out_what_is_settled(monkeypatch):
 
     monkeypatch.setattr(search, "climb", climb)
     problem = problem_of(photos(3))
-    MultiplierSearch(LAGRANGIAN, 3)(None, problem, Best(problem))
+    MultiplierSearch(LAGRANGIAN, 3)(SINGLE, problem, Best(problem))
     assert seen == [[0, 1, 2], [0, 2], [0, 2]]
 
 
@@ -76,7 +83,7 @@ def test_a_multiplier_search_ends_when_all_are_settled(monkeypatch):
 
     seen, problem = [], problem_of(photos(2))
     monkeypatch.setattr(search, "climb", climb)
-    MultiplierSearch(LAGRANGIAN, 3)(None, problem, Best(problem))
+    MultiplierSearch(LAGRANGIAN, 3)(SINGLE, problem, Best(problem))
     assert seen == [[0, 1]]
 
 
@@ -187,7 +194,7 @@ def bisected(monkeypatch, needed, rounds, distance=lambda budget: budget):
     monkeypatch.setattr(search, "climb", climb)
     monkeypatch.setattr(search, "settle_originals", lambda *_: None)
     problem = problem_of(photos(len(needed)))
-    LeastBudget(lambda eps: (fast_gradient(eps),), l2, 1.0, rounds)(None, problem, Best(problem))
+    LeastBudget(lambda eps: (fast_gradient(eps),), l2, 1.0, rounds)(SINGLE, problem, Best(problem))
     return tried
 
 

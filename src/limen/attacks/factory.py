@@ -180,9 +180,8 @@ class Attack:
         check_labels(labels, images, name="targets" if targeted else "labels")
         for name, value in self._per_sample.items():
             per_sample(value, images, name)
-        ids = range(len(images)) if ids is None else ids
         foreground = None if masks is None else as_masks(masks, images)
-        seeds = sample_seeds(seed, ids).to(images.device)
+        seeds = sample_seeds(seed, range(len(images)) if ids is None else ids).to(images.device)
         return Problem(
             originals=images.detach(),
             labels=labels,
