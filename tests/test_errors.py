@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import threading
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limen.errors import LimenError, UnknownNameError, UsageError
+from limen.errors import LimenError, UnknownNameError, UsageError, changed_filters
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,23 @@ def test_the_message_holds_the_name_and_all_known_names(name: str, known: set[st
     message = str(UnknownNameError("metric", name, iter(known)))
     assert repr(name) in message
     assert message.endswith(", ".join(sorted(known)))
+
+
+def test_threads_leave_the_filters_of_warnings_as_they_were():
+    before = list(warnings.filters)
+    entered, left = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with changed_filters():
+            entered.set()
+            left.wait(5)
+            warnings.simplefilter("ignore", ResourceWarning)
+
+    thread = threading.Thread(target=other)
+    with changed_filters():
+        warnings.simplefilter("ignore", UserWarning)
+        thread.start()
+        assert not entered.wait(0.05)
+    left.set()
+    thread.join()
+    assert warnings.filters == before

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+_FILTERS = threading.RLock()
 
 
 class LimenError(Exception):
@@ -49,6 +54,24 @@ def shown(value: object, length: int = 60) -> str:
     """
     text = " ".join(repr(value).split())
     return text if len(text) <= length else f"{text[: length - 2]}…"
+
+
+@contextmanager
+def changed_filters() -> Iterator[None]:
+    """Undo at the end what is changed of the filters of warnings, which all threads of a process share.
+
+    Of two threads that put back what they found, the second would leave the filters of the first for good.
+    So one waits for the other; whoever is inside may wait for no thread that comes here.
+
+    Example:
+        >>> before = list(warnings.filters)
+        >>> with changed_filters():
+        ...     warnings.simplefilter("ignore")
+        >>> warnings.filters == before
+        True
+    """
+    with _FILTERS, warnings.catch_warnings():
+        yield
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from limen.attacks.tracing import known_trace
 from limen.catalog.entry import Request
 from limen.catalog.kinds import NamedAttack
 from limen.catalog.table import Catalog
-from limen.errors import LimenWarning, UsageError
+from limen.errors import LimenWarning, UsageError, changed_filters
 from limen.identity import Identity
 from limen.images import LATTICE
 from limen.safety import check_count
@@ -90,7 +90,7 @@ class BudgetSearch:
                 "lattice": lattice,
                 **known,
             }
-            with warnings.catch_warnings():
+            with changed_filters():
                 # A search goes below what a file can store, which is no mistake of the user.
                 for text in _SMALL:
                     warnings.filterwarnings("ignore", text, LimenWarning)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
 from torch import Tensor
 
-from limen.errors import LimenError, UsageError, reason
+from limen.errors import LimenError, UsageError, changed_filters, reason
 from limen.images.crop import Crop, Interpolation
 from limen.images.tensors import LATTICE, check_images, from_uint8, oddity, to_uint8
 from limen.safety import UnsafeError, check_fits, check_replaceable, opened
@@ -187,7 +187,7 @@ def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
 
     Pillow knows more: a PostScript file, which it would give to Ghostscript to run, may be called `cat.png`.
     """
-    with warnings.catch_warnings():
+    with changed_filters():
         # The photographs of some telephones have more pixels than Pillow trusts, and fewer than it refuses.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(stream, formats=_FORMATS)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from limen.errors import reason, shown
+from limen.errors import changed_filters, reason, shown
 from limen.safety import opened
 from limen.weights.errors import WeightsError
 
@@ -38,7 +38,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with warnings.catch_warnings():
+        with changed_filters():
             # About pickles that it then refuses.
             warnings.simplefilter("ignore", UserWarning)
             state = torch.load(path, map_location="cpu", weights_only=True)

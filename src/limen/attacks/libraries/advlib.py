@@ -17,6 +17,7 @@ from torch import Tensor
 
 from limen.attacks.libraries.borrowed import Call
 from limen.attacks.libraries.tool import NoTargetsError, Tool, Values
+from limen.errors import changed_filters
 
 _BUDGETS = {"apgd": "eps", "apgd_targeted": "eps", "pgd_linf": "ε"}
 """Those that keep to a budget; what others call `eps` is where they start, or how exact they are."""
@@ -54,7 +55,7 @@ def _run(thing: Callable[..., Any], values: Values, call: Call) -> Tensor:
     if "num_classes" in asked:
         known["num_classes"] = call.classes
     try:
-        with warnings.catch_warnings():
+        with changed_filters():
             warnings.filterwarnings("error", f".*{_UNTARGETED}")
             return thing(call.network, call.images, call.labels, **values, **known)
     except UserWarning as error:

@@ -21,7 +21,7 @@ from limen.attacks.factory import Attack, Factory
 from limen.attacks.given import bind_settings
 from limen.attacks.libraries.borrowed import Borrowed, Call
 from limen.attacks.library.arguments import positive
-from limen.errors import LimenError, UnknownNameError, UsageError, reason
+from limen.errors import LimenError, UnknownNameError, UsageError, changed_filters, reason
 from limen.identity import Identity
 
 Values = Mapping[str, Any]
@@ -86,7 +86,7 @@ class Tool:
 
     def _run(self, spec: str, thing: Callable[..., Any], values: Values, call: Call) -> Any:
         values = {key: value for key, value in values.items() if key != self.package}
-        with warnings.catch_warnings():
+        with changed_filters():
             warnings.filterwarnings("ignore", module=rf"{self.package}\b")
             try:
                 return self.run(thing, values, call)
@@ -96,7 +96,7 @@ class Tool:
 
     def _module(self) -> ModuleType:
         try:
-            with warnings.catch_warnings():
+            with changed_filters():
                 warnings.simplefilter("ignore")  # of a dozen libraries that it imports
                 return self.load(self.package)
         except ImportError as error:
