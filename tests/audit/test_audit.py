@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -19,6 +20,8 @@ from limen.audit.timing import Timing
 from limen.classifier import Classifier
 from limen.data import from_arrays
 from limen.errors import UsageError
+from limen.metrics.psychometrics import FittedCurve
+from limen.runs import Calibration
 
 RULES = ("robust_accuracy[l2=0.1]>=0.5", "clean_accuracy>=0.9 confidently", "noticed<=0.9:success<=0.05")
 
@@ -212,3 +215,22 @@ def test_what_cannot_be_measured_is_noted_and_weakens_nothing():
     (note,) = auditing._measured(SimpleNamespace(), SimpleNamespace(), ["detectoin"])
     assert (note.state, note.counts) == ("note", False)
     assert "It could not be measured: evaluation spec 'detectoin': unknown evaluation" in note.evidence
+
+
+def test_people_notice_by_a_study_of_one_s_own_where_it_is_given(small, tmp_path):
+    curve = FittedCurve(
+        1, "l2", False, False, 0.0, Calibration(1.0, 2.0, (0.04, 0.0, 0.04)), 0.1, 0.0, "Thirty people."
+    )
+    (tmp_path / "own.json").write_text(curve.to_json())
+    rules = ["noticed>=0:success<=0.05", "noticed>1:success<=0.05"]
+    done = run(tmp_path / "own", limit=3, require=rules, calibration=tmp_path / "own.json")
+    assert done.verdict.noticed is not None
+    shares = [curve.share(np.array(each.values["l2"])) for each in done.verdict.least]
+    assert done.verdict.noticed.value == pytest.approx(float(np.mean(shares)))
+    assert any(
+        "by the study of your own that was given as calibration" in each for each in done.verdict.sentences
+    )
+    assert [each.holds for each in done.verdict.rules] == [False, True]
+    assert "Thirty people." in done.files["page"].read_text()
+    with pytest.raises(UsageError, match="calibration"):
+        run(tmp_path / "own", limit=3, require=rules)

@@ -11,7 +11,7 @@ from limen.analysis.detection import Detection, Roc, detection, mean_roc, over_r
 from limen.analysis.families import FamilyTest, compare_families, slopes_over_groups
 from limen.analysis.groups import Gaps, GroupFigures, gaps, group_means, group_shares
 from limen.analysis.intervals import Estimate, Measured, estimate_means, share, share_interval, wilson
-from limen.analysis.notes import caveats, notes
+from limen.analysis.notes import caveats, notes, source_of
 from limen.analysis.noticing import CHECK, SAME, Answers, Noticed, false_alarms, noticed, slips
 from limen.analysis.optimality import Ranking, distance_of, has_zero, ranking
 from limen.analysis.outcomes import Outcomes, in_memory, outcomes, outcomes_by_name
@@ -102,6 +102,7 @@ __all__ = [
     "share_interval",
     "slips",
     "slopes_over_groups",
+    "source_of",
     "statistics",
     "sweeps",
     "table",

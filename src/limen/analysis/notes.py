@@ -20,6 +20,16 @@ def caveats(metrics: Iterable[MetricColumn]) -> list[str]:
     return [f"{metric.title}: {metric.caveat}" for metric in metrics if metric.caveat]
 
 
+def source_of(metric: MetricColumn) -> str:
+    """Which study the share of people who would notice is read off.
+
+    Example:
+        >>> source_of(MetricColumn("noticed", "would notice"))
+        'by one study'
+    """
+    return "by one study" if metric.code is None else "by the study of your own that was given as calibration"
+
+
 _OF_IMAGES = {
     "stuck": (
         "gradient zero or not finite in every pass on {which}. This is no robustness; use logits, a margin "

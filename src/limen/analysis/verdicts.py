@@ -10,6 +10,7 @@ import numpy as np
 from limen.analysis.chance import clean_answers, clean_warning
 from limen.analysis.comparison import figures
 from limen.analysis.intervals import Measured, wilson
+from limen.analysis.notes import source_of
 from limen.analysis.outcomes import Outcomes, outcomes_by_name
 from limen.document import percent
 from limen.runs import MetricColumn, Run
@@ -40,6 +41,7 @@ class Verdict:
         changes: Its median change by each metric of `CHANGES` over the images that it fooled, with the
             bootstrap interval.
         noticed: The share of people who would notice, a mean over these images; None where it is not known.
+        source: By which study.
         faint: On how many of them the change is 0 by what that share is read off.
         warning: What to say where the model knew its images no better than by chance.
         labelled: Whether the data has labels of its own.
@@ -57,6 +59,7 @@ class Verdict:
     unconfirmed: int
     changes: tuple[tuple[MetricColumn, Measured], ...]
     noticed: Measured | None
+    source: str
     faint: int
     warning: str | None
     labelled: bool = True
@@ -125,7 +128,7 @@ class Verdict:
             return "Whether people would notice is not known: the run does not tell it of these images."
         share = f"{percent(self.noticed.value)} of people"
         ends = f" (95 % interval {percent(self.noticed.low)} to {percent(self.noticed.high)})"
-        source = "by one study, whose limits stand beside the figures"
+        source = f"{self.source}, whose limits stand beside the figures"
         said = f"Would people notice? Side by side with the original, {share} would{ends}, {source}."
         if self.fooled == 1:
             return f"{said} That is a mean over images, and a single one may differ from it widely."
@@ -146,10 +149,10 @@ def verdict(run: Run) -> Verdict:
     first = strongest(found, next((key for key in (*CHANGES, *metrics) if key in metrics), None))
     fooled, counted = (int(first.fooled.sum()), int(first.correct.sum())) if first else (0, 0)
     best = first if fooled else None
-    changes, noticed, faint, unconfirmed = (), None, 0, 0
+    changes, noticed, source, faint, unconfirmed = (), None, "", 0, 0
     if best:
         changes = tuple((metrics[key], figures(best, key).median) for key in CHANGES if key in metrics)
-        noticed, faint = _noticed(best)
+        noticed, source, faint = _noticed(best)
         unconfirmed = int(np.count_nonzero(best.fooled & (best.unconfirmed == 1)))
     return Verdict(
         images=len(right),
@@ -164,6 +167,7 @@ def verdict(run: Run) -> Verdict:
         unconfirmed=unconfirmed,
         changes=changes,
         noticed=noticed,
+        source=source,
         faint=faint,
         warning=clean_warning(run),
         labelled=run.manifest.data.labelled,
@@ -181,13 +185,15 @@ def strongest(found: Sequence[Outcomes], metric: str | None) -> Outcomes | None:
     return min(found, key=rank) if found else None
 
 
-def _noticed(found: Outcomes) -> tuple[Measured | None, int]:
-    """The share of people who would notice, and on how many images the change is 0 by what it is read off."""
-    read = [key for key, metric in found.metrics.items() if metric.calibration is not None]
-    mean = figures(found, read[0]).mean if read else None
+def _noticed(found: Outcomes) -> tuple[Measured | None, str, int]:
+    """The share of people who would notice, by which study, and on how many images it cannot tell."""
+    read = [metric for metric in found.metrics.values() if metric.calibration is not None]
+    mean = figures(found, read[0].key).mean if read else None
     if mean is None or np.isnan(mean.value):
-        return None, 0
-    return mean, int(np.count_nonzero(found.measured("mad") == 0)) if "mad" in found.metrics else 0
+        return None, "", 0
+    by_mad = read[0].code is None and "mad" in found.metrics  # a curve of one's own may be over any metric
+    faint = int(np.count_nonzero(found.measured("mad") == 0)) if by_mad else 0
+    return mean, source_of(read[0]), faint
 
 
 def _stuck(one: Outcomes) -> int:

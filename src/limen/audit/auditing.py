@@ -38,8 +38,8 @@ from limen.workers import HERE, Workers
 RUN = "run"
 """The folder of the run in that of an audit."""
 
-MEASURED = ("l0", "l1", "l2", "linf", "ssim", "ciede2000", "mad", "noticed")
-"""The metrics that every audit measures; rules may name further ones."""
+MEASURED = ("l0", "l1", "l2", "linf", "ssim", "ciede2000", "mad")
+"""The metrics that every audit measures, beside who would notice; rules may name further ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,7 @@ def audit(
     require: Sequence[str] = (),
     minutes: float | None = None,
     transfer: Sequence[str] = (),
+    calibration: Path | str | None = None,
     limit: int | None = None,
     batch_size: int = 32,
     device: str = "cpu",
@@ -105,6 +106,8 @@ def audit(
         require: Rules, such as `robust_accuracy[linf=2/255]>=0.4`; see `limen.audit.read_rule`.
         minutes: How long it may take; it then runs on fewer images.
         transfer: Specs of other models; whether what fools this one fools them.
+        calibration: A file that `limen study read` wrote, by which people would notice; the published study
+            if not given.
         limit: On how many images at most; the effort's own number if not given.
         batch_size: Images side by side; bounds the memory.
         device: Where to compute, where the model is given by its spec.
@@ -124,17 +127,19 @@ def audit(
         >>> done.exit_code, done.verdict.sentences[0]
         (0, 'Before any attack the model had 4 of 4 images right (100\N{NO-BREAK SPACE}%, ...).')
     """
-    rules = [read_rule(text, METRICS) for text in require]
+    curve = catalog.metric("noticed" if calibration is None else f"noticed:calibration={calibration}")
+    noticed = curve.column.key
+    rules = [read_rule(text, METRICS).renamed({"noticed": noticed}) for text in require]
     _check(effort, minutes, limit, batch_size)
     for spec in transfer:  # before the attacks take their time
         catalog.model(spec, device)
     classifier = catalog.model(model, device) if isinstance(model, str) else model
     dataset = catalog.data(data, classifier) if isinstance(data, str) else data
-    metrics = [
-        METRICS[name] for name in dict.fromkeys([*MEASURED, *(key for each in rules for key in each.metrics)])
-    ]
+    further = [name for each in rules for name in each.metrics if name != noticed]
+    metrics = [*(METRICS[name] for name in dict.fromkeys([*MEASURED, *further])), curve]
     work = _Work(classifier, dataset, rules, metrics, Path(out), batch_size, seed, workers, showing)
-    asked = _asked(classifier, dataset, effort=effort, seed=seed, minutes=minutes, limit=limit)
+    how = {"effort": effort, "seed": seed, "minutes": minutes, "limit": limit}
+    asked = _asked(classifier, dataset, calibration=curve.column.code, **how)
     plan = read_plan(work.folder, asked)
     if plan is None:
         wanted = limit or effort_named(effort).images

@@ -128,7 +128,7 @@ def _curve(verdict: Verdict, metric: MetricColumn) -> Chart | None:
 
 def _attacks(run: Run, geometries: Mapping[str, str]) -> Table:
     """Each attack, those that differ in their budget alone as one, by what its changes are measured by."""
-    metrics = [each for each in run.manifest.metrics if each.key in _SHOWN]
+    metrics = [each for each in run.manifest.metrics if each.key in _SHOWN or each.calibration is not None]
     rows: dict[str, list[list[Cell]]] = {}
     families = run.manifest.families()
     for name, found in outcomes_by_name(run.table(), families).items():

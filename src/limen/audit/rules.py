@@ -12,6 +12,7 @@ A rule is `[METRIC<=NUMBER:]QUANTITY COMPARISON NUMBER`, with ` confidently` beh
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 import re
@@ -90,6 +91,13 @@ class Rule:
     def from_below(self) -> bool:
         """Whether it asks for at least so much."""
         return self.comparison in (">=", ">")
+
+    def renamed(self, names: Mapping[str, str]) -> Rule:
+        """The same rule, where runs have metrics under other names."""
+        at = self.condition
+        if at is not None:
+            at = dataclasses.replace(at, metric=names.get(at.metric, at.metric))
+        return dataclasses.replace(self, metric=names.get(self.metric, self.metric), condition=at)
 
     def holds(self, value: float) -> bool:
         """Whether it holds of a value."""

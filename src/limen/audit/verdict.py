@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limen.analysis import Least, Measured, WorstCase, share
+from limen.analysis import Least, Measured, WorstCase, share, source_of
 from limen.analysis.intervals import curve_generator, interval, resampled_means, resamples
 from limen.audit.finding import Finding
 from limen.audit.judging import Judged
@@ -62,8 +62,13 @@ class Verdict:
     @property
     def noticed(self) -> Measured | None:
         """The share of people who would notice the least noticeable changes, a mean over the images."""
-        known = {} if self.worst is None else self.worst.metrics
-        return mean_of(self.least, known["noticed"]) if "noticed" in known else None
+        return None if (curve := self._curve) is None else mean_of(self.least, curve)
+
+    @property
+    def _curve(self) -> MetricColumn | None:
+        """The metric that says who would notice."""
+        known = () if self.worst is None else self.worst.metrics.values()
+        return next((each for each in known if each.calibration is not None), None)
 
     @property
     def weak(self) -> tuple[Finding, ...]:
@@ -122,14 +127,16 @@ class Verdict:
     def _noticeable(self) -> list[str]:
         if not self.least:
             return []
-        found = self.noticed
-        if found is None:
+        found, curve = self.noticed, self._curve
+        if found is None or curve is None:
             return ["Whether people would notice is not known: the images are too small for the measure."]
         said = (
             f"Taking for each image the least noticeable change that fools, {percent(found.value)} of "
             f"people would notice side by side with the original (95 % interval {percent(found.low)} to "
-            f"{percent(found.high)}), by one study, whose limits stand below."
+            f"{percent(found.high)}), {source_of(curve)}, whose limits stand below."
         )
+        if curve.code is not None:  # which may be over another measure than MAD
+            return [said]
         faint = sum(each.values.get("mad", np.nan) == 0 for each in self.least)
         which = "all of them" if faint == len(self.least) else f"{faint:,} of the {len(self.least):,}"
         more = f" On {which} that measure cannot tell it from no change."

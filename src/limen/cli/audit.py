@@ -34,6 +34,13 @@ def audit(
         list[str] | None,
         option("SPEC", "Another model: does what fools this one fool it, too? Repeatable."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "A curve of limen study read, by which people would notice; the published one if not given.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, option("N", "On so many images at most, spread over the data.", min=1)
     ] = None,
@@ -66,6 +73,7 @@ def audit(
             require=require or (),
             minutes=minutes,
             transfer=transfer or (),
+            calibration=calibration,
             limit=limit,
             batch_size=batch_size,
             device=device,
