@@ -9,9 +9,12 @@ import pytest
 
 import limen
 from limen.audit import EFFORTS, further
+from limen.audit.afterwards import ASKED
 from limen.audit.further import detects, evaluations_of, indicated
 from limen.evaluation import EVALUATIONS
 from limen.evaluation.indicators import INDICATORS
+
+OF_MODEL = {key for key, each in INDICATORS.items() if each.of == "model"}
 
 
 def found(monkeypatch, key: str, *values: tuple[str, float]):
@@ -35,14 +38,14 @@ def test_what_is_wrong_with_the_model_is_for_the_set_up_to_say(monkeypatch):
     ],
 )
 def test_what_is_wrong_with_some_attacks_is_to_know_and_with_all_weakens(monkeypatch, values, state):
-    (one,) = found(monkeypatch, "unconstrained_failure", *values)
+    (one,) = found(monkeypatch, "noise_as_strong", *values)
     assert one.state == state
     assert one.evidence.startswith("a")
-    assert (one.title, one.of) == (INDICATORS["unconstrained_failure"].title, "attacks")
+    assert (one.title, one.of) == (INDICATORS["noise_as_strong"].title, "attacks")
 
 
 def test_what_is_not_found_is_not_said(monkeypatch):
-    assert found(monkeypatch, "unconstrained_failure", ("a", 0.0)) == []
+    assert found(monkeypatch, "noise_as_strong", ("a", 0.0)) == []
 
 
 @pytest.mark.parametrize("name", EFFORTS)
@@ -56,5 +59,7 @@ def test_every_evaluation_of_an_effort_can_be_made(name):
     assert ("indicators" in made) == (name != "quick")
     only = made["indicators"].identity.parameters["only"] if name != "quick" else ()
     assert {INDICATORS[key].of for key in only} <= {"attack"}
+    assert not {*ASKED} & {*only}
+    assert name == "quick" or {*ASKED} | {*only} | OF_MODEL == {*INDICATORS}
     few = [*evaluations_of(scenes, EFFORTS[name], [], 19)]
     assert ("detection" in made, any(map(detects, few))) == (name != "quick", False)

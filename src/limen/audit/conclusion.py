@@ -35,7 +35,7 @@ def verdict_of(
     records = run.table()
     worst = worst_case(records, run.manifest.labels)
     blind = [label for each in attempts if not each.gradient for label in _labels(each)]
-    findings = (*plan.findings, *afterwards(run, records, worst, blind), *notes)
+    findings = (*plan.findings, *afterwards(run, records, worst, blind, plan.findings), *notes)
     judged = tuple(judge(rule, worst, findings) for rule in rules)
     return Verdict(plan, worst, findings, judged, tuple(worst.least(*RANKED)), run)
 

@@ -140,7 +140,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
             ),
             (_SHIELDS, _DETECTION),
             indicators=True,
-            besides=4,
+            besides=2,
         ),
         "thorough": Effort(
             1000,
@@ -161,7 +161,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
             ),
             (_SHIELDS, _DETECTION),
             indicators=True,
-            besides=4,
+            besides=2,
         ),
     }
 )

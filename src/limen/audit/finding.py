@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from limen.evaluation.indicators import INDICATORS
+
+Room = Literal["setup", "attacks"]
+"""Where an audit finds something: in the set-up, before any attack, or in what attacks did."""
+
 State = Literal["sound", "note", "weakens", "stops"]
 """What it means: nothing is wrong; something to know; the verdict says less; there is nothing to attack."""
 
@@ -19,7 +24,7 @@ class Finding:
         state: What it means for the verdict.
         evidence: What was seen, in sentences.
         advice: What to do; empty where nothing is to be done.
-        of: The room of the audit that found it: `setup`, before any attack, or `attacks`, by their records.
+        of: Where it was found.
     """
 
     key: str
@@ -27,7 +32,7 @@ class Finding:
     state: State
     evidence: str
     advice: str = ""
-    of: Literal["setup", "attacks"] = "setup"
+    of: Room = "setup"
 
     @property
     def counts(self) -> bool:
@@ -44,3 +49,22 @@ class Finding:
         """
         cure = f" What to do: {self.advice[0].lower()}{self.advice[1:]}" if self.advice else ""
         return f"{self.title}. {self.evidence}{cure}"
+
+
+def indicated(key: str, state: State, evidence: str, of: Room) -> Finding:
+    """What an indicator is about, found or not, whoever saw the evidence for it.
+
+    Args:
+        key: The indicator's.
+        state: What it means; of what weakens, title and advice are the indicator's.
+        evidence: What was seen.
+        of: Where it was found.
+
+    Example:
+        >>> indicated("black_box_stronger", "sound", "It found no more.", "attacks").title
+        'Black box stronger'
+    """
+    about = INDICATORS[key]
+    if state == "sound":
+        return Finding(key, key.replace("_", " ").capitalize(), state, evidence, of=of)
+    return Finding(key, about.title, state, evidence, about.advice, of)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from limen.audit.afterwards import ASKED
 from limen.audit.effort import DETECTABLE, Effort, indicated_of
 from limen.audit.finding import Finding
+from limen.audit.finding import indicated as of_indicator
 from limen.data import Dataset
 from limen.evaluation.indicators import INDICATORS, findings
 from limen.evaluation.indicators import Finding as Indicated
@@ -28,7 +30,7 @@ def evaluations_of(dataset: Dataset, effort: Effort, transfer: Sequence[str], im
         images: How many images were attacked.
     """
     if effort.indicators:
-        of_attack = tuple(key for key, each in INDICATORS.items() if each.of == "attack")
+        of_attack = tuple(key for key, each in INDICATORS.items() if each.of == "attack" and key not in ASKED)
         wanted = [
             ("images", indicated_of(images)),
             ("only", of_attack),
@@ -52,7 +54,8 @@ def indicated(stored: Stored) -> Iterator[Finding]:
     """The findings that indicators of attacks are, each once.
 
     The verdict rests on the worst of all attacks. So what is wrong with some of them is to know, and weakens
-    it only where it is so of every attack of which the indicator says anything, and of several.
+    it only where it is so of every attack of which the indicator says anything, and of several. What the
+    run's records answer is not among them.
 
     Args:
         stored: The evaluation `indicators` of the run.
@@ -65,8 +68,8 @@ def indicated(stored: Stored) -> Iterator[Finding]:
         shown = [each for each in of if each.found]
         if not shown:
             continue
-        about, worst = INDICATORS[key], max(shown, key=lambda each: each.count)
+        worst = max(shown, key=lambda each: each.count)
         state = "weakens" if len(shown) == len(of) > 1 else "note"
         others = f", and so it is of {len(shown) - 1} others" if shown[1:] else ""
         evidence = f"{worst.attack}{others}: {worst.evidence}"
-        yield Finding(key, about.title, state, evidence, about.advice, of="attacks")
+        yield of_indicator(key, state, evidence, "attacks")

@@ -128,6 +128,5 @@ def _cost(
     rows = sum(one.rows for one in run) * any(map(detects, effort.evaluations))
     detection = Lasting(1.0, 1.0).times(REPEATS * rows * training_seconds(DIMENSION)) if rows else Lasting()
     again = timing.again(run)
-    # Likely half of that, as much of it is asked only where images withstand.
-    indicators = Lasting(effort.besides / 2 * again.likely, effort.besides * again.most)
+    indicators = again.times(effort.besides)
     return _Cost(level, each, indicators, detection, {**hindered, **timing.left_out})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from limen.audit.finding import Finding
+from limen.audit.finding import indicated as indicator_says
 from limen.audit.setup.subject import Subject
 from limen.defenses import defenses_of
 from limen.evaluation.indicators import Finding as Indicated
@@ -55,7 +57,6 @@ def indicated(subject: Subject) -> Iterator[Finding]:
 
 
 def _finding(of: Indicated) -> Finding:
-    if of.found:
-        return Finding(of.indicator, of.title, "weakens", of.evidence, of.advice)
-    name = of.indicator.replace("_", " ").capitalize()
-    return Finding(of.indicator, name, "sound" if of.images else "note", of.evidence)
+    state = "weakens" if of.found else "sound"
+    found = indicator_says(of.indicator, state, of.evidence, "setup")
+    return found if of.images else replace(found, state="note")
