@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from limen.study import Made, make_study
+from limen.study.answers import read_sheets
 
 from ..report.chromium import Browser, driven
 from .conftest import HOSTILE
@@ -171,15 +173,21 @@ def test_the_screen_shows_the_very_pixels_of_the_files(
 
 def test_a_study_goes_on_where_the_page_was_closed(browser, study, tmp_path):
     made = study(view=0, trials=3)
-    enter(browser, made.page, "Ann <b>")
+    enter(browser, made.page, 'Ann <b>, "A"')
     browser.until(press("go"))
     answer(browser, "same")
-    enter(browser, made.page, "Ann <b>")
+    enter(browser, made.page, 'Ann <b>, "A"')
     browser.until(press("go"))
     for _ in range(2):
         answer(browser, "different")
     record = saved(browser, tmp_path)
-    assert record["observer"] == "Ann <b>"
+    browser.until(press("table"))
+    for _ in range(100):
+        if tables := [*tmp_path.glob("answers-*.csv")]:
+            break
+        time.sleep(0.05)
+    assert [*map(asdict, read_sheets(tables, made.key))] == [record]
+    assert record["observer"] == 'Ann <b>, "A"'
     assert [(each["trial"], each["answer"]) for each in record["answers"]] == [
         (0, "same"),
         (1, "different"),

@@ -16,6 +16,7 @@ from limen.decoding import read_json
 from limen.errors import LimenError, RunError, UsageError, reason, shown
 from limen.safety import MOST_TEXT, read_bytes
 from limen.study.key import CHECK, Key, Picture, Trial
+from limen.study.tables import sheets_in
 
 FORMAT = 1
 """Version of what the page writes."""
@@ -91,8 +92,8 @@ def read_sheets(paths: Sequence[Path | str], key: Key) -> list[Sheet]:
     """The answers of all observers, in the order of their names; numbers as such.
 
     Args:
-        paths: Files, each of which holds what a page saved, a list of such, or one a line; or folders of
-            such files, whose names end in .json or .jsonl.
+        paths: Files, each of which holds what a page saved, a list of such, one a line (.jsonl), or a table
+            (.csv); or folders of such files.
         key: The key of the study that they answer.
 
     Raises:
@@ -114,10 +115,13 @@ def read_sheets(paths: Sequence[Path | str], key: Key) -> list[Sheet]:
     return [found[name][0] for name in order]
 
 
+_SUFFIXES = (".json", ".jsonl", ".csv")
+
+
 def _files(paths: Sequence[Path | str]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
-        inside = [each for each in sorted(path.glob("*.json*")) if each.suffix in (".json", ".jsonl")]
+        inside = [each for each in sorted(path.glob("*")) if each.suffix.lower() in _SUFFIXES]
         files += inside if path.is_dir() else [path]
     if not files:
         raise UsageError("no file of answers is given; give files that the page saved, or a folder of them")
@@ -126,11 +130,15 @@ def _files(paths: Sequence[Path | str]) -> list[Path]:
 
 def _sheets(path: Path) -> Iterator[Sheet]:
     try:
-        text = read_bytes(path, most=MOST_TEXT).decode("utf-8-sig").strip()
+        raw = read_bytes(path, most=MOST_TEXT)
+        # A spreadsheet's "Unicode text" is UTF-16.
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise LimenError(f"{path}: cannot be read ({reason(error)})") from None
     try:
-        if path.suffix == ".jsonl":
+        if path.suffix.lower() == ".csv":
+            pieces = [json.dumps(each) for each in sheets_in(text)]
+        elif path.suffix == ".jsonl":
             pieces = [line for line in text.splitlines() if line.strip()]
         elif text.startswith("["):
             pieces = [json.dumps(each) for each in json.loads(text)]

@@ -53,9 +53,10 @@ function scheduleOf(observer) {
 const wanted = () => Math.max(1, Math.round(study.zoom * devicePixelRatio));
 
 function layout() {
-  const fit = (columns, rows) => Math.floor(devicePixelRatio * Math.min(
-    (innerWidth - (columns + 1) * GAP) / (columns * study.width), (innerHeight - AROUND - rows * GAP) / (rows * study.height),
-  ));
+  const within = (length, count, side) => Math.floor(devicePixelRatio * length / (count * side));
+  const fit = (columns, rows) => Math.min(
+    within(innerWidth - (columns + 1) * GAP, columns, study.width), within(innerHeight - AROUND - rows * GAP, rows, study.height),
+  );
   const most = study.task === "match" ? fit(2, 2) : fit(2, 1), abreast = study.task === "match" ? fit(3, 1) : most;
   return { scale: Math.min(wanted(), Math.max(most, abreast)), wide: most < Math.min(wanted(), abreast) };
 }
@@ -64,10 +65,7 @@ class Pair {
   static info = {
     name: "limen-pair",
     version: "1",
-    parameters: {
-      trial: { type: jsPsychModule.ParameterType.OBJECT, default: undefined },
-      shape: { type: jsPsychModule.ParameterType.OBJECT, default: undefined },
-    },
+    parameters: { trial: { type: jsPsychModule.ParameterType.OBJECT }, shape: { type: jsPsychModule.ParameterType.OBJECT } },
     data: { answer: { type: jsPsychModule.ParameterType.STRING } },
   };
 
@@ -187,9 +185,8 @@ function after(row) {
 async function agreed() {
   const field = document.createElement("label"), input = document.createElement("input");
   field.append(word("observer"), input);
-  input.value = new URLSearchParams(location.search).get("observer") ?? "";
-  input.maxLength = 100;
-  input.autocomplete = "off";
+  const value = new URLSearchParams(location.search).get("observer") ?? "";
+  Object.assign(input, { value, maxLength: 100, autocomplete: "off" });
   const answer = ask("consent", ["agree", "decline"], field);
   const agree = text.querySelector("[data-name=agree]");
   const check = () => { agree.disabled = !input.value.trim(); };
@@ -252,10 +249,19 @@ async function sent(record) {
   }
 }
 
-function save(record) {
+// A row for each answer, with what is true of all beside it; a name may hold commas and quotes.
+function table({ screen, answers, ...record }) {
+  const screens = Object.entries(screen).map(([name, value]) => [`screen_${name}`, value]);
+  const rows = answers.map((answer) => Object.entries(record).concat(screens, Object.entries(answer)));
+  const quoted = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  return [rows[0].map(([name]) => name), ...rows.map((row) => row.map(([, value]) => quoted(value)))].join("\r\n");
+}
+
+function save(record, kind) {
   const link = document.createElement("a"), slug = record.observer.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 40);
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(record, null, 1)], { type: "application/json" }));
-  link.download = `answers-${record.study.slice(0, 8)}-${slug}.json`;
+  const content = kind === "csv" ? `\ufeff${table(record)}` : JSON.stringify(record, null, 1);
+  link.href = URL.createObjectURL(new Blob([content], { type: kind === "csv" ? "text/csv" : "application/json" }));
+  link.download = `answers-${record.study.slice(0, 8)}-${slug}.${kind}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
@@ -264,16 +270,16 @@ async function finished(record, name) {
   if (await sent(record)) {
     store.remove(name);
     ask("end", []);
-    text.append(part("sent"));
-    return;
+    return void text.append(part("sent"));
   }
-  const choices = ["save"];
+  const choices = ["save", "table"];
   for (;;) {
     const choice = ask("end", choices);
-    text.querySelector("button").before(part(study.post ? "unsent" : "unsaved"), ...(choices.length > 1 ? [part("saved")] : []));
-    if ((await choice) === "remove") break;
-    save(record);
-    choices[1] = "remove";
+    text.querySelector("button").before(part(study.post ? "unsent" : "unsaved"), ...(choices.length > 2 ? [part("saved")] : []));
+    const chosen = await choice;
+    if (chosen === "remove") break;
+    save(record, chosen === "table" ? "csv" : "json");
+    choices[2] = "remove";
   }
   store.remove(name);
   ask("removed", []);
