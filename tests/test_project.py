@@ -62,7 +62,7 @@ def test_the_workflow_may_only_read_and_pins_what_it_uses(workflow):
 def test_hooks_before_a_commit_are_the_pinned_tools_of_the_environment():
     (repository,) = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
     assert repository["repo"] == "local"
-    tools = {"ruff": "ruff", "pyrefly": "pyrefly", "lint-imports": "import-linter"}
+    tools = {"ruff": "ruff", "pyright": "pyright", "lint-imports": "import-linter"}
     for hook in repository["hooks"]:
         program, *rest = hook["entry"].split()
         folder, _, name = program.rpartition("/")

@@ -168,8 +168,7 @@ def _look(state: State, classifier: Classifier, progress: float, valued: bool, b
             success=success,
             progress=progress,
         )
-        values = seen.objective(seen) if valued else None
-        return replace(seen, values=values)  # pyrefly: ignore[bad-argument-type] - nothing reads them then
+        return replace(seen, values=seen.objective(seen) if valued else None)
 
 
 def _shown(state: State, differentiable: bool) -> State:

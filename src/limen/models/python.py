@@ -60,10 +60,10 @@ def from_function(function: Callable[..., Any]) -> Callable[..., Classifier]:
 
     own = [each for each in parameters.values() if each.name not in ("weights", "device")]
     added = [inspect.signature(source, eval_str=True).parameters[name] for name in ("weights", "device")]
-    source.__signature__ = inspect.Signature(  # pyrefly: ignore[missing-attribute]
+    source.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]
         [each.replace(kind=each.KEYWORD_ONLY) for each in [*own, *added] if each.kind not in _VARIADIC]
     )
-    source.__wrapped__ = function  # pyrefly: ignore[missing-attribute]
+    source.__wrapped__ = function  # pyright: ignore[reportFunctionMemberAccess]
     source.__doc__ = function.__doc__
     return source
 

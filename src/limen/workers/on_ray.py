@@ -219,7 +219,7 @@ def _packed(*what: Any) -> bytes:
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return cloudpickle.dumps(what)
+        return cloudpickle.dumps(what)  # pyright: ignore[reportPrivateImportUsage]
     except Exception as error:  # of a dozen kinds, as anything may be in a model
         raise UsageError(
             f"the model or an attack cannot be sent to other processes: {reason(error)}"

@@ -47,7 +47,7 @@ def _things(module: ModuleType) -> Mapping[str, Callable[..., Any]]:
 
 def _added(thing: Callable[..., Any]) -> Sequence[Parameter]:
     """The budget, which is an argument of the call; and a distance, where an attack may have any."""
-    of_budget = issubclass(thing, _module().attacks.base.FixedEpsilonAttack)  # pyrefly: ignore[bad-argument-type]
+    of_budget = issubclass(thing, _module().attacks.base.FixedEpsilonAttack)  # pyright: ignore[reportArgumentType]
     default = Parameter.empty if of_budget else None
     added = [Parameter("eps", Parameter.KEYWORD_ONLY, default=default, annotation=float)]
     if "distance" in inspect.signature(thing).parameters:

@@ -114,7 +114,7 @@ class Tool:
             version = importlib.metadata.version(self.install.split()[-1])
         except importlib.metadata.PackageNotFoundError:
             version = str(getattr(self._module(), "__version__", "unknown"))
-        kind: Any = Literal[version]  # pyrefly: ignore[not-a-type] - known when it runs
+        kind: Any = Literal[version]  # pyright: ignore[reportInvalidTypeForm] - known when it runs
         return Parameter(self.package, Parameter.KEYWORD_ONLY, default=version, annotation=kind)
 
 

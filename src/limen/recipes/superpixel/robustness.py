@@ -99,7 +99,7 @@ TABLE_3 = {
 }
 """Table 3 in per cent: by pooling and δ, by attack over the kernels 3, 5 and 7."""
 
-PRINTED: dict[tuple[str, float | None, float, str], float] = {
+PRINTED = {
     (name, float(kernel), delta, title): value / 100
     for (name, delta), by_title in TABLE_3.items()
     for title, values in by_title.items()
