@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from limen import attacks
 from limen.attacks import LIBRARIES, Attack
 from limen.classifier import Classifier
-from limen.compat import declare_torchvision_operators
 from limen.images import LATTICE
 
 Run = Callable[[Tensor, Tensor], Tensor]
@@ -131,7 +130,6 @@ def foolbox(network: nn.Module, given: Settings) -> Table:
 
 
 def torchattacks(network: nn.Module, given: Settings) -> Table:
-    declare_torchvision_operators()
     import torchattacks
 
     steps, start = given.steps, {"random_start": given.random_start}

@@ -27,7 +27,6 @@ from libraries import Metered
 from limen import data
 from limen.attacks import autoattack
 from limen.classifier import Classifier
-from limen.compat import declare_torchvision_operators
 from limen.errors import LimenWarning
 from limen.images import LATTICE, norm
 
@@ -46,7 +45,6 @@ def limen(network: nn.Module, eps: float, order: str, lattice: int | None) -> Ru
 
 
 def torchattacks(network: nn.Module, eps: float, order: str) -> Run:
-    declare_torchvision_operators()
     from torchattacks import AutoAttack
 
     return AutoAttack(network, norm=ORDERS[order][0], eps=eps, seed=0)

@@ -3,19 +3,41 @@
 A module of contracts holds functions `contract_…(make, row, targeted)`, a test that runs each of
 them on each attack to which it applies, and a test that each of them refuses each fraud. One that asks
 nothing of the aim is marked `either`: an attack has an aim by its contract, so that it meets both.
+
+Where there is a CUDA device, the contracts are tried there, too: all that their tests make lies on it. No
+device without double precision can run them, in which optima and distances are computed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from .table import FRAUDS, TABLE, aims_of, applies
 
 _AIMS = ["untargeted", "targeted"]
 
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else []
+"""Where contracts are tried; empty for the CPU alone, which tests are then not named after."""
+
+
+@pytest.fixture(autouse=True)
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The device that tensors of this test are made on."""
+    name = getattr(request, "param", "cpu")
+    if name != "cpu":
+        torch.set_default_device(name)
+    yield name
+    if name != "cpu":
+        torch.set_default_device(None)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = metafunc.fixturenames
+    if DEVICES and ".test_contract" in metafunc.module.__name__:
+        metafunc.parametrize("device", DEVICES, indirect=True)
     contracts = {k: v for k, v in vars(metafunc.module).items() if k.startswith("contract_")}
     if {"contract", "row", "targeted"} <= set(wanted):
         cases = [

@@ -176,7 +176,7 @@ class Ssim(_Continuous):
         """H⁻¹w (n, N) at originals on the lattice; H has no entries between channels."""
         channels = originals.shape[1]
         levels = originals.mul(255).round().byte().flatten(0, 1)
-        hessian = _hessian(levels.numpy().tobytes(), tuple(levels.shape)) / channels
+        hessian = _hessian(levels.cpu().numpy().tobytes(), tuple(levels.shape)).to(weights) / channels
         targets = weights.reshape(channels, -1).repeat(len(originals), 1)
         return torch.linalg.solve(hessian, targets).reshape(len(originals), -1)
 

@@ -19,7 +19,7 @@ SIZE = 12
 
 
 def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator("cpu").manual_seed(seed)
 
 
 def fixed_weights(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -27,7 +27,7 @@ def fixed_weights(module: nn.Module, seed: int = 0) -> nn.Module:
     random = generator(seed)
     with torch.no_grad():
         for parameter in module.parameters():
-            drawn = torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+            drawn = torch.randn(parameter.shape, generator=random, dtype=torch.float64, device="cpu")
             parameter.copy_(drawn / max(1, parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0 * drawn)
     return module
 
@@ -60,10 +60,11 @@ def conv_net(channels: int = 3, classes: int = 3, dtype: torch.dtype = torch.flo
 def photos(count: int, channels: int = 3, low: int = 60, high: int = 196, seed: int = 0) -> Tensor:
     """Lattice images (count, channels, SIZE, SIZE), float32: noisy blocks of low/255 to high/255."""
     random, noise = generator(seed), 6
-    blocks = torch.randint(low + noise, high - noise, (count, channels, 2, 2), generator=random)
+    shape = (count, channels, 2, 2)
+    blocks = torch.randint(low + noise, high - noise, shape, generator=random, device="cpu")
     pixels = blocks.repeat_interleave(SIZE // 2, 2).repeat_interleave(SIZE // 2, 3)
-    pixels = pixels + torch.randint(-noise, noise + 1, pixels.shape, generator=random)
-    return pixels.float() / 255
+    pixels = pixels + torch.randint(-noise, noise + 1, pixels.shape, generator=random, device="cpu")
+    return pixels.float().to(torch.get_default_device()) / 255
 
 
 def on_small_networks(factory: Callable[..., Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def written_and_read(images: Tensor) -> Tensor:
         file = io.BytesIO()
         Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
         read.append(np.asarray(Image.open(file)).reshape(pixels.shape))
-    return from_uint8(np.stack(read))
+    return from_uint8(np.stack(read)).to(images.device)
 
 
 def contract_passes_success_and_budget_are_those_of_the_file(make: Maker, row: Row, targeted: bool) -> None:

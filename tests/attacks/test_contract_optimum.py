@@ -22,7 +22,9 @@ def linear_task(row: Row, targeted: bool) -> tuple[Task, Tensor]:
     weights = torch.zeros(3, SIZE, SIZE, dtype=torch.float64)
     middle = slice(row.geometry.frame, SIZE - row.geometry.frame)
     side = SIZE - 2 * row.geometry.frame
-    weights[:, middle, middle] = torch.randn(3, side, side, generator=generator(7), dtype=torch.float64)
+    weights[:, middle, middle] = torch.randn(
+        3, side, side, generator=generator(7), dtype=torch.float64, device="cpu"
+    )
     weights = weights.flatten()
     images = photos(4, low=120, high=136).double()
     gain = row.geometry.gain(row.geometry.reach, weights, images)

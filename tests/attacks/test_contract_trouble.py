@@ -97,7 +97,7 @@ def awkward_task(channels: int, targeted: bool) -> Task:
     half = torch.where(columns < SIZE // 2, 0.0, 100 / 255).double().expand(shape)
     flat = torch.ones(shape, dtype=torch.float64)
     images = torch.stack([0 * flat, flat, flat * 128 / 255, checkered, half])
-    weights = torch.randn(flat.numel(), generator=generator(5), dtype=torch.float64)
+    weights = torch.randn(flat.numel(), generator=generator(5), dtype=torch.float64, device="cpu").to(flat)
     plane = torch.linalg.qr(images[1:].flatten(1)[[0, 2, 3]].T).Q
     weights -= plane @ (plane.T @ weights)
     weights /= weights.norm()
