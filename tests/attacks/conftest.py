@@ -35,8 +35,8 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    wanted = metafunc.fixturenames
-    if DEVICES and ".test_contract" in metafunc.module.__name__:
+    wanted, name = metafunc.fixturenames, getattr(metafunc.module, "__name__", "")
+    if DEVICES and ".test_contract" in name:
         metafunc.parametrize("device", DEVICES, indirect=True)
     contracts = {k: v for k, v in vars(metafunc.module).items() if k.startswith("contract_")}
     if {"contract", "row", "targeted"} <= set(wanted):
