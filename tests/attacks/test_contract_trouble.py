@@ -178,6 +178,7 @@ def contract_a_faint_gradient_is_followed_or_it_is_told(make: Maker, row: Row, t
     assert (outcome.success | outcome.stuck | outcome.still).all()
 
 
+@either
 def contract_what_is_already_fooled_is_left_alone(make: Maker, row: Row, targeted: bool) -> None:
     problem = task(smooth_mlp(), photos(4), targeted)
     predictions = problem.classifier(problem.images).argmax(1)

@@ -84,7 +84,7 @@ def test_scores_are_those_of_an_ensemble_trained_on_the_photographs_that_are_not
     found = scores_of(stored)
     for label in (LOUD, DDN):
         pairs = pairs_of(run, label)
-        for repeat in range(4):
+        for repeat in (0, 3):
             testing = found[label, label, repeat]
             training = [each for each in pairs if each not in testing]
             assert len(training) >= 2

@@ -56,7 +56,7 @@ def smooth_out(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def smooth_bench(bench_in, smooth_out) -> Bench:
-    return bench_in(smooth_out, limit=6)
+    return bench_in(smooth_out, limit=4)
 
 
 @pytest.fixture(scope="session")

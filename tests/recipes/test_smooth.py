@@ -30,7 +30,7 @@ from limen.recipes.smooth.rivals import (
 )
 from limen.runs import open_run
 
-FEW = "steps=12,search_steps=3"
+FEW = "steps=8,search_steps=2"
 DISTANCES = ("l2", "mad", "ssim")
 
 # Climbs are cut short here, so some images stay out of reach, which is said.
@@ -120,7 +120,7 @@ def test_the_pair_is_compared_on_the_images_that_both_fool(smooth_bench, made):
 def test_the_page_says_which_counts_were_used(smooth_bench, made):
     _, document = made(f"smooth-table-1:budgets=2,{FEW}", smooth_bench)
     facts = dict(document.settings)
-    assert facts["C&W, sC&W"] == "3 climbs of 12 steps; 9 of 100 in the paper"
+    assert facts["C&W, sC&W"] == "2 climbs of 8 steps; 9 of 100 in the paper"
     assert facts["Budgets"] == "up to 2 per attack that has one"
 
 

@@ -15,13 +15,13 @@ from limen.recipes.smooth.rivals import BEST, CW, IN_THE_PAPER, SMOOTH_CW, Setup
 from limen.runs import open_run
 from limen.structure import common_scale, magnify
 
-SPEC = "smooth-figure-4:steps=12,search_steps=3"
+SPEC = "smooth-figure-4:steps=8,search_steps=2"
 
 
 def pairs_in(bench, setting: str) -> dict[str, tuple[dict, dict]]:
     """The records of C&W and sC&W by image, where both fool it."""
     rows = open_run(bench.out / common.FOLDER).table().to_pylist()
-    names = {each.spec.partition(":")[0]: each for each in without_budgets(Setup("mnist", 12, 3))[setting]}
+    names = {each.spec.partition(":")[0]: each for each in without_budgets(Setup("mnist", 8, 2))[setting]}
     hinge = "initial_constant=15" if setting == IN_THE_PAPER else "learning_rate=0.3"
     found: dict[str, dict[str, dict]] = {}
     for row in rows:

@@ -332,8 +332,8 @@ def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_pat
 def test_two_processes_learn_what_one_learns(tmp_path, plain):
     """Without batch norms, whose statistics would be those of half a batch.
 
-    Started by what `accelerate launch` starts too, in the mode that leaves the port to the system: one chosen
-    beforehand may be taken by the time it is bound.
+    The two processes are told what `accelerate launch` tells those that it starts: who they are, and where the
+    store is by which they meet. The system chooses its port: one chosen beforehand may be taken by then.
     """
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     task = [
@@ -351,20 +351,33 @@ def test_two_processes_learn_what_one_learns(tmp_path, plain):
     task += ["--objective", "adversarial:attack=pgd_linf:eps=0.1,,steps=2,share=0.5"]
     task += ["--validate", "fgsm:eps=0.1", "--out"]
     alone = CliRunner().invoke(app, [*task, str(one)])
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "limen")
-    together = subprocess.run(
-        command(*launch, *task, str(two)),
-        env=environment() | {"ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
-        text=True,
-    )
-    assert (alone.exit_code, together.returncode) == (0, 0), alone.stderr + together.stderr
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    told = {
+        "ACCELERATE_USE_CPU": "true",
+        "MASTER_ADDR": store.host,
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    both = [
+        subprocess.Popen(
+            command("-m", "limen", *task, str(two)),
+            env=environment() | told | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    words = [each.communicate()[1] for each in both]
+    assert [alone.exit_code, *(each.returncode for each in both)] == [0, 0, 0], alone.stderr + "".join(words)
     ours, theirs = models.read_weights(one), models.read_weights(two)
     for name, value in ours.items():
         torch.testing.assert_close(theirs[name], value, rtol=1e-5, atol=1e-6)
     lines = [
-        [line[: line.rfind(",")] for line in run.stderr.splitlines() if line.startswith("epoch")]
-        for run in (alone, together)
+        [line[: line.rfind(",")] for line in text.splitlines() if line.startswith("epoch")]
+        for text in (alone.stderr, "".join(words))
     ]
     assert lines[0] == lines[1]
     assert len(lines[0]) == 2
