@@ -133,6 +133,11 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         inner = inner.__init__
     elif not inspect.isroutine(inner):
         inner = type(inner).__call__
+    return _evaluated(inner)
+
+
+@functools.lru_cache(maxsize=1024)
+def _evaluated(inner: Callable[..., Any]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for name, hint in getattr(inner, "__annotations__", {}).items():
         # One by one, as a type that only a type checker imports must not cost the others.

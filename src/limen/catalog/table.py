@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -246,7 +248,7 @@ class Catalog:
         return thing if self.own is None else self.own(thing)
 
     def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:
-        points = importlib.metadata.entry_points(group=self.group) if self.group else ()
+        points = _installed(self.group, importlib.metadata.entry_points, _searched()) if self.group else ()
         return {point.name: point for point in points}
 
     @contextmanager
@@ -257,6 +259,21 @@ class Catalog:
         except UsageError as error:
             meant = "" if self.hint is None else self.hint(spec, self.names())
             raise UsageError(f"{self.kind} spec {spec!r}: {meant or error}") from error
+
+
+def _searched() -> tuple[tuple[str, int], ...]:
+    """Where packages are installed, and when one last was or went."""
+    return tuple((path, os.stat(path).st_mtime_ns) for path in sys.path if os.path.isdir(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _installed(
+    group: str,
+    read: Callable[..., Iterable[importlib.metadata.EntryPoint]],
+    searched: tuple[tuple[str, int], ...],
+) -> tuple[importlib.metadata.EntryPoint, ...]:
+    # Each reading opens a file of every package that is installed, which no spec should wait for.
+    return tuple(read(group=group))
 
 
 def _load(point: importlib.metadata.EntryPoint) -> Any:
