@@ -332,8 +332,8 @@ def test_a_training_that_is_killed_in_the_middle_ends_with_equal_weights(tmp_pat
 def test_two_processes_learn_what_one_learns(tmp_path, plain):
     """Without batch norms, whose statistics would be those of half a batch.
 
-    The two processes are told what `accelerate launch` tells those that it starts: who they are, and where the
-    store is by which they meet. The system chooses its port: one chosen beforehand may be taken by then.
+    The two processes are told what `accelerate launch` tells those that it starts: who they are, and where
+    the store is by which they meet. The system chooses its port: one chosen beforehand may be taken by then.
     """
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     task = [
