@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import limen
 from limen.cli import app
+from limen.evaluation.indicators import findings
 from limen.models import read_metadata
 from limen.runs import Run, open_run
 
@@ -176,6 +177,15 @@ def test_an_evaluation_is_stored_printed_and_on_the_page(follow, attacked):
     assert "Do attacks brighten images?" in page_of("runs/attack")
 
 
+def test_an_indicator_is_told_beside_limens_own(follow, attacked):
+    (printed,) = follow("An indicator")
+    (stored,) = named(attacked, "indicators")
+    judged = findings(stored)
+    assert [each.indicator for each in judged] == ["saturation", "clipped"] * len(attacked.manifest.labels)
+    assert all(0 <= each.value <= 1 for each in judged)
+    assert "Changes end at the bounds of the image" in printed
+
+
 def test_an_attention_model_says_where_the_classifier_looks(follow, attacked):
     follow("An attention model")
     (stored,) = named(attacked, "attention")
@@ -250,7 +260,7 @@ def test_an_installed_package_adds_its_names(workshop, monkeypatch):
 def test_the_places_inside_limen_exist():
     section = PAGE.split("## Inside Limen")[1]
     rows = re.findall(r"^\| (?!kind|---)(.*) \|$", section, re.MULTILINE)
-    assert len(rows) == 12
+    assert len(rows) == 13
     for row in rows:
         _, file, line, tests, docs = (re.findall(r"`([^`]+)`", cell) for cell in re.split(r" ?\| ?", row))
         for place in [*file, *(each for each in line if "/" in each)]:

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 import limen
+from limen import user_code
 from limen.catalog import attack as attack_named
 from limen.catalog import behind, chain
 from limen.document import Charts, Notes, Table
-from limen.errors import UnknownNameError, UsageError
+from limen.errors import LimenError, UsageError
 from limen.evaluation import EVALUATIONS, describe_run, evaluate, run_attacks
-from limen.evaluation.indicators import INDICATORS, Finding, findings, indicator, summary
+from limen.evaluation.indicators import INDICATORS, findings, indicator, summary
 from limen.evaluation.indicators.describe import NOTHING
 from limen.evaluation.indicators.of_path import incomplete_optimisation
 from limen.evaluation.indicators.of_rivals import no_growth_with_steps
@@ -231,7 +232,9 @@ def test_a_table_has_a_row_for_each_attack_and_indicator(two):
     assert table.num_rows == 2 * len(INDICATORS)
     assert table["indicator"].to_pylist() == [*INDICATORS] * 2
     for row, each in zip(table.to_pylist(), findings(two), strict=True):
-        assert Finding(**row) == pytest.approx(each, nan_ok=True) or row["images"] == 0
+        told = each.attack, each.indicator, each.found, each.images, each.count, each.value
+        assert tuple(row.values())[:5] == told[:5]
+        assert row["value"] == pytest.approx(each.value, nan_ok=True)
 
 
 @quiet
@@ -254,7 +257,7 @@ def test_the_document_opens_with_what_was_found_and_shows_all_that_was_looked_fo
 def test_no_attack_is_made_again_to_ask_the_model_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("limen.evaluation.indicators.measure.Trial", None)
     stored = measured(tmp_path / "run", Sound(), PGD, options=",only=rounding,only=saturation")
-    assert [each.indicator for each in findings(stored)] == ["saturation", "rounding"]
+    assert [each.indicator for each in findings(stored)] == ["rounding", "saturation"]
     assert stored.records()["look"].null_count == stored.records().num_rows
 
 
@@ -263,14 +266,113 @@ def test_indicators_can_be_chosen_and_images_counted(tmp_path):
     stored = measured(tmp_path / "run", Sound(), PGD, options=",only=rounding,only=silent_success,images=2")
     assert [each.indicator for each in findings(stored)] == ["rounding", "silent_success"]
     assert len(set(stored.records()["id"].to_pylist())) == 2
-    for options, error in (("only=luck", UnknownNameError), ("images=0", UsageError)):
-        with pytest.raises(error):
+    for options, says in (("only=luck", "unknown indicator 'luck'"), ("images=0", "images is 0")):
+        with pytest.raises(UsageError, match=says):
             measured(tmp_path / options, Sound(), PGD, options=f",{options}")
 
 
-def test_an_indicator_is_registered_once():
-    with pytest.raises(UsageError, match="rounding already"):
-        indicator("rounding", "Rounds", says="", advice="", source="")(lambda trial: trial.unknown())
+OWN = """
+import torch
+
+from limen.evaluation.indicators import indicator
+
+HOW = {"says": "On {count} of {images}, by {value} of {threshold}.", "advice": "Look."}
+
+
+@indicator("short", "Changes are short", threshold=0.1, over="mean", **HOW)
+def short(trial, most: float = 1.0):
+    length = (trial.outcome.images - trial.subject.originals).flatten(1).norm(dim=1)
+    return torch.where(trial.fools, (length <= most).float(), torch.nan)
+
+
+@indicator("grey", "Images are grey", of="model", **HOW)
+def grey(subject):
+    return subject.of_images(subject.originals.std(1).flatten(1).amax(1) == 0)
+
+
+@indicator("rounding", "Rounds", **HOW)
+def twice(trial):
+    return trial.unknown()
+
+
+@indicator("all", "All at once", **HOW)
+def together(trial):
+    return trial.outcome.images.mean()
+
+
+@indicator("broken", "Broken", **HOW)
+def broken(trial):
+    raise KeyError("nothing there")
+
+
+def plain(trial):
+    return trial.unknown()
+"""
+
+
+@pytest.fixture
+def own(tmp_path) -> str:
+    (tmp_path / "own.py").write_text(OWN)
+    return f"python:{tmp_path}/own.py"
+
+
+@quiet
+def test_an_indicator_of_ones_own_is_measured_told_and_read_again(own, tmp_path, monkeypatch):
+    options = f",only=saturation,also={own}:short,,most=0.5,also={own}:grey"
+    stored = measured(tmp_path / "run", Sound(), PGD, options=options)
+    first, second, third = findings(stored)
+    assert [first.indicator, second.indicator, third.indicator] == ["saturation", "short:most=0.5", "grey"]
+    assert (second.title, second.about.threshold, second.advice) == (
+        "Changes are short (most=0.5)",
+        0.1,
+        "Look.",
+    )
+    assert third.about.of == "model"
+    assert third.evidence == "On 0 of 6, by 0 of 0."
+    assert summary(stored)["indicator"].to_pylist() == ["saturation", "short:most=0.5", "grey"]
+    assert any(name.startswith("file of the indicator") for name in stored.header.notes)
+    table = next(each for each in stored.document().blocks if isinstance(each, Table))
+    assert [row[0].text for group in table.groups for row in group.rows][1] == "Images are grey"
+    monkeypatch.setattr(user_code, "_loaded", {})  # as in another process
+    with pytest.raises(LimenError, match=r"names code in .*own.py, which would run with all your rights"):
+        findings(stored)
+    assert findings(stored, trust=[tmp_path / "own.py"])[2].evidence == third.evidence
+
+
+@quiet
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("plain", r"plain is no indicator; put @limen.evaluation.indicators.indicator\(…\) above it"),
+        ("twice", "two indicators are called rounding; leave one out, or give it another key"),
+        (
+            "together",
+            r"indicator all gives \(\) for 6 images; it must give a tensor \(n,\), a number per image",
+        ),
+        ("broken", r"own.py: broken\(\) raised KeyError"),
+        ("missing", "unknown function in .*own.py 'missing'"),
+    ],
+    ids=["plain", "twice", "together", "broken", "missing"],
+)
+def test_what_is_no_indicator_is_one_clear_error(own, tmp_path, name, says):
+    with pytest.raises(LimenError, match=says):
+        measured(tmp_path / "run", Sound(), PGD, options=f",only=rounding,also={own}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"over": "some"}, "unknown over 'some'"),
+        ({"of": "data"}, "unknown of 'data'"),
+        (
+            {"says": "{share}"},
+            r"says='{share}' cannot be filled in \(KeyError\('share'\)\); its fields may be",
+        ),
+    ],
+)
+def test_an_indicator_that_cannot_be_told_is_refused_where_it_is_made(how, says):
+    with pytest.raises(UsageError, match=says):
+        indicator("odd", "Odd", **{"says": "", "advice": "", **how})(lambda trial: trial.unknown())
 
 
 def path(margins: list[float]) -> dict[str, np.ndarray]:

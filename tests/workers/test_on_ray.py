@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 import torch
 from torch import nn
@@ -128,6 +129,39 @@ def test_an_evaluation_is_the_same(workers, tmp_path) -> None:
         pictures = {path.name: path.read_bytes() for path in stored.folder.glob("pictures/*")}
         of_one = {path.name: path.read_bytes() for path in found["alone", spec].folder.glob("pictures/*")}
         assert pictures == of_one
+
+
+def test_an_attack_that_fails_on_a_batch_is_told_once_and_the_others_go_on(workers, tmp_path) -> None:
+    file = tmp_path / "odd.py"
+    file.write_text(
+        "def odd(model, images, labels):\n"
+        "    if bool((labels == 7).any()):\n"
+        "        raise ValueError('no sevens')\n"
+        "    return (images + 0.2).clamp(0, 1)\n"
+    )
+    classifier, dataset = network(), data.demo("digits", count=12)
+    made = [catalog.attack_or_grid(spec) for spec in (f"python:{file}:odd", "fgsm:eps=0.1")]
+    manifest = describe_run(classifier, dataset, made, model_spec="a network", metrics=())
+    odd, fgsm = manifest.labels
+    told, tables = {}, {}
+    for name, those in {"alone": HERE, "shared": workers}.items():
+        told[name] = []
+        with create_or_resume(tmp_path / name, manifest) as run:
+            how = {"batch_size": 2, "metrics": (), "workers": those}
+            run_attacks(
+                classifier, dataset, made, run, failed=lambda *said, of=told[name]: of.append(said), **how
+            )
+        tables[name] = open_run(tmp_path / name).table().drop_columns(["seconds"]).sort_by("index")
+    assert [attack for attack, _ in told["alone"]] == made[:1]
+    assert all(
+        "raised ValueError when attacking: no sevens" in told[name][0][1] or told[name] for name in told
+    )
+    alone, shared = (tables[name].filter(pc.field("attack") == fgsm) for name in ("alone", "shared"))
+    assert alone.num_rows == 12
+    assert alone.equals(shared)
+    left = [tables[name].filter(pc.field("attack") == odd).to_pylist() for name in ("alone", "shared")]
+    both = {row["id"] for row in left[0]} & {row["id"] for row in left[1]}  # who was done before it failed
+    assert [row for row in left[0] if row["id"] in both] == [row for row in left[1] if row["id"] in both]
 
 
 @pytest.mark.parametrize(

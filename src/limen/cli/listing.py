@@ -20,6 +20,7 @@ _TABLES = {
     "defenses": "limen.catalog:DEFENSES",
     "metrics": "limen.catalog:METRICS",
     "evaluations": "limen.evaluation:EVALUATIONS",
+    "indicators": "limen.evaluation.indicators:SPECS",
     "attention": "limen.catalog:ATTENTION",
     "features": "limen.catalog:FEATURES",
     "saliency": "limen.catalog:SALIENCY",

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from limen.document import Block, Cell, Chart, Charts, Group, Line, Notes, Table
 from limen.document.numbers import number
-from limen.evaluation.indicators.indicator import Finding, findings
+from limen.evaluation.indicators.indicator import Finding
+from limen.evaluation.indicators.table import findings
 from limen.runs import Stored
 
 NOTHING = (

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from limen.document.numbers import number
 from limen.errors import UnknownNameError, UsageError
-from limen.runs import Stored
 
 Over = Literal["any", "most", "every", "mean"]
 """What must exceed the threshold: the greatest of the images' numbers, the median, the least, or the mean."""
@@ -61,7 +58,7 @@ class Indicator:
         known = values[~np.isnan(values)]
         value = float(STATISTICS[self.over](known)) if len(known) else float("nan")
         count = int((known > self.threshold).sum())
-        return Finding(attack, self.key, value > self.threshold, len(known), count, value)
+        return Finding(attack, self, value > self.threshold, len(known), count, value)
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Finding:
 
     Attributes:
         attack: The attack's label.
-        indicator: The indicator's key.
+        about: The indicator.
         found: Whether it is found.
         images: Of how many images it says anything.
         count: How many of these exceed the threshold by themselves.
@@ -78,16 +75,16 @@ class Finding:
     """
 
     attack: str
-    indicator: str
+    about: Indicator
     found: bool
     images: int
     count: int
     value: float
 
     @property
-    def about(self) -> Indicator:
-        """The indicator."""
-        return INDICATORS[self.indicator]
+    def indicator(self) -> str:
+        """The indicator's key."""
+        return self.about.key
 
     @property
     def title(self) -> str:
@@ -115,10 +112,7 @@ class Finding:
         return f"{of}: {self.title}. {self.evidence} {self.advice}"
 
 
-INDICATORS: dict[str, Indicator] = {}
-"""Every indicator by its key, in the order in which they are shown."""
-
-M = TypeVar("M", bound=Callable[[Any], Any])
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 def indicator(
@@ -130,66 +124,53 @@ def indicator(
     over: Over = "any",
     says: str,
     advice: str,
-    source: str,
+    source: str = "",
 ) -> Callable[[M], M]:
-    """Register what measures as an indicator; arguments are those of `Indicator`.
+    """Make an indicator of a function that gives a number per image of a `Subject` or a `Trial`.
 
-    Example:
-        >>> @indicator("dull", "Dull", says="{count} of {images}.", advice="Smile.", source="None.")
-        ... def dull(trial): ...
-        >>> INDICATORS["dull"].judge("ddn", np.array([1.0, 0.0, np.nan])).evidence
-        '1 of 2.'
-        >>> del INDICATORS["dull"]
-    """
-
-    def registered(measure: M) -> M:
-        if key in INDICATORS:
-            raise UsageError(f"there is an indicator {key} already")
-        INDICATORS[key] = Indicator(key, title, of, measure, threshold, over, says, advice, source)
-        return measure
-
-    return registered
-
-
-def chosen(keys: Sequence[str]) -> list[Indicator]:
-    """The indicators of these keys; all if there are none.
+    Further parameters of the function are options of the spec that names it. Other arguments are those of
+    `Indicator`.
 
     Raises:
-        UnknownNameError: If there is no such indicator.
+        UsageError: If there is no such statistic or kind, or the evidence has fields that no finding has.
+
+    Example:
+        >>> @indicator("dull", "Dull", says="{count} of {images}.", advice="Smile.")
+        ... def dull(trial): ...
+        >>> of_function(dull).judge("ddn", np.array([1.0, 0.0, np.nan])).evidence
+        '1 of 2.'
     """
-    for key in keys:
-        if key not in INDICATORS:
-            raise UnknownNameError("indicator", key, INDICATORS)
-    return [each for key, each in INDICATORS.items() if key in keys or not keys]
+    for name, value, known in (("over", over, STATISTICS), ("of", of, ("model", "attack"))):
+        if value not in known:
+            raise UnknownNameError(name, str(value), known)
+
+    def declared(measure: M) -> M:
+        made = Indicator(key, title, of, measure, threshold, over, says, advice, source)
+        _check_evidence(made)
+        vars(measure).update(indicator=made)
+        return measure
+
+    return declared
 
 
-def findings(stored: Stored) -> list[Finding]:
-    """What each indicator says of each attack of a run: attack by attack, found or not.
+def of_function(measure: Callable[..., Any]) -> Indicator:
+    """The indicator that `indicator` made of a function.
 
-    Args:
-        stored: The evaluation `indicators` of the run.
+    Raises:
+        UsageError: If it made none.
     """
-    records = stored.records()
-    if "indicator" not in records.column_names:
-        return []
-    found = []
-    for attack in stored.attacks:
-        rows = records.filter((pc.field("attack") == attack) & pc.field("indicator").is_valid())
-        keys, values = np.array(rows["indicator"].to_pylist(), str), rows["value"].to_numpy()
-        found += [each.judge(attack, values[keys == key]) for key, each in INDICATORS.items() if key in keys]
+    found = getattr(measure, "indicator", None)
+    if not isinstance(found, Indicator):
+        name = getattr(measure, "__name__", "it")
+        raise UsageError(f"{name} is no indicator; put @limen.evaluation.indicators.indicator(…) above it")
     return found
 
 
-def summary(stored: Stored) -> pa.Table:
-    """The findings as a table, a row for each attack and indicator, and a column for each field."""
-    schema = pa.schema(
-        [
-            ("attack", pa.string()),
-            ("indicator", pa.string()),
-            ("found", pa.bool_()),
-            ("images", pa.int64()),
-            ("count", pa.int64()),
-            ("value", pa.float64()),
-        ]
-    )
-    return pa.Table.from_pylist([asdict(each) for each in findings(stored)], schema)
+def _check_evidence(made: Indicator) -> None:
+    try:
+        _ = made.judge("", np.ones(1)).evidence
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"indicator {made.key}: says={made.says!r} cannot be filled in ({error!r}); its fields may be "
+            "{value}, {percent}, {images}, {count} and {threshold}"
+        ) from error

@@ -12,12 +12,14 @@ import torch
 
 from limen import catalog
 from limen.classifier import Classifier
-from limen.errors import LimenWarning
+from limen.errors import LimenError, LimenWarning, shown
 from limen.evaluation.context import Batch, Context
 from limen.evaluation.indicators.describe import describe
-from limen.evaluation.indicators.indicator import INDICATORS, Finding, Indicator, chosen
+from limen.evaluation.indicators.indicator import Finding, Indicator
+from limen.evaluation.indicators.table import INDICATORS, chosen
 from limen.evaluation.indicators.trial import Effort, Subject, Trial
 from limen.evaluation.protocol import evaluation
+from limen.identity import Named
 from limen.runs import Part, Run
 from limen.safety import check_count
 
@@ -51,6 +53,7 @@ def indicators(
     *,
     images: int = 16,
     only: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
     defense: str | None = None,
     draws: int = 100,
     queries: int = 200,
@@ -65,7 +68,8 @@ def indicators(
         run: The run.
         context: What the evaluation is given.
         images: On how many images at most; each costs some times what attacking it cost.
-        only: The keys of the indicators to measure; all of `INDICATORS` if none is given.
+        only: The indicators to measure, by their keys or specs; all of `INDICATORS` if none is given.
+        also: Specs of further ones, such as `python:FILE.py:NAME`.
         defense: Spec of a defence, or of a chain, before the classifier that the attacks did not see: then
             the defended classifier is the one whose robustness is in question.
         draws: How many draws of noise predictions are tried in; an attack is compared with 20 at most.
@@ -79,7 +83,10 @@ def indicators(
         examples. Croce & Hein 2020, the flags of AutoAttack. Carlini et al. 2019, On evaluating adversarial
         robustness.
     """
-    wanted = chosen(only)
+    wanted = chosen(only, also)
+    for each in wanted:
+        if isinstance(each.measure, Named):
+            context.note_code(f"indicator {each.key}", each.measure.identity)
     check_count("images", images)
     effort = Effort(check_count("draws", draws), check_count("queries", queries))
     source, subject = _classifiers(run, context, defense)
@@ -119,7 +126,7 @@ class Known:
     def of_model(self, each: Indicator) -> np.ndarray:
         """What an indicator of the model says of every image of the batch."""
         if each.key not in self._values:
-            self._values[each.key] = _numbers(each.measure(self.subject))
+            self._values[each.key] = numbers_of(each, self.subject)
         return self._values[each.key]
 
 
@@ -134,7 +141,7 @@ def of_model_alone(subjects: Sequence[Subject]) -> list[Finding]:
         warnings.simplefilter("ignore", LimenWarning)
         for each in INDICATORS.values():
             if each.of == "model":
-                values = [_numbers(each.measure(subject)) for subject in subjects]
+                values = [numbers_of(each, subject) for subject in subjects]
                 found.append(each.judge("", np.concatenate(values)))
     return found
 
@@ -168,7 +175,7 @@ def _records(
             adaptive = known.run.manifest.settings.adaptive
             masks = context.masks(ids) if "mask" in identity.parameters else None
             trial = Trial(known.at(rows), source, identity, adaptive, masks)
-            values |= {each.key: _numbers(each.measure(trial)) for each in of_attack}
+            values |= {each.key: numbers_of(each, trial) for each in of_attack}
             paths = trial.paths
     tables = [
         pa.table({"id": list(ids), "indicator": [key] * len(ids), "value": pa.array(each, from_pandas=True)})
@@ -184,7 +191,19 @@ def _records(
     return pa.table({"attack": [label] * len(table), **columns}).cast(SCHEMA)
 
 
-def _numbers(values: torch.Tensor) -> np.ndarray:
+def numbers_of(each: Indicator, asked: Subject | Trial) -> np.ndarray:
+    """What an indicator says of each image (n,).
+
+    Raises:
+        LimenError: If one of the user's own gives something else than a number per image.
+    """
+    subject, values = asked if isinstance(asked, Subject) else asked.subject, each.measure(asked)
+    if not isinstance(values, torch.Tensor) or values.shape != (len(subject.ids),):
+        given = tuple(values.shape) if isinstance(values, torch.Tensor) else shown(values)
+        raise LimenError(
+            f"indicator {each.key} gives {given} for {len(subject.ids)} images; it must give a tensor (n,), "
+            "a number per image"
+        )
     return values.detach().double().cpu().numpy()
 
 
