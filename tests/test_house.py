@@ -24,6 +24,7 @@ from PIL import Image, ImageChops
 
 from limen import attacks, bench, catalog, defenses, evaluation, metrics, recipes, training
 from limen.attacks.part import Part
+from limen.evaluation.indicators import SPECS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "limen").rglob("*.py"))
@@ -40,7 +41,7 @@ TRAINING = (
     training.SAMPLINGS,
 )
 STRUCTURE = (catalog.ATTENTION, catalog.SALIENCY, catalog.FOREGROUNDS, catalog.FEATURES)
-OTHERS = (*STRUCTURE, *TRAINING, evaluation.EVALUATIONS, recipes.RECIPES)
+OTHERS = (*STRUCTURE, *TRAINING, evaluation.EVALUATIONS, SPECS, recipes.RECIPES)
 GROUPS = {table.group for table in (*CATALOGS, *OTHERS)}
 ROOMS = [
     f"limen.{room}"

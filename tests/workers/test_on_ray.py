@@ -139,9 +139,9 @@ def test_an_attack_that_fails_on_a_batch_is_told_once_and_the_others_go_on(worke
         "        raise ValueError('no sevens')\n"
         "    return (images + 0.2).clamp(0, 1)\n"
     )
-    classifier, dataset = network(), data.demo("digits", count=12)
+    classifier, dataset = catalog.model("demo:digits"), data.demo("digits", count=12)
     made = [catalog.attack_or_grid(spec) for spec in (f"python:{file}:odd", "fgsm:eps=0.1")]
-    manifest = describe_run(classifier, dataset, made, model_spec="a network", metrics=())
+    manifest = describe_run(classifier, dataset, made, metrics=())
     odd, fgsm = manifest.labels
     told, tables = {}, {}
     for name, those in {"alone": HERE, "shared": workers}.items():
