@@ -53,6 +53,7 @@ def split(passes: int) -> tuple[int, int]:
 def limen(order: str, passes: int) -> dict[str, Attack]:
     """Limen looks at the last iterate, too, and so makes one step less."""
     steps, (rounds, each) = passes - 1, split(passes)
+    half = passes // (2 * rounds) - 2
     back, stride = (0 if order == "linf" else max(passes // 7, 1)), (2.0 if order == "l0" else 1.0)
     bisected = attacks.minimal_apgd if order != "l0" else None
     sparse = {"sigma_zero": attacks.sigma_zero(steps), "exchange": attacks.exchange(steps)}
@@ -63,6 +64,7 @@ def limen(order: str, passes: int) -> dict[str, Attack]:
         **({"fmn, retreat": attacks.fmn(order, steps - back - 1, stride, retreat=back)} if back else {}),
         **({"pdpgd": attacks.pdpgd(order, steps)} if order != "l0" else {}),
         **({"apgd, bisected": bisected(order, each, rounds)} if bisected else {}),
+        **({"apgd, restarts": bisected(order, half, rounds, restarts=2)} if bisected and half > 20 else {}),
     }
 
 

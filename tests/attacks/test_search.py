@@ -6,8 +6,9 @@ from typing import cast
 
 import pytest
 import torch
+from torch import nn
 
-from limen.attacks import Attack, pgap, pgd_l2, search, ssim_pgd
+from limen.attacks import Attack, minimal_apgd, pgap, pgd_l2, search, ssim_pgd
 from limen.attacks.best import Best
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import LinfBall
@@ -261,3 +262,24 @@ def test_the_least_budget_of_any_attack_is_found(make, distance, first, slack):
     assert make(reached[False] * slack)(*given, lattice=None).success.all()
     assert not make(reached[False] * 0.9)(*given, lattice=None).success.any()
     assert (reached[True] <= 1.02 * reached[False]).all()
+
+
+class Valley(nn.Module):
+    """Fooled by a value above 0.9 or below 0.3; at 0.5 its gradient points to the farther of the two."""
+
+    def forward(self, images):
+        value = images.flatten(1)[:, 0]
+        return torch.stack([torch.zeros_like(value), (value - 0.9).maximum(10 * (0.3 - value))], 1)
+
+
+def test_a_random_start_finds_a_boundary_that_is_nearer():
+    given = Classifier(Valley()), torch.full((2, 1, 1, 1), 0.5), torch.zeros(2, dtype=torch.long)
+    for restarts, least in ((1, 0.4), (9, 0.2)):
+        attack = minimal_apgd("linf", steps=8, search_steps=8, eps=0.39, loss="margin", restarts=restarts)
+        far = (attack(*given, lattice=None).images - 0.5).abs().flatten()
+        torch.testing.assert_close(far, torch.full_like(far, least), rtol=0.05, atol=0)
+
+
+def test_no_start_is_drawn_from_the_ball_of_a_metric():
+    with pytest.raises(UsageError, match="restarts is 2; expected 1, as no start can be drawn from the ball"):
+        minimal_apgd("ssim", restarts=2)

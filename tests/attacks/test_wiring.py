@@ -339,6 +339,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "loss": least_likely,
         "targets": 2,
         "onward": False,
+        "restarts": 2,
     },
     "fmn": {
         "norm": "l1",

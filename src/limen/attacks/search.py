@@ -170,7 +170,7 @@ class LeastBudget(Search):
         first: The budget that is tried first, a number or one per sample; not a bound.
         rounds: How many budgets are tried at most.
         onward: Whether a climb starts at the nearest success so far, put into its ball, rather than where its
-            composition starts.
+            composition starts; not one whose start is random.
     """
 
     at: Callable[[Any], tuple[Composition, ...]]
@@ -212,7 +212,7 @@ class LeastBudget(Search):
                 break
             left = rows[stay]
             those = problem.select(left)
-            if self.onward:
+            if self.onward and not parts.random_start:
                 those = replace(those, start=best.images[left])
             parts = replace(parts.select(stay), distance=self.distance, early_stop=True)
             salt = turn * len(compositions) + place

@@ -10,6 +10,7 @@ from limen.attacks.factory import attack
 from limen.attacks.library.arguments import Loss, budget, positive
 from limen.attacks.library.within import Geometry, climbs, distance_in, in_l1, in_l2, in_linf, within
 from limen.attacks.search import InTurn, LeastBudget, Search
+from limen.errors import UsageError
 from limen.safety import check_count
 
 
@@ -125,6 +126,7 @@ def minimal_apgd(
     loss: Loss = "dlr",
     targets: int = 0,
     onward: bool = True,
+    restarts: int = 1,
 ) -> Search:
     """The least budget within which Auto-PGD succeeds, by bisection for each image.
 
@@ -141,6 +143,8 @@ def minimal_apgd(
         loss: What is climbed.
         targets: Toward how many of the likeliest other classes each budget is tried in turn; 0 for none.
         onward: Whether a climb goes on from the nearest success so far, rather than from a random start.
+        restarts: How many times each budget is tried at most; after the first time from a random start, which
+            may find a boundary that is nearer than the one that `onward` follows.
 
     Source:
         Croce & Hein 2020, Reliable evaluation of adversarial robustness with an ensemble of diverse
@@ -159,9 +163,13 @@ def minimal_apgd(
         steps=check_count("steps", steps),
         loss=loss,
         targets=targets,
-        random_start=not onward,
+        starts=(not onward, *[True] * (check_count("restarts", restarts) - 1)),
     )
-    at(first)  # so that a wrong loss is refused now
+    tried = at(first)  # so that a wrong loss is refused now
+    if restarts > 1 and not tried[0].constraint.can_be_sampled:
+        raise UsageError(
+            f"restarts is {restarts}; expected 1, as no start can be drawn from the ball of {norm}"
+        )
     return LeastBudget(at, distance, first, check_count("search_steps", search_steps), onward)
 
 

@@ -54,8 +54,8 @@ def autoattack(
     """
     eps = budget(eps, most=1) if norm in ("linf", "ssim") else budget(eps)
     steps, squares = check_count("steps", steps), check_count("squares", squares, least=0)
-    tried = within(eps, norm, steps, "cross_entropy", targets=0, random_start=True)
-    tried += within(eps, norm, steps, "dlr", targets, random_start=True)
+    tried = within(eps, norm, steps, "cross_entropy", targets=0, starts=(True,))
+    tried += within(eps, norm, steps, "dlr", targets, starts=(True,))
     if isinstance(norm, str) and norm in ORDERS:
         tried += (_nearest(norm, eps, steps),)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from torch import Tensor
@@ -109,8 +109,18 @@ def climbs(
 
 
 def within(
-    eps: float | Tensor, norm: Geometry, steps: int, loss: Loss, targets: int, random_start: bool
+    eps: float | Tensor, norm: Geometry, steps: int, loss: Loss, targets: int, starts: Iterable[bool]
 ) -> tuple[Composition, ...]:
-    """The climbs within a budget in one of the geometries; from random starts where the ball has such."""
+    """The climbs within a budget in one of the geometries, once for each start.
+
+    Args:
+        eps: The budget, a number or one per sample.
+        norm: The geometry.
+        steps: How many steps of each climb.
+        loss: What is climbed.
+        targets: Toward how many classes in turn; 0 for none.
+        starts: Which of them are random, where the ball has such.
+    """
     ball, step = geometry_named(norm)(eps, steps)
-    return climbs(ball, step, loss, targets, random_start and ball.can_be_sampled)
+    random = (start and ball.can_be_sampled for start in starts)
+    return tuple(parts for start in random for parts in climbs(ball, step, loss, targets, start))
