@@ -14,6 +14,7 @@ import argparse  # noqa: E402
 import os  # noqa: E402
 import platform  # noqa: E402
 import statistics  # noqa: E402
+import subprocess  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable, Iterator, Sequence  # noqa: E402
@@ -113,6 +114,26 @@ def seconds(function: Callable[[], object], clock: Callable[[], float] = time.pe
     begin = clock()
     function()
     return clock() - begin
+
+
+def peak_memory(arguments: Sequence[str]) -> float:
+    """The most memory, in MiB, that a `limen` command with these arguments had at once."""
+    command = [sys.executable, "-m", "limen", *arguments]
+    # Started by a small process: the peak of one that a large process starts is never below that one's own.
+    done = subprocess.run(
+        [sys.executable, "-c", _STARTED, *command], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.exit(f"limen {' '.join(arguments)} ended with exit code {done.returncode}: {done.stderr[-500:]}")
+    return float(done.stdout) / 1024
+
+
+_STARTED = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 
 
 def paired_ratio(times: Sequence[float], reference: Sequence[float]) -> str:

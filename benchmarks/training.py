@@ -2,12 +2,12 @@
 
     python benchmarks/training.py --batch 64 --repeats 7
 
-Three tables. In the first, one step of adversarial training with an attack of one step is timed against a
+Four tables. In the first, one step of adversarial training with an attack of one step is timed against a
 loop written by hand: the attack's forward and backward pass, then the forward and backward pass of the
 weights, and the optimizer's step. In the second, whole epochs on CIFAR-10, with reading, augmentation and the
 optimizer, are timed against the bare passes of as many batches. The third has the memory of the process after
-each of several epochs. The sides of a ratio take turns; ratios are formed pair by pair. Exit code 1 if a
-ratio is above its target.
+each of several epochs, and the fourth the most that `limen train` has at once, in one epoch and in several.
+The sides of a ratio take turns; ratios are formed pair by pair. Exit code 1 if a ratio is above its target.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import common  # before torch, which reads the thread settings when it is loaded
 import gc
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,17 +46,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=common.positive, default=1024, help="images an epoch")
     parser.add_argument("--epochs", type=common.positive, default=8, help="epochs whose memory is measured")
     parser.add_argument("--repeats", type=common.positive, default=7, help="pairs")
+    parser.add_argument("--memory", action="store_true", help="measure memory alone")
     parser.add_argument("--processor", action="store_true", help="count processor time, on a busy machine")
     options = parser.parse_args(arguments)
     common.settle(options)
     clock = time.process_time if options.processor else time.perf_counter
     train_set = first(data.cifar10(common.data_folder() / "cifar10", split="train"), options.images)
     print(f"ResNet-20 on CIFAR-10, batches of {options.batch}, {len(train_set)} images an epoch")
+    if options.memory:
+        memory(train_set, options.batch, options.epochs)
+        peaks(options.epochs)
+        return 0
     ratios = [
         *steps(train_set, options.batch, options.repeats, clock),
         *epochs(train_set, options.batch, options.repeats, clock),
     ]
     memory(train_set, options.batch, options.epochs)
+    peaks(options.epochs)
     return int(max(ratios) > MOST)
 
 
@@ -121,6 +128,21 @@ def memory(train_set: Dataset, size: int, count: int) -> None:
     rows = [[number, f"{value:.0f}"] for number, value in enumerate(seen, 1)]
     print()
     print(common.table(["after epoch", "resident, MB"], rows))
+
+
+def peaks(count: int) -> None:
+    """The most memory that the command has at once, whole: with its data, attacks, checkpoints and page."""
+    rows = []
+    for objective in ("cross_entropy", "adversarial:attack=pgd_linf:eps=0.1,,steps=5"):
+        row = []
+        for epochs in (1, count):
+            with tempfile.TemporaryDirectory() as folder:
+                command = ["train", "--model", "demo:digits", "--objective", objective]
+                command += ["--validate", "fgsm:eps=0.1", "--epochs", str(epochs)]
+                row.append(f"{common.peak_memory([*command, '--out', f'{folder}/a.safetensors']):.0f}")
+        rows.append([objective, *row])
+    print()
+    print(common.table(["limen train", "peak of 1 epoch, MiB", f"of {count}"], rows))
 
 
 def network() -> nn.Module:

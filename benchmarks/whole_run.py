@@ -2,6 +2,7 @@
 
     python benchmarks/whole_run.py --cases mobilenet_v2 --images 200 --threads 1
     python benchmarks/whole_run.py --cases cifar_resnet mnist_cnn --images 500 --threads 1
+    python benchmarks/whole_run.py --cases cifar_resnet --attacks fgsm:eps=2/255 --memory 1000 10000
 
 `limen attack` is started as from a shell: it imports, loads the network, reads the images, attacks, measures,
 writes images and records, and makes the page. Beside it stand as many bare passes as the run's records
@@ -11,7 +12,8 @@ timed before and after the run. Settings are such that no image leaves its attac
 Photographs are of 224 px and go through MobileNetV2, those of CIFAR-10 through ResNet-20, digits through a
 small CNN. One attack is cheap, one usual, one long. A run of a single image tells what each run costs to
 start and to end, however many images it has. `--clock cpu` counts the processor's seconds instead of the
-clock's, for a machine that does other things.
+clock's, for a machine that does other things. With `--memory` nothing is timed: it says how much memory runs
+of so many images have at most.
 """
 
 from __future__ import annotations
@@ -55,8 +57,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=common.positive, default=32)
     parser.add_argument("--repeats", type=common.positive, default=1, help="runs of each kind")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--memory", nargs="+", type=common.positive, default=(), metavar="N")
     options = parser.parse_args(arguments)
     common.settle(options)
+    if options.memory:
+        print(peaks(options))
+        return
     rows = []
     for case in options.cases:
         classifier = Classifier(common.load_network(case))
@@ -91,16 +97,35 @@ def beside_passes(
     return whole, backwards * gradient + (forwards - backwards) * forward
 
 
-def run(case: str, attack: str, images: int, options: argparse.Namespace) -> tuple[float, int, int]:
-    """Seconds of a whole run, and how many forward and backward passes its records count."""
+def peaks(options: argparse.Namespace) -> str:
+    """The most memory that runs of so many images have at once."""
+    rows = []
+    for case in options.cases:
+        for attack in options.attacks:
+            row = []
+            for images in options.memory:
+                with tempfile.TemporaryDirectory() as out:
+                    row.append(common.peak_memory(arguments_of(case, attack, images, options.batch, out)))
+            rows.append([case, attack, *(f"{value:.0f}" for value in row)])
+    return common.table(["network", "attack", *(f"{images} images, MiB" for images in options.memory)], rows)
+
+
+def arguments_of(case: str, attack: str, images: int, batch: int, out: str) -> list[str]:
+    """What the `limen` command is given."""
     source, folder, parameters = common.NETWORKS[case]
     root = common.data_folder()
     settings = "".join(f",{name}={value}" for name, value in parameters.items())
+    given = ["attack", "--out", out, "--attack", attack]
+    given += ["--model", f"python:{root / 'nets.py'}:{case}"]
+    given += ["--data", f"{source}:{root / folder}{settings}"]
+    return [*given, "--limit", str(images), "--batch-size", str(batch)]
+
+
+def run(case: str, attack: str, images: int, options: argparse.Namespace) -> tuple[float, int, int]:
+    """Seconds of a whole run, and how many forward and backward passes its records count."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "limen", "attack", "--out", out, "--attack", attack]
-        command += ["--model", f"python:{root / 'nets.py'}:{case}"]
-        command += ["--data", f"{source}:{root / folder}{settings}"]
-        command += ["--limit", str(images), "--batch-size", str(options.batch)]
+        given = arguments_of(case, attack, images, options.batch, out)
+        command = [sys.executable, "-m", "limen", *given]
         environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
         begin, used = time.perf_counter(), _children()
         subprocess.run(command, check=True, env=environment, capture_output=True)

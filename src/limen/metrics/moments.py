@@ -31,11 +31,11 @@ def cell_moments(maps: Tensor, order: Literal[2, 4] = 4) -> Moments:
     # in one go what lies side by side, which on a CPU takes a quarter less with the copy than without.
     values = cells.movedim((-3, -1), (0, 1)).flatten(0, 1)
     mean = values.mean(0)
-    offset = values - mean
-    square = offset * offset
+    values -= mean
+    square = values * values
     if order == 2:
         return mean, square.mean(0)
-    return mean, square.mean(0), (square * offset).mean(0), (square * square).mean(0)
+    return mean, square.mean(0), (square * values).mean(0), (square * square).mean(0)
 
 
 def widen(moments: Moments, shift: int) -> Moments:
