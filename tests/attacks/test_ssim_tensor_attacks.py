@@ -126,8 +126,8 @@ def test_where_perturbations_are_many_levels_solving_finds_less_than_the_diagona
 
 @pytest.mark.parametrize("solver", ["diagonal", "conjugate_gradient"])
 def test_a_budget_of_dissimilarity_holds_on_the_file(demo, solver):
-    eps = torch.logspace(-4, -1, 12)
-    outcome, costs = attacked(ssim_pgd(eps=eps, steps=10, solver=solver), demo)
+    eps = torch.logspace(-4, -1, 6)
+    outcome, costs = attacked(ssim_pgd(eps=eps, steps=10, solver=solver), demo.at(torch.arange(1, 12, 2)))
     assert outcome.success[-1]
     assert torch.equal(outcome.images, quantize(outcome.images))
     assert (costs <= eps * (1 + 1e-4)).all()  # as exact as SSIM is in float32

@@ -284,6 +284,7 @@ def test_a_default_saliency_that_foretells_little_ends_its_benchmark_with_exit_c
     scores = {cells[0].strip(): float(cells[1].split()[0]) for cells in lines[2:5]}
     assert scores["14 people for the 15th"] > scores[benchmark.DEFAULT] > 0
     monkeypatch.setattr(benchmark, "LEAST_NSS", 9.0)
+    monkeypatch.setattr(benchmark, "people", lambda shown: torch.ones(2, 3))
     monkeypatch.setattr(benchmark, "MODELS", {benchmark.DEFAULT: benchmark.MODELS[benchmark.DEFAULT]})
     assert benchmark.main(["--images", "2"]) == 1
 

@@ -415,7 +415,7 @@ def on_real(folder, net: limen.Classifier, dataset, attacks: list[str]) -> Store
     with create_or_resume(
         folder, describe_run(net, dataset, made, model_spec="a real network", metrics=())
     ) as writer:
-        run_attacks(net, dataset, made, writer, limit=4, metrics=())
+        run_attacks(net, dataset, made, writer, limit=3, metrics=())
     return evaluate(open_run(folder), EVALUATIONS.make("indicators:draws=10,queries=20"), classifier=net)
 
 

@@ -20,7 +20,7 @@ from limen.recipes.pictures import PICTURE
 from limen.runs import Run, open_run
 from limen.structure import saliency_maps
 
-FEW = "steps=20,colour_steps=4,bound_steps=2"
+FEW = "steps=12,colour_steps=4,bound_steps=2"
 
 
 def fooled(run: Run, spec: str) -> list[dict]:
