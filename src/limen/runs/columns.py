@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable
@@ -158,6 +159,11 @@ def record_schema(metrics: Iterable[MetricColumn]) -> pa.Schema:
         >>> record_schema([MetricColumn("l2", "L₂")]).names[-2:]
         ['l2', 'l2_in_memory']
     """
+    return _schema(tuple(metrics))
+
+
+@functools.lru_cache(maxsize=64)
+def _schema(metrics: tuple[MetricColumn, ...]) -> pa.Schema:
     measured = (
         pa.field(name, pa.float64(), metadata={_METRIC: json.dumps(asdict(each))})
         for each in metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,10 @@ def read_part(path: Path, metrics: Sequence[MetricColumn], columns: Sequence[str
     try:
         # The folder of the run is that above the folder of the records.
         with opened(path, resolved(path.parent.parent)) as stream, pq.ParquetFile(stream) as file:
-            _check_schema(file.schema_arrow, schema)
-            table = file.read([name for name in wanted.names if name in file.schema_arrow.names])
+            found = file.schema_arrow  # made anew each time that it is asked for, as are its names
+            _check_schema(found, schema)
+            held = {*found.names}
+            table = file.read([name for name in wanted.names if name in held])
         _check_nulls(table, wanted)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RunError(
@@ -81,8 +84,9 @@ def read_part(path: Path, metrics: Sequence[MetricColumn], columns: Sequence[str
 def _check_schema(found: pa.Schema, schema: pa.Schema) -> None:
     version = (found.metadata or {}).get(_FORMAT_KEY, b"none").decode(errors="replace")
     check_format(int(version) if version.isdecimal() else version, FORMAT, "the records of a run")
-    fields = [each for each in schema if each.name in NEEDED or each.name in found.names]
-    missing = [field.name for field in fields if found.names.count(field.name) != 1]
+    names = Counter(found.names)
+    fields = [each for each in schema if each.name in NEEDED or each.name in names]
+    missing = [field.name for field in fields if names[field.name] != 1]
     if missing:
         raise RunError(f"lacks the columns {', '.join(missing)}, or has them twice")
     for field in fields:
