@@ -17,6 +17,7 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -98,8 +99,8 @@ class Row:
     median_l2_png: float = math.nan
 
 
-def main() -> None:
-    options = _parser().parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
     machine = common.settle(options)
     meter = Metered(common.load_network(options.network)).eval()
     classifier = Classifier(meter)
@@ -116,6 +117,7 @@ def main() -> None:
         search_steps=options.search_steps,
     )
     print(f"{options.network}, {len(data.images)} images {given.shape}, batches of {given.batch}")
+    clock = time.process_time if options.processor_time else time.perf_counter
     pieces = InPieces(classifier).eval()
     network = pieces if options.passes == "limen" else meter
     # Cut short, to warm up: the first passes of a shape and the first calls of a library are slow.
@@ -133,7 +135,7 @@ def main() -> None:
             for library, table in tables.items()
             if attack in table
         ]
-        compared = compare(attack, contenders, meter, data, given.batch, options.repeats)
+        compared = compare(attack, contenders, meter, data, given.batch, options.repeats, clock)
         print(f"\n{attack}, {given.steps[attack]} steps\n{render(compared)}", flush=True)
         rows += compared
         if options.json:  # after every attack, so that an interrupted run keeps what it has
@@ -159,12 +161,21 @@ def _parser():
         help="what the others attack: the network as it is, in whole batches (default), or through Limen's "
         "Classifier, whose pieces are of another speed on a CPU, so that passes cost the same on all sides",
     )
+    parser.add_argument(
+        "--processor-time", action="store_true", help="for a machine that does other work; with --threads 1"
+    )
     parser.add_argument("--json", metavar="FILE", help="keep the figures")
     return parser
 
 
 def compare(
-    attack: str, contenders: list[Contender], meter: Metered, data: common.Images, batch: int, repeats: int
+    attack: str,
+    contenders: list[Contender],
+    meter: Metered,
+    data: common.Images,
+    batch: int,
+    repeats: int,
+    clock: Callable[[], float],
 ) -> list[Row]:
     rows = [Row(attack, contender.library) for contender in contenders]
     for contender in contenders:
@@ -174,9 +185,9 @@ def compare(
             print(f"{attack}, repeat {repeat + 1}: {contender.library}", file=sys.stderr, flush=True)
             torch.manual_seed(0)
             meter.forwards = meter.backwards = 0
-            begin = time.perf_counter()
+            begin = clock()
             found = contender.attack(data, batch)
-            row.seconds.append(time.perf_counter() - begin)
+            row.seconds.append(clock() - begin)
             row.forwards = meter.forwards / len(data.images)
             row.backwards = meter.backwards / len(data.images)
             if repeat == 0:  # seeds are fixed: all repeats find the same
