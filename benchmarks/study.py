@@ -8,6 +8,9 @@ and noise. What is shown is scaled so that the share of yes over all people and 
 that was chosen, which is the truth that the interval of each figure should hold in 95 of 100 simulations. The
 truth of one photograph is that over all people.
 
+With `--slips 0.05`, one answer in twenty becomes the other one: the truth of d′, of the share who notice and
+of the curve is that without slips, and that of the share of yes and of false alarms that with them.
+
 A row is a study: its people, photographs and trials; the deviation of people, photographs and pairs, of noise
 1; and how often, in per cent of the simulations, intervals hold the truth. Of 500 simulations of exact
 intervals, 93 to 97 % do so in 19 of 20 cases.
@@ -16,6 +19,7 @@ intervals, 93 to 97 % do so in 19 of 20 cases.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +52,8 @@ class Case:
         photograph: Likewise of photographs'.
         pair: Likewise of what is left to a photograph under one attack.
         task: What is asked.
+        slips: The share of answers that become the other one.
+        checks: How many further pairs each person sees that nobody can miss.
     """
 
     people: int
@@ -201,11 +207,15 @@ def main() -> None:
     parser.add_argument(
         "--cases", type=int, nargs="*", default=[*range(len(CASES))], help="rows of the table"
     )
+    parser.add_argument("--slips", type=float, default=0.0, help="share of answers by the wrong key")
+    parser.add_argument("--checks", type=int, default=0, help="attention checks, by which slips are told")
+    parser.add_argument("--figures", nargs="*", default=FIGURES, choices=FIGURES, help="columns of the table")
     given = parser.parse_args()
-    names = ("task", "people", "photographs", "trials", "deviations", *FIGURES)
+    names = ("task", "people", "photographs", "trials", "deviations", *given.figures)
     print("| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|")
-    for case in (CASES[place] for place in given.cases):
-        found = coverage(case, given.simulations, given.seed)
+    for place in given.cases:
+        case = dataclasses.replace(CASES[place], slips=given.slips, checks=given.checks)
+        found = coverage(case, given.simulations, given.seed, given.figures)
         shown = [f"{100 * held / of:.1f}" if of else "–" for held, of in found.values()]
         deviations = f"{case.person:g}, {case.photograph:g}, {case.pair:g}"
         row = [case.task, str(case.people), str(case.photographs), str(case.trials), deviations, *shown]

@@ -80,20 +80,15 @@ def _attacks(findings: Findings) -> Table:
     if not math.isnan(findings.alarms.value):
         alarms = share_cell(findings.alarms, note="false alarms")
         rows.append([Cell("identical pairs"), Cell(), alarms, Cell(), Cell()])
+    slips = ""
     if not math.isnan(findings.slips.value):
-        rows.append(
-            [
-                Cell("attention checks"),
-                Cell(),
-                share_cell(findings.slips, note="missed by who does not seem to guess"),
-                Cell(),
-                Cell(),
-            ]
-        )
+        slips = "; it and d′ are without slips, which are as frequent as missed attention checks"
+        checks = Cell("attention checks", note="missed by who does not seem to guess")
+        rows.append([checks, Cell(), share_cell(findings.slips), Cell(), Cell()])
     beyond = "false alarms" if _said(findings) == "different" else "guesses"
     caption = (
-        f"Noticed: the share of people beyond {beyond}. Intervals (95 %) are over other people and other "
-        "photographs at once."
+        f"Noticed: the share of people beyond {beyond}{slips}. Intervals (95 %) are over other people and "
+        "other photographs at once."
     )
     columns = ("attack", "answers", f"said {_said(findings)}", "noticed, %", "d′")
     if _said(findings) == "right":
@@ -159,7 +154,9 @@ def _metrics(findings: Findings) -> Table:
     )
     for each in order:
         if each.curve is None:
-            rows.append([Cell(each.metric.axis), Cell(f"no curve: {each.why}"), Cell(), Cell(), Cell()])
+            rows.append(
+                [Cell(each.metric.axis, note=f"no curve: {each.why}"), Cell(), Cell(), Cell(), Cell()]
+            )
             continue
         found = each.curve.threshold
         ends = sorted(_value(each, end) for end in (found.low, found.high))
@@ -204,30 +201,21 @@ def _images(findings: Findings) -> Table:
 
 
 def _observers(findings: Findings) -> Table:
-    rows = [
-        [
-            Cell(each.name, note="left out" if each.name in findings.left_out else ""),
-            Cell(f"{each.answers} of {each.of}"),
-            share_cell(each.altered),
-            share_cell(each.alarms),
-            share_cell(each.checks),
-            Cell(value=each.ms / 1000),
-            Cell(value=each.away, form="count"),
-            Cell("; ".join(each.guesses) or "–"),
-        ]
-        for each in findings.observers
-    ]
-    alarms = "identical called different" if _said(findings) == "different" else "identical"
-    altered = "altered called different" if _said(findings) == "different" else "right"
-    columns = (
-        "observer",
-        "answers",
-        altered,
-        alarms,
-        "checks right",
-        "median s",
-        "left the page",
-        "seems to guess",
-    )
+    rows = []
+    said, sided = _said(findings), _said(findings) == "right"
+    for each in findings.observers:
+        shown = [share_cell(each.altered), share_cell(each.alarms), share_cell(each.checks)]
+        rows.append(
+            [
+                Cell(each.name, note="left out" if each.name in findings.left_out else ""),
+                Cell(f"{each.answers} of {each.of}"),
+                *(shown[::2] if sided else shown),
+                Cell(value=each.ms / 1000),
+                Cell(value=each.away, form="count"),
+                Cell("; ".join(each.guesses) or "–"),
+            ]
+        )
+    about = ["right"] if sided else [f"altered called {said}", f"identical called {said}"]
     caption = "Who seems to guess is told, and counts unless left out: --without NAME, --without-guessers."
+    columns = ("observer", "answers", *about, "checks right", "median s", "left the page", "seems to guess")
     return Table("Observers", caption, columns, [Group("", rows)])
