@@ -2,12 +2,12 @@
 
     python benchmarks/training.py --batch 64 --repeats 7
 
-Four tables. In the first, one step of adversarial training with an attack of one step is timed against a
+Three tables. In the first, one step of adversarial training with an attack of one step is timed against a
 loop written by hand: the attack's forward and backward pass, then the forward and backward pass of the
 weights, and the optimizer's step. In the second, whole epochs on CIFAR-10, with reading, augmentation and the
 optimizer, are timed against the bare passes of as many batches. The third has the memory of the process after
-each of several epochs, and the fourth the most that `limen train` has at once, in one epoch and in several.
-The sides of a ratio take turns; ratios are formed pair by pair. Exit code 1 if a ratio is above its target.
+each of several epochs; with `--memory` it stands alone, beside the most that `limen train` has at once, in
+one epoch and in several. The sides of a ratio take turns; ratios are formed pair by pair. Exit code 1 if a ratio is above its target.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def main(arguments: list[str] | None = None) -> int:
         *epochs(train_set, options.batch, options.repeats, clock),
     ]
     memory(train_set, options.batch, options.epochs)
-    peaks(options.epochs)
     return int(max(ratios) > MOST)
 
 
