@@ -7,7 +7,8 @@ loop written by hand: the attack's forward and backward pass, then the forward a
 weights, and the optimizer's step. In the second, whole epochs on CIFAR-10, with reading, augmentation and the
 optimizer, are timed against the bare passes of as many batches. The third has the memory of the process after
 each of several epochs; with `--memory` it stands alone, beside the most that `limen train` has at once, in
-one epoch and in several. The sides of a ratio take turns; ratios are formed pair by pair. Exit code 1 if a ratio is above its target.
+one epoch and in several. The sides of a ratio take turns; ratios are formed pair by pair. Exit code 1 if a
+ratio is above its target.
 """
 
 from __future__ import annotations
