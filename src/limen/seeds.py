@@ -85,4 +85,5 @@ def draw(
 
 def _numbers(names: Iterable[bytes]) -> Tensor:
     digests = (hashlib.blake2b(name, digest_size=8).digest() for name in names)
-    return torch.tensor([int.from_bytes(digest) >> 1 for digest in digests], device="cpu")
+    numbers = [int.from_bytes(digest) >> 1 for digest in digests]
+    return torch.tensor(numbers, dtype=torch.int64, device="cpu")

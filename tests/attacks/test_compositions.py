@@ -13,6 +13,7 @@ import torch
 from limen import attacks
 from limen.attacks.adaptive_boundary import AdaptiveBoundary
 from limen.attacks.auto_step import AutoStep, SparseStep
+from limen.attacks.best import LpDistance
 from limen.attacks.composition import Composition
 from limen.attacks.constraint import (
     AdaptiveSphere,
@@ -723,7 +724,7 @@ PAPERS |= {
 
 def written(value: Any) -> Any:
     """A part as its name and what it holds, so that two of them can be compared and read."""
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, LpDistance):
         names = [field.name for field in dataclasses.fields(value)]
         return type(value).__name__, {name: written(getattr(value, name)) for name in names}
     if isinstance(value, functools.partial):

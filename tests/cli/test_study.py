@@ -14,7 +14,7 @@ def test_a_study_is_made_of_a_run_by_the_command(run, limen, tmp_path):
     assert done.exit_code == 0, done.stderr
     key = read_key(tmp_path / "study")
     assert done.stdout.splitlines() == [
-        "2 attacks, 4 pairs per observer, 1 of them identical",
+        "2 attacks, 4 pairs per observer, 1 of them identical; 2 attention checks",
         "page study/page/index.html (give people its folder)",
         "key  study/key.json (keep it to yourself)",
     ]

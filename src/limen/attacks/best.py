@@ -26,8 +26,8 @@ class LpDistance:
         order: The p of the norm.
 
     Example:
-        >>> LpDistance(2)(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
-        tensor([2.])
+        >>> LpDistance(1)(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
+        tensor([4.])
     """
 
     order: float
