@@ -638,7 +638,7 @@ PAPERS |= {
     "minimal_apgd": (
         attacks.minimal_apgd(norm="linf", steps=30, search_steps=8, eps=0.1),
         LeastBudget(
-            functools.partial(within, norm="linf", steps=30, loss="dlr", targets=0, random_start=False),
+            functools.partial(within, norm="linf", steps=30, loss="dlr", targets=0, starts=(False,)),
             lambda images, originals: norm(images - originals, float("inf")),
             first=0.1,
             rounds=8,
