@@ -12,53 +12,64 @@ from limen.cli.options import COUNT, Seed, option
 study = typer.Typer(no_args_is_help=True, help="Ask people whether they see what attacks did.")
 
 
+Task = Annotated[
+    Literal["same-different", "2afc", "match"],
+    typer.Option(
+        help="Do the two differ; which of the two was altered; or which of the two equals the original?"
+    ),
+]
+Attacks = Annotated[
+    list[str] | None,
+    option("LABEL", "Attack of the run to ask about; repeatable. All if not given."),
+]
+Photographs = Annotated[
+    int | None, option("N", "How many photographs to show at most, drawn from the seed.", min=2)
+]
+Pairs = Annotated[
+    int | None, option("N", "How many pairs each sees; all, but at most 80, if not given.", **COUNT)
+]
+Checks = Annotated[
+    int | None,
+    option(
+        "N",
+        "How many further pairs that nobody can miss, to tell guesses and slips; 8 if not given.",
+        min=0,
+    ),
+]
+After = Annotated[
+    Literal["blank", "mask", "stay"],
+    typer.Option(help="What follows: nothing, noise, or the pictures themselves."),
+]
+Zoom = Annotated[
+    int | None,
+    option("N", "By how much pictures are enlarged; small ones to about 224 if not given.", min=1),
+]
+Texts = Annotated[
+    Path | None,
+    option("FILE", "Consent, instructions and words in place of Limen's; see limen study texts."),
+]
+Address = Annotated[
+    str | None, option("URL", "Where answers are sent; if that fails, or not given, they become a file.")
+]
+
+
 @study.command()
 def make(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
     out: Annotated[Path, option("DIR", "Folder of the study; made if missing.")],
-    task: Annotated[
-        Literal["same-different", "2afc", "match"],
-        typer.Option(
-            help="Do the two differ; which of the two was altered; or which of the two equals the original?"
-        ),
-    ] = "same-different",
-    attack: Annotated[
-        list[str] | None,
-        option("LABEL", "Attack of the run to ask about; repeatable. All if not given."),
-    ] = None,
-    limit: Annotated[
-        int | None, option("N", "How many photographs to show at most, drawn from the seed.", min=2)
-    ] = None,
+    task: Task = "same-different",
+    attack: Attacks = None,
+    limit: Photographs = None,
     observers: Annotated[int, option("N", "For how many people trials are drawn.", **COUNT)] = 100,
-    trials: Annotated[
-        int | None, option("N", "How many pairs each sees; all, but at most 80, if not given.", **COUNT)
-    ] = None,
+    trials: Pairs = None,
     same: Annotated[float, option("SHARE", "Which share of the pairs is identical.")] = 0.5,
-    checks: Annotated[
-        int | None,
-        option(
-            "N",
-            "How many further pairs that nobody can miss, to tell guesses and slips; 8 if not given.",
-            min=0,
-        ),
-    ] = None,
+    checks: Checks = None,
     view: Annotated[int, option("MS", "For how long a pair is seen; 0 until the answer.", min=0)] = 5000,
-    after: Annotated[
-        Literal["blank", "mask", "stay"],
-        typer.Option(help="What follows: nothing, noise, or the pictures themselves."),
-    ] = "blank",
-    zoom: Annotated[
-        int | None,
-        option("N", "By how much pictures are enlarged; small ones to about 224 if not given.", min=1),
-    ] = None,
+    after: After = "blank",
+    zoom: Zoom = None,
     title: Annotated[str, option("TEXT", "What people are told that it is.")] = "Do you see a difference?",
-    texts: Annotated[
-        Path | None,
-        option("FILE", "Consent, instructions and words in place of Limen's; see limen study texts."),
-    ] = None,
-    post: Annotated[
-        str | None, option("URL", "Where answers are sent; if that fails, or not given, they become a file.")
-    ] = None,
+    texts: Texts = None,
+    post: Address = None,
     seed: Seed = 0,
 ) -> None:
     """Make a study of a run: a folder to give to people, which opens in any browser without a network."""
