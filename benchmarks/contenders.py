@@ -88,10 +88,14 @@ def limen_defaults(classifier: Classifier, given: Settings) -> Table:
     return {attack.name: runner_of(attack, classifier, LATTICE)}
 
 
+def device_of(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
+
+
 def foolbox(network: nn.Module, given: Settings) -> Table:
     import foolbox
 
-    model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
+    model = foolbox.PyTorchModel(network, bounds=(0, 1), device=device_of(network))
     steps, start, library = given.steps, {"random_start": given.random_start}, foolbox.attacks
 
     def runner(attack, eps: float | None = None) -> Run:
@@ -193,12 +197,15 @@ def art(network: nn.Module, given: Settings) -> Table:
         input_shape=given.shape,
         nb_classes=given.classes,
         clip_values=(0.0, 1.0),
-        device_type="cpu",
+        device_type=device_of(network).type,
     )
     common = {"batch_size": given.batch, "verbose": False}
 
     def runner(attack) -> Run:
-        return lambda images, labels: torch.from_numpy(attack.generate(images.numpy(), labels.numpy()))
+        def run(images: Tensor, labels: Tensor) -> Tensor:
+            return torch.from_numpy(attack.generate(images.cpu().numpy(), labels.cpu().numpy())).to(images)
+
+        return run
 
     def pgd(name: str, norm: float, eps: float) -> Run:
         attack = ProjectedGradientDescentPyTorch(

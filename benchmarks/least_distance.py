@@ -129,7 +129,7 @@ def measured(
             change = result - images
             for name, each in (("value", change), ("pixel", change.abs().amax(1, keepdim=True))):
                 distance = norm(each, ORDERS[order]).masked_fill(~fooled, torch.inf)
-                found.setdefault(f"{name}_{stored}", []).append(distance.numpy())
+                found.setdefault(f"{name}_{stored}", []).append(distance.cpu().numpy())
     count = (1 + aware) * len(data.images)
     spent = {
         "forwards": np.array(meter.forwards / count),
@@ -190,11 +190,13 @@ def main(arguments: list[str] | None = None) -> None:
     made.add_argument("--norms", nargs="+", choices=ORDERS, default=list(ORDERS))
     made.add_argument("--attacks", nargs="+", help="names to look for; without, all")
     made.add_argument("--libraries", nargs="+", choices=("limen", "adv-lib"), default=["limen", "adv-lib"])
+    made.add_argument("--device", default="cpu")
     made.add_argument("--kept", default="least", help="a folder for what is found (default: %(default)s)")
     options = made.parse_args(arguments)
     common.settle(options)
     meter = Metered(common.load_network(options.network)).eval()
-    data = common.load_images(options.network, Classifier(meter), options.images)
+    data = common.load_images(options.network, Classifier(meter), options.images).to(options.device)
+    meter.to(options.device)
     batch = options.batch or BATCH["photographs" if data.images[0].numel() > 3 * 64**2 else "small"]
     print(f"{options.network}, {len(data.images)} images, {options.passes} passes", flush=True)
     for order in options.norms:

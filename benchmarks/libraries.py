@@ -104,7 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
     machine = common.settle(options)
     meter = Metered(common.load_network(options.network)).eval()
     classifier = Classifier(meter)
-    data = common.load_images(options.network, classifier, options.images)
+    data = common.load_images(options.network, classifier, options.images).to(options.device)
+    meter.to(options.device)
     eps_linf, eps_l2 = BUDGETS[options.network]
     given = Settings(
         shape=tuple(data.images.shape[1:]),
@@ -153,6 +154,7 @@ def _parser():
     parser.add_argument("--repeats", type=common.positive, default=3)
     parser.add_argument("--steps", type=common.positive, help=f"of every attack (default: {STEPS})")
     parser.add_argument("--search-steps", type=common.positive, default=9, help="multipliers of C&W")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--random-start", action="store_true", help="for PGD (default: the image itself)")
     parser.add_argument(
         "--passes",
@@ -185,13 +187,14 @@ def compare(
             print(f"{attack}, repeat {repeat + 1}: {contender.library}", file=sys.stderr, flush=True)
             torch.manual_seed(0)
             meter.forwards = meter.backwards = 0
-            begin = clock()
-            found = contender.attack(data, batch)
-            row.seconds.append(clock() - begin)
+            found: list[Tensor] = []
+            row.seconds.append(
+                common.seconds(lambda by=contender, found=found: found.append(by.attack(data, batch)), clock)
+            )
             row.forwards = meter.forwards / len(data.images)
             row.backwards = meter.backwards / len(data.images)
             if repeat == 0:  # seeds are fixed: all repeats find the same
-                judge(row, found, contender, data, batch)
+                judge(row, found[0], contender, data, batch)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -249,6 +250,11 @@ def either(contract: Contract) -> Contract:
 def aims_of(contract: Contract, place: int) -> tuple[bool, ...]:
     """Whether the row at a place of the table is tried untargeted, targeted, or both."""
     return ((place + len(contract.__name__)) % 2 == 1,) if hasattr(contract, "either") else (False, True)
+
+
+def budgeted(row: Row) -> bool:
+    """Whether its attack takes the budget that the row names."""
+    return row.budget in inspect.signature(FACTORIES[row.name]).parameters
 
 
 def applies(contract: Contract, row: Row) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 import torch
 from torch import nn
@@ -13,7 +11,7 @@ from limen.attacks import FACTORIES
 from limen.errors import UsageError
 
 from .networks import conv_net, photos, smooth_mlp, task
-from .table import FIELDS, TABLE, Maker, Row, alike, broken_by, either, only, rows_of, same, solved
+from .table import FIELDS, TABLE, Maker, Row, alike, broken_by, budgeted, either, only, rows_of, same, solved
 
 pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 
@@ -27,10 +25,6 @@ class Raised(nn.Module):
 
     def forward(self, images):
         return self.module(images) + self.constant
-
-
-def budgeted(row: Row) -> bool:
-    return row.budget in inspect.signature(FACTORIES[row.name]).parameters
 
 
 @either

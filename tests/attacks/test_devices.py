@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from limen import Classifier
 from limen.attacks import FACTORIES, direction
 from limen.attacks.constraint import l2
 
+from ..second_device import beside
 from .networks import photos, smooth_mlp, task
-from .table import TABLE
+from .table import TABLE, budgeted
 
 pytestmark = pytest.mark.filterwarnings("ignore::limen.errors.LimenWarning")
 
@@ -19,21 +23,40 @@ BRIEF = {"steps": 3, "search_steps": 2, "restarts": 1, "rounds": 2, "squares": 2
 
 
 def brief(row):
-    """The row's attack, in as few steps as show all that it does."""
-    return FACTORIES[row.name](
-        **{name: min(value, BRIEF[name]) if name in BRIEF else value for name, value in row.arguments.items()}
-    )
+    """The row's arguments, with as few steps as show all that its attack does."""
+    return {
+        name: min(value, BRIEF[name]) if name in BRIEF else value for name, value in row.arguments.items()
+    }
 
 
-@pytest.mark.parametrize("name", FACTORIES)
-def test_no_tensor_is_made_without_a_device(name):
-    """What is would lie on the meta device here, on which nothing that meets the images can be computed."""
-    place = [row.name for row in TABLE].index(name)
-    problem, attack = task(smooth_mlp(), photos(2), targeted=place % 2 == 1), brief(TABLE[place])
-    expected = attack(problem.classifier, problem.images, problem.labels, problem.targeted)
-    with torch.device("meta"):
-        found = attack(problem.classifier, problem.images, problem.labels, problem.targeted)
-    assert torch.equal(found.images, expected.images)
+def attacked(row, targeted, module, images, labels):
+    """Budgets are listed on the CPU, wherever the images are: few people would send them to a GPU."""
+    arguments = brief(row)
+    if budgeted(row):
+        budgets = row.geometry.fractions(arguments.get(row.budget, 1.0))
+        arguments |= {row.budget: torch.tensor(budgets[: len(images)])}
+    outcome = FACTORIES[row.name](**arguments)(Classifier(module), images, labels, targeted)
+    return outcome.images, outcome.success, outcome.steps
+
+
+@pytest.mark.parametrize("place", range(len(TABLE)), ids=[row.id for row in TABLE])
+def test_all_that_an_attack_computes_with_is_on_the_device_of_the_images(place):
+    row, targeted = TABLE[place], place % 2 == 1
+    problem = task(smooth_mlp(), photos(2), targeted)
+    attack = functools.partial(attacked, row, targeted)
+    here, away = beside(attack, problem.classifier.module, problem.images, problem.labels)
+    assert all(map(torch.equal, away, here))
+
+
+def test_rows_of_budgets_are_selected_from_any_device():
+    problem = task(smooth_mlp(), photos(3))
+    attack = FACTORIES["pgd_linf"](eps=torch.tensor([0.02, 0.04, 0.06]))
+
+    def of_two(module, images, labels):
+        rows = torch.tensor([2, 0], device=images.device)
+        return attack.select(rows)(module, images[rows], labels[rows]).images
+
+    assert torch.equal(*beside(of_two, problem.classifier.module, problem.images, problem.labels))
 
 
 class Steadfast(nn.Module):

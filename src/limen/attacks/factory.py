@@ -157,7 +157,8 @@ class Attack:
 
     def select(self, rows: Tensor) -> Attack:
         """The attack with those of its settings per sample that are at `rows`."""
-        per_sample = {name: value[rows] for name, value in self._per_sample.items() if value.ndim}
+        settings = self._per_sample.items()
+        per_sample = {name: value[rows.to(value.device)] for name, value in settings if value.ndim}
         return Attack(self._identity, self.search.select(rows), per_sample, self._name)
 
     def _problem(

@@ -110,7 +110,8 @@ def _select(each: Field[Any], value: Any, rows: Tensor) -> Any:
     if "per_sample" not in each.metadata or isinstance(value, int | float | None):
         return value
     if isinstance(value, Tensor):
-        return value[rows] if value.ndim else value
+        # A setting that is not bound yet lies where the caller made it.
+        return value[rows.to(value.device)] if value.ndim else value
     return value.select(rows)
 
 

@@ -156,7 +156,8 @@ class Classifier:
         Raises:
             UsageError: If `torch.autocast` is on, which would round the caller's own numbers too.
         """
-        if torch.is_autocast_enabled(self.device.type):
+        kind = self.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             raise UsageError("torch.autocast is on; turn it on inside the network's forward instead")
         if self._frozen:
             yield
