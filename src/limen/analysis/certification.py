@@ -30,7 +30,9 @@ def lower_bound(counts: np.ndarray, total: int, alpha: float) -> np.ndarray:
     """
     counts = np.asarray(counts)
     # Of a count of 0 the distribution is none.
-    return np.where(counts > 0, scipy.stats.beta.ppf(alpha, np.maximum(counts, 1), total - counts + 1), 0.0)
+    return np.where(
+        counts > 0, scipy.special.betaincinv(np.maximum(counts, 1), total - counts + 1, alpha), 0.0
+    )
 
 
 def certified_radii(counts: np.ndarray, total: int, sigma: float, alpha: float) -> np.ndarray:
@@ -54,7 +56,7 @@ def certified_radii(counts: np.ndarray, total: int, sigma: float, alpha: float) 
         array([  nan, 0.989, 1.232])
     """
     bounds = lower_bound(counts, total, alpha)
-    return np.where(bounds >= 0.5, sigma * scipy.stats.norm.ppf(bounds), np.nan)
+    return np.where(bounds >= 0.5, sigma * scipy.special.ndtri(bounds), np.nan)
 
 
 def decided(first: np.ndarray, second: np.ndarray, alpha: float) -> np.ndarray:
@@ -77,7 +79,7 @@ def decided(first: np.ndarray, second: np.ndarray, alpha: float) -> np.ndarray:
     """
     first, second = np.asarray(first), np.asarray(second)
     # At a half the two tails are equal; a tie would count its middle twice.
-    return np.minimum(2 * scipy.stats.binom.sf(first - 1, first + second, 0.5), 1) <= alpha
+    return np.minimum(2 * scipy.special.bdtrc(first - 1, first + second, 0.5), 1) <= alpha
 
 
 def certified_accuracy(radii: np.ndarray, at: Sequence[float]) -> list[Measured]:

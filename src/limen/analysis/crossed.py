@@ -7,7 +7,7 @@ import math
 import numpy as np
 import scipy
 
-from limen.analysis.intervals import LEVEL
+from limen.analysis.intervals import LEVEL, NORMAL
 
 
 def crossed_covariance(
@@ -67,8 +67,7 @@ def crossed_half(influences: np.ndarray, people: np.ndarray, images: np.ndarray,
     if math.isinf(quantile):
         return math.inf
     (variance,) = crossed_covariance(influences[:, None], people, images, np.array([[least]])).ravel()
-    normal = float(scipy.stats.norm.ppf(0.5 + LEVEL / 2))
-    return math.sqrt(quantile**2 * (variance - least) + normal**2 * least)
+    return math.sqrt(quantile**2 * (variance - least) + NORMAL**2 * least)
 
 
 def crossed_quantile(people: np.ndarray, images: np.ndarray) -> float:
@@ -79,7 +78,7 @@ def crossed_quantile(people: np.ndarray, images: np.ndarray) -> float:
         2.571
     """
     fewer = min(len(np.unique(people)), len(np.unique(images)))
-    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, fewer - 1)) if fewer > 1 else math.inf
+    return float(scipy.special.stdtrit(fewer - 1, 0.5 + LEVEL / 2)) if fewer > 1 else math.inf
 
 
 def _of_groups(influences: np.ndarray, groups: np.ndarray, corrected: bool = True) -> np.ndarray:

@@ -162,7 +162,7 @@ def over_repeats(rates: Sequence[float], tested: float = 1.0) -> Measured:
     spread = float(np.std(rates, ddof=1)) if count > 1 else 0.0
     if spread < _ROUNDING:
         return Measured(mean, math.nan, math.nan)
-    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, count - 1)) * spread * math.sqrt(1 / count + tested)
+    half = float(scipy.special.stdtrit(count - 1, (1 + LEVEL) / 2)) * spread * math.sqrt(1 / count + tested)
     return Measured(mean, max(0.0, mean - half), min(1.0, mean + half))
 
 

@@ -78,13 +78,13 @@ def compare_families(
         )
     difference = float(second.mean() - first.mean())
     error, degrees, deviation = (_pairs if paired else _apart)(first, second)
-    t, half = _ratio(difference, error), float(scipy.stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
+    t, half = _ratio(difference, error), float(scipy.special.stdtrit(degrees, (1 + LEVEL) / 2)) * error
     return FamilyTest(
         difference=Measured(difference, difference - half, difference + half),
         t=t,
         degrees=degrees,
-        p=float(2 * scipy.stats.t.sf(abs(t), degrees)),
-        one_sided=float(scipy.stats.t.sf(t, degrees)),
+        p=float(2 * scipy.special.stdtr(degrees, -abs(t))),
+        one_sided=float(scipy.special.stdtr(degrees, -t)),
         effect=_ratio(difference, deviation),
         permutation=_permuted(first, second, paired, draws, seed),
         paired=paired,

@@ -107,7 +107,7 @@ def group_means(groups: Sequence[str], values: np.ndarray) -> GroupFigures:
     squares = np.bincount(places, (values[known] - means[places]) ** 2)
     # One value says nothing of how far others lie from it.
     degrees = np.where(images > 1, images - 1.0, np.nan)
-    half = scipy.stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(squares / degrees / images)
+    half = scipy.special.stdtrit(degrees, (1 + LEVEL) / 2) * np.sqrt(squares / degrees / images)
     return GroupFigures(tuple(names.tolist()), images, means, means - half, means + half)
 
 

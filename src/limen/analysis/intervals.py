@@ -16,7 +16,9 @@ LEVEL = 0.95
 """The share of resamples that an interval holds."""
 
 _TAIL = (1 - LEVEL) / 2
-_NORMAL = NormalDist().inv_cdf(1 - _TAIL)
+NORMAL = NormalDist().inv_cdf(1 - _TAIL)
+"""By how many standard deviations such an interval of a normal distribution goes to either side."""
+
 _CELLS = 1_000_000
 
 
@@ -138,7 +140,7 @@ def wilson(count: int, total: int) -> Measured:
     """
     if not total:
         return Measured(math.nan, math.nan, math.nan)
-    value, square = count / total, _NORMAL**2 / total
+    value, square = count / total, NORMAL**2 / total
     centre = (value + square / 2) / (1 + square)
     half = math.sqrt(value * (1 - value) * square + square**2 / 4) / (1 + square)
     return Measured(value, centre - half if count else 0.0, centre + half if count < total else 1.0)

@@ -181,8 +181,8 @@ def _over_false_alarms(answers: Answers) -> tuple[Measured, Measured]:
     ratio = math.log((1 - hits.rate) / (1 - alarms.rate))
     half = _half(answers, hits.moves(-1 / (1 - hits.rate)) + alarms.moves(1 / (1 - alarms.rate)))
     share = Measured(*(1 - math.exp(min(ratio + sign * half, 700.0)) for sign in (0, 1, -1)))
-    scores = scipy.stats.norm.ppf([hits.rate, alarms.rate])
-    slopes = 1 / scipy.stats.norm.pdf(scores)
+    scores = scipy.special.ndtri([hits.rate, alarms.rate])
+    slopes = math.sqrt(2 * math.pi) * np.exp(scores**2 / 2)
     value = float(scores[0] - scores[1])
     half = _half(answers, hits.moves(slopes[0]) + alarms.moves(-slopes[1]))
     return share, Measured(value, value - half, value + half)
@@ -222,7 +222,7 @@ def _of_sides(answers: Answers, task: str, over_images: bool) -> tuple[Measured,
 
 
 def _two_alternatives(rate: float) -> float:
-    return math.sqrt(2) * float(np.clip(scipy.stats.norm.ppf(rate), -_GREATEST, _GREATEST))
+    return math.sqrt(2) * float(np.clip(scipy.special.ndtri(rate), -_GREATEST, _GREATEST))
 
 
 @functools.cache
@@ -237,5 +237,5 @@ def _match(rate: float) -> float:
 
 
 def _right_matches(d_prime: float) -> float:
-    first, second = (scipy.stats.norm.cdf(d_prime / math.sqrt(each)) for each in (2, 6))
+    first, second = (scipy.special.ndtr(d_prime / math.sqrt(each)) for each in (2, 6))
     return float(first * second + (1 - first) * (1 - second))

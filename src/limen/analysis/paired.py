@@ -27,4 +27,4 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
         True
     """
     better, worse = int((second & ~first).sum()), int((first & ~second).sum())
-    return float(scipy.stats.binom.sf(better - 1, better + worse, 0.5))
+    return float(scipy.special.bdtrc(better - 1, better + worse, 0.5))

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from limen.analysis.crossed import crossed_covariance, crossed_quantile
-from limen.analysis.intervals import LEVEL, Measured
+from limen.analysis.intervals import NORMAL, Measured
 from limen.analysis.noticing import SAME, Answers
 from limen.errors import LimenError
 from limen.runs import Calibration
@@ -19,7 +19,6 @@ MOST_LAPSES = 0.06
 
 _LEAST_VALUES = 4
 _STEEPEST = 1e3
-_NORMAL = float(scipy.stats.norm.ppf(0.5 + LEVEL / 2))
 
 
 class NoCurveError(LimenError):
@@ -51,7 +50,7 @@ class PsychometricCurve:
         """The share who notice beyond chance at x, and the ends of its 95 % interval, each like x."""
         x = np.asarray(x, float)
         first, both, second = self.calibration.covariance
-        half = _NORMAL * np.sqrt(np.maximum(first + 2 * both * x + second * x * x, 0.0))
+        half = NORMAL * np.sqrt(np.maximum(first + 2 * both * x + second * x * x, 0.0))
         logit = self.calibration.intercept + self.calibration.slope * x
         return (
             scipy.special.expit(logit),
@@ -112,12 +111,12 @@ def psychometric_curve(
     if math.isinf(crossed_quantile(seen.people, seen.images)):
         raise NoCurveError("answers of one person, or to one photograph, do not tell how others would")
     covariance = _covariance(seen, alarms, scaled, (a, b, lapse), chance, lapses)
-    if b <= _NORMAL * math.sqrt(covariance[1, 1]):
+    if b <= NORMAL * math.sqrt(covariance[1, 1]):
         raise NoCurveError("noticing does not rise with it, as far as these answers tell")
     turn = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
     middle = -a / b
     deviation = math.sqrt(max(np.array([-1 / b, a / b**2]) @ covariance @ [-1 / b, a / b**2], 0.0))
-    ends = (centre + spread * (middle + sign * _NORMAL * deviation) for sign in (0, -1, 1))
+    ends = (centre + spread * (middle + sign * NORMAL * deviation) for sign in (0, -1, 1))
     unscaled = turn @ covariance @ turn.T
     calibration = Calibration(
         a - b * centre / spread, b / spread, (unscaled[0, 0], _within(unscaled), unscaled[1, 1])
@@ -194,7 +193,7 @@ def _covariance(
         images = np.concatenate([images, same.images])
     excess = crossed_covariance(moves, people, images, least) - least
     # As in `crossed_half`: only what exceeds independent answers is known from few groups.
-    return least + (crossed_quantile(seen.people, seen.images) / _NORMAL) ** 2 * excess
+    return least + (crossed_quantile(seen.people, seen.images) / NORMAL) ** 2 * excess
 
 
 def _rank(seen: Answers, x: np.ndarray) -> tuple[float, int]:

@@ -90,10 +90,10 @@ def trend(
     slope, intercept, square = fit(x, y, weights)
     error, degrees = float(np.sqrt(square)), len(x) - 2
     f = f_of(slope, square)
-    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
+    half = float(scipy.special.stdtrit(degrees, (1 + LEVEL) / 2)) * error
     ends = Measured(float(slope), float(slope) - half, float(slope) + half)
     return Trend(
-        ends, float(intercept), error, float(f), degrees, float(scipy.stats.f.sf(f, 1, degrees)), log
+        ends, float(intercept), error, float(f), degrees, float(scipy.special.fdtrc(1, degrees, f)), log
     )
 
 
@@ -134,7 +134,7 @@ def rejections(
     true = np.clip(shares + spread * generator.standard_normal((draws, len(x))), 0, 1)
     drawn = generator.binomial(images, true) / images
     slope, _, square = fit(x, drawn, weights_of(images, variances))
-    return wilson(int((scipy.stats.f.sf(f_of(slope, square), 1, len(x) - 2) < level).sum()), draws)
+    return wilson(int((scipy.special.fdtrc(1, len(x) - 2, f_of(slope, square)) < level).sum()), draws)
 
 
 def axis_of(figures: GroupFigures, covariate: Mapping[str, float], log: bool) -> np.ndarray:

@@ -73,7 +73,7 @@ def _clearly(now: _Fed, other: _Fed, tried: int) -> bool:
 
     The mean is that of all but the image that gains most, which else could make all of it alone.
     """
-    chance = scipy.stats.binom.sf(now.better(other) - 1, len(now.losses), 0.5)
+    chance = scipy.special.bdtrc(now.better(other) - 1, len(now.losses), 0.5)
     rest = np.argsort(now.losses - other.losses)[:-1]
     by_much = len(rest) > 0 and other.losses[rest].mean() <= _LEFT * now.losses[rest].mean()
     return bool(by_much and tried * chance < _LEVEL)
