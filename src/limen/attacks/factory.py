@@ -157,9 +157,8 @@ class Attack:
 
     def select(self, rows: Tensor) -> Attack:
         """The attack with those of its settings per sample that are at `rows`."""
-        settings = self._per_sample.items()
-        per_sample = {name: value[rows.to(value.device)] for name, value in settings if value.ndim}
-        return Attack(self._identity, self.search.select(rows), per_sample, self._name)
+        settings = {k: v[rows.to(v.device)] for k, v in self._per_sample.items() if v.ndim}
+        return Attack(self._identity, self.search.select(rows), settings, self._name)
 
     def _problem(
         self,
