@@ -25,7 +25,7 @@ SCALES = (1.0, 10.0, 100.0)
 BRIEF = {"steps": 20, "search_steps": 5, "rounds": 4}
 GIVEN = {"delta": 50.0, "attention": None, "superpixels": None}
 BUDGETS = {
-    **dict.fromkeys(("fgsm", "ifgsm", "mifgsm", "pgd_linf"), 0.2),
+    **dict.fromkeys(("fgsm", "ifgsm", "mifgsm", "pgd_linf", "apgd_linf", "square", "autoattack"), 0.2),
     **dict.fromkeys(("pgap", "fpgap"), 0.05),
     **dict.fromkeys(("ssim_pgd", "perceptual_pgd"), 0.2),
     **dict.fromkeys(("ppgd", "lpa"), 1.0),
