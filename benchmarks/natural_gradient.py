@@ -17,6 +17,7 @@ import common  # before torch, which reads the thread settings when it is loaded
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -27,9 +28,10 @@ from limen.attacks import FACTORIES, ssim_step
 from limen.classifier import Classifier
 from limen.images import LATTICE, norm
 from limen.metrics import local_dissimilarity
-from limen.operators import SsimTensor, conjugate_gradient
+from limen.operators import Jacobi, SsimTensor, conjugate_gradient
 
 MOST = 10.0
+MOST_ITERATIONS = 2000
 TOLERANCES = (1e-6, 1e-3, 1e-2)
 EARLY = {"early_stop": True}
 SOLVERS = {solver: {"solver": solver} for solver in ("diagonal", "conjugate_gradient")}
@@ -65,7 +67,9 @@ def cost(classifier: Classifier, options: argparse.Namespace) -> float:
     def solve(tolerance: float) -> Tensor:
         return conjugate_gradient(SsimTensor.at(batch), slope, tolerance=tolerance).values
 
-    work = {"ssim_step, the whole attack": lambda: ssim_step(eps=3.0)(classifier, batch, labels)}
+    work: dict[str, Callable[[], object]] = {
+        "ssim_step, the whole attack": lambda: ssim_step(eps=3.0)(classifier, batch, labels)
+    }
     for tolerance in TOLERANCES:
         work[f"H⁻¹g to {tolerance:g}"] = lambda tolerance=tolerance: solve(tolerance)
     work["g over the diagonal"] = lambda: slope / SsimTensor.at(batch).diagonal()
@@ -81,10 +85,14 @@ def cost(classifier: Classifier, options: argparse.Namespace) -> float:
         rows.append([name, f"{min(times):.2f}", f"{min(passes):.2f}", common.paired_ratio(times, passes)])
     print(f"{len(batch)} images of 3×299×299")
     print(common.table(["what", "its s", "a pass, s", "passes [range]"], rows))
-    for tolerance in TOLERANCES:
-        solution = conjugate_gradient(tensor, slope, tolerance=tolerance)
-        left = (norm(tensor.matvec(solution.values) - slope) / norm(slope)).max()
-        print(f"to {tolerance:g}: {solution.iterations.tolist()} iterations, true residual {left:.1e}")
+    for name, preconditioner in (("", None), (" by the diagonal", Jacobi(tensor.diagonal()))):
+        for tolerance in TOLERANCES:
+            solution = conjugate_gradient(
+                tensor, slope, preconditioner, tolerance, iterations=MOST_ITERATIONS
+            )
+            left = (norm(tensor.matvec(solution.values) - slope) / norm(slope)).max()
+            counts = solution.iterations.tolist()
+            print(f"to {tolerance:g}{name}: {counts} iterations, true residual {left:.1e}")
     return ratios[0]
 
 
