@@ -81,8 +81,18 @@ class Browser:
         return self.call("/execute/sync", {"script": script, "args": []})
 
     def click(self, selector: str) -> None:
+        """Click an element once it has come to rest: what is drawn meanwhile may move it away."""
         element = self.call("/element", {"using": "css selector", "value": selector})
         assert isinstance(element, dict)
+        of = f"const found = document.querySelector({json.dumps(selector)}); "
+        self.run(of + "found.scrollIntoView({block: 'nearest'})")
+        place, before = of + "const box = found.getBoundingClientRect(); return [box.x, box.y]", None
+        for _ in range(100):
+            now = self.run(place)
+            if now == before:
+                break
+            before = now
+            time.sleep(0.02)
         self.call(f"/element/{element[ELEMENT]}/click")
 
     def press(self, key: str) -> None:

@@ -207,9 +207,12 @@ def test_the_gallery_sorts_by_a_distance_and_filters(browser: Browser, page: Pat
 def test_the_table_sorts_by_a_heading(browser: Browser, page: Path):
     browser.open(page)
     first = "return document.querySelector('#attack-table tbody th').dataset.value"
+    sorted_by = "return document.querySelector('#attack-table [aria-sort]')?.getAttribute('aria-sort')"
     browser.click("#attack-table thead th:nth-child(2) button")
+    browser.until(sorted_by, "ascending")
     assert str(browser.run(first)).startswith("pgd_l2")
     browser.click("#attack-table thead th:nth-child(2) button")
+    browser.until(sorted_by, "descending")
     assert browser.run(first) == "ddn"
     browser.click("#attack-table thead th:nth-child(1) button")
     assert browser.run("return document.querySelectorAll('[aria-sort]').length") == 1
