@@ -56,6 +56,8 @@ def limen(order: str, passes: int) -> dict[str, Attack]:
     half = passes // (2 * rounds) - 2
     back, stride = (0 if order == "linf" else max(passes // 7, 1)), (2.0 if order == "l0" else 1.0)
     bisected = attacks.minimal_apgd if order != "l0" else None
+    # Of few steps its absolute lengths do not come near.
+    absolute = order != "l0" and passes >= 500
     sparse = {"sigma_zero": attacks.sigma_zero(steps), "exchange": attacks.exchange(steps)}
     return {
         **(sparse if order == "l0" else {}),
@@ -63,6 +65,7 @@ def limen(order: str, passes: int) -> dict[str, Attack]:
         "fmn": attacks.fmn(order, steps),
         **({"fmn, retreat": attacks.fmn(order, steps - back - 1, stride, retreat=back)} if back else {}),
         **({"pdpgd": attacks.pdpgd(order, steps)} if order != "l0" else {}),
+        **({"pdpgd, published": attacks.pdpgd(order, steps, 0.1, relative=False)} if absolute else {}),
         **({"apgd, bisected": bisected(order, each, rounds)} if bisected else {}),
         **({"apgd, restarts": bisected(order, half, rounds, restarts=2)} if bisected and half > 20 else {}),
     }
