@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     meter = Metered(common.load_network(options.network)).eval()
     classifier = Classifier(meter)
     data = common.load_images(options.network, classifier, options.images).to(options.device)
-    meter.to(options.device)
+    classifier.to(options.device)
     eps_linf, eps_l2 = BUDGETS[options.network]
     given = Settings(
         shape=tuple(data.images.shape[1:]),

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from ..second_device import second_device
+
 ORDERS = {"l1": 1.0, "l2": 2.0, "linf": torch.inf}
 
 
@@ -36,6 +38,23 @@ def linear(script, monkeypatch):
 def rows_of(text: str) -> list[list[str]]:
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+@pytest.mark.parametrize("name", ["least_distance", "libraries"])
+def test_another_device_gives_the_same(script, linear, tmp_path, capsys, name):
+    benchmark, tables = script(name), []
+    of_one = {
+        "least_distance": ["--norms", "l2", "--passes", "6", "--libraries", "limen", "--attacks", "ddn"],
+        "libraries": ["--attacks", "ddn", "--libraries", "--steps", "3", "--repeats", "1"],
+    }
+    for device in ("cpu", "meta"):
+        kept = ["--kept", str(tmp_path / device)] if name == "least_distance" else []
+        with second_device():
+            benchmark.main([*of_one[name], *kept, "--network", "cifar_resnet", "--device", device])
+        rows = rows_of(capsys.readouterr().out)
+        tables.append([[*row[:1], *row[-6:]] for row in rows])  # without seconds
+    assert len(tables[0]) > 2
+    assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from safetensors.torch import load_file
 
@@ -43,6 +45,8 @@ def test_runs_and_evaluations(limen_on, tmp_path):
         tables.append(open_run(run).table().drop_columns(["seconds"]))
     assert tables[0].equals(tables[1])
     limen_on("meta", "evaluate", run, *(word for each in EVALUATIONS for word in ("-e", each)))
+    kept = {each.parent.name.split("-")[0] for each in (run / "evaluation").glob("[a-z]*/records.parquet")}
+    assert kept == {each.split(":")[0] for each in EVALUATIONS}
 
 
 def test_training(limen_on, tmp_path):
@@ -61,3 +65,7 @@ def test_training(limen_on, tmp_path):
 
 def test_an_audit(limen_on, tmp_path):
     limen_on("meta", "audit", *DIGITS, "--limit", 2, "--effort", "quick", "--out", tmp_path / "audit")
+    told = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert told["done"]
+    assert not told["left_out"]
+    assert all(each["images"] == 2 for each in told["attacks"])
